@@ -1,0 +1,42 @@
+/**
+ * The state table: one DynamoDB table through which the scaler tells tasks to leave, and remembers.
+ * One item per key, keyed by the string attribute `id`; there are three kinds of item.
+ */
+
+export const PARTITION_KEY = 'id';
+
+/** The attribute DynamoDB's time-to-live reads, in epoch seconds: cordons of tasks long gone delete themselves. */
+export const TIME_TO_LIVE = 'expiresAt';
+
+/** Present while the task shall take no new work. The worker's role can read the item under its own key only. */
+export interface CordonItem {
+  id: string;
+  pool: string;
+  /** Epoch milliseconds. */
+  cordonedAt: number;
+  /** Epoch seconds. */
+  expiresAt: number;
+}
+
+/** Written once an invocation by the scaler: workers stop waiting for a scaler whose last tick is old. */
+export interface ScalerItem {
+  id: typeof SCALER_KEY;
+  /** Epoch milliseconds of the newest tick. */
+  tickAt: number;
+}
+
+export const SCALER_KEY = 'scaler';
+
+/**
+ * The key of a task's cordon: what `aws:userid` resolves to in a session of the pool's task role, so that the role's
+ * policy (`dynamodb:LeadingKeys`) confines each task to its own cordon.
+ * Source: IAM user guide, "aws:userid" (`role-id:session-name`); ECS names a task's session after the task's id.
+ */
+export function cordonKey(taskRoleId: string, taskId: string): string {
+  return `${taskRoleId}:${taskId}`;
+}
+
+/** The key of what the scaler remembers of one pool. */
+export function poolKey(pool: string): string {
+  return `pool#${pool}`;
+}
