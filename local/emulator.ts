@@ -1,0 +1,76 @@
+/** MiniStack as AWS, on this machine only and in memory: nothing of it survives `stop`. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { plainEnvironment, startProcess, untilReady, usablePort } from './process.ts';
+import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
+import type { Tools } from './tools.ts';
+
+export interface EmulatorOptions {
+  /** A free one unless given. */
+  port?: number;
+  /** Inherited by the Lambda functions it runs, such as `AWS_ENDPOINT_URL_ECS`. */
+  environment?: Record<string, string>;
+  /** Of the log. */
+  directory?: string;
+  /** Found or fetched unless given. */
+  ministack?: Tools['ministack'];
+}
+
+export interface LocalEmulator {
+  url: string;
+  pid: number;
+  stop(): Promise<void>;
+}
+
+/** What an AWS client needs to talk to the emulator; nothing real is reachable with it. */
+export function emulatorCredentials(url: string): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL: url,
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_REGION: 'us-east-1',
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_EC2_METADATA_DISABLED: 'true',
+  };
+}
+
+export async function startEmulator(options: EmulatorOptions = {}): Promise<LocalEmulator> {
+  const { directory = join(LOCAL_DIRECTORY, 'logs') } = options;
+  const { command, args } = options.ministack ?? (await ensureTools()).ministack;
+  const port = await usablePort(
+    options.port,
+    "the AWS emulator's",
+    'stop what listens there, or leave the port out to have a free one chosen.',
+  );
+  const temporary = await mkdtemp(join(tmpdir(), 'elastic-workers-emulator-'));
+  const server = await startProcess({
+    name: 'The AWS emulator',
+    command,
+    args,
+    environment: { ...plainEnvironment(), ...settings(port, temporary), ...options.environment },
+    logFile: join(directory, 'emulator.log'),
+  });
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    await rm(temporary, { recursive: true, force: true });
+  };
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady('The AWS emulator', server, async () => (await fetch(`${url}/_ministack/ready`)).ok);
+  return { url, pid: server.pid, stop };
+}
+
+/** Lambda functions run as plain processes under it: the first `node` on its PATH, unpacked under its TMPDIR. */
+function settings(port: number, temporary: string): Record<string, string> {
+  return {
+    ...emulatorCredentials(`http://127.0.0.1:${port}`),
+    GATEWAY_PORT: String(port),
+    BIND_HOST: '127.0.0.1',
+    TMPDIR: temporary,
+    IOT_MTLS_ENABLED: '0',
+    SFTP_ENABLED: '0',
+    // Without it the emulator would look for a container engine and tidy up there.
+    DOCKER_HOST: `unix://${join(temporary, 'no-docker.sock')}`,
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * Child processes that never outlive this one: each runs in a process group of its own with its output in a log file,
+ * and a guard process ends the group should this process go away without having stopped it (crash, kill -9).
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface ProcessOptions {
+  /** What messages call it. */
+  name: string;
+  command: string;
+  args: string[];
+  environment: Record<string, string>;
+  directory?: string;
+  logFile: string;
+}
+
+export interface RunningProcess {
+  pid: number;
+  logFile: string;
+  /** Resolves when the process has ended, with how. */
+  exited: Promise<string>;
+  /** SIGTERM, after the grace SIGKILL, and then whatever is left of its group. */
+  stop(graceSeconds?: number): Promise<void>;
+}
+
+export async function startProcess(options: ProcessOptions): Promise<RunningProcess> {
+  const child = spawnWithLog(options);
+  try {
+    await once(child, 'spawn');
+  } catch (cause) {
+    throw new Error(`${options.name} could not be started: ${(cause as Error).message}`, { cause });
+  }
+  const pid = child.pid!;
+  const release = endWithThisProcess(pid);
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  const stop = async (graceSeconds = 5): Promise<void> => {
+    child.kill('SIGTERM');
+    const timer = new AbortController();
+    await Promise.race([
+      exited,
+      delay(graceSeconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined),
+    ]);
+    timer.abort();
+    killGroup(pid);
+    await exited;
+    release();
+  };
+  return { pid, logFile: options.logFile, exited, stop };
+}
+
+/** Polls until `probe` holds; fails at once when the process has ended, or after the time limit, with the log's end. */
+export async function untilReady(
+  name: string,
+  process: RunningProcess,
+  probe: () => Promise<boolean>,
+  limitSeconds = 60,
+): Promise<void> {
+  let ended: string | undefined;
+  void process.exited.then((how) => (ended = how));
+  const deadline = Date.now() + limitSeconds * 1000;
+  for (;;) {
+    if (await probe().catch(() => false)) return;
+    const reason = ended ? `ended while starting (${ended})` : `did not answer within ${limitSeconds} s`;
+    if (ended !== undefined || Date.now() > deadline) {
+      await process.stop(0);
+      throw new Error(`${name} ${reason}. The end of its log, ${process.logFile}:\n${logTail(process.logFile)}`);
+    }
+    await delay(100);
+  }
+}
+
+export function logTail(logFile: string, lines = 15): string {
+  return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+/** Free ports on 127.0.0.1, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** The port itself when nothing listens there, a free one when none is asked for. */
+export async function usablePort(port: number | undefined, what: string, howToChange: string): Promise<number> {
+  if (port === undefined) return (await freePorts(1))[0]!;
+  try {
+    const server = await listen(port);
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  } catch (cause) {
+    const problem = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'is already in use' : String(cause);
+    throw new Error(`Port ${port} on 127.0.0.1, asked for as ${what}, ${problem}: ${howToChange}`, { cause });
+  }
+}
+
+/**
+ * What a child needs of this process's environment, and nothing that points it at the user's own AWS account or
+ * Temporal server. Node of this process comes first on the PATH.
+ */
+export function plainEnvironment(): Record<string, string> {
+  const kept = ['HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'SHELL', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
+  const environment = Object.fromEntries(
+    kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  ) as Record<string, string>;
+  return { ...environment, PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}` };
+}
+
+/** Ends the process group when this process ends without having called the function returned. */
+export function endWithThisProcess(groupId: number): () => void {
+  guard ??= startGuard();
+  guard.stdin!.write(`+${groupId}\n`);
+  return () => guard?.stdin!.write(`-${groupId}\n`);
+}
+
+let guard: ChildProcess | undefined;
+
+const GUARD = `
+const groups = new Set();
+require('node:readline').createInterface({ input: process.stdin })
+  .on('line', (line) => (line[0] === '+' ? groups.add(line.slice(1)) : groups.delete(line.slice(1))))
+  .on('close', () => {
+    for (const group of groups) try { process.kill(-group, 'SIGKILL'); } catch {}
+  });
+`;
+
+function startGuard(): ChildProcess {
+  const child = spawn(process.execPath, ['-e', GUARD], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  child.unref();
+  (child.stdin as unknown as { unref(): void }).unref();
+  return child;
+}
+
+function spawnWithLog({ command, args, environment, directory, logFile }: ProcessOptions): ChildProcess {
+  mkdirSync(dirname(logFile), { recursive: true });
+  const log = openSync(logFile, 'w');
+  try {
+    return spawn(command, args, {
+      env: environment,
+      detached: true,
+      stdio: ['ignore', log, log],
+      ...(directory && { cwd: directory }),
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // EPERM: macOS's answer for a group of which only zombies are left.
+    if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+async function listen(port: number): Promise<ReturnType<typeof createServer>> {
+  const server = createServer();
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}

