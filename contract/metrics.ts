@@ -12,6 +12,10 @@ export const METRICS = {
   slotUtilization: { name: 'SlotUtilization', unit: 'Percent' },
   desiredTasks: { name: 'DesiredTasks', unit: 'Count' },
   runningTasks: { name: 'RunningTasks', unit: 'Count' },
+  /** 1 while no worker is alive although minTasks > 0 or work waits; computed here since alarms cannot. */
+  workersDown: { name: 'WorkersDown', unit: 'None' },
+  /** 1 while more tasks are needed than maxTasks allows. */
+  pinnedAtMax: { name: 'PinnedAtMax', unit: 'None' },
   errorRate: { name: 'ErrorRate', unit: 'Percent' },
   scalerErrors: { name: 'ScalerErrors', unit: 'Count' },
   signalsUnknown: { name: 'SignalsUnknown', unit: 'Count' },

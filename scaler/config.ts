@@ -1,0 +1,78 @@
+/**
+ * The scaler's configuration: its own from the environment, the pools' from SSM parameters that the stack wrote.
+ * Everything is checked before anything runs; an invalid pool is reported and left out, the others go on.
+ */
+import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm';
+import { z } from 'zod';
+import { poolConfigSchema, type PoolConfig } from '../contract/pool-config.ts';
+
+const environmentSchema = z.object({
+  TEMPORAL_ADDRESS: z.string().min(1),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  ELASTIC_WORKERS_STATE_TABLE: z.string().min(1),
+  ELASTIC_WORKERS_POOLS_PATH: z.string().startsWith('/'),
+  ELASTIC_WORKERS_TICK_SECONDS: z.coerce.number().min(1).max(60).default(10),
+  ELASTIC_WORKERS_MODE: z.enum(['act', 'observe']).default('act'),
+});
+
+/** Thrown when the environment is not what the stack writes; the message lists every problem. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export interface ScalerConfig {
+  temporal: { address: string; namespace: string };
+  stateTable: string;
+  poolsPath: string;
+  tickSeconds: number;
+  mode: 'act' | 'observe';
+}
+
+export function readScalerConfig(environment: Record<string, string | undefined>): ScalerConfig {
+  const parsed = environmentSchema.safeParse(environment);
+  if (!parsed.success) throw new ConfigError(`the scaler's environment is wrong:\n${z.prettifyError(parsed.error)}`);
+  const values = parsed.data;
+  return {
+    temporal: { address: values.TEMPORAL_ADDRESS, namespace: values.TEMPORAL_NAMESPACE },
+    stateTable: values.ELASTIC_WORKERS_STATE_TABLE,
+    poolsPath: values.ELASTIC_WORKERS_POOLS_PATH,
+    tickSeconds: values.ELASTIC_WORKERS_TICK_SECONDS,
+    mode: values.ELASTIC_WORKERS_MODE,
+  };
+}
+
+export interface Pools {
+  pools: PoolConfig[];
+  /** One message for each parameter that could not be understood. */
+  problems: string[];
+}
+
+/** Reads all pools below the path. Throws when SSM cannot be read. */
+export async function readPools(client: SSMClient, path: string): Promise<Pools> {
+  const pools: PoolConfig[] = [];
+  const problems: string[] = [];
+  for await (const page of paginateGetParametersByPath({ client }, { Path: path, MaxResults: 10 })) {
+    for (const { Name, Value } of page.Parameters ?? []) {
+      const parsed = parsePool(Value ?? '');
+      if (parsed.success) pools.push(parsed.data);
+      else problems.push(`pool parameter ${Name}: ${z.prettifyError(parsed.error)}`);
+    }
+  }
+  return { pools, problems };
+}
+
+const poolTextSchema = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `not JSON: ${String(error)}` });
+      return z.NEVER;
+    }
+  })
+  .pipe(poolConfigSchema);
+
+function parsePool(text: string): z.ZodSafeParseResult<PoolConfig> {
+  return poolTextSchema.safeParse(text);
+}

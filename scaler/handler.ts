@@ -1,0 +1,60 @@
+/**
+ * The Lambda function: invoked each minute, it ticks every few seconds until the minute is nearly over.
+ * Clients live as long as the process, so that only its first invocation pays for connecting.
+ */
+import { setTimeout } from 'node:timers/promises';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { readPools, readScalerConfig } from './config.ts';
+import { tickUntilTheMinuteEnds } from './loop.ts';
+import { EcsServices } from './signals/ecs.ts';
+import { TemporalReader } from './signals/temporal.ts';
+import { StateTable } from './state.ts';
+import { Telemetry } from './telemetry.ts';
+import { tick, type Session } from './tick.ts';
+
+const config = readScalerConfig(process.env);
+const log = (line: string) => process.stdout.write(`${line}\n`);
+
+/** A call that hangs must not take the other pools' ticks with it. */
+const clientSettings = { maxAttempts: 2, requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 } };
+const ssm = new SSMClient(clientSettings);
+const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log);
+const ports = {
+  temporal: new TemporalReader(config.temporal),
+  ecs: new EcsServices(new ECSClient(clientSettings)),
+  state: new StateTable(
+    DynamoDBDocumentClient.from(new DynamoDBClient(clientSettings), {
+      marshallOptions: { removeUndefinedValues: true },
+    }),
+    config.stateTable,
+  ),
+  telemetry,
+};
+const clock = { now: () => Date.now(), sleep: (milliseconds: number) => setTimeout(milliseconds) };
+
+/** The part of Lambda's context that is used. */
+interface InvocationContext {
+  getRemainingTimeInMillis(): number;
+}
+
+export async function handler(_event: unknown, context: InvocationContext): Promise<{ pools: number; ticks: number }> {
+  const { pools, problems } = await readPools(ssm, config.poolsPath);
+  for (const message of problems) log(JSON.stringify({ level: 'error', message }));
+
+  const session: Session = new Map();
+  const ticks = await tickUntilTheMinuteEnds(
+    async (now, last) => {
+      await tick(pools, session, ports, { mode: config.mode, now, last });
+      await telemetry.send(now);
+    },
+    config.tickSeconds,
+    clock,
+    context.getRemainingTimeInMillis(),
+  );
+  await telemetry.send(clock.now(), { force: true });
+  return { pools: pools.length, ticks };
+}

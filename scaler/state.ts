@@ -1,0 +1,148 @@
+/**
+ * The scaler's side of the state table: what it remembers of each pool, and the cordons.
+ * A pool's memory is written on the condition of its version, so that of two scalers only one acts.
+ */
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { BatchGetCommand, BatchWriteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import type { PoolConfig } from '../contract/pool-config.ts';
+import { cordonKey, poolKey, SCALER_KEY, type CordonItem, type ScalerItem } from '../contract/state-table.ts';
+import type { Decision } from './policy.ts';
+import { chunks } from './signals/ecs.ts';
+import type { TickRecord } from './tick-record.ts';
+
+const KEYS_A_READ = 100;
+const ITEMS_A_WRITE = 25;
+const ROUNDS = 4;
+/** A cordon outlives its task by days at most: long enough for any activity, short enough to leave no litter. */
+const CORDON_KEPT_SECONDS = 14 * 24 * 3600;
+
+export interface PoolState {
+  /** 0 before the first write. */
+  version: number;
+  memory: unknown;
+  decision: Decision | undefined;
+}
+
+/** Thrown when another scaler has written the pool's memory since it was read: this one must not act. */
+export class OtherScalerError extends Error {
+  override readonly name = 'OtherScalerError';
+}
+
+export class StateTable {
+  readonly #client: DynamoDBDocumentClient;
+  readonly #table: string;
+
+  constructor(client: DynamoDBDocumentClient, table: string) {
+    this.#client = client;
+    this.#table = table;
+  }
+
+  /** The pools' states by name; a pool never written is there with version 0. Throws when the table cannot be read. */
+  async load(pools: string[]): Promise<Map<string, PoolState>> {
+    const items = await this.#get(pools.map(poolKey), true);
+    return new Map(
+      pools.map((pool) => {
+        const item = items.get(poolKey(pool));
+        return [pool, { version: item?.version ?? 0, memory: item?.memory, decision: item?.decision } as PoolState];
+      }),
+    );
+  }
+
+  /** Writes the state as the version after `state.version`, which it returns. Throws OtherScalerError on a conflict. */
+  async save(pool: string, state: PoolState, record: TickRecord): Promise<number> {
+    const version = state.version + 1;
+    try {
+      await this.#client.send(
+        new PutCommand({
+          TableName: this.#table,
+          Item: { id: poolKey(pool), ...state, version, tickAt: record.now, record },
+          ConditionExpression: 'attribute_not_exists(id) OR version = :read',
+          ExpressionAttributeValues: { ':read': state.version },
+        }),
+      );
+      return version;
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      throw new OtherScalerError(`another scaler has written pool ${pool} since version ${state.version}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Tells the workers that the scaler is there. */
+  async markTick(now: number): Promise<void> {
+    const item: ScalerItem = { id: SCALER_KEY, tickAt: now };
+    await this.#client.send(new PutCommand({ TableName: this.#table, Item: item }));
+  }
+
+  /** Which of each pool's tasks are cordoned. Throws when the table cannot be read. */
+  async cordoned(tasks: Map<PoolConfig, string[]>): Promise<Map<string, string[]>> {
+    const keyed = [...tasks].map(
+      ([pool, ids]) => [pool, ids.map((id) => [id, cordonKey(pool.taskRoleId, id)])] as const,
+    );
+    const items = await this.#get(
+      keyed.flatMap(([, ids]) => ids.map(([, key]) => key ?? '')),
+      false,
+    );
+    return new Map(
+      keyed.map(([pool, ids]) => [pool.pool, ids.filter(([, key]) => items.has(key ?? '')).map(([id]) => id ?? '')]),
+    );
+  }
+
+  async cordon(pool: PoolConfig, taskIds: string[], now: number): Promise<void> {
+    await this.#write(
+      taskIds.map((taskId) => {
+        const item: CordonItem = {
+          id: cordonKey(pool.taskRoleId, taskId),
+          pool: pool.pool,
+          cordonedAt: now,
+          expiresAt: Math.floor(now / 1000) + CORDON_KEPT_SECONDS,
+        };
+        return { PutRequest: { Item: item } };
+      }),
+    );
+  }
+
+  async takeBack(pool: PoolConfig, taskIds: string[]): Promise<void> {
+    await this.#write(
+      taskIds.map((taskId) => ({ DeleteRequest: { Key: { id: cordonKey(pool.taskRoleId, taskId) } } })),
+    );
+  }
+
+  async #get(ids: string[], consistent: boolean): Promise<Map<string, Record<string, unknown> & Partial<PoolState>>> {
+    const read = await Promise.all(chunks(ids, KEYS_A_READ).map((batch) => this.#getBatch(batch, consistent)));
+    return new Map(read.flat().map((item) => [String(item.id), item]));
+  }
+
+  async #getBatch(ids: string[], consistent: boolean): Promise<Record<string, unknown>[]> {
+    const items: Record<string, unknown>[] = [];
+    let keys: Record<string, unknown>[] = ids.map((id) => ({ id }));
+    for (let round = 0; keys.length > 0; round += 1) {
+      if (round === ROUNDS)
+        throw new Error(`DynamoDB left ${keys.length} of ${ids.length} keys of ${this.#table} unread`);
+      const answer = await this.#client.send(
+        new BatchGetCommand({ RequestItems: { [this.#table]: { Keys: keys, ConsistentRead: consistent } } }),
+      );
+      items.push(...(answer.Responses?.[this.#table] ?? []));
+      keys = answer.UnprocessedKeys?.[this.#table]?.Keys ?? [];
+    }
+    return items;
+  }
+
+  async #write(requests: NonNullable<BatchWriteRequests>): Promise<void> {
+    await Promise.all(chunks(requests, ITEMS_A_WRITE).map((batch) => this.#writeBatch(batch)));
+  }
+
+  async #writeBatch(batch: BatchWriteRequests): Promise<void> {
+    let left = batch;
+    for (let round = 0; left.length > 0; round += 1) {
+      if (round === ROUNDS) throw new Error(`DynamoDB left ${left.length} writes to ${this.#table} undone`);
+      const answer = await this.#client.send(new BatchWriteCommand({ RequestItems: { [this.#table]: left } }));
+      left = answer.UnprocessedItems?.[this.#table] ?? [];
+    }
+  }
+}
+
+type BatchWriteRequests = NonNullable<
+  NonNullable<ConstructorParameters<typeof BatchWriteCommand>[0]['RequestItems']>[string]
+>;

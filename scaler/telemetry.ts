@@ -1,0 +1,104 @@
+/**
+ * What the scaler says of itself: one tick record a pool a tick as a line of JSON, and the CloudWatch metrics.
+ * Metrics are collected over some ticks and sent together; what could not be sent is sent with the next.
+ */
+import {
+  PutMetricDataCommand,
+  type CloudWatchClient,
+  type MetricDatum,
+  type StandardUnit,
+} from '@aws-sdk/client-cloudwatch';
+import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION, type MetricKey } from '../contract/metrics.ts';
+import { DEFAULT_POLICY, known, type Outcome } from './policy.ts';
+import { chunks } from './signals/ecs.ts';
+import type { TickRecord } from './tick-record.ts';
+
+const METRICS_A_CALL = 1000;
+/** Metrics older than this no longer matter to an alarm; without a bound an outage of CloudWatch would fill memory. */
+const METRICS_KEPT = 20_000;
+const SEND_EVERY_MS = 25_000;
+
+export class Telemetry {
+  readonly #client: CloudWatchClient;
+  readonly #log: (line: string) => void;
+  #pending: MetricDatum[] = [];
+  #sentAt = 0;
+
+  constructor(client: CloudWatchClient, log: (line: string) => void) {
+    this.#client = client;
+    this.#log = log;
+  }
+
+  report(record: TickRecord, outcome: Outcome, errors: string[]): void {
+    this.#log(JSON.stringify({ ...record, ...outcome.decision, figures: outcome.figures, errors }));
+    this.#pending.push(...metricsOf(record, outcome, errors));
+  }
+
+  /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
+  async send(now: number, options: { force?: boolean } = {}): Promise<void> {
+    if (!options.force && now - this.#sentAt < SEND_EVERY_MS) return;
+    this.#sentAt = now;
+    const sending = chunks(this.#pending, METRICS_A_CALL);
+    this.#pending = [];
+    await Promise.all(sending.map((batch) => this.#sendBatch(batch)));
+    this.#pending = this.#pending.slice(-METRICS_KEPT);
+  }
+
+  async #sendBatch(batch: MetricDatum[]): Promise<void> {
+    try {
+      await this.#client.send(new PutMetricDataCommand({ Namespace: METRIC_NAMESPACE, MetricData: batch }));
+    } catch (error) {
+      this.#log(JSON.stringify({ level: 'error', message: `metrics not sent: ${String(error)}` }));
+      this.#pending.push(...batch);
+    }
+  }
+}
+
+function metricsOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): MetricDatum[] {
+  const { tasks, workers, policy } = record;
+  const unknowns = [record.activityQueue, record.workflowQueue, workers, tasks].filter((reading) => !known(reading));
+  const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
+  const wanted = minTasks > 0 || (figures.queued ?? 0) > 0;
+  const values: Partial<Record<MetricKey, number | null>> = {
+    backlog: figures.queued,
+    backlogAge: figures.ageSeconds,
+    busySlots: figures.busySlots,
+    slotUtilization: utilization(figures.busySlots, figures.slots),
+    desiredTasks: decision.desired,
+    runningTasks: known(tasks) ? tasks.running.length : null,
+    workersDown: figures.slots === null ? null : Number(wanted && figures.slots === 0),
+    pinnedAtMax: Number(decision.reason === 'maximum'),
+    scalerErrors: errors.length,
+    signalsUnknown: unknowns.length,
+  };
+  const data = Object.entries(values).flatMap(([key, value]) =>
+    typeof value === 'number' ? [datum(record, key as MetricKey, { Value: value })] : [],
+  );
+  const error = errorRate(figures.processed, figures.failed);
+  return error === undefined ? data : [...data, datum(record, 'errorRate', error)];
+}
+
+function datum({ pool, now }: TickRecord, key: MetricKey, value: Partial<MetricDatum>): MetricDatum {
+  const { name, unit } = METRICS[key];
+  return {
+    MetricName: name,
+    Unit: unit as StandardUnit,
+    Timestamp: new Date(now),
+    Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
+    ...value,
+  };
+}
+
+function utilization(busy: number | null, slots: number | null): number | null {
+  return busy === null || !slots ? null : (100 * busy) / slots;
+}
+
+/** Each attempt as 0 or 100 percent, so that an average over any period is weighted by attempts. */
+function errorRate(processed: number, failed: number): Partial<MetricDatum> | undefined {
+  const counts = [
+    [0, Math.max(0, processed - failed)],
+    [100, failed],
+  ].filter(([, count]) => count !== 0);
+  if (counts.length === 0) return undefined;
+  return { Values: counts.map(([value]) => value as number), Counts: counts.map(([, count]) => count as number) };
+}
