@@ -1,0 +1,193 @@
+/**
+ * The worker's side of scale-in that loses no work. Only the scaler decides who leaves:
+ *
+ *   starting, working   protected, then polling; the protection is renewed long before it expires
+ *   cordoned            not polling; what runs is finished, however long it takes; only then unprotected: ECS stops the task
+ *   taken back          protected again, then polling again
+ *   scaler gone         nothing heard of the scaler for long: polling, a cordon notwithstanding, and protected while busy only
+ *
+ * It works by level, not by edge: each `settle` looks at what is known now and brings protection and polling in line, so
+ * an answer that came late, twice or never is mended by the next round. No clock, timer or client of its own.
+ */
+import type { CordonReader, CordonReading } from './cordon.ts';
+import type { Logger } from './logging.ts';
+import type { ProtectionAnswer, TaskProtection } from './task.ts';
+
+/** What the protocol sees and moves of the worker. `pause` and `resume` say what is wanted and return at once. */
+export interface PollingWorker {
+  readonly runningActivities: number;
+  /** Nothing polls and nothing runs, nor can anything start before `resume`. */
+  readonly drained: boolean;
+  pause(): void;
+  resume(): void;
+}
+
+export interface ScaleInParts {
+  worker: PollingWorker;
+  protection: TaskProtection;
+  readCordon: CordonReader;
+  /** Milliseconds. */
+  now: () => number;
+  scalerGoneSeconds: number;
+  log: Pick<Logger, 'info' | 'warn'>;
+}
+
+/**
+ * Protection lasts eight hours and is renewed hourly: one call an hour, and an ECS control plane that is down for the
+ * better part of a day costs neither work nor capacity. A task that dies takes its protection with it.
+ */
+const PROTECTION_MINUTES = 480;
+const RENEW_AFTER_MS = 60 * 60_000;
+
+/** With the scaler gone, protection is kept this long after the last activity, so that gaps between activities cost no calls. */
+const IDLE_BEFORE_LIFT_MS = 30_000;
+
+const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 60_000;
+
+export class ScaleInProtocol {
+  readonly #parts: ScaleInParts;
+  #stopped = false;
+  // What was heard. A reading that failed changes none of it.
+  #cordoned = false;
+  #blind = false;
+  #heardAt: number;
+  #silent = false;
+  #busyAt: number;
+  // What is known of the protection. After a call whose answer was lost it may be either, and counts as neither.
+  #state: 'on' | 'off' | 'unsure' = 'off';
+  #protectedAt = 0;
+  #refused = false;
+  #retryAt = 0;
+  #retryMs = RETRY_MIN_MS;
+  #settling = Promise.resolve();
+  #queued = false;
+
+  constructor(parts: ScaleInParts) {
+    this.#parts = parts;
+    this.#heardAt = parts.now();
+    this.#busyAt = parts.now();
+  }
+
+  /** Reads the state table once and acts on it; to be called every few seconds. */
+  async round(): Promise<void> {
+    this.#hear(await this.#parts.readCordon());
+    await this.settle();
+  }
+
+  /** Brings protection and polling in line with what is known; to be called whenever the worker's state changed. */
+  settle(): Promise<void> {
+    if (!this.#queued && !this.#stopped) {
+      this.#queued = true;
+      this.#settling = this.#settling.then(() => this.#settleOnce());
+    }
+    return this.#settling;
+  }
+
+  /** From now on nothing is touched any more: the task was told to stop. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #hear(reading: CordonReading): void {
+    const { log } = this.#parts;
+    if (!reading.known) {
+      if (!this.#blind) log.warn({ why: reading.why }, 'The state table cannot be read: going on as before');
+      this.#blind = true;
+      return;
+    }
+    this.#blind = false;
+    if (reading.cordoned !== this.#cordoned) {
+      log.info(
+        { runningActivities: this.#parts.worker.runningActivities },
+        reading.cordoned ? 'Cordoned: finishing what runs, then leaving' : 'Cordon taken back: working again',
+      );
+    }
+    this.#cordoned = reading.cordoned;
+    this.#heardAt = Math.max(this.#heardAt, reading.scalerTickAt ?? 0);
+  }
+
+  async #settleOnce(): Promise<void> {
+    this.#queued = false;
+    if (this.#stopped) return;
+    this.#watch();
+    if (!this.#shallPoll()) this.#parts.worker.pause();
+    await (this.#shallBeProtected() ? this.#protect() : this.#lift());
+    // Asked again, since much may have been heard while ECS answered.
+    if (this.#stopped) return;
+    if (this.#shallPoll() && this.#mayPoll()) this.#parts.worker.resume();
+    else this.#parts.worker.pause();
+  }
+
+  #watch(): void {
+    const { worker, now, scalerGoneSeconds, log } = this.#parts;
+    if (worker.runningActivities > 0) this.#busyAt = now();
+    // A table that cannot be read for so long counts as well: nothing may hang for ever on what cannot be heard.
+    const silent = now() - this.#heardAt > scalerGoneSeconds * 1000;
+    if (silent && !this.#silent) {
+      log.warn({ scalerGoneSeconds }, 'The scaler is gone: working on, protected only while busy');
+    } else if (!silent && this.#silent) {
+      log.info({}, 'The scaler is back: protected at all times again');
+    }
+    this.#silent = silent;
+  }
+
+  /**
+   * A cordon of a scaler that is gone does not count: it may have died before it lowered the service's count, and the
+   * task would wait for its end for ever, doing nothing.
+   */
+  #shallPoll(): boolean {
+    return this.#silent || !this.#cordoned;
+  }
+
+  #shallBeProtected(): boolean {
+    const { worker, now } = this.#parts;
+    // Between this look and ECS's answer to the lifting an activity can start. It starts a settling of its own, which
+    // protects the task again; if ECS was faster, the activity is finished in the drain after SIGTERM.
+    if (this.#silent) return worker.runningActivities > 0 || now() - this.#busyAt < IDLE_BEFORE_LIFT_MS;
+    return !this.#cordoned || !worker.drained;
+  }
+
+  #mayPoll(): boolean {
+    return !this.#refused && (this.#silent || this.#isProtected());
+  }
+
+  #isProtected(): boolean {
+    return this.#state === 'on' && this.#parts.now() < this.#protectedAt + PROTECTION_MINUTES * 60_000;
+  }
+
+  async #protect(): Promise<void> {
+    const { protection, now, log } = this.#parts;
+    const fresh = this.#isProtected() && now() - this.#protectedAt < RENEW_AFTER_MS;
+    if (fresh || now() < this.#retryAt) return;
+    const askedAt = now();
+    const answer = await protection.protect(PROTECTION_MINUTES);
+    this.#refused = answer.outcome === 'refused';
+    if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be turned on');
+    if (this.#state !== 'on') log.info({ minutes: PROTECTION_MINUTES }, 'Protected from scale-in');
+    this.#succeeded('on');
+    this.#protectedAt = askedAt;
+  }
+
+  async #lift(): Promise<void> {
+    const { protection, now, log } = this.#parts;
+    if (this.#state === 'off' || now() < this.#retryAt) return;
+    this.#state = 'unsure';
+    const answer = await protection.lift();
+    if (answer.outcome === 'failed') return this.#failed(answer, 'Scale-in protection could not be lifted');
+    log.info({}, 'Protection lifted: ECS may stop this task now');
+    this.#succeeded('off');
+  }
+
+  #succeeded(state: 'on' | 'off'): void {
+    this.#state = state;
+    this.#retryAt = 0;
+    this.#retryMs = RETRY_MIN_MS;
+  }
+
+  #failed(answer: ProtectionAnswer, message: string): void {
+    this.#retryAt = this.#parts.now() + this.#retryMs;
+    this.#parts.log.warn({ ...answer, retryInSeconds: this.#retryMs / 1000 }, message);
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
+  }
+}

@@ -1,0 +1,31 @@
+/** The strategies by name: ours, and those a team adds with `registerStrategy`. */
+import { sequential } from './sequential.ts';
+import { InvalidRequestError, type Strategy } from './strategy.ts';
+
+const strategies = new Map<string, Strategy>(Object.entries({ sequential }));
+
+/** Adds a strategy of one's own; call it before the worker starts. A name is given once only. */
+export function registerStrategy<Input, Output>(name: string, strategy: Strategy<Input, Output>): void {
+  if (name.trim() === '') throw new Error('A strategy needs a name that is not empty.');
+  if (strategies.has(name)) {
+    throw new Error(`A strategy named "${name}" exists already (${listed()}): choose another name.`);
+  }
+  // The caller's payload is JSON of unknown shape in any case: a strategy checks its own input.
+  strategies.set(name, strategy as Strategy);
+}
+
+export function strategyNamed(name: string): Strategy {
+  const strategy = strategies.get(name);
+  if (strategy === undefined) {
+    throw new InvalidRequestError(`There is no strategy named "${name}". Strategies that exist: ${listed()}.`);
+  }
+  return strategy;
+}
+
+export function strategyNames(): string[] {
+  return [...strategies.keys()].sort();
+}
+
+function listed(): string {
+  return strategyNames().join(', ');
+}

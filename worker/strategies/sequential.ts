@@ -1,0 +1,36 @@
+/** Steps feed each other: each is asked with the task and the answer of the step before it; the last answer is the result. */
+import type { SequentialInput, SequentialOutput } from '../types.ts';
+import { InvalidRequestError, type Strategy } from './strategy.ts';
+
+export const sequential: Strategy<unknown, SequentialOutput> = async (input, context) => {
+  const { task, steps } = checked(input);
+  const answers: SequentialOutput['steps'] = [];
+  let answer = '';
+  for (const step of steps) {
+    answer = await context.ask(promptFor(task, step, answer));
+    answers.push({ step, answer });
+  }
+  return { answer, steps: answers };
+};
+
+function promptFor(task: string, step: string, previous: string): string {
+  const lines = [`Task: ${task}`, `Step: ${step}`];
+  if (previous !== '') lines.push(`Result of the previous step: ${previous}`);
+  return lines.join('\n');
+}
+
+function checked(input: unknown): SequentialInput {
+  const { task, steps } = (input ?? {}) as Partial<SequentialInput>;
+  const sound =
+    typeof task === 'string' &&
+    Array.isArray(steps) &&
+    steps.length > 0 &&
+    steps.every((step) => typeof step === 'string');
+  if (!sound) {
+    throw new InvalidRequestError(
+      `The strategy "sequential" needs an input { task: string, steps: string[] } with at least one step, ` +
+        `got ${JSON.stringify(input)?.slice(0, 200)}.`,
+    );
+  }
+  return { task, steps };
+}
