@@ -6,7 +6,14 @@ import { build, type BuildOptions } from 'esbuild';
 
 const root = import.meta.dirname;
 const dist = join(root, 'dist');
-const common: BuildOptions = { bundle: true, platform: 'node', target: 'node24', sourcemap: true, logLevel: 'warning' };
+const common: BuildOptions = {
+  sourcesContent: false,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  sourcemap: true,
+  logLevel: 'warning',
+};
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'worker'), { recursive: true });
