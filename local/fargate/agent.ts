@@ -1,0 +1,129 @@
+/**
+ * What a task finds on its own machine: the agent's task protection endpoint (under $ECS_AGENT_URI) and the task
+ * metadata endpoint, version 4 (under $ECS_CONTAINER_METADATA_URI_V4). The token in the path says which container asks.
+ */
+import fastify from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { EcsError } from './errors.ts';
+import { protectedTask, updateProtection } from './protection.ts';
+import type { ProtectionFailure } from './protection.ts';
+import { availabilityZoneOf, containerArn, containerStatus } from './task-record.ts';
+import type { Task, TaskContainer } from './task.ts';
+import type { TaskStore } from './task-store.ts';
+
+interface ByToken {
+  Params: { token: string };
+}
+
+const CPU_UNITS_PER_VCPU = 1024;
+const protectionRequest = z.strictObject({ ProtectionEnabled: z.boolean(), ExpiresInMinutes: z.int().optional() });
+
+export function createAgent(tasks: TaskStore): FastifyInstance {
+  const server = fastify({ forceCloseConnections: true });
+  const caller = (token: string) => {
+    const found = tasks.byToken(token);
+    if (!found) throw new EcsError('ResourceNotFoundException', `no task has the token ${token}`);
+    return found;
+  };
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  server.get<ByToken>('/api/:token/task-protection/v1/state', ({ params }) =>
+    protectionBody(caller(params.token).task),
+  );
+  server.put<ByToken>('/api/:token/task-protection/v1/state', ({ params, body }, reply) => {
+    const { task } = caller(params.token);
+    return putProtection(task, body, (status) => reply.status(status));
+  });
+  server.get<ByToken>('/v4/:token', ({ params }) => {
+    const { task, container } = caller(params.token);
+    return containerMetadata(task, container);
+  });
+  server.get<ByToken>('/v4/:token/task', ({ params }) => taskMetadata(caller(params.token).task));
+  server.setErrorHandler((error, _request, reply) => {
+    const status = error instanceof EcsError ? 404 : 500;
+    return reply.status(status).send(errorBody('', error));
+  });
+  return server;
+}
+
+/** As the agent has it: a refusal by ECS is an answer with status 200, a malformed request one with status 400. */
+function putProtection(task: Task, body: unknown, setStatus: (status: number) => void) {
+  try {
+    const request = protectionRequest.parse(JSON.parse(String(body)));
+    const failure = updateProtection(task, request.ProtectionEnabled, request.ExpiresInMinutes);
+    return failure ? failureBody(failure) : protectionBody(task);
+  } catch (error) {
+    setStatus(400);
+    return errorBody(task.arn, error);
+  }
+}
+
+function protectionBody(task: Task) {
+  const { protectionEnabled, taskArn } = protectedTask(task);
+  const expires = task.protectedUntil;
+  return {
+    protection: {
+      ...(expires !== undefined && { ExpirationDate: new Date(expires).toISOString() }),
+      ProtectionEnabled: protectionEnabled,
+      TaskArn: taskArn,
+    },
+  };
+}
+
+function failureBody({ arn, reason, detail }: ProtectionFailure) {
+  return { failure: { Arn: arn, Reason: reason, Detail: detail } };
+}
+
+function errorBody(arn: string, error: unknown) {
+  const code = error instanceof EcsError ? error.code : 'InvalidParameterException';
+  return { error: { Arn: arn, Code: code, Message: error instanceof Error ? error.message : String(error) } };
+}
+
+function taskMetadata(task: Task) {
+  const { service, taskDefinition } = task.origin;
+  return {
+    Cluster: service.clusterArn,
+    TaskARN: task.arn,
+    Family: taskDefinition.family,
+    Revision: String(taskDefinition.revision),
+    ServiceName: service.serviceName,
+    DesiredStatus: task.desiredStatus,
+    KnownStatus: task.lastStatus,
+    Limits: { CPU: Number(taskDefinition.cpu) / CPU_UNITS_PER_VCPU, Memory: Number(taskDefinition.memory) },
+    PullStartedAt: isoTime(task.enteredAt('PENDING')),
+    PullStoppedAt: isoTime(task.enteredAt('RUNNING')),
+    AvailabilityZone: availabilityZoneOf(task),
+    LaunchType: 'FARGATE',
+    Containers: task.containers.map((container) => containerMetadata(task, container)),
+  };
+}
+
+function containerMetadata(task: Task, container: TaskContainer) {
+  const { family, revision } = task.origin.taskDefinition;
+  const { name, image, cpu } = container.definition;
+  return {
+    DockerId: container.token,
+    Name: name,
+    DockerName: name,
+    Image: image,
+    Labels: {
+      'com.amazonaws.ecs.cluster': task.origin.service.clusterArn,
+      'com.amazonaws.ecs.container-name': name,
+      'com.amazonaws.ecs.task-arn': task.arn,
+      'com.amazonaws.ecs.task-definition-family': family,
+      'com.amazonaws.ecs.task-definition-version': String(revision),
+    },
+    DesiredStatus: task.desiredStatus,
+    KnownStatus: containerStatus(task, container),
+    Limits: { CPU: cpu },
+    CreatedAt: isoTime(task.createdAt),
+    StartedAt: isoTime(task.enteredAt('RUNNING')),
+    Type: 'NORMAL',
+    ContainerARN: containerArn(task, container),
+  };
+}
+
+function isoTime(milliseconds: number | undefined): string | undefined {
+  return milliseconds === undefined ? undefined : new Date(milliseconds).toISOString();
+}

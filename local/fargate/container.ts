@@ -1,0 +1,77 @@
+/**
+ * One container of a task, as a real process in a process group of its own. Like a container, it ends as a whole:
+ * when its first process exits, whatever that one left behind is killed too.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { endWithThisProcess } from '../process.ts';
+import { TaskStartError } from './errors.ts';
+
+export interface ContainerCommand {
+  command: string[];
+  directory: string;
+  environment: Record<string, string>;
+  /** An open file for both output streams. */
+  output: number;
+}
+
+export class ContainerProcess {
+  /** Settles when the process has exited: its exit code, or 128 + the number of the signal that ended it. */
+  readonly exited: Promise<number>;
+  readonly #child: ChildProcess;
+  #hasExited = false;
+  #release?: () => void;
+
+  static async start({ command, directory, environment, output }: ContainerCommand): Promise<ContainerProcess> {
+    const [file, ...rest] = command;
+    if (!file) throw new TaskStartError('CannotStartContainerError: no command specified');
+    try {
+      const child = spawn(file, rest, {
+        cwd: directory,
+        env: environment,
+        detached: true,
+        stdio: ['ignore', output, output],
+      });
+      const container = new ContainerProcess(child);
+      await once(child, 'spawn');
+      if (child.pid !== undefined && !container.#hasExited) container.#release = endWithThisProcess(child.pid);
+      return container;
+    } catch (error) {
+      throw new TaskStartError(`CannotStartContainerError: ${String(error)} (in ${directory})`, { cause: error });
+    }
+  }
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.kill();
+        this.#release?.();
+        this.#hasExited = true;
+        resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']);
+      });
+    });
+  }
+
+  /** SIGTERM to the container's first process, and SIGKILL to all of it if it has not exited in time. */
+  async stop(timeoutSeconds: number): Promise<number> {
+    if (!this.#hasExited) this.#child.kill('SIGTERM');
+    const overdue = setTimeout(() => this.kill(), timeoutSeconds * 1000);
+    const exitCode = await this.exited;
+    clearTimeout(overdue);
+    return exitCode;
+  }
+
+  /** SIGKILL to every process of the container, at once. */
+  kill(): void {
+    if (this.#hasExited || this.#child.pid === undefined) return;
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL');
+    } catch (error) {
+      // ESRCH: nothing is left of the group, which is what was wanted.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}

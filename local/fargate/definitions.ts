@@ -1,0 +1,98 @@
+/**
+ * Services and task definitions as local Fargate needs them, parsed from the emulator's raw JSON.
+ * Keys are accepted in ECS's spelling and in CloudFormation's, because the emulator keeps some nested keys of a
+ * container definition (`Secrets`' `Name` and `ValueFrom`, for one) as the template wrote them.
+ */
+import { z } from 'zod';
+
+const nameAndValue = z.object({ name: z.string(), value: z.coerce.string() });
+const tags = z.array(z.object({ key: z.string(), value: z.string().default('') })).default([]);
+
+const containerSchema = z.object({
+  name: z.string(),
+  image: z.string(),
+  entryPoint: z.array(z.string()).default([]),
+  command: z.array(z.string()).default([]),
+  essential: z.coerce.boolean().default(true),
+  environment: z.array(nameAndValue).default([]),
+  secrets: z.array(z.object({ name: z.string(), valueFrom: z.string() })).default([]),
+  /** Fargate's own default and limit. */
+  stopTimeout: z.coerce
+    .number()
+    .default(30)
+    .transform((seconds) => Math.min(seconds, 120)),
+  cpu: z.coerce.number().default(0),
+});
+
+const taskDefinitionSchema = z.object({
+  taskDefinitionArn: z.string(),
+  family: z.string(),
+  revision: z.coerce.number(),
+  cpu: z.coerce.string().default('256'),
+  memory: z.coerce.string().default('512'),
+  containerDefinitions: z.array(containerSchema),
+});
+
+const deploymentSchema = z.looseObject({
+  id: z.string(),
+  status: z.string(),
+  taskDefinition: z.string(),
+  createdAt: z.number().optional(),
+});
+
+const serviceSchema = z.looseObject({
+  serviceArn: z.string(),
+  serviceName: z.string(),
+  clusterArn: z.string(),
+  status: z.string(),
+  taskDefinition: z.string(),
+  desiredCount: z.coerce.number(),
+  launchType: z.string().optional(),
+  capacityProviderStrategy: z.array(z.looseObject({ capacityProvider: z.string() })).optional(),
+  deploymentConfiguration: z
+    .looseObject({
+      maximumPercent: z.coerce.number().default(200),
+      minimumHealthyPercent: z.coerce.number().default(100),
+    })
+    .prefault({}),
+  deployments: z.array(deploymentSchema).default([]),
+  propagateTags: z.string().optional(),
+  tags,
+});
+
+export type ContainerDefinition = z.infer<typeof containerSchema>;
+export type TaskDefinition = z.infer<typeof taskDefinitionSchema>;
+export type ServiceDeployment = z.infer<typeof deploymentSchema>;
+/** A service as the emulator describes it, other fields kept for DescribeServices to hand on. */
+export type ServiceDefinition = z.infer<typeof serviceSchema>;
+
+export function parseTaskDefinition(raw: unknown): TaskDefinition {
+  return taskDefinitionSchema.parse(withEcsSpelling(raw));
+}
+
+export function parseService(raw: unknown): ServiceDefinition {
+  return serviceSchema.parse(raw);
+}
+
+/** The deployment ECS is working towards; its id is what the service's new tasks carry as `startedBy`. */
+export function primaryDeployment(service: ServiceDefinition): ServiceDeployment {
+  const primary = service.deployments.find((deployment) => deployment.status === 'PRIMARY');
+  if (!primary) throw new Error(`the emulator's service ${service.serviceArn} has no PRIMARY deployment`);
+  return primary;
+}
+
+/** The last part of an ARN, or the name itself. */
+export function nameOf(arnOrName: string): string {
+  return arnOrName.slice(arnOrName.lastIndexOf('/') + 1);
+}
+
+/** `ValueFrom` → `valueFrom`, at every depth. Unset members (null) are left out. */
+function withEcsSpelling(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withEcsSpelling);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null)
+      .map(([key, member]) => [key.charAt(0).toLowerCase() + key.slice(1), withEcsSpelling(member)]),
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * The service scheduler's one decision, as a pure function: how many tasks to launch and which to stop, so that a
+ * service gets to its desired count, deployments roll within their limits, and a protected task is never stopped.
+ */
+
+export interface WantedTasks {
+  desiredCount: number;
+  maximumPercent: number;
+  minimumHealthyPercent: number;
+  /** The PRIMARY deployment: tasks of any other are to be replaced. */
+  deploymentId: string;
+}
+
+/** A task that nobody has asked to stop yet. */
+export interface PlannedTask {
+  id: string;
+  deploymentId: string;
+  isRunning: boolean;
+  isProtected: boolean;
+}
+
+export interface Plan {
+  launch: number;
+  stop: string[];
+}
+
+/** `random` returns a number in [0, 1): ECS chooses among equals as it likes, and nobody may rely on which. */
+export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], random: () => number): Plan {
+  const current = tasks.filter((task) => task.deploymentId === wanted.deploymentId);
+  const old = tasks.filter((task) => task.deploymentId !== wanted.deploymentId);
+  const launch = tasksToLaunch(wanted, current.length, old.length);
+  const surplus = current.length - wanted.desiredCount;
+  return {
+    launch,
+    stop: [...choose(current, surplus, random), ...oldTasksToStop(wanted, tasks, old, launch, random)],
+  };
+}
+
+/** While old tasks are there, all tasks together stay within maximumPercent. */
+function tasksToLaunch(wanted: WantedTasks, current: number, old: number): number {
+  const missing = wanted.desiredCount - current;
+  const room = old === 0 ? missing : upperLimit(wanted) - current - old;
+  return Math.max(0, Math.min(missing, room));
+}
+
+/**
+ * Old tasks not yet running go at once. Running ones go as their replacements come up, and sooner only where
+ * maximumPercent leaves no room for a replacement; what runs never falls below minimumHealthyPercent.
+ */
+function oldTasksToStop(
+  wanted: WantedTasks,
+  tasks: readonly PlannedTask[],
+  old: readonly PlannedTask[],
+  launch: number,
+  random: () => number,
+): string[] {
+  const starting = old.filter((task) => !task.isRunning && !task.isProtected).map((task) => task.id);
+  const remaining = tasks.length - starting.length + launch;
+  const current = tasks.length - old.length;
+  const blocked = Math.max(0, wanted.desiredCount - current - launch);
+  const replaced = Math.max(0, remaining - wanted.desiredCount);
+  const spare = tasks.filter((task) => task.isRunning).length - lowerLimit(wanted);
+  const running = old.filter((task) => task.isRunning);
+  return [...starting, ...choose(running, Math.min(spare, Math.max(replaced, blocked)), random)];
+}
+
+/** Tasks that do not run yet first, then at random; never a protected one. */
+function choose(tasks: readonly PlannedTask[], count: number, random: () => number): string[] {
+  if (count <= 0) return [];
+  return tasks
+    .filter((task) => !task.isProtected)
+    .map((task) => ({ id: task.id, order: (task.isRunning ? 1 : 0) + random() }))
+    .sort((a, b) => a.order - b.order)
+    .slice(0, count)
+    .map(({ id }) => id);
+}
+
+function upperLimit({ desiredCount, maximumPercent }: WantedTasks): number {
+  return Math.floor((desiredCount * maximumPercent) / 100);
+}
+
+function lowerLimit({ desiredCount, minimumHealthyPercent }: WantedTasks): number {
+  return Math.ceil((desiredCount * minimumHealthyPercent) / 100);
+}

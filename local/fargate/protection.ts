@@ -1,0 +1,37 @@
+/** Task scale-in protection: the one rule behind UpdateTaskProtection and the agent's endpoint. */
+import { z } from 'zod';
+import { invalidParameter } from './errors.ts';
+import { epochSeconds } from './task-record.ts';
+import type { Task } from './task.ts';
+
+const MAX_MINUTES = 2880;
+const DEFAULT_MINUTES = 120;
+
+export interface ProtectionFailure {
+  arn: string;
+  reason: string;
+  detail?: string;
+}
+
+/** Turns protection on or off; a task that is being stopped takes neither. */
+export function updateProtection(
+  task: Task,
+  enabled: boolean,
+  minutes = DEFAULT_MINUTES,
+): ProtectionFailure | undefined {
+  if (!z.int().min(1).max(MAX_MINUTES).safeParse(minutes).success)
+    throw invalidParameter(`expiresInMinutes must be a whole number from 1 to ${MAX_MINUTES}, got ${minutes}`);
+  if (task.isStopping)
+    return { arn: task.arn, reason: 'TASK_NOT_VALID', detail: `The task is ${task.lastStatus} and cannot be changed.` };
+  if (enabled) task.protect(minutes);
+  else task.unprotect();
+  return undefined;
+}
+
+export function protectedTask(task: Task) {
+  return {
+    taskArn: task.arn,
+    protectionEnabled: task.protectedUntil !== undefined,
+    expirationDate: epochSeconds(task.protectedUntil),
+  };
+}

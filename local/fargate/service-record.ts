@@ -1,0 +1,81 @@
+/** A service as DescribeServices shows it: the emulator's definition, with the counts and events of the real tasks. */
+import type { ServiceDefinition, ServiceDeployment } from './definitions.ts';
+import type { ServiceScheduler } from './service-scheduler.ts';
+import type { Task } from './task.ts';
+import { epochSeconds } from './task-record.ts';
+
+/** `scheduler` is missing only for a service so new that nothing has been done for it yet. */
+export function serviceRecord(
+  service: ServiceDefinition,
+  tasks: readonly Task[],
+  scheduler: ServiceScheduler | undefined,
+): Record<string, unknown> {
+  return {
+    ...service,
+    // A deleted service is DRAINING until its last task has gone.
+    status: service.status === 'INACTIVE' && tasks.some(isAlive) ? 'DRAINING' : service.status,
+    ...counts(tasks),
+    deployments: deployments(service, tasks, scheduler),
+    events: scheduler?.events ?? [],
+  };
+}
+
+function deployments(service: ServiceDefinition, tasks: readonly Task[], scheduler: ServiceScheduler | undefined) {
+  const primary = service.deployments.filter((deployment) => deployment.status === 'PRIMARY');
+  const known = new Set(primary.map(({ id }) => id));
+  const older = new Map<string, Task[]>();
+  for (const task of tasks) {
+    const id = task.origin.deploymentId;
+    if (!known.has(id) && isAlive(task)) older.set(id, [...(older.get(id) ?? []), task]);
+  }
+  return [
+    ...primary.map((deployment) => primaryRecord(service, deployment, tasks, scheduler)),
+    ...[...older].map(([id, remaining]) => olderRecord(id, remaining, scheduler)),
+  ];
+}
+
+function primaryRecord(
+  service: ServiceDefinition,
+  deployment: ServiceDeployment,
+  tasks: readonly Task[],
+  scheduler: ServiceScheduler | undefined,
+) {
+  const completed = scheduler?.isCompleted(deployment.id) ?? false;
+  return {
+    ...deployment,
+    desiredCount: service.desiredCount,
+    ...counts(tasks.filter((task) => task.origin.deploymentId === deployment.id)),
+    failedTasks: scheduler?.failedTasks(deployment.id) ?? 0,
+    rolloutState: completed ? 'COMPLETED' : 'IN_PROGRESS',
+    rolloutStateReason: `ECS deployment ${deployment.id} ${completed ? 'completed' : 'in progress'}.`,
+  };
+}
+
+/** A deployment that is being replaced; of its definition, what its tasks remember. */
+function olderRecord(id: string, tasks: Task[], scheduler: ServiceScheduler | undefined) {
+  const origin = tasks[0]?.origin;
+  const deployment = origin?.service.deployments.find((candidate) => candidate.id === id);
+  return {
+    ...deployment,
+    id,
+    status: 'ACTIVE',
+    taskDefinition: origin?.taskDefinition.taskDefinitionArn,
+    createdAt: deployment?.createdAt ?? epochSeconds(tasks[0]?.createdAt),
+    desiredCount: tasks.filter((task) => !task.isStopping).length,
+    ...counts(tasks),
+    failedTasks: scheduler?.failedTasks(id) ?? 0,
+    rolloutState: scheduler?.isCompleted(id) ? 'COMPLETED' : 'IN_PROGRESS',
+    rolloutStateReason: `ECS deployment ${id} is being replaced.`,
+  };
+}
+
+function counts(tasks: readonly Task[]) {
+  return {
+    runningCount: tasks.filter((task) => task.isRunning).length,
+    pendingCount: tasks.filter(({ lastStatus }) => lastStatus === 'PROVISIONING' || lastStatus === 'PENDING').length,
+  };
+}
+
+function isAlive(task: Task): boolean {
+  return task.lastStatus !== 'STOPPED';
+}

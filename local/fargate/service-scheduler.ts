@@ -1,0 +1,169 @@
+/**
+ * Keeps one service at its desired count: launches tasks, replaces those that failed (with back-off), stops those it
+ * may, and tells what it did in the service's events. The definition is the emulator's; the tasks are ours.
+ */
+import { randomUUID } from 'node:crypto';
+import { primaryDeployment } from './definitions.ts';
+import type { ServiceDefinition, TaskDefinition } from './definitions.ts';
+import { planTasks } from './plan.ts';
+import { RestartBackoff } from './restart-backoff.ts';
+import type { RestartBackoffOptions } from './restart-backoff.ts';
+import type { Task, TaskOrigin } from './task.ts';
+import { epochSeconds } from './task-record.ts';
+
+/** What the scheduler needs of the platform around it. */
+export interface SchedulerPlatform {
+  tasks(serviceArn: string): Task[];
+  launch(origin: Omit<TaskOrigin, 'startDelaySeconds'>): Task;
+  random(): number;
+  now(): number;
+}
+
+export interface ServiceEvent {
+  id: string;
+  createdAt: number | undefined;
+  message: string;
+}
+
+const KEEP_EVENTS = 100;
+/** From the second failure in a row on, ECS says so. */
+const FAILURES_WORTH_TELLING = 2;
+
+export class ServiceScheduler {
+  readonly events: ServiceEvent[] = [];
+  readonly #platform: SchedulerPlatform;
+  readonly #backoff: RestartBackoff;
+  readonly #failedTasks = new Map<string, number>();
+  readonly #completed = new Set<string>();
+  readonly #settled = new Set<string>();
+  #service: ServiceDefinition;
+  #taskDefinition: TaskDefinition;
+  #isSteady = false;
+  #isDeleted = false;
+
+  constructor(
+    service: ServiceDefinition,
+    taskDefinition: TaskDefinition,
+    platform: SchedulerPlatform,
+    backoff: RestartBackoffOptions,
+  ) {
+    this.#service = service;
+    this.#taskDefinition = taskDefinition;
+    this.#platform = platform;
+    this.#backoff = new RestartBackoff(backoff);
+  }
+
+  get service(): ServiceDefinition {
+    return this.#service;
+  }
+
+  update(service: ServiceDefinition, taskDefinition: TaskDefinition): void {
+    if (service.desiredCount !== this.#service.desiredCount) this.#isSteady = false;
+    this.#service = service;
+    this.#taskDefinition = taskDefinition;
+    this.#isDeleted = false;
+  }
+
+  /** Deleting a service stops all its tasks, protected or not. */
+  delete(): void {
+    if (this.#isDeleted) return;
+    this.#isDeleted = true;
+    this.#service = { ...this.#service, desiredCount: 0 };
+    for (const task of this.#live()) this.#stop(task, `(service ${this.#service.serviceName}) was deleted.`);
+  }
+
+  /** Brings the tasks closer to what the service wants. Cheap, and right to call at any time. */
+  reconcile(): void {
+    if (this.#isDeleted) return;
+    this.#countFailures();
+    const live = this.#live();
+    this.#backoff.observe(live.filter((task) => task.isRunning).map(lifeSpan), this.#platform.now());
+    const deployment = primaryDeployment(this.#service);
+    const wanted = {
+      ...this.#service.deploymentConfiguration,
+      desiredCount: this.#service.desiredCount,
+      deploymentId: deployment.id,
+    };
+    const plan = planTasks(wanted, live.map(plannedTask), this.#platform.random);
+    for (const task of live.filter(({ id }) => plan.stop.includes(id))) this.#stop(task, scalingReason(deployment.id));
+    if (this.#platform.now() >= this.#backoff.launchAfter) this.#launch(plan.launch, deployment.id);
+    this.#noteProgress(deployment.id);
+  }
+
+  /** Failures of a deployment's tasks so far. */
+  failedTasks(deploymentId: string): number {
+    return this.#failedTasks.get(deploymentId) ?? 0;
+  }
+
+  /** A deployment that once had all its tasks running and the old ones gone stays completed. */
+  isCompleted(deploymentId: string): boolean {
+    return this.#completed.has(deploymentId);
+  }
+
+  #live(): Task[] {
+    return this.#platform.tasks(this.#service.serviceArn).filter((task) => !task.isStopping);
+  }
+
+  #launch(count: number, deploymentId: string): void {
+    if (count === 0) return;
+    const launched = Array.from({ length: count }, () =>
+      this.#platform.launch({ service: this.#service, taskDefinition: this.#taskDefinition, deploymentId }),
+    );
+    this.#tell(`has started ${count} tasks: ${launched.map((task) => `(task ${task.id})`).join(' ')}.`);
+  }
+
+  #stop(task: Task, reason: string): void {
+    task.stop('ServiceSchedulerInitiated', reason);
+    this.#tell(`has stopped 1 running tasks: (task ${task.id}).`);
+  }
+
+  /** A failure is a task that left without having been asked to. */
+  #countFailures(): void {
+    for (const task of this.#platform.tasks(this.#service.serviceArn)) {
+      const failed = task.stopCode === 'EssentialContainerExited' || task.stopCode === 'TaskFailedToStart';
+      if (!failed || this.#settled.has(task.id)) continue;
+      this.#settled.add(task.id);
+      const deployment = task.origin.deploymentId;
+      this.#failedTasks.set(deployment, this.failedTasks(deployment) + 1);
+      this.#backoff.taskFailed(lifeSpan(task), task.stoppingAt ?? this.#platform.now());
+      if (this.#backoff.failures === FAILURES_WORTH_TELLING) {
+        this.#tell('is unable to consistently start tasks successfully.');
+      }
+    }
+  }
+
+  #noteProgress(deploymentId: string): void {
+    const live = this.#live();
+    const running = live.filter((task) => task.isRunning && task.origin.deploymentId === deploymentId).length;
+    const isSteady = running === this.#service.desiredCount && live.length === running;
+    if (isSteady && !this.#completed.has(deploymentId)) {
+      this.#completed.add(deploymentId);
+      this.#tell(`(deployment ${deploymentId}) deployment completed.`);
+    }
+    if (isSteady && !this.#isSteady) this.#tell('has reached a steady state.');
+    this.#isSteady = isSteady;
+  }
+
+  #tell(what: string): void {
+    const createdAt = epochSeconds(this.#platform.now());
+    this.events.unshift({ id: randomUUID(), createdAt, message: `(service ${this.#service.serviceName}) ${what}` });
+    this.events.splice(KEEP_EVENTS);
+  }
+}
+
+function plannedTask(task: Task) {
+  return {
+    id: task.id,
+    deploymentId: task.origin.deploymentId,
+    isRunning: task.isRunning,
+    isProtected: task.protectedUntil !== undefined,
+  };
+}
+
+function lifeSpan(task: Task) {
+  return { createdAt: task.createdAt, startedAt: task.enteredAt('RUNNING') };
+}
+
+function scalingReason(deploymentId: string): string {
+  return `Scaling activity initiated by (deployment ${deploymentId})`;
+}

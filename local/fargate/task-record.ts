@@ -1,0 +1,84 @@
+/** Tasks in ECS's own field names, for DescribeTasks and StopTask. Timestamps are epoch seconds, as the protocol has them. */
+import type { Task, TaskContainer } from './task.ts';
+
+export function taskRecord(task: Task, { withTags = false } = {}): Record<string, unknown> {
+  const { service, taskDefinition, deploymentId } = task.origin;
+  return {
+    taskArn: task.arn,
+    clusterArn: service.clusterArn,
+    taskDefinitionArn: taskDefinition.taskDefinitionArn,
+    group: `service:${service.serviceName}`,
+    startedBy: deploymentId,
+    lastStatus: task.lastStatus,
+    desiredStatus: task.desiredStatus,
+    ...launchedOn(task),
+    availabilityZone: availabilityZoneOf(task),
+    cpu: taskDefinition.cpu,
+    memory: taskDefinition.memory,
+    version: task.version,
+    healthStatus: 'UNKNOWN',
+    ...timestamps(task),
+    stopCode: task.stopCode,
+    stoppedReason: task.stoppedReason,
+    containers: task.containers.map((container) => containerRecord(task, container)),
+    attachments: [],
+    attributes: [],
+    overrides: { containerOverrides: [], inferenceAcceleratorOverrides: [] },
+    tags: withTags && service.propagateTags === 'SERVICE' ? service.tags : [],
+  };
+}
+
+export function containerArn(task: Task, container: TaskContainer): string {
+  return `${task.arn.replace(':task/', ':container/')}/${container.token}`;
+}
+
+export function containerStatus(task: Task, container: TaskContainer): 'PENDING' | 'RUNNING' | 'STOPPED' {
+  if (container.exitCode !== undefined || task.lastStatus === 'STOPPED') return 'STOPPED';
+  return container.process ? 'RUNNING' : 'PENDING';
+}
+
+export function availabilityZoneOf(task: Task): string {
+  return `${task.arn.split(':')[3]}a`;
+}
+
+export function epochSeconds(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : milliseconds / 1000;
+}
+
+function containerRecord(task: Task, container: TaskContainer): Record<string, unknown> {
+  return {
+    containerArn: containerArn(task, container),
+    taskArn: task.arn,
+    name: container.definition.name,
+    image: container.definition.image,
+    runtimeId: container.token,
+    lastStatus: containerStatus(task, container),
+    exitCode: container.exitCode,
+    healthStatus: 'UNKNOWN',
+    networkInterfaces: [],
+    cpu: String(container.definition.cpu),
+  };
+}
+
+/** A service has a launch type or a capacity provider strategy; of several providers the first one is taken. */
+function launchedOn(task: Task): Record<string, unknown> {
+  const { launchType, capacityProviderStrategy } = task.origin.service;
+  const provider = capacityProviderStrategy?.[0]?.capacityProvider;
+  return provider
+    ? { launchType: 'FARGATE', capacityProviderName: provider, platformVersion: '1.4.0', platformFamily: 'Linux' }
+    : { launchType: launchType ?? 'FARGATE', platformVersion: '1.4.0', platformFamily: 'Linux' };
+}
+
+function timestamps(task: Task): Record<string, number | undefined> {
+  const running = epochSeconds(task.enteredAt('RUNNING'));
+  return {
+    createdAt: epochSeconds(task.createdAt),
+    pullStartedAt: epochSeconds(task.enteredAt('PENDING')),
+    pullStoppedAt: running,
+    connectivityAt: epochSeconds(task.enteredAt('PENDING')),
+    startedAt: running,
+    stoppingAt: epochSeconds(task.stoppingAt),
+    executionStoppedAt: epochSeconds(task.enteredAt('DEPROVISIONING')),
+    stoppedAt: epochSeconds(task.enteredAt('STOPPED')),
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * The life of one task: PROVISIONING → PENDING → RUNNING → DEACTIVATING → STOPPING → DEPROVISIONING → STOPPED, with
+ * the containers as real processes in between. A task is stopped once; the first reason stays.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ContainerProcess } from './container.ts';
+import { nameOf } from './definitions.ts';
+import type { ContainerDefinition, ServiceDefinition, TaskDefinition } from './definitions.ts';
+import { TaskStartError } from './errors.ts';
+
+export type TaskStatus =
+  'PROVISIONING' | 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'DEPROVISIONING' | 'STOPPED';
+
+export type StopCode = 'ServiceSchedulerInitiated' | 'UserInitiated' | 'EssentialContainerExited' | 'TaskFailedToStart';
+
+export interface TaskOrigin {
+  service: ServiceDefinition;
+  taskDefinition: TaskDefinition;
+  deploymentId: string;
+  startDelaySeconds: number;
+}
+
+/** What a task takes from the machine it runs on. Times are epoch milliseconds everywhere. */
+export interface TaskPlatform {
+  /** Image URI → the directory that stands for its content. */
+  images: Readonly<Record<string, string>>;
+  /** What every container gets, besides its own definition's variables. */
+  environment: Readonly<Record<string, string>>;
+  logDirectory: string;
+  /** Where the agent serves the container with this token. */
+  agentUrl(): string;
+  secretValue(valueFrom: string): Promise<string>;
+  now(): number;
+  onChange(task: Task): void;
+}
+
+export interface TaskContainer {
+  definition: ContainerDefinition;
+  /** The container's part of its agent and metadata addresses. */
+  token: string;
+  process?: ContainerProcess;
+  exitCode?: number;
+}
+
+export class Task {
+  readonly id = randomBytes(16).toString('hex');
+  readonly arn: string;
+  readonly origin: TaskOrigin;
+  readonly containers: readonly TaskContainer[];
+  readonly logFile: string;
+  readonly history: { status: TaskStatus; at: number }[] = [];
+  desiredStatus: 'RUNNING' | 'STOPPED' = 'RUNNING';
+  stopCode?: StopCode;
+  stoppedReason?: string;
+  stoppingAt?: number;
+  version = 0;
+  /** Settles when the task is STOPPED. */
+  readonly stopped: Promise<void>;
+
+  readonly #platform: TaskPlatform;
+  readonly #stopRequest = new AbortController();
+  #protectedUntil = 0;
+
+  constructor(origin: TaskOrigin, platform: TaskPlatform) {
+    const { service, taskDefinition } = origin;
+    this.origin = origin;
+    this.#platform = platform;
+    this.arn = `${service.clusterArn.replace(':cluster/', ':task/')}/${this.id}`;
+    this.logFile = join(platform.logDirectory, service.serviceName, `${this.id}.log`);
+    this.containers = taskDefinition.containerDefinitions.map((definition) => ({
+      definition,
+      token: `${this.id}-${randomBytes(5).toString('hex')}`,
+    }));
+    this.#enter('PROVISIONING');
+    this.stopped = this.#live();
+  }
+
+  get lastStatus(): TaskStatus {
+    return this.history.at(-1)?.status ?? 'PROVISIONING';
+  }
+
+  get createdAt(): number {
+    return this.history[0]?.at ?? 0;
+  }
+
+  /** When the status was entered first, if it was. */
+  enteredAt(status: TaskStatus): number | undefined {
+    return this.history.find((entry) => entry.status === status)?.at;
+  }
+
+  get isStopping(): boolean {
+    return this.desiredStatus === 'STOPPED';
+  }
+
+  get isRunning(): boolean {
+    return this.lastStatus === 'RUNNING';
+  }
+
+  /** The essential container's, once it has one. */
+  get exitCode(): number | undefined {
+    return this.containers.find((container) => container.definition.essential)?.exitCode;
+  }
+
+  /** Until when scale-in and deployments leave the task alone; undefined when they need not. */
+  get protectedUntil(): number | undefined {
+    return this.#protectedUntil > this.#platform.now() ? this.#protectedUntil : undefined;
+  }
+
+  protect(minutes: number): void {
+    this.#protectedUntil = this.#platform.now() + minutes * 60_000;
+    this.#changed();
+  }
+
+  unprotect(): void {
+    this.#protectedUntil = 0;
+    this.#changed();
+  }
+
+  /** Asks the task to leave. Who may ask, and when, is the caller's business: StopTask ignores protection. */
+  stop(stopCode: StopCode, stoppedReason: string): void {
+    if (this.isStopping) return;
+    this.desiredStatus = 'STOPPED';
+    this.stopCode = stopCode;
+    this.stoppedReason = stoppedReason;
+    this.stoppingAt = this.#platform.now();
+    this.#enter('DEACTIVATING');
+    this.#stopRequest.abort();
+  }
+
+  /** SIGKILL to every process of the task, at once. */
+  kill(): void {
+    for (const { process } of this.containers) process?.kill();
+  }
+
+  async #live(): Promise<void> {
+    try {
+      await this.#start();
+      await this.#untilLeaving();
+    } catch (error) {
+      if (!this.#stopRequest.signal.aborted) this.stop('TaskFailedToStart', startFailure(error));
+    }
+    this.#enter('STOPPING');
+    await Promise.all(this.containers.map(stopContainer));
+    this.#enter('DEPROVISIONING');
+    this.#enter('STOPPED');
+  }
+
+  /** A third of the start delay is Fargate finding a place for the task, the rest the pull of its image. */
+  async #start(): Promise<void> {
+    const third = (this.origin.startDelaySeconds * 1000) / 3;
+    await this.#wait(third);
+    this.#enter('PENDING');
+    const prepared = await Promise.all(this.containers.map((container) => this.#prepare(container)));
+    await this.#wait(2 * third);
+    await this.#startContainers(prepared);
+    this.#stopRequest.signal.throwIfAborted();
+    this.#enter('RUNNING');
+  }
+
+  async #startContainers(prepared: PreparedContainer[]): Promise<void> {
+    mkdirSync(dirname(this.logFile), { recursive: true });
+    const output = openSync(this.logFile, 'a');
+    try {
+      for (const { container, directory, environment } of prepared) {
+        const { entryPoint, command } = container.definition;
+        const started = await ContainerProcess.start({
+          command: [...entryPoint, ...command],
+          directory,
+          environment,
+          output,
+        });
+        container.process = started;
+        void started.exited.then((exitCode) => (container.exitCode = exitCode));
+      }
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  /** Until an essential container exits by itself, or the task is asked to stop. */
+  async #untilLeaving(): Promise<void> {
+    const exits = this.containers
+      .filter(({ definition }) => definition.essential)
+      .map(({ process }) => process?.exited);
+    await Promise.race([...exits, aborted(this.#stopRequest.signal)]);
+    this.stop('EssentialContainerExited', 'Essential container in task exited');
+  }
+
+  async #prepare(container: TaskContainer): Promise<PreparedContainer> {
+    const { image, environment, secrets } = container.definition;
+    const directory = this.#platform.images[image];
+    if (!directory) throw new TaskStartError(`CannotPullContainerError: no such image: ${image}`);
+    const values = await Promise.all(
+      secrets.map(async ({ name, valueFrom }) => [name, await this.#platform.secretValue(valueFrom)] as const),
+    );
+    return {
+      container,
+      directory,
+      environment: {
+        ...this.#platform.environment,
+        ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
+        ECS_CONTAINER_METADATA_URI_V4: `${this.#platform.agentUrl()}/v4/${container.token}`,
+        AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
+        ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
+        ...Object.fromEntries(values),
+      },
+    };
+  }
+
+  #wait(milliseconds: number): Promise<void> {
+    return delay(milliseconds, undefined, { signal: this.#stopRequest.signal });
+  }
+
+  #enter(status: TaskStatus): void {
+    this.history.push({ status, at: this.#platform.now() });
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.version += 1;
+    this.#platform.onChange(this);
+  }
+}
+
+/** The name of the cluster that the task runs in. */
+export function clusterNameOf(task: Task): string {
+  return nameOf(task.origin.service.clusterArn);
+}
+
+interface PreparedContainer {
+  container: TaskContainer;
+  directory: string;
+  environment: Record<string, string>;
+}
+
+async function stopContainer({ process, definition }: TaskContainer): Promise<void> {
+  await process?.stop(definition.stopTimeout);
+}
+
+function startFailure(error: unknown): string {
+  return error instanceof TaskStartError ? error.message : `CannotStartContainerError: ${String(error)}`;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
