@@ -43,9 +43,11 @@ const outputs = {
   ScalerFunction: workers.scaler.functionName,
   Dashboard: workers.dashboard.dashboardName,
   Pools: stack.toJsonString(
-    Object.fromEntries(
-      workers.pools.map(({ poolName, taskQueue, service }) => [poolName, { taskQueue, service: service.serviceName }]),
-    ),
+    workers.pools.map(({ poolName, taskQueue, service }) => ({
+      pool: poolName,
+      taskQueue,
+      service: service.serviceName,
+    })),
   ),
 };
 for (const [name, value] of Object.entries(outputs)) new CfnOutput(stack, name, { value });
