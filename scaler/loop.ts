@@ -27,7 +27,7 @@ export async function tickUntilTheMinuteEnds(
     if (next > clock.now()) await clock.sleep(next - clock.now());
     const last = next + paceMs > end;
     await tick(clock.now(), last);
-    if (last) return ticks;
     next = start + Math.ceil((clock.now() - start + 1) / paceMs) * paceMs;
+    if (last || next > end) return ticks;
   }
 }

@@ -1,0 +1,60 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+
+/** Which of the project's folders a folder may import from, beside itself. */
+const MAY_IMPORT: Record<string, string[]> = {
+  contract: [],
+  scaler: ['contract'],
+  worker: ['contract'],
+  infra: ['contract'],
+  local: ['contract', 'scaler', 'worker'],
+};
+
+const imports = Object.keys(MAY_IMPORT).flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => importsOf(join(root, folder, file))),
+);
+
+function importsOf(file: string): { file: string; target: string; typeOnly: boolean }[] {
+  const found = readFileSync(file, 'utf8').matchAll(/^(?:import|export) (type )?[^;]*?from '([^']+)'/gm);
+  return [...found].map(([, type, target = '']) => ({
+    file: relative(root, file),
+    target: target.startsWith('.') ? relative(root, resolve(dirname(file), target)) : target,
+    typeOnly: type !== undefined,
+  }));
+}
+
+test('imports between folders run one way', () => {
+  const wrong = imports.filter(({ file, target }) => {
+    const [from = '', to = ''] = [file.split('/')[0], target.split('/')[0]];
+    return to in MAY_IMPORT && to !== from && !MAY_IMPORT[from]?.includes(to);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('the policy imports nothing', () => {
+  expect(imports.filter(({ file }) => file === 'scaler/policy.ts')).toEqual([]);
+});
+
+test('the workflow sandbox imports activities as types only', () => {
+  const inSandbox = imports.filter(({ file }) => file === 'worker/workflows.ts');
+  expect(inSandbox.length).toBeGreaterThan(0);
+  for (const { target, typeOnly } of inSandbox) {
+    if (/activities|node:|@temporalio\/(worker|activity|client)/.test(target))
+      expect({ target, typeOnly }).toEqual({ target, typeOnly: true });
+  }
+});
+
+test('only entry points read the environment or the arguments', () => {
+  const entries = new Set(['scaler/handler.ts', 'scaler/replay.ts', 'worker/main.ts', 'infra/app.ts', 'local/demo.ts']);
+  const reading = ['contract', 'scaler', 'worker', 'infra'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .map((file) => `${folder}/${file}`)
+      .filter((file) => file.endsWith('.ts') && !entries.has(file))
+      .filter((file) => /process\.(env|argv|exit)/.test(readFileSync(join(root, file), 'utf8'))),
+  );
+  expect(reading).toEqual([]);
+});

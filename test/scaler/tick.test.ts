@@ -1,0 +1,239 @@
+import type { PoolConfig } from '../../contract/pool-config.ts';
+import type { Outcome, Reading } from '../../scaler/policy.ts';
+import { tickUntilTheMinuteEnds } from '../../scaler/loop.ts';
+import type { UncordonedTasks } from '../../scaler/signals/ecs.ts';
+import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
+import { OtherScalerError, type PoolState } from '../../scaler/state.ts';
+import { tick, type Ports, type Session } from '../../scaler/tick.ts';
+import type { TickRecord } from '../../scaler/tick-record.ts';
+
+/** Temporal, ECS and the state table as plain values, with a journal of everything that was done, in order. */
+class World implements Ports {
+  readonly pools: PoolConfig[];
+  readonly journal: string[] = [];
+  readonly reports = new Map<string, { record: TickRecord; outcome: Outcome; errors: string[] }>();
+  readonly queued = new Map<string, number>();
+  readonly tasks = new Map<string, Reading<UncordonedTasks>>();
+  readonly cordons = new Set<string>();
+  readonly stored = new Map<string, PoolState>();
+  readonly broken = new Set<string>();
+
+  constructor(...names: string[]) {
+    this.pools = names.map((name) => ({
+      pool: name,
+      taskQueue: `${name}-queue`,
+      cluster: 'cluster',
+      service: name,
+      taskRoleId: 'AROA',
+      policy: { maxTasks: 10, slotsPerTask: 10, scaleInAfterSeconds: 30 },
+    }));
+    for (const name of names) this.hasTasks(name);
+  }
+
+  hasTasks(pool: string, ...running: string[]): void {
+    this.tasks.set(pool, { desired: running.length, running, pending: [], outdated: [] });
+  }
+
+  temporal: Ports['temporal'] = {
+    read: async (taskQueues) => new Map(taskQueues.map((taskQueue) => [taskQueue, this.#signalsOf(taskQueue)])),
+  };
+
+  ecs: Ports['ecs'] = {
+    read: async () => this.tasks,
+    setDesired: async (pool, desired) => this.#do('ecs', `${pool.pool}: desired ${desired}`),
+  };
+
+  state: Ports['state'] = {
+    load: async (pools) => {
+      await this.#do('load', `load ${pools.join(' ')}`);
+      const none: PoolState = { version: 0, memory: undefined, decision: undefined };
+      return new Map(pools.map((pool) => [pool, this.stored.get(pool) ?? none]));
+    },
+    save: async (pool, state) => {
+      await this.#do('save', `${pool}: remember`);
+      const stored = this.stored.get(pool)?.version ?? 0;
+      if (stored !== state.version) throw new OtherScalerError('another one');
+      this.stored.set(pool, { ...state, version: stored + 1 });
+      return stored + 1;
+    },
+    markTick: async () => this.#do('mark', 'mark'),
+    cordoned: async (tasks) => {
+      if (this.broken.has('cordons')) throw new Error('table down');
+      return new Map([...tasks].map(([pool, ids]) => [pool.pool, ids.filter((id) => this.cordons.has(id))]));
+    },
+    cordon: async (pool, ids) => this.#do('cordon', `${pool.pool}: cordon ${ids.join(' ')}`),
+    takeBack: async (pool, ids) => this.#do('cordon', `${pool.pool}: take back ${ids.join(' ')}`),
+  };
+
+  telemetry: Ports['telemetry'] = {
+    report: (record, outcome, errors) => void this.reports.set(record.pool, { record, outcome, errors }),
+  };
+
+  async #do(part: string, entry: string): Promise<void> {
+    if (this.broken.has(part)) throw new Error(`${part} is down`);
+    this.journal.push(entry);
+  }
+
+  #signalsOf(taskQueue: string): TemporalSignals {
+    if (this.broken.has(taskQueue)) {
+      const unknown = { unknown: 'Temporal is down' };
+      return { activityQueue: unknown, workflowQueue: unknown, workers: unknown };
+    }
+    const queue = { ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };
+    return {
+      activityQueue: { ...queue, backlog: this.queued.get(taskQueue) ?? 0 },
+      workflowQueue: { ...queue, backlog: 0 },
+      workers: [],
+    };
+  }
+}
+
+const at = (seconds: number, mode: 'act' | 'observe' = 'act') => ({ mode, now: seconds * 1000, last: false });
+
+describe('a tick', () => {
+  test('remembers before it acts', async () => {
+    const world = new World('fast');
+    world.queued.set('fast-queue', 25);
+    await tick(world.pools, new Map(), world, at(0));
+    expect(world.journal).toEqual(['load fast', 'fast: remember', 'fast: desired 3']);
+  });
+
+  test('cordons who leaves before it lowers the count', async () => {
+    const world = new World('fast');
+    world.hasTasks('fast', 'a', 'b');
+    const session: Session = new Map();
+    await tick(world.pools, session, world, at(0));
+    world.journal.length = 0;
+    await tick(world.pools, session, world, at(31));
+    expect(world.journal).toEqual(['fast: remember', 'fast: cordon a b', 'fast: desired 0']);
+  });
+
+  test('takes cordoned tasks back before it raises the count', async () => {
+    const world = new World('fast');
+    world.tasks.set('fast', { desired: 0, running: ['a'], pending: [], outdated: [] });
+    world.cordons.add('a');
+    world.queued.set('fast-queue', 15);
+    await tick(world.pools, new Map(), world, at(0));
+    expect(world.journal.slice(2)).toEqual(['fast: take back a', 'fast: desired 2']);
+  });
+
+  test('changes nothing when nothing changed, and writes memory in the last tick all the same', async () => {
+    const world = new World('fast');
+    const session: Session = new Map();
+    await tick(world.pools, session, world, at(0));
+    world.journal.length = 0;
+    await tick(world.pools, session, world, at(10));
+    expect(world.journal).toEqual([]);
+    await tick(world.pools, session, world, { ...at(20), last: true });
+    expect(world.journal.toSorted()).toEqual(['fast: remember', 'mark']);
+  });
+
+  test('in observe mode decides and reports, but neither cordons nor sets a count', async () => {
+    const world = new World('fast');
+    world.queued.set('fast-queue', 25);
+    await tick(world.pools, new Map(), world, at(0, 'observe'));
+    expect(world.journal).toEqual(['load fast', 'fast: remember']);
+    expect(world.reports.get('fast')?.outcome.decision.desired).toBe(3);
+  });
+
+  test('of two scalers, the one whose memory is outdated does nothing, and goes on from the newer', async () => {
+    const world = new World('fast');
+    const ours: Session = new Map();
+    const theirs: Session = new Map();
+    await tick(world.pools, ours, world, at(0));
+    await tick(world.pools, theirs, world, at(1));
+    world.queued.set('fast-queue', 25);
+    await tick(world.pools, theirs, world, at(2));
+    world.journal.length = 0;
+    await tick(world.pools, ours, world, at(3));
+    expect(world.journal).toEqual(['fast: remember']);
+    expect(world.reports.get('fast')?.errors[0]).toContain('OtherScalerError');
+    await tick(world.pools, ours, world, at(4));
+    expect(world.journal).toContain('load fast');
+  });
+});
+
+describe('a failure', () => {
+  test('of one pool leaves the others their tick', async () => {
+    const world = new World('sick', 'well');
+    world.broken.add('sick-queue');
+    world.tasks.set('sick', { unknown: 'AccessDeniedException' });
+    world.queued.set('well-queue', 25);
+    await tick(world.pools, new Map(), world, at(0));
+    expect(world.journal).toContain('well: desired 3');
+    expect(world.journal.filter((entry) => entry.startsWith('sick: desired'))).toEqual([]);
+  });
+
+  test('to write memory lets a pool grow, but cordons nobody', async () => {
+    const growing = new World('fast');
+    growing.broken.add('save');
+    growing.queued.set('fast-queue', 25);
+    await tick(growing.pools, new Map(), growing, at(0));
+    expect(growing.journal).toContain('fast: desired 3');
+
+    const shrinking = new World('fast');
+    shrinking.hasTasks('fast', 'a');
+    const session: Session = new Map();
+    await tick(shrinking.pools, session, shrinking, at(0));
+    shrinking.broken.add('save');
+    shrinking.journal.length = 0;
+    await tick(shrinking.pools, session, shrinking, at(60));
+    expect(shrinking.journal).toEqual([]);
+  });
+
+  test('to cordon leaves the count as it is: ECS must not choose who leaves', async () => {
+    const world = new World('fast');
+    world.hasTasks('fast', 'a');
+    const session: Session = new Map();
+    await tick(world.pools, session, world, at(0));
+    world.broken.add('cordon');
+    world.journal.length = 0;
+    await tick(world.pools, session, world, at(60));
+    expect(world.journal).toEqual(['fast: remember']);
+    expect(world.reports.get('fast')?.errors).toEqual(['Error: cordon is down']);
+  });
+
+  test('to read the cordons makes the tasks unknown, and the fleet stays', async () => {
+    const world = new World('fast');
+    world.hasTasks('fast', 'a');
+    world.broken.add('cordons');
+    const session: Session = new Map();
+    for (const seconds of [0, 60, 120]) await tick(world.pools, session, world, at(seconds));
+    expect(world.journal.filter((entry) => entry.includes('desired'))).toEqual([]);
+    expect(world.reports.get('fast')?.outcome.decision.reason).toBe('unknown');
+  });
+});
+
+describe('the loop', () => {
+  /** A clock that stands still but for what sleeps and ticks take. */
+  function run(tickSeconds: number, remainingMs: number, tickTakesMs: (n: number) => number) {
+    let now = 1_000_000;
+    const started: [number, boolean][] = [];
+    const done = tickUntilTheMinuteEnds(
+      async (at_, last) => {
+        started.push([at_ - 1_000_000, last]);
+        now += tickTakesMs(started.length);
+      },
+      tickSeconds,
+      { now: () => now, sleep: async (milliseconds) => void (now += milliseconds) },
+      remainingMs,
+    );
+    return done.then((ticks) => ({ ticks, started, ended: now - 1_000_000 }));
+  }
+
+  test('ticks at its pace and leaves the way free for the next minute', async () => {
+    const { started, ended } = await run(10, 60_000, () => 200);
+    expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 20_000, 30_000, 40_000, 50_000]);
+    expect(started.map(([, last]) => last)).toEqual([false, false, false, false, false, true]);
+    expect(ended).toBeLessThan(60_000);
+  });
+
+  test('a slow tick is followed at the next whole step, never by two at once', async () => {
+    const { started } = await run(10, 60_000, (n) => (n === 2 ? 13_000 : 200));
+    expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 30_000, 40_000, 50_000]);
+  });
+
+  test('an invocation that starts with little time left still ticks once', async () => {
+    expect((await run(10, 3000, () => 200)).started).toEqual([[0, true]]);
+  });
+});
