@@ -6,7 +6,7 @@ import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { EcsError } from './errors.ts';
-import { protectedTask, updateProtection } from './protection.ts';
+import { protectedTask, protectionMinutes, updateProtection } from './protection.ts';
 import type { ProtectionFailure } from './protection.ts';
 import { availabilityZoneOf, containerArn, containerStatus } from './task-record.ts';
 import type { Task, TaskContainer } from './task.ts';
@@ -17,13 +17,13 @@ interface ByToken {
 }
 
 const CPU_UNITS_PER_VCPU = 1024;
-const protectionRequest = z.strictObject({ ProtectionEnabled: z.boolean(), ExpiresInMinutes: z.int().optional() });
+const protectionRequest = z.strictObject({ ProtectionEnabled: z.boolean(), ExpiresInMinutes: protectionMinutes });
 
 export function createAgent(tasks: TaskStore): FastifyInstance {
   const server = fastify({ forceCloseConnections: true });
   const caller = (token: string) => {
     const found = tasks.byToken(token);
-    if (!found) throw new EcsError('ResourceNotFoundException', `no task has the token ${token}`);
+    if (!found) throw new EcsError('ResourceNotFoundException', 'Failed to find a task for the request');
     return found;
   };
   server.removeAllContentTypeParsers();

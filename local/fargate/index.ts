@@ -43,6 +43,8 @@ export interface LocalFargateOptions {
   stopGraceSeconds?: number;
   restartBackoff?: RestartBackoffOptions;
   onTaskChange?: (task: TaskSummary) => void;
+  /** Epoch milliseconds; the machine's clock unless given. */
+  now?: () => number;
   log?: (message: string) => void;
 }
 
@@ -85,7 +87,7 @@ export async function startLocalFargate(options: LocalFargateOptions): Promise<L
   return {
     url,
     tasks: () => platform.tasks.all().map(summary),
-    usage: () => platform.usage.report(platform.tasks.all(), Date.now()),
+    usage: () => platform.usageSoFar(),
     stop: () => platform.stop(),
     killAll: () => platform.killAll(),
   };
@@ -94,7 +96,8 @@ export async function startLocalFargate(options: LocalFargateOptions): Promise<L
 /** The parts put together: definitions are read from the emulator, schedulers act on them, tasks report back. */
 class Platform {
   readonly tasks = new TaskStore();
-  readonly usage = new UsageMeter();
+  readonly #usage = new UsageMeter();
+  readonly #now: () => number;
   readonly #options: LocalFargateOptions;
   readonly #emulator: EmulatorClient;
   readonly #random: () => number;
@@ -113,6 +116,7 @@ class Platform {
     const region = options.region ?? 'us-east-1';
     const { emulatorUrl, environment = {}, images, logDirectory } = options;
     this.#options = options;
+    this.#now = options.now ?? Date.now;
     this.#random = seededRandom(options.seed ?? 1);
     this.#emulator = new EmulatorClient(emulatorUrl, region, environment['AWS_ACCESS_KEY_ID'] ?? 'test');
     this.#taskPlatform = {
@@ -121,7 +125,7 @@ class Platform {
       environment: { ...plainEnvironment(), AWS_REGION: region, AWS_DEFAULT_REGION: region, ...environment },
       agentUrl: () => this.#agentUrl,
       secretValue: (valueFrom) => this.#emulator.secretValue(valueFrom),
-      now: Date.now,
+      now: this.#now,
       onChange: (task) => this.#taskChanged(task),
     };
     this.#agent = createAgent(this.tasks);
@@ -144,6 +148,10 @@ class Platform {
     return url;
   }
 
+  usageSoFar(): Record<string, ServiceUsage> {
+    return this.#usage.report(this.tasks.all(), this.#now());
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     const tasks = this.tasks.all();
@@ -163,7 +171,7 @@ class Platform {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#refresh().catch((error) => this.#log(`The emulator's services could not be read: ${String(error)}`));
-      this.tasks.forgetOld(Date.now());
+      this.tasks.forgetOld(this.#now());
       await delay(this.#options.pollMilliseconds ?? 500, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -197,7 +205,7 @@ class Platform {
         tasks: (arn: string) => this.tasks.ofService(arn),
         launch: (origin: Omit<TaskOrigin, 'startDelaySeconds'>) => this.#launch(origin),
         random: this.#random,
-        now: Date.now,
+        now: this.#now,
       };
       const scheduler = new ServiceScheduler(service, taskDefinition, surroundings, restartBackoff);
       this.#schedulers.set(service.serviceArn, scheduler);
@@ -211,12 +219,12 @@ class Platform {
     const startDelaySeconds = min + this.#random() * (max - min);
     const task = new Task({ ...origin, startDelaySeconds }, this.#taskPlatform);
     this.tasks.add(task);
-    this.usage.taskLaunched(origin.service.serviceName);
+    this.#usage.taskLaunched(origin.service.serviceName);
     return task;
   }
 
   #taskChanged(task: Task): void {
-    if (task.lastStatus === 'STOPPED') this.usage.taskStopped(task, Date.now());
+    if (task.lastStatus === 'STOPPED') this.#usage.taskStopped(task, this.#now());
     this.#options.onTaskChange?.(summary(task));
     const scheduler = this.#schedulers.get(task.origin.service.serviceArn);
     if (scheduler) this.#reconcileSoon(scheduler);
@@ -235,8 +243,8 @@ class Platform {
 
   #sample({ serviceArn, serviceName, desiredCount }: ServiceDefinition): void {
     const tasks = this.tasks.ofService(serviceArn);
-    this.usage.sample(serviceName, {
-      at: Date.now(),
+    this.#usage.sample(serviceName, {
+      at: this.#now(),
       desired: desiredCount,
       running: tasks.filter((task) => task.isRunning).length,
       pending: tasks.filter(({ lastStatus }) => lastStatus === 'PROVISIONING' || lastStatus === 'PENDING').length,

@@ -7,7 +7,7 @@ import { nameOf, parseService } from './definitions.ts';
 import type { ServiceDefinition } from './definitions.ts';
 import type { EmulatorClient } from './emulator-client.ts';
 import { EcsError, clusterNotFound, invalidParameter, serviceNotFound } from './errors.ts';
-import { protectedTask, updateProtection } from './protection.ts';
+import { protectedTask, protectionMinutes, updateProtection } from './protection.ts';
 import { serviceRecord } from './service-record.ts';
 import type { ServiceScheduler } from './service-scheduler.ts';
 import type { Task } from './task.ts';
@@ -70,7 +70,7 @@ const updateTaskProtectionInput = z.object({
   cluster,
   tasks: taskIds(10),
   protectionEnabled: z.boolean(),
-  expiresInMinutes: z.int().optional(),
+  expiresInMinutes: protectionMinutes,
 });
 
 async function describeServices(plane: ControlPlane, input: z.infer<typeof describeServicesInput>) {

@@ -27,13 +27,10 @@ export interface Plan {
 /** `random` returns a number in [0, 1): ECS chooses among equals as it likes, and nobody may rely on which. */
 export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], random: () => number): Plan {
   const current = tasks.filter((task) => task.deploymentId === wanted.deploymentId);
-  const old = tasks.filter((task) => task.deploymentId !== wanted.deploymentId);
-  const launch = tasksToLaunch(wanted, current.length, old.length);
-  const surplus = current.length - wanted.desiredCount;
-  return {
-    launch,
-    stop: [...choose(current, surplus, random), ...oldTasksToStop(wanted, tasks, old, launch, random)],
-  };
+  const launch = tasksToLaunch(wanted, current.length, tasks.length - current.length);
+  const surplus = choose(current, current.length - wanted.desiredCount, random);
+  const remaining = tasks.filter(({ id }) => !surplus.includes(id));
+  return { launch, stop: [...surplus, ...oldTasksToStop(wanted, remaining, launch, random)] };
 }
 
 /** While old tasks are there, all tasks together stay within maximumPercent. */
@@ -50,15 +47,14 @@ function tasksToLaunch(wanted: WantedTasks, current: number, old: number): numbe
 function oldTasksToStop(
   wanted: WantedTasks,
   tasks: readonly PlannedTask[],
-  old: readonly PlannedTask[],
   launch: number,
   random: () => number,
 ): string[] {
+  const old = tasks.filter((task) => task.deploymentId !== wanted.deploymentId);
   const starting = old.filter((task) => !task.isRunning && !task.isProtected).map((task) => task.id);
-  const remaining = tasks.length - starting.length + launch;
-  const current = tasks.length - old.length;
-  const blocked = Math.max(0, wanted.desiredCount - current - launch);
-  const replaced = Math.max(0, remaining - wanted.desiredCount);
+  const current = tasks.length - old.length + launch;
+  const blocked = wanted.desiredCount - current;
+  const replaced = current + old.length - starting.length - wanted.desiredCount;
   const spare = tasks.filter((task) => task.isRunning).length - lowerLimit(wanted);
   const running = old.filter((task) => task.isRunning);
   return [...starting, ...choose(running, Math.min(spare, Math.max(replaced, blocked)), random)];

@@ -1,11 +1,12 @@
 /** Task scale-in protection: the one rule behind UpdateTaskProtection and the agent's endpoint. */
 import { z } from 'zod';
-import { invalidParameter } from './errors.ts';
 import { epochSeconds } from './task-record.ts';
 import type { Task } from './task.ts';
 
-const MAX_MINUTES = 2880;
 const DEFAULT_MINUTES = 120;
+
+/** How long protection may last. */
+export const protectionMinutes = z.int().min(1).max(2880).default(DEFAULT_MINUTES);
 
 export interface ProtectionFailure {
   arn: string;
@@ -14,13 +15,7 @@ export interface ProtectionFailure {
 }
 
 /** Turns protection on or off; a task that is being stopped takes neither. */
-export function updateProtection(
-  task: Task,
-  enabled: boolean,
-  minutes = DEFAULT_MINUTES,
-): ProtectionFailure | undefined {
-  if (!z.int().min(1).max(MAX_MINUTES).safeParse(minutes).success)
-    throw invalidParameter(`expiresInMinutes must be a whole number from 1 to ${MAX_MINUTES}, got ${minutes}`);
+export function updateProtection(task: Task, enabled: boolean, minutes: number): ProtectionFailure | undefined {
   if (task.isStopping)
     return { arn: task.arn, reason: 'TASK_NOT_VALID', detail: `The task is ${task.lastStatus} and cannot be changed.` };
   if (enabled) task.protect(minutes);

@@ -1,0 +1,97 @@
+/** What the service scheduler may and must do, over arbitrary fleets. */
+import fc from 'fast-check';
+import { planTasks } from '../../local/fargate/plan.ts';
+import type { PlannedTask, WantedTasks } from '../../local/fargate/plan.ts';
+
+const wantedTasks: fc.Arbitrary<WantedTasks> = fc.record({
+  desiredCount: fc.nat(12),
+  maximumPercent: fc.integer({ min: 100, max: 250 }),
+  minimumHealthyPercent: fc.integer({ min: 0, max: 100 }),
+  deploymentId: fc.constant('new'),
+});
+const fleets: fc.Arbitrary<PlannedTask[]> = fc.uniqueArray(
+  fc.record({
+    id: fc.nat(1000).map(String),
+    deploymentId: fc.constantFrom('new', 'old', 'older'),
+    isRunning: fc.boolean(),
+    isProtected: fc.boolean(),
+  }),
+  { selector: ({ id }) => id, maxLength: 30 },
+);
+const random = () => 0.5;
+
+test('A protected task is never stopped.', () => {
+  fc.assert(
+    fc.property(wantedTasks, fleets, (wanted, tasks) => {
+      const { stop } = planTasks(wanted, tasks, random);
+      expect(tasks.filter(({ id, isProtected }) => isProtected && stop.includes(id))).toEqual([]);
+    }),
+  );
+});
+
+test('A deployment launches no task beyond maximumPercent.', () => {
+  fc.assert(
+    fc.property(wantedTasks, fleets, (wanted, tasks) => {
+      const { launch } = planTasks(wanted, tasks, random);
+      const limit = Math.floor((wanted.desiredCount * wanted.maximumPercent) / 100);
+      expect(launch === 0 || tasks.length + launch <= limit).toBe(true);
+    }),
+  );
+});
+
+test('A deployment leaves minimumHealthyPercent running, if as many ran before.', () => {
+  fc.assert(
+    fc.property(wantedTasks, fleets, (wanted, tasks) => {
+      fc.pre(tasks.filter(({ deploymentId }) => deploymentId === 'new').length <= wanted.desiredCount);
+      const { stop } = planTasks(wanted, tasks, random);
+      const healthy = Math.ceil((wanted.desiredCount * wanted.minimumHealthyPercent) / 100);
+      const running = tasks.filter(({ isRunning }) => isRunning);
+      const left = running.filter(({ id }) => !stop.includes(id));
+      expect(left.length).toBeGreaterThanOrEqual(Math.min(healthy, running.length));
+    }),
+  );
+});
+
+test('Whatever the fleet, it ends as the desired count of new tasks and the protected ones.', () => {
+  const movable = wantedTasks.filter(
+    ({ desiredCount, maximumPercent, minimumHealthyPercent }) =>
+      desiredCount === 0 ||
+      Math.floor((desiredCount * maximumPercent) / 100) > Math.ceil((desiredCount * minimumHealthyPercent) / 100),
+  );
+  fc.assert(
+    fc.property(movable, fleets, (wanted, start) => {
+      const unprotectedStart = start.map((task) => ({ ...task, isProtected: false }));
+      const end = settle(wanted, unprotectedStart);
+      expect(end.map(({ deploymentId }) => deploymentId)).toEqual(Array(wanted.desiredCount).fill('new'));
+    }),
+  );
+});
+
+test('Scale-in takes tasks that do not run yet first.', () => {
+  const tasks = ['a', 'b', 'c', 'd'].map((id) => ({
+    id,
+    deploymentId: 'new',
+    isRunning: id < 'c',
+    isProtected: false,
+  }));
+  const wanted = { desiredCount: 2, maximumPercent: 200, minimumHealthyPercent: 100, deploymentId: 'new' };
+  expect(planTasks(wanted, tasks, random).stop.sort()).toEqual(['c', 'd']);
+});
+
+/** Carries plans out, everything starting at once, until a plan has nothing to do. */
+function settle(wanted: WantedTasks, start: PlannedTask[]): PlannedTask[] {
+  let tasks = start;
+  for (let round = 0; round < 200; round += 1) {
+    const { launch, stop } = planTasks(wanted, tasks, random);
+    if (launch === 0 && stop.length === 0 && tasks.every(({ isRunning }) => isRunning)) return tasks;
+    const launched = Array.from({ length: launch }, (_, index) => ({
+      id: `new-${round}-${index}`,
+      deploymentId: 'new',
+      isRunning: false,
+      isProtected: false,
+    }));
+    const kept = tasks.filter(({ id }) => !stop.includes(id)).map((task) => ({ ...task, isRunning: true }));
+    tasks = [...kept, ...launched];
+  }
+  throw new Error('the fleet never settles');
+}
