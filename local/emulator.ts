@@ -57,7 +57,12 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
     await rm(temporary, { recursive: true, force: true });
   };
   const url = `http://127.0.0.1:${port}`;
-  await untilReady('The AWS emulator', server, async () => (await fetch(`${url}/_ministack/ready`)).ok);
+  try {
+    await untilReady('The AWS emulator', server, async () => (await fetch(`${url}/_ministack/ready`)).ok);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return { url, pid: server.pid, stop };
 }
 

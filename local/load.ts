@@ -124,34 +124,47 @@ function timestampSeconds(field = ''): number {
   return Date.parse(`${date}T${time}${zone}`) / 1000;
 }
 
+/** A request as it is replayed: `speed` times as fast. */
+export interface Job {
+  /** Since the start of the load. */
+  atSeconds: number;
+  workSeconds: number;
+  /** Its request takes longer than a quick answer may. */
+  isLong: boolean;
+}
+
+/** Longer ones, at their real speed, are for the pool of long analyses. */
+const QUICK_SECONDS = 6;
+
+export function jobsOf(requests: Request[], speed: number): Job[] {
+  return requests.map(({ arrivalSeconds, serviceSeconds }) => ({
+    atSeconds: arrivalSeconds / speed,
+    workSeconds: serviceSeconds / speed,
+    isLong: serviceSeconds > QUICK_SECONDS,
+  }));
+}
+
 export interface SendOptions {
-  /** Arrival and service times are divided by it. */
-  speed: number;
-  start: (request: Request, index: number) => Promise<void>;
-  onStarted: () => void;
+  start: (job: Job, index: number) => Promise<void>;
   onFailed: (error: unknown) => void;
   signal: AbortSignal;
   /** Starts under way at once; many, so that a slow one holds up none of the others. */
   concurrency?: number;
 }
 
-/** Starts every request at its time, and returns how far behind time it ever was. */
-export async function sendRequests(requests: Request[], options: SendOptions): Promise<{ behindSeconds: number }> {
-  const { speed, start, signal, concurrency = 200 } = options;
+/** Starts every job at its time, and returns how far behind time it ever was. */
+export async function send(jobs: Job[], options: SendOptions): Promise<{ behindSeconds: number }> {
+  const { start, onFailed, signal, concurrency = 200 } = options;
   const begin = performance.now();
   const underWay = new Set<Promise<void>>();
   let behindSeconds = 0;
-  for (const [index, request] of requests.entries()) {
-    const due = begin + (request.arrivalSeconds / speed) * 1000;
+  for (const [index, job] of jobs.entries()) {
+    const due = begin + job.atSeconds * 1000;
     if (due > performance.now()) await delay(due - performance.now(), undefined, { signal });
     signal.throwIfAborted();
     behindSeconds = Math.max(behindSeconds, (performance.now() - due) / 1000);
-    const compressed = {
-      arrivalSeconds: request.arrivalSeconds / speed,
-      serviceSeconds: request.serviceSeconds / speed,
-    };
-    const starting = start(compressed, index)
-      .then(options.onStarted, options.onFailed)
+    const starting: Promise<void> = start(job, index)
+      .catch(onFailed)
       .finally(() => underWay.delete(starting));
     underWay.add(starting);
     if (underWay.size >= concurrency) await Promise.race(underWay);

@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+import { endWithThisProcess } from './process.ts';
+
 export interface Tools {
   /** The `temporal` executable. */
   temporal: string;
@@ -153,7 +155,8 @@ function run(
   onLine: (line: string) => void = () => {},
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const release = child.pid === undefined ? () => {} : endWithThisProcess(child.pid);
     let output = '';
     const take = (chunk: Buffer): void => {
       output += String(chunk);
@@ -162,7 +165,10 @@ function run(
     child.stdout.on('data', take);
     child.stderr.on('data', take);
     child.once('error', reject);
-    child.once('close', (code) => resolve({ code, output }));
+    child.once('close', (code) => {
+      release();
+      resolve({ code, output });
+    });
   });
 }
 

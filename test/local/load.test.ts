@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { drawRequests, parseTrace, sendRequests } from '../../local/load.ts';
+import { drawRequests, jobsOf, parseTrace, send } from '../../local/load.ts';
 import type { LoadProfile } from '../../local/load.ts';
 import profile from '../../local/azure-llm-conv-2023.profile.json' with { type: 'json' };
 
@@ -109,31 +109,40 @@ describe('a trace file', () => {
   });
 });
 
-describe('sending', () => {
-  const atOnce = (count: number) => Array.from({ length: count }, () => ({ arrivalSeconds: 0, serviceSeconds: 4 }));
+test('a job is its request at the speed given, and long by the time it really takes', () => {
+  const requests = [
+    { arrivalSeconds: 4, serviceSeconds: 6 },
+    { arrivalSeconds: 10, serviceSeconds: 7 },
+  ];
+  expect(jobsOf(requests, 2)).toEqual([
+    { atSeconds: 2, workSeconds: 3, isLong: false },
+    { atSeconds: 5, workSeconds: 3.5, isLong: true },
+  ]);
+});
 
-  test('divides the service times by the speed, and counts what was started and what was not', async () => {
+describe('sending', () => {
+  const atOnce = (count: number) =>
+    Array.from({ length: count }, () => ({ atSeconds: 0, workSeconds: 4, isLong: false }));
+  const never = new AbortController().signal;
+
+  test('goes on after a start that failed, and reports it', async () => {
     const seen: number[] = [];
     const failures: unknown[] = [];
-    let started = 0;
-    await sendRequests(atOnce(3), {
-      speed: 2,
-      start: async ({ serviceSeconds }, index) => {
+    await send(atOnce(3), {
+      start: async (_, index) => {
         if (index === 1) throw new Error('refused');
-        seen.push(serviceSeconds);
+        seen.push(index);
       },
-      onStarted: () => (started += 1),
       onFailed: (error) => failures.push(error),
-      signal: new AbortController().signal,
+      signal: never,
     });
-    expect({ seen, started, failures: failures.length }).toEqual({ seen: [2, 2], started: 2, failures: 1 });
+    expect({ seen, failures }).toEqual({ seen: [0, 2], failures: [new Error('refused')] });
   });
 
   test('does not wait for a slow start before the next, up to the limit', async () => {
     let running = 0;
     let most = 0;
-    await sendRequests(atOnce(10), {
-      speed: 1,
+    await send(atOnce(10), {
       concurrency: 4,
       start: async () => {
         running += 1;
@@ -141,19 +150,16 @@ describe('sending', () => {
         await new Promise(setImmediate);
         running -= 1;
       },
-      onStarted: () => {},
       onFailed: () => {},
-      signal: new AbortController().signal,
+      signal: never,
     });
     expect(most).toBe(4);
   });
 
   test('stops when it is told to', async () => {
     const abort = new AbortController();
-    const sending = sendRequests([...atOnce(1), { arrivalSeconds: 3600, serviceSeconds: 1 }], {
-      speed: 1,
+    const sending = send([...atOnce(1), { atSeconds: 3600, workSeconds: 1, isLong: false }], {
       start: async () => abort.abort(),
-      onStarted: () => {},
       onFailed: () => {},
       signal: abort.signal,
     });

@@ -1,0 +1,121 @@
+/**
+ * The whole system on one machine, on real load, in a few minutes: `npm run demo`.
+ * Ends with 0 only if everything held, and leaves no process behind, however it ends.
+ */
+import { readFileSync } from 'node:fs';
+
+import { Command, InvalidArgumentError } from 'commander';
+
+import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
+import { drawRequests, parseTrace } from './load.ts';
+import type { Request } from './load.ts';
+import { runDemo } from './run.ts';
+import { openScreen } from './screen.ts';
+import { renderSummary } from './summary.ts';
+
+interface Options {
+  speed: number;
+  seed: number;
+  minutes?: number;
+  trace?: string;
+  startDelay: { min: number; max: number };
+  keep: boolean;
+  json: boolean;
+}
+
+const DEFAULT_MINUTES = 4.5;
+
+const options = new Command('npm run demo --')
+  .description('Runs the whole system on this machine: Temporal, AWS (emulated), Fargate (as processes), real load.')
+  .option('--speed <factor>', 'how much faster than in reality requests arrive and are served', positive, 3)
+  .option(
+    '--minutes <minutes>',
+    `how much of the load is replayed (default: ${DEFAULT_MINUTES}, or the whole of --trace)`,
+    positive,
+  )
+  .option('--seed <number>', 'of the requests drawn, of the start delays, and of which tasks are stopped', whole, 1)
+  .option('--trace <file>', 'replay this CSV: arrival_s,service_s or TIMESTAMP,ContextTokens,GeneratedTokens')
+  .option('--start-delay <min-max>', 'seconds a task takes to start, drawn from this range', range, { min: 2, max: 5 })
+  .option('--keep', 'leave everything up at the end, until Ctrl-C', false)
+  .option('--json', 'print the summary as JSON on standard output, everything else on standard error', false)
+  .parse()
+  .opts<Options>();
+
+const startedAt = Date.now();
+const screen = openScreen(options.json ? process.stderr : process.stdout, () => (Date.now() - startedAt) / 1000);
+const stopping = new AbortController();
+const closers: (() => Promise<void>)[] = [];
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupted);
+
+process.exitCode = await main();
+await cleanUp();
+process.exit();
+
+async function main(): Promise<number> {
+  try {
+    const demo = { ...options, requests: requestsOf(options), screen, closers, signal: stopping.signal, now: Date.now };
+    const onKillable = (killAll: () => void) => process.on('exit', killAll);
+    const summary = await untilInterrupted(runDemo({ ...demo, onKillable }));
+    console.log(options.json ? JSON.stringify(summary, null, 2) : `\n${renderSummary(summary)}\n`);
+    if (options.keep) await kept();
+    return summary.ok ? 0 : 1;
+  } catch (error) {
+    screen.done();
+    if (stopping.signal.aborted) return 130;
+    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+}
+
+function requestsOf({ trace, minutes, seed }: Options): Request[] {
+  if (trace === undefined) return drawRequests(profile, { seed, minutes: minutes ?? DEFAULT_MINUTES });
+  const requests = parseTrace(readFileSync(trace, 'utf8'), trace);
+  return requests.filter(({ arrivalSeconds }) => arrivalSeconds < (minutes ?? Infinity) * 60);
+}
+
+/** The first one cleans up; a second one, when that takes too long, ends everything at once. */
+function interrupted(): void {
+  if (stopping.signal.aborted) process.exit(130);
+  stopping.abort();
+}
+
+function untilInterrupted<T>(work: Promise<T>): Promise<T> {
+  return Promise.race([
+    work,
+    new Promise<never>((_, reject) => stopping.signal.addEventListener('abort', () => reject(stopping.signal.reason))),
+  ]);
+}
+
+/** Until Ctrl-C. */
+async function kept(): Promise<void> {
+  screen.note('Everything is left up. Ctrl-C ends it.');
+  const alive = setInterval(() => {}, 60_000);
+  await untilInterrupted(new Promise<never>(() => {})).catch(() => undefined);
+  clearInterval(alive);
+}
+
+async function cleanUp(): Promise<void> {
+  if (closers.length > 0) screen.note('Cleaning up');
+  for (const close of closers.toReversed()) await close().catch((error) => screen.note(`While cleaning up: ${error}`));
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('It must be a whole number of at least 0.');
+  return value;
+}
+
+function range(text: string): { min: number; max: number } {
+  const [, min, max] = /^(\d+\.?\d*)-(\d+\.?\d*)$/.exec(text) ?? [];
+  if (min === undefined || Number(min) > Number(max)) {
+    throw new InvalidArgumentError('It must be two numbers of seconds, the smaller first, such as 2-5.');
+  }
+  return { min: Number(min), max: Number(max) };
+}

@@ -1,0 +1,71 @@
+/** How each workflow really went, from its history in Temporal. */
+import type { Client } from '@temporalio/client';
+
+export interface Outcome {
+  end: 'completed' | 'failed' | 'still open';
+  /** From the workflow's start to the start of its first activity; undefined when none has started. */
+  waitSeconds: number | undefined;
+  /** Activity attempts that did not end with a result: timed out, failed or cancelled. */
+  lostAttempts: number;
+}
+
+export async function readOutcomes(client: Client, workflowType: string): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const workflows = client.workflow.list({ query: `WorkflowType = '${workflowType}'`, pageSize: 1000 });
+  for await (const { history } of workflows.intoHistories({ concurrency: 20 }))
+    outcomes.push(outcomeOf(history as History));
+  return outcomes;
+}
+
+interface History {
+  events?: HistoryEvent[] | null;
+}
+
+/** What is read of an event in Temporal's API. */
+interface HistoryEvent {
+  eventTime?: { seconds?: number | { toNumber(): number } | null; nanos?: number | null } | null;
+  workflowExecutionStartedEventAttributes?: unknown;
+  workflowExecutionCompletedEventAttributes?: unknown;
+  workflowExecutionFailedEventAttributes?: unknown;
+  workflowExecutionTimedOutEventAttributes?: unknown;
+  workflowExecutionTerminatedEventAttributes?: unknown;
+  workflowExecutionCanceledEventAttributes?: unknown;
+  activityTaskStartedEventAttributes?: { attempt?: number | null } | null;
+  activityTaskFailedEventAttributes?: unknown;
+  activityTaskTimedOutEventAttributes?: unknown;
+  activityTaskCanceledEventAttributes?: unknown;
+}
+
+/** Attempts that were retried leave no event of their own: the one that was not tells how many there were. */
+export function outcomeOf(history: History): Outcome {
+  const events = history.events ?? [];
+  const started = events.find((event) => event.workflowExecutionStartedEventAttributes);
+  const activities = events.filter((event) => event.activityTaskStartedEventAttributes);
+  const retried = activities.map((event) => (event.activityTaskStartedEventAttributes?.attempt ?? 1) - 1);
+  const unfinished = events.filter(
+    (event) =>
+      event.activityTaskFailedEventAttributes ??
+      event.activityTaskTimedOutEventAttributes ??
+      event.activityTaskCanceledEventAttributes,
+  );
+  return {
+    end: endOf(events.at(-1) ?? {}),
+    waitSeconds: started && activities[0] && secondsOf(activities[0]) - secondsOf(started),
+    lostAttempts: retried.reduce((sum, each) => sum + each, 0) + unfinished.length,
+  };
+}
+
+function endOf(last: HistoryEvent): Outcome['end'] {
+  if (last.workflowExecutionCompletedEventAttributes) return 'completed';
+  const failed =
+    last.workflowExecutionFailedEventAttributes ??
+    last.workflowExecutionTimedOutEventAttributes ??
+    last.workflowExecutionTerminatedEventAttributes ??
+    last.workflowExecutionCanceledEventAttributes;
+  return failed ? 'failed' : 'still open';
+}
+
+function secondsOf({ eventTime }: HistoryEvent): number {
+  const seconds = eventTime?.seconds ?? 0;
+  return (typeof seconds === 'number' ? seconds : seconds.toNumber()) + (eventTime?.nanos ?? 0) / 1e9;
+}

@@ -1,0 +1,254 @@
+/**
+ * One run of the demo: everything is started and deployed, the fleets go to zero, requests are replayed, and when the
+ * last one is done and the fleets are at zero again, what happened is read from Temporal, ECS and CloudWatch.
+ */
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory } from '@aws-sdk/client-cloudwatch';
+import { Client, Connection } from '@temporalio/client';
+
+import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
+import type { ProcessorConfig, SequentialInput } from '../worker/types.ts';
+import { emulatorCredentials, startEmulator } from './emulator.ts';
+import { startLocalFargate } from './fargate/index.ts';
+import type { LocalFargate, ServiceUsage, TaskSummary } from './fargate/index.ts';
+import { jobsOf, send } from './load.ts';
+import type { Job, Request } from './load.ts';
+import { localClient, Observer } from './observe.ts';
+import type { PoolView } from './observe.ts';
+import { readOutcomes } from './outcomes.ts';
+import { freePorts } from './process.ts';
+import type { Screen } from './screen.ts';
+import { deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
+import type { StackOutputs } from './stack.ts';
+import { summarise } from './summary.ts';
+import type { Summary } from './summary.ts';
+import { startTemporal } from './temporal.ts';
+import type { LocalTemporal } from './temporal.ts';
+import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
+import type { WorkflowCounts } from './view.ts';
+
+export interface DemoOptions {
+  requests: Request[];
+  speed: number;
+  seed: number;
+  startDelay: { min: number; max: number };
+  screen: Screen;
+  /** Milliseconds. */
+  now: () => number;
+  signal: AbortSignal;
+  /** Filled as things are started; whoever called ends them, the newest first. */
+  closers: (() => Promise<void>)[];
+  /** Told once there are processes that a sudden exit must end. */
+  onKillable: (killAll: () => void) => void;
+}
+
+/** All that the demo takes besides its load: deployment, going to zero twice, reading the histories. */
+const LIMIT_BESIDES_LOAD_SECONDS = 260;
+/** What is left of the limit for reading what happened. */
+const SUMMING_UP_SECONDS = 15;
+const VIEW_EVERY_MS = 1000;
+const LOGS = join(LOCAL_DIRECTORY, 'logs');
+
+/** Real: a minute and more. On one machine nobody shall wait that long. */
+const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
+
+export async function runDemo(options: DemoOptions): Promise<Summary> {
+  const { screen, now, signal, requests, speed } = options;
+  const tools = await ensureTools({ onProgress: screen.note });
+  const startedAt = now();
+  const jobs = jobsOf(requests, speed);
+  const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(jobs.at(-1)?.atSeconds ?? 0);
+  const plant = await startPlant(options, tools);
+  const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
+  const watch = watchPlant(plant, options, { requests: requests.length, startedAt, deadline });
+
+  watch.phase(
+    'Waiting for the scaler: its schedule first fires a minute after deployment, and takes the services from 1 task to 0',
+  );
+  await watch.until(() => watch.atZero());
+  signal.throwIfAborted();
+  const before = plant.fargate.usage();
+  const from = now();
+  watch.phase(`Replaying ${requests.length} requests at ${speed} times their real speed`);
+  const { behindSeconds } = await send(jobs, {
+    start: (job, index) => startWorkflow(plant.client, job, index, watch),
+    onFailed: (error) => screen.note(`A workflow could not be started: ${String(error)}`),
+    signal,
+  });
+  watch.phase('All requests are there; finishing the work');
+  await watch.until(() => watch.workflows().completed + watch.workflows().failed >= requests.length);
+  watch.phase('All work is done; the fleets go back to zero');
+  await watch.until(() => watch.atZero());
+  const span = { from, to: now() };
+  await watch.stop();
+
+  const outcomes = await readOutcomes(plant.client, GENERIC_STRATEGY_WORKFLOW);
+  return summarise({
+    seconds: (now() - startedAt) / 1000,
+    limitSeconds,
+    requests: requests.length,
+    behindSeconds,
+    outcomes,
+    fleets: fleetsOf(plant.stack, before, plant.fargate.usage()),
+    span,
+    alarmsFired: await alarmsFired(plant.emulatorUrl),
+  });
+}
+
+interface Plant {
+  temporal: LocalTemporal;
+  client: Client;
+  emulatorUrl: string;
+  fargate: LocalFargate;
+  stack: StackOutputs;
+}
+
+/** Each closer is there before the next thing is started. */
+async function startPlant(options: DemoOptions, tools: Awaited<ReturnType<typeof ensureTools>>): Promise<Plant> {
+  const { screen, signal, closers } = options;
+  const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
+  screen.note('Starting Temporal, the AWS emulator and local Fargate');
+  const temporal = await startTemporal({ executable: tools.temporal });
+  closers.push(temporal.stop);
+  signal.throwIfAborted();
+  const emulator = await startEmulator({
+    port: emulatorPort,
+    ministack: tools.ministack,
+    environment: { AWS_ENDPOINT_URL_ECS: `http://127.0.0.1:${ecsPort}` },
+  });
+  closers.push(emulator.stop);
+  signal.throwIfAborted();
+  const fargate = await startFargate(options, emulator.url, ecsPort);
+  closers.push(fargate.stop);
+  options.onKillable(fargate.killAll);
+  signal.throwIfAborted();
+  screen.note(
+    `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${LOGS}`,
+  );
+  const context = { ...CONTEXT, temporalAddress: temporal.address, temporalNamespace: temporal.namespace };
+  const stack = await deployStack({ emulatorUrl: emulator.url, context, onProgress: screen.note });
+  const connection = await Connection.connect({ address: temporal.address });
+  closers.push(() => connection.close());
+  const client = new Client({ connection, namespace: temporal.namespace });
+  return { temporal, client, emulatorUrl: emulator.url, fargate, stack };
+}
+
+function startFargate(options: DemoOptions, emulatorUrl: string, port: number): Promise<LocalFargate> {
+  return startLocalFargate({
+    emulatorUrl,
+    port,
+    images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY },
+    startDelaySeconds: options.startDelay,
+    seed: options.seed,
+    environment: emulatorCredentials(emulatorUrl),
+    logDirectory: join(LOGS, 'tasks'),
+    onTaskChange: (task) => reportCrash(task, options.screen),
+    log: options.screen.note,
+  });
+}
+
+function reportCrash(task: TaskSummary, screen: Screen): void {
+  if (task.lastStatus !== 'STOPPED' || !['EssentialContainerExited', 'TaskFailedToStart'].includes(task.stopCode ?? ''))
+    return;
+  screen.note(`Task ${task.taskId} of ${task.service} stopped by itself: ${task.stoppedReason} (log: ${task.logFile})`);
+}
+
+interface Watch {
+  phase(text: string): void;
+  workflows(): WorkflowCounts;
+  workflowStarted(): void;
+  /** No task is there or asked for, in any pool. */
+  atZero(): boolean;
+  /** Resolves when the condition holds, and at the deadline. */
+  until(condition: () => boolean): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Reads the plant every second, shows it, and lets conditions be awaited. */
+function watchPlant(
+  { temporal, client, emulatorUrl, fargate, stack }: Plant,
+  { screen, now, signal, closers }: DemoOptions,
+  run: { requests: number; startedAt: number; deadline: number },
+): Watch {
+  const observer = new Observer({ temporal, ecsUrl: fargate.url, emulatorUrl, stack });
+  const workflows: WorkflowCounts = { started: 0, completed: 0, failed: 0 };
+  const ended = new AbortController();
+  let pools: PoolView[] = [];
+  let phase = '';
+  const look = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      [pools] = await Promise.all([observer.read(now()), countEnded(client, workflows).catch(() => undefined)]);
+      const elapsedSeconds = (now() - run.startedAt) / 1000;
+      screen.show({ elapsedSeconds, phase, temporalUiUrl: temporal.uiUrl, requests: run.requests, workflows, pools });
+      await delay(VIEW_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+  };
+  const looking = look();
+  const stop = async (): Promise<void> => {
+    ended.abort();
+    await looking;
+    screen.done();
+    await observer.close();
+  };
+  closers.push(stop);
+  return {
+    phase: (text) => screen.note((phase = text)),
+    workflows: () => workflows,
+    workflowStarted: () => (workflows.started += 1),
+    atZero: () =>
+      pools.length > 0 &&
+      pools.every(({ desired }) => desired === 0) &&
+      fargate.tasks().every(({ lastStatus }) => lastStatus === 'STOPPED'),
+    until: async (condition) => {
+      while (!condition() && now() < run.deadline) await delay(200, undefined, { signal });
+    },
+    stop,
+  };
+}
+
+async function countEnded(client: Client, workflows: WorkflowCounts): Promise<void> {
+  const query = `WorkflowType = '${GENERIC_STRATEGY_WORKFLOW}' GROUP BY ExecutionStatus`;
+  const { groups } = await client.workflow.count(query);
+  const counts = new Map(groups.map(({ count, groupValues }) => [String(groupValues[0]), count]));
+  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  workflows.completed = counts.get('Completed') ?? 0;
+  workflows.failed = total - workflows.completed - (counts.get('Running') ?? 0);
+}
+
+/** Two steps that feed each other, together as long as the request takes. */
+async function startWorkflow(client: Client, job: Job, index: number, watch: Watch): Promise<void> {
+  const input: SequentialInput = { task: `Request ${index + 1}`, steps: ['Draft an answer', 'Improve the answer'] };
+  const config: ProcessorConfig = {
+    serviceName: 'demo',
+    offlineModel: { secondsPerAsk: job.workSeconds / input.steps.length },
+  };
+  await client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+    taskQueue: job.isLong ? 'complex-analysis-queue' : 'quick-response-queue',
+    workflowId: `request-${String(index + 1).padStart(5, '0')}`,
+    args: ['sequential', input, config],
+  });
+  watch.workflowStarted();
+}
+
+function fleetsOf(stack: StackOutputs, before: Record<string, ServiceUsage>, after: Record<string, ServiceUsage>) {
+  return stack.Pools.map(({ pool, service }) => ({ pool, before: before[service], after: after[service] }));
+}
+
+/** What the alarms say that went to ALARM, each with how often. */
+async function alarmsFired(emulatorUrl: string): Promise<string[]> {
+  const client = new CloudWatchClient(localClient(emulatorUrl));
+  const fired = new Map<string, number>();
+  for await (const page of paginateDescribeAlarmHistory({ client }, { HistoryItemType: 'StateUpdate' })) {
+    for (const { AlarmName = '', HistorySummary = '' } of page.AlarmHistoryItems ?? []) {
+      if (HistorySummary.endsWith('to ALARM')) fired.set(AlarmName, (fired.get(AlarmName) ?? 0) + 1);
+    }
+  }
+  const { MetricAlarms = [] } = await client.send(new DescribeAlarmsCommand({ MaxRecords: 100 }));
+  return [...fired].map(([name, times]) => {
+    const [sentence = name] =
+      MetricAlarms.find(({ AlarmName }) => AlarmName === name)?.AlarmDescription?.split('. ') ?? [];
+    return times === 1 ? sentence : `${sentence} (${times} times)`;
+  });
+}
