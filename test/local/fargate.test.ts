@@ -128,6 +128,7 @@ describe('A service', () => {
     const updated = await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, desiredCount: 3 }));
     expect(updated.service).toMatchObject({ desiredCount: 3, runningCount: 0 });
     const tasks = await untilRunning(service, 3);
+    await Promise.all(tasks.map(reportOf));
     await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, desiredCount: 1 }));
     const stopped = await untilStopped(service, 2);
     const reason = `Scaling activity initiated by (deployment ${tasks[0]!.startedBy})`;
@@ -656,11 +657,13 @@ function stackTemplate(desiredCount: number): object {
 }
 
 async function until<T>(condition: () => Promise<T | false | undefined> | T | false | undefined): Promise<T> {
-  for (;;) {
+  const giveUpAt = Date.now() + 15_000;
+  while (Date.now() < giveUpAt) {
     const found = await condition();
     if (found) return found;
     await delay(25);
   }
+  throw new Error(`never came true: ${condition.toString()}`);
 }
 
 /** A process that has ended but that its new parent has not asked about yet counts as ended. */
