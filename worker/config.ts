@@ -7,7 +7,7 @@ import { z } from 'zod';
 const PREFIX = 'ELASTIC_WORKERS_';
 
 const variables = z.object({
-  TEMPORAL_ADDRESS: text({ pattern: /^[^\s/]+:\d{1,5}$/, form: 'host:port' }).default('127.0.0.1:7233'),
+  TEMPORAL_ADDRESS: text({ pattern: /^[^\s/]+:\d{1,5}$/, form: 'be host:port' }).default('127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: text().default('default'),
   TEMPORAL_TASK_QUEUE: text(),
   ELASTIC_WORKERS_POOL: text().optional(),
@@ -20,8 +20,8 @@ const variables = z.object({
   ELASTIC_WORKERS_DRAIN_SECONDS: wholeNumber(1, 119).default(100),
   // The scaler writes once a minute: a shorter time would take a slow invocation for its end.
   ELASTIC_WORKERS_SCALER_GONE_SECONDS: wholeNumber(120, 86_400).default(300),
-  ECS_AGENT_URI: text({ pattern: /^https?:\/\//, form: 'an http URL' }).optional(),
-  ECS_CONTAINER_METADATA_URI_V4: text({ pattern: /^https?:\/\//, form: 'an http URL' }).optional(),
+  ECS_AGENT_URI: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),
+  ECS_CONTAINER_METADATA_URI_V4: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),
 });
 
 type Variables = z.output<typeof variables>;
@@ -128,8 +128,8 @@ function describe(name: string, env: Record<string, string | undefined>, message
   return value === undefined ? `${name} is not set: set it.` : `${name}=${JSON.stringify(value)} ${message}.`;
 }
 
-function text({ pattern = /\S/, form = 'some text' }: { pattern?: RegExp; form?: string } = {}) {
-  return z.string().refine((value) => pattern.test(value), { error: `must be ${form}: correct it or unset it` });
+function text({ pattern = /\S/, form = 'not be empty' }: { pattern?: RegExp; form?: string } = {}) {
+  return z.string().refine((value) => pattern.test(value), { error: `must ${form}: correct it or remove it` });
 }
 
 function wholeNumber(min: number, max: number) {

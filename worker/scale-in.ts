@@ -163,6 +163,8 @@ export class ScaleInProtocol {
     const askedAt = now();
     const answer = await protection.protect(PROTECTION_MINUTES);
     this.#refused = answer.outcome === 'refused';
+    // The answer may have been lost on its way back: then there is a protection to be lifted one day.
+    if (answer.outcome === 'failed' && this.#state === 'off') this.#state = 'unsure';
     if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be turned on');
     if (this.#state !== 'on') log.info({ minutes: PROTECTION_MINUTES }, 'Protected from scale-in');
     this.#succeeded('on');

@@ -1,0 +1,362 @@
+import fc from 'fast-check';
+import type { CordonReading } from '../../worker/cordon.ts';
+import { type PollingWorker, ScaleInProtocol } from '../../worker/scale-in.ts';
+import type { ProtectionAnswer } from '../../worker/task.ts';
+
+const GONE_SECONDS = 300;
+const MINUTE = 60_000;
+
+/** A worker, ECS and a state table that follow the rules of the real ones, with a clock of their own. */
+class World implements PollingWorker {
+  now = 1_000_000_000;
+  cordoned = false;
+  scalerTickAt: number | undefined = this.now;
+  tableFails = false;
+  /** The newest tick the worker can know of. */
+  heardAt = this.now;
+  /** What ECS answers from now on. */
+  ecs: 'works' | 'fails' | 'refuses' = 'works';
+  /** The answer is lost, though ECS did what it was asked. */
+  answersLost = false;
+  protectedUntil = 0;
+  calls: string[] = [];
+  polling = false;
+  running = 0;
+  /** Polls that have not ended yet: a paused worker is not drained before they have. */
+  openPolls = false;
+  /** Told before each call's effect, to look at the world at that very moment. */
+  onCall: (call: 'protect' | 'lift') => void = () => undefined;
+
+  readonly protocol = new ScaleInProtocol({
+    worker: this,
+    protection: {
+      protect: (minutes) => this.call('protect', () => (this.protectedUntil = this.now + minutes * MINUTE)),
+      lift: () => this.call('lift', () => (this.protectedUntil = 0)),
+    },
+    readCordon: async (): Promise<CordonReading> => {
+      if (this.tableFails) return { known: false, why: 'throttled' };
+      this.heardAt = Math.max(this.heardAt, this.scalerTickAt ?? 0);
+      return { known: true, cordoned: this.cordoned, scalerTickAt: this.scalerTickAt };
+    },
+    now: () => this.now,
+    scalerGoneSeconds: GONE_SECONDS,
+    log: { info: () => undefined, warn: () => undefined },
+  });
+
+  get protected(): boolean {
+    return this.now < this.protectedUntil;
+  }
+
+  async later(seconds: number, { scalerLives = true } = {}): Promise<void> {
+    this.now += seconds * 1000;
+    if (scalerLives) this.scalerTickAt = this.now;
+    await this.protocol.round();
+  }
+
+  get drained(): boolean {
+    return !this.polling && !this.openPolls && this.running === 0;
+  }
+
+  get runningActivities(): number {
+    return this.running;
+  }
+
+  pause(): void {
+    if (this.polling) this.openPolls = true;
+    this.polling = false;
+  }
+
+  resume(): void {
+    this.polling = true;
+  }
+
+  private async call(name: 'protect' | 'lift', effect: () => void): Promise<ProtectionAnswer> {
+    this.onCall(name);
+    this.calls.push(name);
+    if (this.ecs === 'refuses') return { outcome: 'refused', why: 'TASK_NOT_VALID' };
+    if (this.ecs === 'fails') return { outcome: 'failed', why: 'HTTP 500' };
+    effect();
+    return this.answersLost ? { outcome: 'failed', why: 'timed out' } : { outcome: 'done' };
+  }
+}
+
+async function working(): Promise<World> {
+  const world = new World();
+  await world.protocol.round();
+  expect(world).toMatchObject({ polling: true, protected: true });
+  return world;
+}
+
+describe('the worker’s side of scale-in', () => {
+  it('protects the task before it polls', async () => {
+    const world = new World();
+    world.onCall = () => expect(world.polling).toBe(false);
+    await world.protocol.round();
+    expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
+  });
+
+  it('does not poll as long as it cannot be protected', async () => {
+    const world = new World();
+    world.ecs = 'fails';
+    for (let round = 0; round < 20; round++) await world.later(3);
+    expect(world.polling).toBe(false);
+    world.ecs = 'works';
+    await world.later(60);
+    expect(world.polling).toBe(true);
+  });
+
+  it('asks a failing ECS less and less often', async () => {
+    const world = new World();
+    world.ecs = 'fails';
+    for (let round = 0; round < 200; round++) await world.later(3);
+    expect(world.calls.length).toBeLessThan(20);
+  });
+
+  it('never polls when it is cordoned before it began', async () => {
+    const world = new World();
+    world.cordoned = true;
+    await world.protocol.round();
+    expect(world).toMatchObject({ polling: false, protected: false });
+  });
+
+  it('calls ECS once at the start and once an hour, however many rounds there are', async () => {
+    const world = await working();
+    for (let round = 0; round < 3600; round++) await world.later(3);
+    expect(world.calls).toEqual(['protect', 'protect', 'protect', 'protect']);
+    expect(world.protected).toBe(true);
+  });
+
+  it('outlives hours without an ECS to renew its protection, and then stops polling rather than work unprotected', async () => {
+    const world = await working();
+    world.ecs = 'fails';
+    for (let minute = 0; minute < 7 * 60; minute++) await world.later(60);
+    expect(world).toMatchObject({ polling: true, protected: true });
+    for (let minute = 0; minute < 60; minute++) await world.later(60);
+    expect(world).toMatchObject({ polling: false, protected: false });
+  });
+
+  it('once cordoned finishes what runs, however long it takes, and only then lifts its protection', async () => {
+    const world = await working();
+    world.running = 2;
+    world.cordoned = true;
+    await world.later(3);
+    expect(world.polling).toBe(false);
+    world.openPolls = false;
+    for (let minute = 0; minute < 20 * 60; minute++) await world.later(60);
+    expect(world.protected).toBe(true);
+    world.running = 1;
+    await world.protocol.settle();
+    expect(world.protected).toBe(true);
+    world.running = 0;
+    await world.protocol.settle();
+    expect(world).toMatchObject({ protected: false, polling: false });
+  });
+
+  it('is not drained while a poll is open that may still bring work', async () => {
+    const world = await working();
+    world.cordoned = true;
+    await world.later(3);
+    expect(world).toMatchObject({ polling: false, protected: true });
+    world.openPolls = false;
+    await world.protocol.settle();
+    expect(world.protected).toBe(false);
+  });
+
+  it('works on at once when the cordon is taken back while it drains', async () => {
+    const world = await working();
+    world.running = 1;
+    world.cordoned = true;
+    await world.later(3);
+    world.cordoned = false;
+    await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
+  });
+
+  it('protects again before it polls when the cordon is taken back after it drained', async () => {
+    const world = await working();
+    world.cordoned = true;
+    await world.later(3);
+    world.openPolls = false;
+    await world.later(3);
+    world.cordoned = false;
+    world.onCall = () => expect(world.polling).toBe(false);
+    await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect', 'lift', 'protect'] });
+  });
+
+  it('does not poll again when ECS has begun to stop the task', async () => {
+    const world = await working();
+    world.cordoned = true;
+    await world.later(3);
+    world.openPolls = false;
+    await world.later(3);
+    world.ecs = 'refuses';
+    world.cordoned = false;
+    for (let round = 0; round < 10; round++) await world.later(30);
+    expect(world.polling).toBe(false);
+  });
+
+  it('does not trust a protection whose lifting went unanswered', async () => {
+    const world = await working();
+    world.cordoned = true;
+    await world.later(3);
+    world.openPolls = false;
+    world.answersLost = true;
+    await world.later(3);
+    world.answersLost = false;
+    world.cordoned = false;
+    await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect', 'lift', 'protect'] });
+  });
+
+  it('keeps on draining while the table cannot be read', async () => {
+    const world = await working();
+    world.running = 1;
+    world.cordoned = true;
+    await world.later(3);
+    world.tableFails = true;
+    for (let round = 0; round < 50; round++) await world.later(3);
+    expect(world).toMatchObject({ polling: false, protected: true });
+  });
+
+  it('keeps on working while the table cannot be read', async () => {
+    const world = await working();
+    world.tableFails = true;
+    world.cordoned = true;
+    for (let round = 0; round < 50; round++) await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: true });
+  });
+
+  it('with the scaler gone is protected while busy, and some time after, but not when idle', async () => {
+    const world = await working();
+    world.running = 1;
+    for (let round = 0; round < 200; round++) await world.later(3, { scalerLives: false });
+    expect(world).toMatchObject({ polling: true, protected: true });
+    world.running = 0;
+    await world.later(3, { scalerLives: false });
+    expect(world.protected).toBe(true);
+    await world.later(60, { scalerLives: false });
+    expect(world).toMatchObject({ polling: true, protected: false });
+    world.running = 1;
+    await world.protocol.settle();
+    expect(world.protected).toBe(true);
+  });
+
+  it('protects again when an activity starts in the very moment of lifting', async () => {
+    const world = await working();
+    await world.later(GONE_SECONDS, { scalerLives: false });
+    world.onCall = (call) => {
+      if (call !== 'lift') return;
+      world.running = 1;
+      void world.protocol.settle();
+    };
+    await world.later(60, { scalerLives: false });
+    await world.protocol.settle();
+    expect(world.calls).toEqual(['protect', 'lift', 'protect']);
+    expect(world.protected).toBe(true);
+  });
+
+  it('does not wait for ever on the cordon of a scaler that died', async () => {
+    const world = await working();
+    world.cordoned = true;
+    await world.later(3);
+    world.openPolls = false;
+    await world.later(3);
+    for (let round = 0; round < 200; round++) await world.later(3, { scalerLives: false });
+    expect(world.polling).toBe(true);
+  });
+
+  it('goes back to the cordon’s rules when the scaler is back', async () => {
+    const world = await working();
+    for (let round = 0; round < 200; round++) await world.later(3, { scalerLives: false });
+    expect(world.protected).toBe(false);
+    await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: true });
+  });
+
+  it('touches nothing after the task was told to stop', async () => {
+    const world = await working();
+    world.protocol.stop();
+    world.cordoned = true;
+    await world.later(3);
+    expect(world).toMatchObject({ polling: true, calls: ['protect'] });
+  });
+});
+
+type Step = (world: World) => Promise<void> | void;
+
+const steps = fc.array(
+  fc.oneof<fc.Arbitrary<Step>[]>(
+    fc.integer({ min: 1, max: 100 }).map((s) => (world: World) => world.later(s)),
+    fc.integer({ min: 1, max: 4000 }).map((s) => (world: World) => world.later(s, { scalerLives: false })),
+    fc.boolean().map((value) => (world: World) => void (world.cordoned = value)),
+    fc.boolean().map((value) => (world: World) => void (world.tableFails = value)),
+    fc.boolean().map((value) => (world: World) => void (world.answersLost = value)),
+    fc.constantFrom('works', 'works', 'fails', 'refuses').map((value) => (world: World) => {
+      world.ecs = value as World['ecs'];
+    }),
+    fc.constant((world: World) => {
+      if (world.polling || world.openPolls) world.running += 1;
+      return world.protocol.settle();
+    }),
+    fc.constant((world: World) => {
+      world.running = Math.max(0, world.running - 1);
+      return world.protocol.settle();
+    }),
+    fc.constant((world: World) => {
+      world.openPolls = false;
+      return world.protocol.settle();
+    }),
+  ),
+  { maxLength: 60 },
+);
+
+describe('whatever happens in whatever order', () => {
+  it('never lifts the protection of a busy task, nor of one whose polls may still bring work unless the scaler is gone', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (script) => {
+        const world = new World();
+        world.onCall = (call) => {
+          if (call !== 'lift') return;
+          expect(world.running).toBe(0);
+          expect(scalerGone(world) || world.drained).toBe(true);
+        };
+        for (const step of script) await step(world);
+      }),
+    );
+  });
+
+  it('never polls unprotected after a round, unless the scaler is gone', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (script) => {
+        const world = new World();
+        for (const step of script) {
+          await step(world);
+          await world.protocol.settle();
+          expect(!world.polling || world.protected || scalerGone(world)).toBe(true);
+        }
+      }),
+    );
+  });
+
+  it('always gets to what is wanted once all parts work again', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.boolean(), async (script, cordoned) => {
+        const world = new World();
+        for (const step of script) await step(world);
+        Object.assign(world, { ecs: 'works', tableFails: false, answersLost: false, cordoned, running: 0 });
+        for (let round = 0; round < 30; round++) {
+          world.openPolls = false;
+          await world.later(3);
+        }
+        expect(world).toMatchObject(
+          cordoned ? { polling: false, protected: false } : { polling: true, protected: true },
+        );
+      }),
+    );
+  });
+});
+
+function scalerGone(world: World): boolean {
+  return world.now - world.heardAt > GONE_SECONDS * 1000;
+}
