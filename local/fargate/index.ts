@@ -2,21 +2,9 @@
  * Local Fargate: an ECS endpoint that runs services' tasks as real processes on this machine, in front of an AWS
  * emulator that holds the definitions and answers everything else. Listens on 127.0.0.1 only.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
-import { plainEnvironment } from '../process.ts';
-import { createAgent } from './agent.ts';
-import { nameOf } from './definitions.ts';
-import type { ServiceDefinition } from './definitions.ts';
-import { createEcsApi } from './ecs-api.ts';
-import { EmulatorClient } from './emulator-client.ts';
-import { createOperations } from './operations.ts';
+import { Platform } from './platform.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
-import { ServiceScheduler } from './service-scheduler.ts';
-import { Task } from './task.ts';
-import type { StopCode, TaskOrigin, TaskPlatform, TaskStatus } from './task.ts';
-import { TaskStore } from './task-store.ts';
-import { UsageMeter } from './usage.ts';
+import type { StopCode, TaskStatus } from './task.ts';
 import type { ServiceUsage } from './usage.ts';
 
 export type { FleetSample, ServiceUsage } from './usage.ts';
@@ -79,214 +67,14 @@ export interface LocalFargate {
   killAll(): void;
 }
 
-const DEFAULT_BACKOFF: RestartBackoffOptions = { firstSeconds: 1, maxSeconds: 60, steadyAfterSeconds: 10 };
-
 export async function startLocalFargate(options: LocalFargateOptions): Promise<LocalFargate> {
   const platform = new Platform(options);
   const url = await platform.start();
   return {
     url,
-    tasks: () => platform.tasks.all().map(summary),
+    tasks: () => platform.taskSummaries(),
     usage: () => platform.usageSoFar(),
     stop: () => platform.stop(),
     killAll: () => platform.killAll(),
-  };
-}
-
-/** The parts put together: definitions are read from the emulator, schedulers act on them, tasks report back. */
-class Platform {
-  readonly tasks = new TaskStore();
-  readonly #usage = new UsageMeter();
-  readonly #now: () => number;
-  readonly #options: LocalFargateOptions;
-  readonly #emulator: EmulatorClient;
-  readonly #random: () => number;
-  readonly #schedulers = new Map<string, ServiceScheduler>();
-  readonly #toReconcile = new Set<ServiceScheduler>();
-  readonly #taskPlatform: TaskPlatform;
-  readonly #agent: FastifyInstance;
-  readonly #api: FastifyInstance;
-  readonly #stopping = new AbortController();
-  #clusters = new Set<string>();
-  #refreshing: Promise<void> = Promise.resolve();
-  #polling: Promise<void> = Promise.resolve();
-  #agentUrl = '';
-
-  constructor(options: LocalFargateOptions) {
-    const region = options.region ?? 'us-east-1';
-    const { emulatorUrl, environment = {}, images, logDirectory } = options;
-    this.#options = options;
-    this.#now = options.now ?? Date.now;
-    this.#random = seededRandom(options.seed ?? 1);
-    this.#emulator = new EmulatorClient(emulatorUrl, region, environment['AWS_ACCESS_KEY_ID'] ?? 'test');
-    this.#taskPlatform = {
-      images,
-      logDirectory,
-      environment: { ...plainEnvironment(), AWS_REGION: region, AWS_DEFAULT_REGION: region, ...environment },
-      agentUrl: () => this.#agentUrl,
-      secretValue: (valueFrom) => this.#emulator.secretValue(valueFrom),
-      now: this.#now,
-      onChange: (task) => this.#taskChanged(task),
-    };
-    this.#agent = createAgent(this.tasks);
-    this.#api = createEcsApi(
-      createOperations({
-        emulator: this.#emulator,
-        tasks: this.tasks,
-        clusterExists: (name) => this.#clusterExists(name),
-        scheduler: (serviceArn) => this.#schedulers.get(serviceArn),
-        refresh: () => this.#refresh(),
-      }),
-      emulatorUrl,
-    );
-  }
-
-  async start(): Promise<string> {
-    this.#agentUrl = await this.#agent.listen({ host: '127.0.0.1', port: 0 });
-    const url = await this.#api.listen({ host: '127.0.0.1', port: this.#options.port ?? 0 });
-    this.#polling = this.#poll();
-    return url;
-  }
-
-  usageSoFar(): Record<string, ServiceUsage> {
-    return this.#usage.report(this.tasks.all(), this.#now());
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    const tasks = this.tasks.all();
-    for (const task of tasks) task.stop('UserInitiated', 'Local Fargate was stopped');
-    const overdue = setTimeout(() => this.killAll(), (this.#options.stopGraceSeconds ?? 5) * 1000);
-    await Promise.all([this.#polling, ...tasks.map((task) => task.stopped)]);
-    clearTimeout(overdue);
-    await Promise.all([this.#api.close(), this.#agent.close()]);
-  }
-
-  killAll(): void {
-    this.#stopping.abort();
-    for (const task of this.tasks.all()) task.kill();
-  }
-
-  async #poll(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      await this.#refresh().catch((error) => this.#log(`The emulator's services could not be read: ${String(error)}`));
-      this.tasks.forgetOld(this.#now());
-      await delay(this.#options.pollMilliseconds ?? 500, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  /** One reading at a time, so that an older one never overrules a newer. */
-  #refresh(): Promise<void> {
-    const reading = this.#refreshing.catch(() => undefined).then(() => this.#readServices());
-    this.#refreshing = reading;
-    return reading;
-  }
-
-  /** Only a complete reading tells that a service is gone: one that fails throws before anything is deleted. */
-  async #readServices(): Promise<void> {
-    const clusterArns = await this.#emulator.clusterArns();
-    const services = (await Promise.all(clusterArns.map((arn) => this.#emulator.services(arn)))).flat();
-    const active = services.filter((service) => service.status === 'ACTIVE');
-    this.#clusters = new Set(clusterArns.map(nameOf));
-    await Promise.all(active.map((service) => this.#serviceRead(service)));
-    const present = new Set(active.map((service) => service.serviceArn));
-    for (const [arn, scheduler] of this.#schedulers) if (!present.has(arn)) scheduler.delete();
-    for (const scheduler of this.#schedulers.values()) this.#reconcileSoon(scheduler);
-  }
-
-  async #serviceRead(service: ServiceDefinition): Promise<void> {
-    try {
-      const taskDefinition = await this.#emulator.taskDefinition(service.taskDefinition);
-      const known = this.#schedulers.get(service.serviceArn);
-      if (known) return known.update(service, taskDefinition);
-      const { restartBackoff = DEFAULT_BACKOFF } = this.#options;
-      const surroundings = {
-        tasks: (arn: string) => this.tasks.ofService(arn),
-        launch: (origin: Omit<TaskOrigin, 'startDelaySeconds'>) => this.#launch(origin),
-        random: this.#random,
-        now: this.#now,
-      };
-      const scheduler = new ServiceScheduler(service, taskDefinition, surroundings, restartBackoff);
-      this.#schedulers.set(service.serviceArn, scheduler);
-    } catch (error) {
-      this.#log(`The task definition of service ${service.serviceName} could not be read: ${String(error)}`);
-    }
-  }
-
-  #launch(origin: Omit<TaskOrigin, 'startDelaySeconds'>): Task {
-    const { min, max } = this.#options.startDelaySeconds;
-    const startDelaySeconds = min + this.#random() * (max - min);
-    const task = new Task({ ...origin, startDelaySeconds }, this.#taskPlatform);
-    this.tasks.add(task);
-    this.#usage.taskLaunched(origin.service.serviceName);
-    return task;
-  }
-
-  #taskChanged(task: Task): void {
-    if (task.lastStatus === 'STOPPED') this.#usage.taskStopped(task, this.#now());
-    this.#options.onTaskChange?.(summary(task));
-    const scheduler = this.#schedulers.get(task.origin.service.serviceArn);
-    if (scheduler) this.#reconcileSoon(scheduler);
-  }
-
-  /** After the present change is complete, and once for all changes made together. */
-  #reconcileSoon(scheduler: ServiceScheduler): void {
-    if (this.#toReconcile.has(scheduler)) return;
-    this.#toReconcile.add(scheduler);
-    queueMicrotask(() => {
-      this.#toReconcile.delete(scheduler);
-      if (!this.#stopping.signal.aborted) scheduler.reconcile();
-      this.#sample(scheduler.service);
-    });
-  }
-
-  #sample({ serviceArn, serviceName, desiredCount }: ServiceDefinition): void {
-    const tasks = this.tasks.ofService(serviceArn);
-    this.#usage.sample(serviceName, {
-      at: this.#now(),
-      desired: desiredCount,
-      running: tasks.filter((task) => task.isRunning).length,
-      pending: tasks.filter(({ lastStatus }) => lastStatus === 'PROVISIONING' || lastStatus === 'PENDING').length,
-    });
-  }
-
-  async #clusterExists(name: string): Promise<boolean> {
-    if (!this.#clusters.has(name)) await this.#refresh();
-    return this.#clusters.has(name);
-  }
-
-  #log(message: string): void {
-    this.#options.log?.(message);
-  }
-}
-
-function summary(task: Task): TaskSummary {
-  const { service, taskDefinition, deploymentId } = task.origin;
-  return {
-    service: service.serviceName,
-    taskId: task.id,
-    taskArn: task.arn,
-    taskDefinition: `${taskDefinition.family}:${taskDefinition.revision}`,
-    deploymentId,
-    lastStatus: task.lastStatus,
-    desiredStatus: task.desiredStatus,
-    history: [...task.history],
-    protectedUntil: task.protectedUntil,
-    exitCode: task.exitCode,
-    stopCode: task.stopCode,
-    stoppedReason: task.stoppedReason,
-    logFile: task.logFile,
-  };
-}
-
-/** mulberry32: small, and the same sequence on every machine. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }

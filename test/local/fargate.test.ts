@@ -53,6 +53,7 @@ let directory: string;
 let reportServer: Server;
 const reports: Report[] = [];
 const changes: TaskSummary[] = [];
+const logged: string[] = [];
 let clockOffset = 0;
 let serviceCount = 0;
 
@@ -77,6 +78,7 @@ beforeAll(async () => {
     restartBackoff: { firstSeconds: 0.2, maxSeconds: 2, steadyAfterSeconds: 5 },
     now: () => Date.now() + clockOffset,
     onTaskChange: (task) => changes.push(task),
+    log: (message) => logged.push(message),
   });
   ecs = new ECSClient({
     endpoint: fargate.url,
@@ -468,17 +470,29 @@ describe('The endpoint', () => {
   });
 });
 
-test('Stopping local Fargate leaves no process behind, and each task has its log.', async () => {
-  const service = await createService({ desiredCount: 2, behaviour: 'ignore', stopTimeout: 120 });
-  const running = await untilRunning(service, 2);
-  await Promise.all(running.map(reportOf));
-  await fargate.stop();
-  expect(reports.length).toBeGreaterThan(10);
-  await until(() => reports.every(({ pid, childPid }) => !isAlive(pid) && !(childPid && isAlive(childPid))));
-  const tasks = fargate.tasks().filter((task) => task.service === service);
-  expect(tasks).toMatchObject([{ exitCode: 137 }, { exitCode: 137 }]);
-  for (const { logFile } of tasks) expect(await readFile(logFile, 'utf8')).toContain('SIGTERM ignored');
-  await expect(fetch(fargate.url)).rejects.toThrow('fetch failed');
+describe('At the end', () => {
+  let service: string;
+
+  test('an emulator that no longer answers changes nothing.', async () => {
+    service = await createService({ desiredCount: 2, behaviour: 'ignore', stopTimeout: 120 });
+    const tasks = (await untilRunning(service, 2)).map(({ taskArn }) => taskArn!);
+    await Promise.all((await runningTasks(service)).map(reportOf));
+    await emulator.stop();
+    await until(() => logged.some((message) => message.startsWith("The emulator's services could not be read")));
+    const described = await ecs.send(new DescribeTasksCommand({ cluster: CLUSTER, tasks }));
+    expect(described.tasks).toMatchObject([{ lastStatus: 'RUNNING' }, { lastStatus: 'RUNNING' }]);
+    expect((await fetch(`${fargate.url}/a-bucket/a%20key`)).status).toBe(503);
+  });
+
+  test('stopping local Fargate leaves no process behind, and each task has its log.', async () => {
+    await fargate.stop();
+    expect(reports.length).toBeGreaterThan(10);
+    await until(() => reports.every(({ pid, childPid }) => !isAlive(pid) && !(childPid && isAlive(childPid))));
+    const tasks = fargate.tasks().filter((task) => task.service === service);
+    expect(tasks).toMatchObject([{ exitCode: 137 }, { exitCode: 137 }]);
+    for (const { logFile } of tasks) expect(await readFile(logFile, 'utf8')).toContain('SIGTERM ignored');
+    await expect(fetch(fargate.url)).rejects.toThrow('fetch failed');
+  });
 });
 
 interface ServiceOptions {
