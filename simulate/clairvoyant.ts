@@ -1,8 +1,13 @@
 /**
- * The reference: a fleet that knows every arrival and every service time, so that nothing ever waits, at the least cost
- * a greedy packing finds. It is a yardstick that no real fleet can meet: its tasks are up the moment they are needed and
- * their start-up is not paid. Billed as the others are, by the second and a minute at least; no maximum.
+ * The reference: what a fleet would cost that knows every arrival and service time beforehand, and in which nothing ever
+ * waits. Its tasks are up the moment they are needed and their start-up is not paid; they are billed as all others, by
+ * the second and a minute at least, and kept over a lull where that is cheaper than a new minute. No maximum.
+ *
+ * Finding the true least is hard; the cheaper of two estimates is taken. One packs work into tasks, best fit first; the
+ * other counts, moment by moment, the tasks that hold the running work, as if it could be moved between them. No real
+ * fleet can do what it does, but one that lets work wait a little can be as cheap.
  */
+import { EventQueue } from './event-queue.ts';
 import { horizonOf, LEAST_BILLED_SECONDS, type Settings, type Work } from './model.ts';
 
 export interface Clairvoyant {
@@ -10,69 +15,113 @@ export interface Clairvoyant {
   peakTasks: number;
 }
 
-interface Packed {
-  /** When the work it holds ends, soonest first is not kept: only counted. */
-  ends: number[];
-  /** Paid for until here, whatever comes; Infinity would be a task that never leaves. */
+type Fleet = Pick<Settings, 'slots' | 'minTasks' | 'tailSeconds'>;
+
+export function clairvoyant(work: readonly Work[], fleet: Fleet): Clairvoyant {
+  const [packed, counted] = [pack(work, fleet), count(work, fleet)];
+  return packed.billedSeconds < counted.billedSeconds ? packed : counted;
+}
+
+interface Task {
+  held: number;
+  /** Paid for until here, whatever comes. */
   paidUntil: number;
 }
 
-/** How a piece of work is placed where extending the bill costs the same. */
-type Preference = 'fullest' | 'emptiest';
-
-export function clairvoyant(
-  work: readonly Work[],
-  { slots, minTasks, tailSeconds }: Pick<Settings, 'slots' | 'minTasks' | 'tailSeconds'>,
-): Clairvoyant {
+/**
+ * Each piece of work goes where it fits into what is paid for anyway, with the least to spare; else where it makes the
+ * bill grow least; else into a new task.
+ */
+function pack(work: readonly Work[], { slots, minTasks, tailSeconds }: Fleet): Clairvoyant {
   const horizon = horizonOf(work, tailSeconds);
-  const packings = (['fullest', 'emptiest'] as const).map((preference) =>
-    pack(work, slots, minTasks, horizon, preference),
-  );
-  return packings.reduce((best, next) => (next.billedSeconds < best.billedSeconds ? next : best));
-}
-
-/** Each piece of work goes where it makes the bill grow least: into what is paid for anyway, or into a new task. */
-function pack(
-  work: readonly Work[],
-  slots: number,
-  minTasks: number,
-  horizon: number,
-  preference: Preference,
-): Clairvoyant {
-  let tasks: Packed[] = Array.from({ length: minTasks }, () => ({ ends: [], paidUntil: horizon }));
+  let tasks: Task[] = Array.from({ length: minTasks }, () => ({ held: 0, paidUntil: horizon }));
+  const ends = new EventQueue<{ at: number; task: Task }>();
   let billedSeconds = minTasks * horizon;
   let peakTasks = minTasks;
   for (const { arrivalSeconds: now, serviceSeconds } of work) {
-    const end = now + serviceSeconds;
+    while (ends.nextAt <= now) ends.take()!.task.held--;
     tasks = tasks.filter(({ paidUntil }) => paidUntil + LEAST_BILLED_SECONDS > now);
-    let best: Packed | undefined;
-    let bestCost = Math.max(serviceSeconds, LEAST_BILLED_SECONDS);
-    let bestHeld = 0;
-    for (const task of tasks) {
-      const cost = Math.max(0, end - task.paidUntil);
-      if (cost > bestCost || (best === undefined && cost >= bestCost)) continue;
-      const held = heldAt(task, now);
-      if (held >= slots) continue;
-      const preferred = preference === 'fullest' ? held > bestHeld : held < bestHeld;
-      if (best !== undefined && cost === bestCost && !preferred) continue;
-      [best, bestCost, bestHeld] = [task, cost, held];
+    const end = now + serviceSeconds;
+    let task = bestFit(tasks, slots, now, end);
+    if (task === undefined) {
+      task = { held: 0, paidUntil: now + LEAST_BILLED_SECONDS };
+      tasks.push(task);
+      billedSeconds += LEAST_BILLED_SECONDS;
     }
-    if (best === undefined) {
-      best = { ends: [], paidUntil: now };
-      tasks.push(best);
-    }
-    best.ends.push(end);
-    best.paidUntil = Math.max(best.paidUntil + bestCost, end);
-    billedSeconds += bestCost;
+    billedSeconds += Math.max(0, end - task.paidUntil);
+    task.paidUntil = Math.max(task.paidUntil, end);
+    task.held++;
+    ends.add({ at: end, task });
     peakTasks = Math.max(peakTasks, tasks.length);
   }
   return { billedSeconds, peakTasks };
 }
 
-function heldAt(task: Packed, now: number): number {
-  const { ends } = task;
-  let kept = 0;
-  for (const end of ends) if (end > now) ends[kept++] = end;
-  ends.length = kept;
-  return kept;
+function bestFit(tasks: Task[], slots: number, now: number, end: number): Task | undefined {
+  const costOfNew = Math.max(end - now, LEAST_BILLED_SECONDS);
+  let best: Task | undefined;
+  for (const task of tasks) {
+    if (task.held >= slots || (task.paidUntil <= now && end - task.paidUntil >= costOfNew)) continue;
+    if (best === undefined || fits(task, best, end)) best = task;
+  }
+  return best;
+}
+
+function fits(task: Task, best: Task, end: number): boolean {
+  const [spare, bestSpare] = [task.paidUntil - end, best.paidUntil - end];
+  return bestSpare >= 0 ? spare >= 0 && spare < bestSpare : spare > bestSpare;
+}
+
+function count(work: readonly Work[], { slots, minTasks, tailSeconds }: Fleet): Clairvoyant {
+  const levels = levelsOf(work, slots);
+  const above = levels.slice(minTasks).map(leastBill);
+  return {
+    billedSeconds: above.reduce((sum, bill) => sum + bill, minTasks * horizonOf(work, tailSeconds)),
+    peakTasks: Math.max(levels.length, minTasks),
+  };
+}
+
+/** When the n-th task is needed: from and to, over and over, in seconds. */
+interface Level {
+  from: number[];
+  to: number[];
+}
+
+function levelsOf(work: readonly Work[], slots: number): Level[] {
+  const ends = Float64Array.from(work, ({ arrivalSeconds, serviceSeconds }) => arrivalSeconds + serviceSeconds).sort();
+  const levels: Level[] = [];
+  let begun = 0;
+  let ended = 0;
+  const endUntil = (now: number): void => {
+    for (; ended < begun && ends[ended]! <= now; ended++) {
+      const others = begun - ended - 1;
+      if (others % slots === 0) levels[others / slots]!.to.push(ends[ended]!);
+    }
+  };
+  for (const { arrivalSeconds } of work) {
+    endUntil(arrivalSeconds);
+    const others = begun++ - ended;
+    if (others % slots === 0) (levels[others / slots] ??= { from: [], to: [] }).from.push(arrivalSeconds);
+  }
+  endUntil(Infinity);
+  return levels;
+}
+
+/**
+ * The cheapest way to be up in all these stretches: best[i] is the least for the first i of them, the last run of which
+ * began with some stretch j and costs a minute, or to[i] - from[j] where that is longer.
+ */
+function leastBill({ from, to }: Level): number {
+  const best = new Float64Array(from.length + 1);
+  let firstWithinAMinute = 0;
+  let longer = Infinity;
+  for (let last = 0; last < from.length; last++) {
+    const end = to[last]!;
+    for (; firstWithinAMinute <= last && end - from[firstWithinAMinute]! > LEAST_BILLED_SECONDS; firstWithinAMinute++) {
+      longer = Math.min(longer, best[firstWithinAMinute]! - from[firstWithinAMinute]!);
+    }
+    const aMinute = firstWithinAMinute <= last ? best[firstWithinAMinute]! + LEAST_BILLED_SECONDS : Infinity;
+    best[last + 1] = Math.min(aMinute, longer + end);
+  }
+  return best[from.length]!;
 }

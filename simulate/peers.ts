@@ -28,26 +28,76 @@ export function formula(limits: Limits): Controller {
   return peer('formula', 10, ({ queued, busy }) => within(limits, Math.ceil((queued + busy) / limits.slots)));
 }
 
+/** The settings of Temporal's worker controller that its rate-based algorithm has by default. */
+const RATE_BASED = {
+  pollSeconds: 60,
+  smoothing: 0.45,
+  initialRatePerTask: 2,
+  drainRate: 2,
+  materialBacklog: 50,
+  utilization: 0.8,
+  halfinWhittBeta: 0.5,
+  mostMore: 4,
+  quietSeconds: 90,
+};
+
 /**
- * Temporal's worker controller, rate-based: one more for work that found no free slot, 2 s apart; every minute as many as
- * the arrivals need at the best rate a worker has shown, with 2 a second for the backlog; one fewer a minute at most.
+ * Temporal's worker controller, rate-based: one task more for work that finds no free slot, at most every 2 s. Every
+ * minute, from smoothed rates, what the arrivals need, with 2 a second for a backlog: at most 4 more, or 1 fewer once no
+ * work has missed a slot for 90 s. What a task achieves is learned while work queues, from an assumed 2 a second.
  */
 export function temporalController(limits: Limits): Controller {
+  const { pollSeconds, smoothing, drainRate, materialBacklog, mostMore, quietSeconds } = RATE_BASED;
   let desired = limits.minTasks;
-  let bestRate = 0;
-  let before = { dispatched: 0, queued: 0, at: 0 };
-  return peer('temporal-controller', 2, (truth, now) => {
-    if (truth.unmatched > 0) desired = within(limits, desired + 1);
-    if (now - before.at < 60) return desired;
-    const dispatchRate = (truth.dispatched - before.dispatched) / (now - before.at);
-    const arrivalRate = dispatchRate + (truth.queued - before.queued) / (now - before.at);
-    bestRate = Math.max(bestRate, dispatchRate / Math.max(1, truth.running));
-    before = { dispatched: truth.dispatched, queued: truth.queued, at: now };
-    const rate = Math.max(0, arrivalRate) + (truth.queued > 0 ? 2 : 0);
-    const needed = rate === 0 ? 0 : bestRate === 0 ? desired : Math.ceil(rate / bestRate);
-    desired = within(limits, Math.max(needed, desired - 1));
+  let ratePerTask = RATE_BASED.initialRatePerTask;
+  let arrivalRate: number | undefined;
+  let unmatchedAt = -Infinity;
+  const rates = rateOverHalfMinute();
+  const learn = (dispatchRate: number): void => {
+    if (desired > 0 && dispatchRate > 0) ratePerTask = smoothed(ratePerTask, dispatchRate / desired, smoothing);
+  };
+  return peer('temporal-controller', 2, ({ unmatched, queued, dispatched }, now) => {
+    const { arrivals, dispatches } = rates(dispatched, queued, now);
+    if (unmatched > 0) {
+      unmatchedAt = now;
+      if (desired < limits.maxTasks) desired++;
+      learn(dispatches);
+    }
+    if (now === 0 || now % pollSeconds !== 0) return desired;
+    const idle = queued === 0 && arrivals === 0 && dispatches === 0;
+    arrivalRate = idle ? 0 : smoothed(arrivalRate ?? arrivals, arrivals, smoothing);
+    if (queued >= materialBacklog) learn(dispatches);
+    const load = (arrivalRate + (queued > 0 ? drainRate : 0)) / ratePerTask;
+    const needed = within(
+      limits,
+      Math.max(load / RATE_BASED.utilization, load + RATE_BASED.halfinWhittBeta * load ** 0.5),
+    );
+    if (needed > desired) desired += Math.min(mostMore, Math.ceil(needed) - desired);
+    else if (Math.ceil(needed) < desired && now - unmatchedAt >= quietSeconds) desired -= 1;
     return desired;
   });
+}
+
+function smoothed(before: number, sample: number, weight: number): number {
+  return weight * sample + (1 - weight) * before;
+}
+
+/** Arrivals and dispatches a second over the last 30 s, as Temporal itself reports them. */
+function rateOverHalfMinute(): (
+  dispatched: number,
+  queued: number,
+  now: number,
+) => { arrivals: number; dispatches: number } {
+  let past: { at: number; dispatched: number; arrived: number }[] = [];
+  return (dispatched, queued, now) => {
+    const arrived = dispatched + queued;
+    past = [...past.filter(({ at }) => at >= now - 30), { at: now, dispatched, arrived }];
+    const seconds = Math.max(now - past[0]!.at, 2);
+    return {
+      arrivals: Math.max(0, arrived - past[0]!.arrived) / seconds,
+      dispatches: (dispatched - past[0]!.dispatched) / seconds,
+    };
+  };
 }
 
 /** KEDA's Temporal scaler: 5 of the backlog a task, through the HPA; from and to zero by KEDA itself, every 30 s. */
