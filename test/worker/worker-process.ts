@@ -1,0 +1,55 @@
+/** The real worker as a real child process, known by its log. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface LogLine {
+  level: string;
+  message: string;
+  [field: string]: unknown;
+}
+
+export class WorkerProcess {
+  readonly log: LogLine[] = [];
+  readonly exitCode: Promise<number | null>;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(environment: Record<string, string>) {
+    const env = { PATH: process.env.PATH ?? '', ...environment };
+    const main = join(import.meta.dirname, '../../worker/main.ts');
+    this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      this.log.push(JSON.parse(line) as LogLine);
+      for (const look of this.#waiting) look();
+    });
+    this.exitCode = once(this.#child, 'close').then(([code]) => code as number | null);
+  }
+
+  /** The first line that says so, from `since` on; fails when the process ends without having said it. */
+  async says(message: string, since = 0): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const line = this.log.slice(since).find((each) => each.message.includes(message));
+        if (line === undefined) return;
+        this.#waiting.delete(look);
+        resolve(line);
+      };
+      this.#waiting.add(look);
+      look();
+      void this.exitCode.then((code) =>
+        reject(new Error(`The worker ended (${code}) without saying "${message}": ${JSON.stringify(this.log)}`)),
+      );
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.exitCode;
+  }
+}
