@@ -1,0 +1,164 @@
+/** The benchmark as a page of documentation: what was run, the figures, and where the policy is not the best. */
+import { dominates, OURS, type Total, type TraceTotals } from './comparison.ts';
+import { DEFAULT_SETTINGS } from './model.ts';
+import { geometricMean } from './score.ts';
+import { TRACES } from './traces.ts';
+
+export function benchmarkDocument(rows: TraceTotals[], runs: { seeds: number[]; heartbeats: number[] }): string {
+  return [
+    intro(runs),
+    '## Over all traces',
+    overall(rows),
+    '## Trace by trace',
+    'Score of each; the lowest is bold.',
+    scores(rows),
+    '## Ours in detail',
+    details(rows),
+    '## Where ours is not the best',
+    notBest(rows),
+    '',
+  ].join('\n\n');
+}
+
+function intro({ seeds, heartbeats }: { seeds: number[]; heartbeats: number[] }): string {
+  const [least, most] = DEFAULT_SETTINGS.startUpSeconds;
+  return `# Benchmark of the scaling policy
+
+Written by \`npm run bench:policy -- --write\`; the same code gives the same figures on every machine.
+
+Every trace is run with the seeds ${seeds.join(', ')} and with workers that report every ${heartbeats.join(' and ')} s. Tasks take ${least} to
+${most} s to start, ${DEFAULT_SETTINGS.maxTasks} at most, from none; they are paid for from the order to the stop, a minute at least, and for half an hour
+after the last work if they stay. What the model knows and what it leaves out is told in
+[\`simulate/model.ts\`](../simulate/model.ts), the peers' rules in [\`simulate/peers.ts\`](../simulate/peers.ts).
+
+- **cost**: task-seconds paid for, over those of the clairvoyant fleet, which knows all work beforehand, never lets any
+  wait, and pays for no start ([\`simulate/clairvoyant.ts\`](../simulate/clairvoyant.ts)).
+- **wait**: from arrival to the start of the attempt that got the work done.
+- **score**: cost + mean wait ÷ 30 s. Lower is better.
+- **killed**: attempts lost because their task was stopped. **Left**: work undone, or tasks above the minimum, half an
+  hour after the last work.
+
+The peers get exact counts, although the real ones read what ours reads: late and rounded. Their workers have the SDK's
+default grace of 0 s when they are stopped; a longer one loses less work, where the work is shorter than that.`;
+}
+
+function overall(rows: TraceTotals[]): string {
+  const controllers = rows[0]!.totals.map(({ controller }) => controller);
+  const lines = controllers
+    .map((controller) => {
+      const own = rows.map(({ totals }) => totalOf(totals, controller));
+      const best = rows.filter(({ totals }) => bestOf(totals).controller === controller).length;
+      const scores = own.map(({ score }) => score);
+      const costs = own.map(({ costRatio }) => costRatio);
+      return {
+        controller,
+        score: geometricMean(scores),
+        costs,
+        best,
+        killed: sum(own.map(({ killed }) => killed)),
+        own,
+      };
+    })
+    .toSorted((a, b) => a.score - b.score)
+    .map(({ controller, score, costs, best, killed, own }) => [
+      nameOf(controller),
+      figure(score),
+      figure(geometricMean(costs)),
+      figure(Math.max(...costs)),
+      figure(sum(own.map(({ waitMean }) => waitMean)) / own.length),
+      `${best} of ${rows.length}`,
+      String(killed),
+      String(sum(own.map(({ left }) => left))),
+    ]);
+  const head = [
+    'policy',
+    'score (geometric mean)',
+    'cost (geometric mean)',
+    'worst cost',
+    'mean wait s',
+    'best on',
+    'killed',
+    'left',
+  ];
+  return table(head, lines);
+}
+
+function scores(rows: TraceTotals[]): string {
+  const controllers = rows[0]!.totals.map(({ controller }) => controller);
+  const lines = rows.map(({ trace, totals }) => {
+    const best = bestOf(totals);
+    const cells = totals.map((total) => (total === best ? `**${figure(total.score)}**` : figure(total.score)));
+    return [trace, ...cells];
+  });
+  return table(['trace', ...controllers.map(nameOf)], lines);
+}
+
+function details(rows: TraceTotals[]): string {
+  const lines = rows.map(({ trace, totals }) => {
+    const { costRatio, waitMean, waitP95, waitP99, score, worstScore, killed, left, peakTasks } = totalOf(totals, OURS);
+    const figures = [costRatio, waitMean, waitP95, waitP99, score, worstScore].map(figure);
+    return [trace, TRACES[trace]?.about ?? '', ...figures, String(peakTasks), String(killed), String(left)];
+  });
+  const head = [
+    'trace',
+    'load',
+    'cost',
+    'mean wait s',
+    'p95 s',
+    'p99 s',
+    'score',
+    'worst run',
+    'peak',
+    'killed',
+    'left',
+  ];
+  return table(head, lines);
+}
+
+function notBest(rows: TraceTotals[]): string {
+  const lines = rows.flatMap(({ trace, totals }) => {
+    const ours = totalOf(totals, OURS);
+    return totals
+      .filter((total) => total !== ours && (total.score < ours.score || dominates(total, ours)))
+      .map((total) => [
+        trace,
+        total.controller,
+        dominates(total, ours) ? 'cheaper and faster' : total.costRatio < ours.costRatio ? 'cheaper' : 'faster',
+        `${figure(total.costRatio)} : ${figure(ours.costRatio)}`,
+        `${figure(total.waitMean)} : ${figure(ours.waitMean)}`,
+        `${figure(total.score)} : ${figure(ours.score)}`,
+        String(total.killed),
+      ]);
+  });
+  if (lines.length === 0)
+    return 'Nowhere: its score is the lowest on every trace, and no peer is both cheaper and faster on any.';
+  return table(['trace', 'peer', 'it is', 'cost, its : ours', 'mean wait s', 'score', 'it killed'], lines);
+}
+
+function totalOf(totals: Total[], controller: string): Total {
+  return totals.find((total) => total.controller === controller)!;
+}
+
+function bestOf(totals: Total[]): Total {
+  return totals.reduce((best, total) => (total.score < best.score ? total : best));
+}
+
+function nameOf(controller: string): string {
+  return controller === OURS ? 'ours' : controller;
+}
+
+function figure(value: number): string {
+  return value.toFixed(2);
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** Padded, as the project's formatter would have it. */
+function table(head: string[], lines: string[][]): string {
+  const all = [head, ...lines];
+  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
+  const row = (cells: string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
+  return [row(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...lines.map(row)].join('\n');
+}
