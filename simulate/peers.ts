@@ -205,8 +205,8 @@ function growthStep(fulls: number): number {
 function minuteAverage(): (value: number, now: number) => number | undefined {
   let values: number[] = [];
   return (value, now) => {
-    values.push(value);
-    if (now % 60 !== 0) return undefined;
+    if (now > 0) values.push(value);
+    if (now % 60 !== 0 || values.length === 0) return undefined;
     const average = values.reduce((sum, each) => sum + each, 0) / values.length;
     values = [];
     return average;
