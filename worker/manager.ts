@@ -1,14 +1,15 @@
 /**
- * One connection to Temporal and the Worker that polls over it. It can be paused and resumed any number of times, and
- * stopped with a deadline; whatever runs meanwhile is finished.
+ * One connection to Temporal and the Worker that serves a task queue over it. It can be paused and resumed any number of
+ * times, and stopped with a deadline; whatever runs meanwhile is finished.
  *
- * The SDK cannot pause a Worker: pausing shuts it down, which ends its polling while its activities run on, and resuming
- * makes a new one on the same connection. Resuming does not wait for the old one: for the time its last activities take,
- * a task can hold up to twice its slots. A third one has to wait, so that it never becomes more than that.
+ * The SDK cannot pause a Worker. Pausing here means that no new poll for an activity begins (see activity-slots.ts);
+ * workflow tasks, which take milliseconds and leave nothing behind, are served until the worker is stopped, so that
+ * no workflow waits for its cached state to time out.
  */
 import { Client } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import * as activities from './activities.ts';
+import { ActivitySlots, MAX_OPEN_POLLS } from './activity-slots.ts';
 import { temporalLogger, type Logger } from './logging.ts';
 import { RunningActivities, type RunningActivity } from './running-activities.ts';
 
@@ -26,7 +27,7 @@ export interface WorkerManagerOptions {
   /** Built ahead (a bundle's path or code), or the source to bundle at start. */
   workflows: WorkflowBundleOption | { workflowsPath: string };
   log: Logger;
-  /** Called when an activity began or ended and when polling ended. */
+  /** Called when an activity began or ended and when a poll ended. */
   onChange?: () => void;
 }
 
@@ -42,58 +43,66 @@ export interface Stopped {
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
+/**
+ * Once told to stop, polls that bring nothing for so long are broken off. There is a deadline then, and work that came
+ * late might not be finished by it; with work waiting, a poll brings it within milliseconds.
+ */
+const QUIET_BEFORE_STOP_MS = 1000;
+
 export class TemporalWorkerManager {
   readonly #options: WorkerManagerOptions;
   readonly #running: RunningActivities;
+  readonly #slots: ActivitySlots;
   readonly #stopped = Promise.withResolvers<Stopped>();
-  readonly #draining = new Set<Worker>();
   #connection: NativeConnection | undefined;
-  #bundle: WorkflowBundleOption | undefined;
-  #polling: Worker | undefined;
-  #creating = false;
-  #wanted: 'polling' | 'paused' | 'stopped' = 'polling';
+  #worker: Worker | undefined;
   #begun = false;
+  #stopping = false;
+  #quiet: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerManagerOptions) {
     this.#options = options;
-    this.#running = new RunningActivities(() => options.onChange?.());
+    this.#running = new RunningActivities();
+    this.#slots = new ActivitySlots(options.maxConcurrentActivities, () => this.#changed());
     this.#stopped.promise.catch(() => undefined);
   }
 
-  /** Connects and checks that the server knows the namespace. Nothing is polled yet. */
+  /** Connects, checks that the server knows the namespace, and loads the workflows. Nothing is polled yet. */
   async startWorker(): Promise<void> {
     installRuntime(this.#options);
     this.#connection = await connect(this.#options);
     await checkNamespace(this.#connection, this.#options);
-    this.#bundle = await bundleOf(this.#options);
+    this.#worker = await this.#createWorker(this.#connection);
   }
 
   /** Polls, unless paused before, until stopped; rejects when the worker fails for good. */
   runWorker(): Promise<Stopped> {
+    if (this.#worker === undefined) throw new Error('The manager has no worker: call startWorker() first.');
     this.#begun = true;
-    this.#reconcile();
+    if (this.#stopping) this.#stopped.resolve({ unfinished: [] });
+    else void this.#run(this.#worker);
     return this.#stopped.promise;
   }
 
   /** Stops polling, finishes what runs, and settles `runWorker`; past `drainSeconds` with what is unfinished. */
   stopWorker(): Promise<Stopped> {
-    if (this.#wanted !== 'stopped') {
-      this.#wanted = 'stopped';
+    if (!this.#stopping) {
+      this.#stopping = true;
+      this.#slots.close();
       this.#limitDrain();
-      this.#reconcile();
+      this.#changed();
+      if (!this.#begun) this.#stopped.resolve({ unfinished: [] });
     }
     return this.#stopped.promise;
   }
 
-  /** Takes no new work until `resume`; what runs goes on without a deadline. */
+  /** Takes no new activities until `resume`; what runs goes on without a deadline. */
   pause(): void {
-    if (this.#wanted === 'polling') this.#wanted = 'paused';
-    this.#reconcile();
+    this.#slots.close();
   }
 
   resume(): void {
-    if (this.#wanted === 'paused') this.#wanted = 'polling';
-    this.#reconcile();
+    if (!this.#stopping) this.#slots.open();
   }
 
   getClient(): Client {
@@ -102,72 +111,44 @@ export class TemporalWorkerManager {
   }
 
   get runningActivities(): number {
-    return this.#running.count;
+    return this.#slots.used;
   }
 
+  /** Paused, and nothing runs, nor is a poll open that could bring something to run. */
   get drained(): boolean {
-    return this.#polling === undefined && !this.#creating && this.#draining.size === 0;
+    return this.#slots.closed && this.#slots.idle;
   }
 
-  /** Brings what is towards what is wanted; called again whenever either changed. */
-  #reconcile(): void {
-    if (!this.#begun) {
-      if (this.#wanted === 'stopped') this.#finish();
-      return;
-    }
-    if (this.#wanted === 'polling') this.#poll();
-    else this.#stopPolling();
-    if (this.#wanted === 'stopped' && this.drained) this.#finish();
+  #changed(): void {
+    if (this.#stopping) this.#shutDownWhenQuiet();
+    this.#options.onChange?.();
   }
 
-  #poll(): void {
-    if (this.#polling !== undefined || this.#creating || this.#draining.size > 1) return;
-    this.#creating = true;
-    this.#createWorker().then(
-      // Run in any case, wanted or not by now: a Worker that never ran would hold on to the connection.
-      (worker) => this.#run(worker),
-      (error: unknown) => this.#stopped.reject(error),
-    );
+  #shutDownWhenQuiet(): void {
+    clearTimeout(this.#quiet);
+    if (this.#slots.used > 0) return;
+    this.#quiet = setTimeout(() => this.#shutDown(), this.#slots.idle ? 0 : QUIET_BEFORE_STOP_MS);
   }
 
-  #stopPolling(): void {
-    const worker = this.#polling;
-    if (worker === undefined) return;
-    this.#polling = undefined;
-    this.#draining.add(worker);
-    worker.shutdown();
+  #shutDown(): void {
+    if (this.#worker?.getState() === 'RUNNING') this.#worker.shutdown();
   }
 
   async #run(worker: Worker): Promise<void> {
-    this.#creating = false;
-    this.#polling = worker;
     try {
-      const ended = worker.run();
-      this.#reconcile();
-      await ended;
-      if (this.#polling === worker) throw new Error('The worker ended without having been told to.');
+      await worker.run();
+      if (!this.#stopping) throw new Error('The worker ended without having been told to.');
+      await this.#connection?.close();
+      this.#stopped.resolve({ unfinished: [] });
     } catch (error) {
       this.#stopped.reject(error);
-    } finally {
-      if (this.#polling === worker) this.#polling = undefined;
-      this.#draining.delete(worker);
-      this.#reconcile();
-      this.#options.onChange?.();
     }
-  }
-
-  #finish(): void {
-    const connection = this.#connection;
-    this.#connection = undefined;
-    Promise.resolve(connection?.close()).then(
-      () => this.#stopped.resolve({ unfinished: [] }),
-      (error: unknown) => this.#stopped.reject(error),
-    );
   }
 
   #limitDrain(): void {
     const { drainSeconds, log } = this.#options;
     const leave = () => {
+      this.#shutDown();
       if (this.#running.count === 0) return;
       log.warn({ unfinished: this.#running.list() }, 'The drain is nearly over: cancelling what still runs');
       this.#running.leave();
@@ -179,17 +160,24 @@ export class TemporalWorkerManager {
     void this.#stopped.promise.catch(() => undefined).finally(() => timers.forEach(clearTimeout));
   }
 
-  async #createWorker(): Promise<Worker> {
-    const { namespace, taskQueue, identity, maxConcurrentActivities } = this.#options;
+  async #createWorker(connection: NativeConnection): Promise<Worker> {
+    const { namespace, taskQueue, identity, workflows } = this.#options;
     return Worker.create({
-      connection: this.#connection!,
+      connection,
       namespace,
       taskQueue,
       identity,
-      workflowBundle: this.#bundle!,
+      ...('workflowsPath' in workflows ? workflows : { workflowBundle: workflows }),
       activities,
       interceptors: { activity: [this.#running.intercept] },
-      maxConcurrentActivityTaskExecutions: maxConcurrentActivities,
+      tuner: {
+        activityTaskSlotSupplier: this.#slots,
+        // The SDK's defaults, which a tuner has to repeat.
+        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 40 },
+        localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
+        nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
+      },
+      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: MAX_OPEN_POLLS },
       // The default of 0 cancels activities the moment a shutdown begins. Here the manager itself sees to the deadline,
       // since a pause has none: see running-activities.ts.
       shutdownGraceTime: '365 days',
@@ -242,10 +230,4 @@ async function checkNamespace(connection: NativeConnection, options: WorkerManag
       { cause: error },
     );
   }
-}
-
-/** Bundled once, however often the worker is resumed. */
-async function bundleOf({ workflows, log }: WorkerManagerOptions): Promise<WorkflowBundleOption> {
-  if (!('workflowsPath' in workflows)) return workflows;
-  return bundleWorkflowCode({ workflowsPath: workflows.workflowsPath, logger: temporalLogger(log) });
 }

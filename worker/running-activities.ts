@@ -1,9 +1,8 @@
 /**
- * The activities running in this process, across the Workers that may serve it at once, and the word to them that the
- * process is about to leave.
+ * The activities running in this process, and the word to them that the process is about to leave.
  *
  * The SDK has a word for that too, but only a fixed time after a Worker's shutdown began, and our shutdowns have two
- * lengths: a cordon waits without end, SIGTERM does not, and one may follow the other. So the SDK's time is set beyond
+ * lengths: a cordoned worker waits without end, one that got SIGTERM does not, and one may become the other. So the SDK's time is set beyond
  * reach, and an activity is given a context of its own, whose cancellation fires for the SDK's reasons and for ours.
  * The price: SDK logs and client calls made through `context.client` follow only the SDK's cancellation.
  */
@@ -23,12 +22,7 @@ export const WORKER_SHUTDOWN = 'WorkerShutdown';
 
 export class RunningActivities {
   readonly #running = new Map<AbortController, RunningActivity>();
-  readonly #onChange: () => void;
   #leaving = false;
-
-  constructor(onChange: () => void = () => undefined) {
-    this.#onChange = onChange;
-  }
 
   get count(): number {
     return this.#running.size;
@@ -56,7 +50,6 @@ export class RunningActivities {
     context.cancellationSignal.addEventListener('abort', follow, { once: true });
     if (this.#leaving) controller.abort(leaving());
     this.#running.set(controller, describe(context));
-    this.#onChange();
     try {
       return await asyncLocalStorage.run(withCancellation(context, controller.signal), run);
     } catch (error) {
@@ -64,7 +57,6 @@ export class RunningActivities {
       throw ours ? gaveWay(error) : error;
     } finally {
       this.#running.delete(controller);
-      this.#onChange();
     }
   }
 }

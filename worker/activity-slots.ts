@@ -1,0 +1,105 @@
+/**
+ * The slots for activities, with a gate: while it is closed no new poll for an activity begins, and whatever a poll that
+ * is open already brings is run as usual. That is how a worker is paused without losing work: the SDK's own way to
+ * stop polling breaks off the open polls, and now and then a task is on its way to one of them. Such a task is
+ * lost until its timeout, and for good if it had one attempt (2,000 short activities, 105 stops under load: 95 lost).
+ * An open poll without work ends by itself within the server's long-poll time, a minute by default.
+ *
+ * The price: Temporal's heartbeats know how many slots of a custom supplier are used, but not how many are free.
+ */
+import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit, SlotReleaseContext } from '@temporalio/worker';
+
+/** Polls kept open at most; the SDK's own default. */
+export const MAX_OPEN_POLLS = 10;
+
+interface Permit extends SlotPermit {
+  used?: boolean;
+}
+
+interface Waiting {
+  grant: () => void;
+}
+
+export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
+  readonly type = 'custom';
+  readonly #slots: number;
+  readonly #onChange: () => void;
+  readonly #waiting = new Set<Waiting>();
+  readonly #openPolls: number;
+  #open = true;
+  #polling = 0;
+  #used = 0;
+
+  constructor(slots: number, onChange: () => void = () => undefined) {
+    this.#slots = slots;
+    this.#openPolls = Math.min(MAX_OPEN_POLLS, slots);
+    this.#onChange = onChange;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Nothing runs and no poll is open that could bring something. */
+  get idle(): boolean {
+    return this.#used === 0 && this.#polling === 0;
+  }
+
+  get closed(): boolean {
+    return !this.#open;
+  }
+
+  open(): void {
+    this.#open = true;
+    this.#grant();
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  reserveSlot(_: unknown, abortSignal: AbortSignal): Promise<SlotPermit> {
+    return new Promise((resolve, reject) => {
+      const waiting = { grant: () => resolve({}) };
+      this.#waiting.add(waiting);
+      abortSignal.addEventListener('abort', () => {
+        if (this.#waiting.delete(waiting)) reject(abortSignal.reason as Error);
+      });
+      this.#grant();
+    });
+  }
+
+  /** Asked for activities handed over eagerly: never, since these are missing from the backlog the fleet is sized by. */
+  tryReserveSlot(): null {
+    return null;
+  }
+
+  markSlotUsed({ permit }: { permit: Permit }): void {
+    permit.used = true;
+    this.#polling -= 1;
+    this.#used += 1;
+    this.#grant();
+    this.#onChange();
+  }
+
+  releaseSlot({ permit }: SlotReleaseContext<ActivitySlotInfo> & { permit: Permit }): void {
+    if (permit.used) this.#used -= 1;
+    else this.#polling -= 1;
+    this.#grant();
+    this.#onChange();
+  }
+
+  /**
+   * No more permits than polls may be open: the SDK would take one in advance and hold it until a poll ends, so that
+   * after closing the gate one more poll began.
+   */
+  #grant(): void {
+    for (const waiting of this.#waiting) {
+      const free = this.#polling < this.#openPolls && this.#polling + this.#used < this.#slots;
+      if (!this.#open || !free) return;
+      this.#waiting.delete(waiting);
+      this.#polling += 1;
+      waiting.grant();
+    }
+  }
+}
