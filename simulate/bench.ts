@@ -5,10 +5,11 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
-import type { Policy } from '../scaler/policy.ts';
+import { Command } from 'commander';
+import type { PoolPolicy } from '../contract/pool-config.ts';
 import { benchmarkDocument } from './benchmark-document.ts';
 import { compare, dominates, OURS, totalsOf, type Total, type TraceTotals } from './comparison.ts';
+import { namesOf, policyOverrides, positiveIntegers } from './options.ts';
 import { PEERS } from './peers.ts';
 import { geometricMean } from './score.ts';
 import { TRACES } from './traces.ts';
@@ -18,7 +19,7 @@ interface Options {
   heartbeat: number[];
   seed: number[];
   peers: string[] | false;
-  policy: Partial<Policy>;
+  policy: PoolPolicy;
   write?: true;
 }
 
@@ -26,12 +27,12 @@ const DOCUMENT = join(import.meta.dirname, '../docs/benchmark.md');
 
 const command = new Command('bench')
   .description('Scores the policy and its peers over the named traces.')
-  .option('--only <traces>', 'some of the traces, with commas', named(Object.keys(TRACES)), Object.keys(TRACES))
-  .option('--heartbeat <seconds>', 'of the workers, with commas', numbers, [10, 60])
-  .option('--seed <seeds>', 'of the traces and the model, with commas', numbers, [1, 2, 3])
-  .option('--peers <names>', 'some of the peers, with commas', named(Object.keys(PEERS)), Object.keys(PEERS))
+  .option('--only <traces>', 'some of the traces, with commas', namesOf(Object.keys(TRACES)), Object.keys(TRACES))
+  .option('--heartbeat <seconds>', 'of the workers, with commas', positiveIntegers, [10, 60])
+  .option('--seed <seeds>', 'of the traces and the model, with commas', positiveIntegers, [1, 2, 3])
+  .option('--peers <names>', 'some of the peers, with commas', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
   .option('--no-peers', 'our policy alone')
-  .option('--policy <json>', 'overrides of our policy, such as \'{"targetWaitSeconds":10}\'', json, {})
+  .option('--policy <json>', 'overrides of our policy, such as \'{"targetWaitSeconds":10}\'', policyOverrides, {})
   .option('--write', 'write docs/benchmark.md')
   .parse();
 const options = command.opts<Options>();
@@ -54,9 +55,10 @@ function benchTrace(trace: string): Total[] {
   return totalsOf(
     options.seed.flatMap((seed) => {
       const work = draw(seed);
-      return options.heartbeat.flatMap(
-        (heartbeatSeconds) =>
-          compare(work, { settings: { slots, heartbeatSeconds, seed }, policy: options.policy, peers }).summaries,
+      return options.heartbeat.flatMap((heartbeatSeconds) =>
+        compare(work, { settings: { slots, heartbeatSeconds, seed }, policy: options.policy, peers }).runs.map(
+          ({ summary }) => summary,
+        ),
       );
     }),
   );
@@ -90,28 +92,5 @@ function printMeans(all: TraceTotals[]): void {
         ` (worst ${Math.max(...own.map(({ costRatio }) => costRatio)).toFixed(2)})` +
         `, best on ${best.length} of ${all.length}, killed ${own.reduce((sum, { killed }) => sum + killed, 0)}`,
     );
-  }
-}
-
-function named(known: string[]): (value: string) => string[] {
-  return (value) => {
-    const names = value.split(',');
-    const unknown = names.find((name) => !known.includes(name));
-    if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}' is none of ${known.join(', ')}`);
-    return names;
-  };
-}
-
-function numbers(value: string): number[] {
-  const parsed = value.split(',').map(Number);
-  if (parsed.every((each) => each > 0 && Number.isFinite(each))) return parsed;
-  throw new InvalidArgumentError(`numbers above 0, with commas between, got '${value}'`);
-}
-
-function json(value: string): Partial<Policy> {
-  try {
-    return JSON.parse(value);
-  } catch {
-    throw new InvalidArgumentError(`JSON such as '{"targetWaitSeconds":10}', got '${value}'`);
   }
 }

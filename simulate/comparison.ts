@@ -1,16 +1,20 @@
 /** Our policy beside its peers on the same work: run, summed up, and told who beat whom. */
 import type { Policy } from '../scaler/policy.ts';
-import { clairvoyant } from './clairvoyant.ts';
+import { clairvoyant, type Clairvoyant } from './clairvoyant.ts';
 import { elastic } from './elastic.ts';
 import { DEFAULT_SETTINGS, simulate, type Controller, type Result, type Settings, type Work } from './model.ts';
 import { PEERS } from './peers.ts';
-import { DEFAULT_TASK_SIZE, scoreOf, summarize, type Summary, type TaskSize } from './score.ts';
+import { DEFAULT_TASK_SIZE, scoreOf, summarize, waitFigures, type Summary, type TaskSize } from './score.ts';
 
 export const OURS = 'elastic';
 
+export interface Run {
+  result: Result;
+  summary: Summary;
+}
+
 export interface Comparison {
-  results: Result[];
-  summaries: Summary[];
+  runs: Run[];
   /** What the clairvoyant fleet costs. */
   referenceSeconds: number;
 }
@@ -22,19 +26,22 @@ export interface ComparisonOptions {
   size?: TaskSize;
 }
 
-/** Ours first, then the peers asked for. */
 export function compare(work: readonly Work[], options: ComparisonOptions): Comparison {
-  const { policy, peers = Object.keys(PEERS), size = DEFAULT_TASK_SIZE } = options;
+  const reference = clairvoyant(work, { ...DEFAULT_SETTINGS, ...options.settings });
+  return { runs: [...runsOf(work, options, reference)], referenceSeconds: reference.billedSeconds };
+}
+
+/** One run after the other, so that the first can be shown while the next is under way: ours, then the peers asked for. */
+export function* runsOf(
+  work: readonly Work[],
+  { policy, peers = Object.keys(PEERS), size = DEFAULT_TASK_SIZE, ...options }: ComparisonOptions,
+  reference: Clairvoyant,
+): Generator<Run> {
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
-  const reference = clairvoyant(work, settings);
-  const results = [elastic(settings, policy), ...peers.map((name) => peerNamed(name, settings))].map((controller) =>
-    simulate(work, controller, settings),
-  );
-  return {
-    results,
-    summaries: results.map((result) => summarize(result, reference, settings.slots, size)),
-    referenceSeconds: reference.billedSeconds,
-  };
+  for (const controller of [elastic(settings, policy), ...peers.map((name) => peerNamed(name, settings))]) {
+    const result = simulate(work, controller, settings);
+    yield { result, summary: summarize(result, reference, settings.slots, size) };
+  }
 }
 
 function peerNamed(name: string, settings: Settings): Controller {
@@ -95,4 +102,35 @@ type CostAndWait = Pick<Total, 'costRatio' | 'waitMean'>;
 /** Cheaper and faster both: nothing speaks for the other. */
 export function dominates(one: CostAndWait, other: CostAndWait): boolean {
   return one.costRatio < other.costRatio && one.waitMean < other.waitMean;
+}
+
+/** Several queues at once, each with a fleet of its own: costs added up, waits put together. */
+export function summaryOfAll(comparisons: Comparison[]): Summary[] {
+  const referenceSeconds = comparisons.reduce((sum, comparison) => sum + comparison.referenceSeconds, 0);
+  return (comparisons[0]?.runs ?? []).map((_, index) =>
+    addUp(
+      comparisons.map(({ runs }) => runs[index]!),
+      referenceSeconds,
+    ),
+  );
+}
+
+function addUp(runs: Run[], referenceSeconds: number): Summary {
+  const sum = (figure: (summary: Summary) => number) => runs.reduce((total, { summary }) => total + figure(summary), 0);
+  const taskHours = sum((summary) => summary.taskHours);
+  const waits = Float64Array.from(runs.flatMap(({ result }) => [...result.waits]));
+  return {
+    ...runs[0]!.summary,
+    ...waitFigures(waits, referenceSeconds === 0 ? 1 : (taskHours * 3600) / referenceSeconds),
+    work: waits.length,
+    taskHours,
+    dollars: sum((summary) => summary.dollars),
+    utilization: taskHours === 0 ? 0 : sum((summary) => summary.utilization * summary.taskHours) / taskHours,
+    killed: sum((summary) => summary.killed),
+    failed: sum((summary) => summary.failed),
+    undone: sum((summary) => summary.undone),
+    tasksLeft: sum((summary) => summary.tasksLeft),
+    peakTasks: sum((summary) => summary.peakTasks),
+    launched: sum((summary) => summary.launched),
+  };
 }

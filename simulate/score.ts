@@ -40,21 +40,13 @@ export function summarize(
   slots: number,
   size: TaskSize = DEFAULT_TASK_SIZE,
 ): Summary {
-  const waits = result.waits.toSorted();
-  const waitMean = waits.length === 0 ? 0 : waits.reduce((sum, wait) => sum + wait, 0) / waits.length;
   const costRatio = reference.billedSeconds === 0 ? 1 : result.billedSeconds / reference.billedSeconds;
   return {
+    ...waitFigures(result.waits, costRatio),
     controller: result.controller,
-    work: waits.length,
+    work: result.waits.length,
     taskHours: result.billedSeconds / 3600,
     dollars: dollarsOf(result.billedSeconds, size),
-    costRatio,
-    waitMean,
-    waitP50: quantile(waits, 0.5),
-    waitP95: quantile(waits, 0.95),
-    waitP99: quantile(waits, 0.99),
-    waitMax: quantile(waits, 1),
-    score: scoreOf(costRatio, waitMean),
     utilization: result.billedSeconds === 0 ? 0 : result.busySeconds / (result.billedSeconds * slots),
     killed: result.killed,
     failed: result.failed,
@@ -62,6 +54,22 @@ export function summarize(
     tasksLeft: result.tasksLeft,
     peakTasks: result.peakTasks,
     launched: result.launched,
+  };
+}
+
+type WaitFigures = Pick<Summary, 'costRatio' | 'waitMean' | 'waitP50' | 'waitP95' | 'waitP99' | 'waitMax' | 'score'>;
+
+export function waitFigures(waits: Float64Array, costRatio: number): WaitFigures {
+  const sorted = waits.toSorted();
+  const waitMean = sorted.length === 0 ? 0 : sorted.reduce((sum, wait) => sum + wait, 0) / sorted.length;
+  return {
+    costRatio,
+    waitMean,
+    waitP50: quantile(sorted, 0.5),
+    waitP95: quantile(sorted, 0.95),
+    waitP99: quantile(sorted, 0.99),
+    waitMax: quantile(sorted, 1),
+    score: scoreOf(costRatio, waitMean),
   };
 }
 

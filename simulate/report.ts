@@ -1,0 +1,28 @@
+/** Writes the report: one HTML file that needs nothing else, with the runs in it and the code that can repeat them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import type { LoadView } from './view.ts';
+
+const page = join(import.meta.dirname, 'page');
+
+export async function reportHtml(loads: LoadView[]): Promise<string> {
+  const [code, style] = await Promise.all([bundle('page.ts'), bundle('page.css')]);
+  return readFileSync(join(page, 'page.html'), 'utf8')
+    .replace('/* style */', () => style)
+    .replace('/* loads */', () => JSON.stringify(loads).replaceAll('<', '\\u003c'))
+    .replace('/* code */', () => code.replaceAll('</script', '<\\/script'));
+}
+
+async function bundle(file: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(page, file)],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'iife',
+    target: 'es2024',
+    logLevel: 'warning',
+  });
+  return outputFiles[0]!.text;
+}
