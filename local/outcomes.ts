@@ -5,8 +5,8 @@ export interface Outcome {
   end: 'completed' | 'failed' | 'still open';
   /** From the workflow's start to the start of its first activity; undefined when none has started. */
   waitSeconds: number | undefined;
-  /** Activity attempts that did not end with a result: timed out, failed or cancelled. */
-  lostAttempts: number;
+  /** Activity attempts that did not end with a result (timed out, failed or cancelled): the reason of each, as far as known. */
+  lostAttempts: string[];
 }
 
 export async function readOutcomes(client: Client, workflowType: string): Promise<Outcome[]> {
@@ -30,29 +30,34 @@ interface HistoryEvent {
   workflowExecutionTimedOutEventAttributes?: unknown;
   workflowExecutionTerminatedEventAttributes?: unknown;
   workflowExecutionCanceledEventAttributes?: unknown;
-  activityTaskStartedEventAttributes?: { attempt?: number | null } | null;
-  activityTaskFailedEventAttributes?: unknown;
-  activityTaskTimedOutEventAttributes?: unknown;
-  activityTaskCanceledEventAttributes?: unknown;
+  activityTaskStartedEventAttributes?: { attempt?: number | null; lastFailure?: Failure | null } | null;
+  activityTaskFailedEventAttributes?: { failure?: Failure | null } | null;
+  activityTaskTimedOutEventAttributes?: { failure?: Failure | null } | null;
+  activityTaskCanceledEventAttributes?: object | null;
 }
 
-/** Attempts that were retried leave no event of their own: the one that was not tells how many there were. */
+interface Failure {
+  message?: string | null;
+}
+
 export function outcomeOf(history: History): Outcome {
   const events = history.events ?? [];
   const started = events.find((event) => event.workflowExecutionStartedEventAttributes);
-  const activities = events.filter((event) => event.activityTaskStartedEventAttributes);
-  const retried = activities.map((event) => (event.activityTaskStartedEventAttributes?.attempt ?? 1) - 1);
-  const unfinished = events.filter(
-    (event) =>
-      event.activityTaskFailedEventAttributes ??
-      event.activityTaskTimedOutEventAttributes ??
-      event.activityTaskCanceledEventAttributes,
-  );
+  const firstActivity = events.find((event) => event.activityTaskStartedEventAttributes);
   return {
     end: endOf(events.at(-1) ?? {}),
-    waitSeconds: started && activities[0] && secondsOf(activities[0]) - secondsOf(started),
-    lostAttempts: retried.reduce((sum, each) => sum + each, 0) + unfinished.length,
+    waitSeconds: started && firstActivity && secondsOf(firstActivity) - secondsOf(started),
+    lostAttempts: events.flatMap(lostAttemptsOf),
   };
+}
+
+/** Attempts that were retried leave no event of their own: the last one's start tells how many there were. */
+function lostAttemptsOf(event: HistoryEvent): string[] {
+  const { attempt, lastFailure } = event.activityTaskStartedEventAttributes ?? {};
+  if (attempt) return Array<string>(attempt - 1).fill(lastFailure?.message ?? 'not known');
+  const ended = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
+  if (ended) return [ended.failure?.message ?? 'not known'];
+  return event.activityTaskCanceledEventAttributes ? ['cancelled'] : [];
 }
 
 function endOf(last: HistoryEvent): Outcome['end'] {

@@ -78,7 +78,7 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
   const started = facts.outcomes.length;
   const ended = (how: Outcome['end']) => facts.outcomes.filter(({ end }) => end === how).length;
   const [completed, failed] = [ended('completed'), ended('failed')];
-  const lost = sum(facts.outcomes.map(({ lostAttempts }) => lostAttempts));
+  const lost = facts.outcomes.flatMap(({ lostAttempts }) => lostAttempts);
   return [
     {
       name: 'every request was started',
@@ -87,7 +87,7 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
     },
     { name: 'every workflow completed', holds: completed === started, detail: `${completed} of ${started}` },
     { name: 'no workflow failed', holds: failed === 0, detail: `${failed} failed` },
-    { name: 'no activity attempt was lost', holds: lost === 0, detail: `${lost} lost` },
+    { name: 'no activity attempt was lost', holds: lost.length === 0, detail: lostDetail(lost) },
     ...fleets.map(({ pool, peak, running }) => ({
       name: `${pool} went from zero and back`,
       holds: running[0] === 0 && peak > 0 && running.at(-1) === 0,
@@ -99,6 +99,11 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
       detail: `${clock(facts.seconds)}, limit ${clock(facts.limitSeconds)}`,
     },
   ];
+}
+
+function lostDetail(reasons: string[]): string {
+  const counts = Map.groupBy(reasons, (reason) => reason);
+  return [`${reasons.length} lost`, ...[...counts].map(([reason, { length }]) => `${length} × ${reason}`)].join(', ');
 }
 
 function fleetSummary({ pool, before, after }: RunFacts['fleets'][number], span: RunFacts['span']): FleetSummary {

@@ -1,0 +1,161 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  endWithThisProcess,
+  freePorts,
+  plainEnvironment,
+  startProcess,
+  untilReady,
+  usablePort,
+} from '../../local/process.ts';
+import type { RunningProcess } from '../../local/process.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'process-test-'));
+const logFile = join(directory, 'log');
+const started: RunningProcess[] = [];
+
+afterAll(async () => {
+  await Promise.all(started.map((each) => each.stop(0)));
+  rmSync(directory, { recursive: true });
+});
+
+async function node(script: string): Promise<RunningProcess> {
+  const running = await startProcess({
+    name: 'The script',
+    command: process.execPath,
+    args: ['-e', script],
+    environment: plainEnvironment(),
+    logFile,
+  });
+  started.push(running);
+  return running;
+}
+
+/** Prints the id of a process of its own that would go on for ever, and does so itself. */
+const WITH_CHILD = `
+  const { spawn } = require('node:child_process');
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  child.once('spawn', () => console.log('child ' + child.pid));
+  setInterval(() => {}, 1000);
+`;
+
+test('stopping ends the process and what it has started', async () => {
+  const running = await node(WITH_CHILD);
+  const child = Number(await logged(/child (\d+)/));
+  await running.stop();
+  expect(await running.exited).toBe('SIGTERM');
+  await until(() => !isAlive(child));
+});
+
+test('stopping does not wait longer than the grace for one that ignores SIGTERM', async () => {
+  const running = await node(`process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('child 1')`);
+  await logged(/child (\d+)/);
+  await running.stop(0.1);
+  expect(await running.exited).toBe('SIGKILL');
+});
+
+test('stopping one that has ended already, or a second time, is no error', async () => {
+  const running = await node('process.exit(3)');
+  expect(await running.exited).toBe('exit code 3');
+  await running.stop();
+  await running.stop();
+});
+
+test('a command that does not exist is one clear message', async () => {
+  const starting = startProcess({ name: 'The tool', command: '/no/such/tool', args: [], environment: {}, logFile });
+  await expect(starting).rejects.toThrow(/^The tool could not be started: .*\/no\/such\/tool.*ENOENT/);
+});
+
+test('one that ends instead of getting ready is reported with the end of its log', async () => {
+  const running = await node(`console.log('no licence found'); process.exit(2)`);
+  await expect(untilReady('The server', running, async () => false)).rejects.toThrow(
+    /^The server ended while starting \(exit code 2\).*\nno licence found$/,
+  );
+});
+
+test('one that never gets ready is stopped after the limit', async () => {
+  const running = await node('setInterval(() => {}, 1000)');
+  await expect(untilReady('The server', running, async () => false, 0.2)).rejects.toThrow(
+    /did not answer within 0.2 s/,
+  );
+  expect(isAlive(running.pid)).toBe(false);
+});
+
+test('a port that is taken is named, with what to do', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await expect(usablePort(port, 'the UI', 'choose another.')).rejects.toThrow(
+    `Port ${port} on 127.0.0.1, asked for as the UI, is already in use: choose another.`,
+  );
+  await new Promise((resolve) => server.close(resolve));
+  expect(await usablePort(port, 'the UI', 'choose another.')).toBe(port);
+});
+
+test('free ports are all different', async () => {
+  const ports = await freePorts(20);
+  expect(new Set(ports).size).toBe(20);
+});
+
+test('children get no settings of the user that point at real accounts', () => {
+  process.env.AWS_PROFILE = 'production';
+  process.env.TEMPORAL_ADDRESS = 'production:7233';
+  const names = Object.keys(plainEnvironment());
+  delete process.env.AWS_PROFILE;
+  delete process.env.TEMPORAL_ADDRESS;
+  expect(names.filter((name) => /^(AWS|TEMPORAL|ELASTIC)/.test(name))).toEqual([]);
+  expect(plainEnvironment().PATH).toMatch(new RegExp(`^${join(process.execPath, '..')}:`));
+});
+
+test.each(['SIGKILL', 'SIGTERM'] as const)('nothing is left when the parent is ended by %s', async (signal) => {
+  const module = JSON.stringify(join(import.meta.dirname, '../../local/process.ts'));
+  const log = join(directory, `orphan-${signal}`);
+  const parent = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `const { startProcess, plainEnvironment } = await import(${module});
+       await startProcess({ name: 'x', command: process.execPath, args: ['-e', ${JSON.stringify(WITH_CHILD)}],
+         environment: plainEnvironment(), logFile: ${JSON.stringify(log)} }).then(({ pid }) => console.log(pid));
+       setInterval(() => {}, 1000);`,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const [line] = await once(parent.stdout, 'data');
+  const pid = Number(String(line));
+  const child = Number(await logged(/child (\d+)/, log));
+  expect([isAlive(pid), isAlive(child)]).toEqual([true, true]);
+  parent.kill(signal);
+  await until(() => !isAlive(pid) && !isAlive(child));
+});
+
+test('a group that was released is left alone', () => {
+  const release = endWithThisProcess(2 ** 30);
+  expect(release).not.toThrow();
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie that its parent, the first process of the machine, has not yet taken note of is dead.
+    return process.platform !== 'linux' || !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+async function logged(pattern: RegExp, file = logFile): Promise<string> {
+  let found: RegExpExecArray | null = null;
+  await until(() => (found = pattern.exec(readFileSync(file, 'utf8'))) !== null);
+  return found![1]!;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(20);
+}

