@@ -3,7 +3,7 @@
  * Prints a table, or JSON, and writes a page that shows the runs and can repeat them with other settings.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import type { PoolPolicy } from '../contract/pool-config.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
@@ -15,9 +15,9 @@ import { reportHtml } from './report.ts';
 import { DEFAULT_TASK_SIZE, type Summary } from './score.ts';
 import { search } from './search.ts';
 import { printProposals, printTable } from './table.ts';
-import { parseTrace, TraceError } from './trace-file.ts';
+import { TraceError } from './trace-file.ts';
 import { TRACES } from './traces.ts';
-import { arrivalsPerSecond, sampleSecondsOf, viewOf, type LoadView, type Source } from './view.ts';
+import { arrivalsPerSecond, sampleSecondsOf, viewOf, workOf, type LoadView, type Source } from './view.ts';
 
 interface Options {
   trace?: string[];
@@ -40,7 +40,6 @@ interface Options {
 }
 
 interface Load {
-  name: string;
   source: Source;
   work: Work[];
   slots: number;
@@ -95,11 +94,10 @@ async function main(options: Options): Promise<void> {
 }
 
 function loadOf(name: string, { slots, seed }: Options): Load {
-  const named = TRACES[name];
-  if (named) return { name, source: { kind: 'named', name }, work: named.draw(seed), slots: slots ?? named.slots };
   try {
-    const work = parseTrace(readFileSync(name, 'utf8'), name);
-    return { name: basename(name), source: fileSource(name, work), work, slots: slots ?? DEFAULT_SETTINGS.slots };
+    const source = sourceOf(name);
+    const work = workOf(source, seed);
+    return { source, work, slots: slots ?? TRACES[name]?.slots ?? DEFAULT_SETTINGS.slots };
   } catch (error) {
     if (error instanceof TraceError) return command.error(`error: ${error.message}`);
     const reason = error instanceof Error ? error.message : String(error);
@@ -109,14 +107,8 @@ function loadOf(name: string, { slots, seed }: Options): Load {
   }
 }
 
-function fileSource(name: string, work: Work[]): Source {
-  const base64 = (values: number[]) => Buffer.from(Float64Array.from(values).buffer).toString('base64');
-  return {
-    kind: 'file',
-    name: basename(name),
-    arrivals: base64(work.map(({ arrivalSeconds }) => arrivalSeconds)),
-    services: base64(work.map(({ serviceSeconds }) => serviceSeconds)),
-  };
+function sourceOf(name: string): Source {
+  return name in TRACES ? { kind: 'named', name } : { kind: 'csv', name, text: readFileSync(name, 'utf8') };
 }
 
 function comparisonOptions({ work, slots }: Load, options: Options) {
@@ -156,13 +148,13 @@ async function writeReport(file: string, loads: LoadView[]): Promise<void> {
   console.log(`\nCharts, and the same runs with other settings: ${file}`);
 }
 
-function headline({ name, work, slots }: Load): string {
+function headline({ source: { name }, work, slots }: Load): string {
   const hours = (work.at(-1)?.arrivalSeconds ?? 0) / 3600;
   return `${name}: ${work.length.toLocaleString('en')} pieces of work in ${hours.toFixed(2)} h, ${slots} slots a task`;
 }
 
 function printJson(loads: Load[], comparisons: Comparison[]): void {
-  const queues = loads.map(({ name, work, slots }, index) => ({
+  const queues = loads.map(({ source: { name }, work, slots }, index) => ({
     trace: name,
     work: work.length,
     slots,
@@ -179,7 +171,7 @@ function summariesOf({ runs }: Comparison): Summary[] {
 function propose(loads: Load[], options: Options): void {
   const goal = { waitP95Seconds: options.wait, dollarsPerHour: options.budget };
   const found = loads.map((load) => ({
-    trace: load.name,
+    trace: load.source.name,
     proposals: search(load.work, goal, comparisonOptions(load, options)),
   }));
   if (options.json) console.log(JSON.stringify(found, undefined, 2));

@@ -4,7 +4,7 @@ import type { Goal, Proposal } from './search.ts';
 
 type Column = [head: string, cell: (summary: Summary) => string];
 
-const COLUMNS: Column[] = [
+export const COLUMNS: Column[] = [
   ['task-hours', ({ taskHours }) => taskHours.toFixed(2)],
   ['dollars', ({ dollars }) => dollars.toFixed(3)],
   ['cost', ({ costRatio }) => costRatio.toFixed(2)],

@@ -2,10 +2,11 @@
 import type { ComparisonOptions, Run } from './comparison.ts';
 import { horizonOf, type Settings, type Work } from './model.ts';
 import { quantile, type Summary } from './score.ts';
+import { parseTrace } from './trace-file.ts';
+import { TRACES } from './traces.ts';
 
 /** Where the page gets the work from when it repeats the runs. */
-export type Source =
-  { kind: 'named'; name: string } | { kind: 'file'; name: string; arrivals: string; services: string };
+export type Source = { kind: 'named'; name: string } | { kind: 'csv'; name: string; text: string };
 
 export interface LoadView {
   source: Source;
@@ -28,6 +29,11 @@ export interface RunView {
   waits: (number | null)[];
   /** From which sample on which reason stood. */
   reasons: { from: number; reason: string }[];
+}
+
+/** Throws a TraceError for a CSV that is no trace. */
+export function workOf(source: Source, seed: number): Work[] {
+  return source.kind === 'csv' ? parseTrace(source.text, source.name) : TRACES[source.name]!.draw(seed);
 }
 
 const POINTS = 600;
