@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { format, resolveConfig } from 'prettier';
 import type { PoolPolicy } from '../contract/pool-config.ts';
 import { benchmarkDocument } from './benchmark-document.ts';
 import { compare, dominates, OURS, totalsOf, type Total, type TraceTotals } from './comparison.ts';
@@ -46,7 +47,8 @@ for (const trace of options.only) {
 }
 printMeans(rows);
 if (options.write) {
-  writeFileSync(DOCUMENT, benchmarkDocument(rows, { seeds: options.seed, heartbeats: options.heartbeat }));
+  const text = benchmarkDocument(rows, { seeds: options.seed, heartbeats: options.heartbeat });
+  writeFileSync(DOCUMENT, await format(text, { ...(await resolveConfig(DOCUMENT)), parser: 'markdown' }));
 }
 
 function benchTrace(trace: string): Total[] {

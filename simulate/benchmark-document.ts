@@ -39,7 +39,10 @@ after the last work if they stay. What the model knows and what it leaves out is
   hour after the last work.
 
 The peers get exact counts, although the real ones read what ours reads: late and rounded. Their workers have the SDK's
-default grace of 0 s when they are stopped; a longer one loses less work, where the work is shorter than that.`;
+default grace of 0 s when they are stopped; a longer one loses less work, where the work is shorter than that.
+
+The real hour's figures are those of the Azure LLM inference trace 2023, conversation (Microsoft, CC-BY 4.0; Patel et
+al., Splitwise, ISCA 2024).`;
 }
 
 function overall(rows: TraceTotals[]): string {
@@ -155,10 +158,7 @@ function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** Padded, as the project's formatter would have it. */
 function table(head: string[], lines: string[][]): string {
-  const all = [head, ...lines];
-  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
-  const row = (cells: string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
-  return [row(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...lines.map(row)].join('\n');
+  const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  return [row(head), row(head.map(() => '---')), ...lines.map(row)].join('\n');
 }

@@ -163,6 +163,15 @@ describe('tasks', () => {
     expect(result.waits[0]).toBe(30);
   });
 
+  test('share the work at random, as Temporal spreads it', () => {
+    const controller = fixed(2);
+    const work = Array.from({ length: 100 }, () => at(100, 60));
+    simulate(work, controller, settings({ slots: 100, heartbeatSeconds: 10 }));
+    const used = controller.looks.find(({ now }) => now === 130)!.workers.map(({ usedSlots }) => usedSlots);
+    expect(used[0]! + used[1]!).toBe(100);
+    expect(Math.min(...used)).toBeGreaterThan(30);
+  });
+
   test('that no one stops are paid for to the end, and are said to be left', () => {
     const result = simulate([at(0, 10)], fixed(2), settings({ tailSeconds: 590 }));
     expect(result).toMatchObject({ tasksLeft: 2, billedSeconds: 1200, horizonSeconds: 600 });
