@@ -70,17 +70,21 @@ export class TemporalWorkerManager {
   /** Connects, checks that the server knows the namespace, and loads the workflows. Nothing is polled yet. */
   async startWorker(): Promise<void> {
     installRuntime(this.#options);
-    this.#connection = await connect(this.#options);
-    await checkNamespace(this.#connection, this.#options);
-    this.#worker = await this.#createWorker(this.#connection);
+    const connection = await connect(this.#options);
+    try {
+      await checkNamespace(connection, this.#options);
+      this.#worker = await this.#createWorker(connection);
+      this.#connection = connection;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
   }
 
   /** Polls, unless paused before, until stopped; rejects when the worker fails for good. */
   runWorker(): Promise<Stopped> {
     if (this.#worker === undefined) throw new Error('The manager has no worker: call startWorker() first.');
-    this.#begun = true;
-    if (this.#stopping) this.#stopped.resolve({ unfinished: [] });
-    else void this.#run(this.#worker);
+    if (!this.#stopping) this.#begin(this.#worker);
     return this.#stopped.promise;
   }
 
@@ -90,8 +94,10 @@ export class TemporalWorkerManager {
       this.#stopping = true;
       this.#slots.close();
       this.#limitDrain();
+      // A Worker that never ran would hold on to its threads and the connection.
+      if (this.#worker) this.#begin(this.#worker);
+      else this.#stopped.resolve({ unfinished: [] });
       this.#changed();
-      if (!this.#begun) this.#stopped.resolve({ unfinished: [] });
     }
     return this.#stopped.promise;
   }
@@ -132,6 +138,11 @@ export class TemporalWorkerManager {
 
   #shutDown(): void {
     if (this.#worker?.getState() === 'RUNNING') this.#worker.shutdown();
+  }
+
+  #begin(worker: Worker): void {
+    if (!this.#begun) void this.#run(worker);
+    this.#begun = true;
   }
 
   async #run(worker: Worker): Promise<void> {

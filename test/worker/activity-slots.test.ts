@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
+
+/** Follows the SDK: asks for a permit before each poll, marks it used when the poll brings work, releases it in the end. */
+class Polls {
+  readonly #slots: ActivitySlots;
+  readonly #abort = new AbortController();
+  open: object[] = [];
+  running: object[] = [];
+
+  constructor(slots: ActivitySlots) {
+    this.#slots = slots;
+  }
+
+  async begin(): Promise<void> {
+    void this.#slots.reserveSlot(undefined, this.#abort.signal).then((permit) => this.open.push(permit));
+    await settled();
+  }
+
+  async bringsWork(): Promise<void> {
+    const permit = this.open.pop();
+    if (permit === undefined) return;
+    this.#slots.markSlotUsed({ permit });
+    this.running.push(permit);
+    await settled();
+  }
+
+  async ends(which: object[]): Promise<void> {
+    const permit = which.pop();
+    if (permit !== undefined) this.#slots.releaseSlot({ permit });
+    await settled();
+  }
+}
+
+/** Promises that are resolved have told so by then. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('the slots for activities', () => {
+  it('begin no poll while closed, and all that waited once open', async () => {
+    const slots = new ActivitySlots(5);
+    const polls = new Polls(slots);
+    slots.close();
+    await polls.begin();
+    await polls.begin();
+    expect(polls.open).toHaveLength(0);
+    slots.open();
+    await settled();
+    expect(polls.open).toHaveLength(2);
+  });
+
+  it('still run what a poll brings that was open when they closed', async () => {
+    const slots = new ActivitySlots(5);
+    const polls = new Polls(slots);
+    await polls.begin();
+    slots.close();
+    expect(slots.idle).toBe(false);
+    await polls.bringsWork();
+    expect(slots).toMatchObject({ idle: false, used: 1 });
+    await polls.ends(polls.running);
+    expect(slots).toMatchObject({ idle: true, used: 0 });
+  });
+
+  it('forget a request that was given up', async () => {
+    const slots = new ActivitySlots(1);
+    const abort = new AbortController();
+    slots.close();
+    const request = slots.reserveSlot(undefined, abort.signal);
+    abort.abort(new Error('given up'));
+    await expect(request).rejects.toThrow('given up');
+    slots.open();
+    expect(slots.idle).toBe(true);
+  });
+
+  it('are never handed out twice, and no more of them poll than may', async () => {
+    const scripts = fc.array(fc.constantFrom('begin', 'work', 'empty', 'done', 'open', 'close'), { maxLength: 80 });
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 25 }), scripts, async (size, script) => {
+        const slots = new ActivitySlots(size);
+        const polls = new Polls(slots);
+        for (const step of script) {
+          if (step === 'begin') await polls.begin();
+          else if (step === 'work') await polls.bringsWork();
+          else if (step === 'empty') await polls.ends(polls.open);
+          else if (step === 'done') await polls.ends(polls.running);
+          else slots[step as 'open' | 'close']();
+          await settled();
+          expect(polls.open.length + polls.running.length).toBeLessThanOrEqual(size);
+          expect(polls.open.length).toBeLessThanOrEqual(MAX_OPEN_POLLS);
+          expect(slots).toMatchObject({
+            used: polls.running.length,
+            idle: polls.open.length + polls.running.length === 0,
+          });
+        }
+      }),
+    );
+  });
+});
