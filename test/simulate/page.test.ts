@@ -1,0 +1,125 @@
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { compare, type Comparison } from '../../simulate/comparison.ts';
+import { DEFAULT_SETTINGS } from '../../simulate/model.ts';
+import { reportHtml } from '../../simulate/report.ts';
+import { COLUMNS } from '../../simulate/table.ts';
+import { arrivalsPerSecond, sampleSecondsOf, viewOf, workOf, type Source } from '../../simulate/view.ts';
+
+/** Debian's; elsewhere its path is given. Without one there is nothing to run these tests in. */
+const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
+const inChromium = existsSync(executablePath) ? describe : describe.skip;
+
+const source: Source = { kind: 'named', name: 'heavy-tail' };
+const work = workOf(source, 1);
+const sampleSeconds = sampleSecondsOf(work, DEFAULT_SETTINGS.tailSeconds);
+
+function comparisonWith(slots: number): Comparison {
+  return compare(work, optionsWith(slots));
+}
+
+function optionsWith(slots: number) {
+  return {
+    settings: {
+      slots,
+      sampleSeconds,
+      startUpSeconds: [25, 60] as [number, number],
+      minTasks: 0,
+      maxTasks: 100,
+      seed: 1,
+    },
+    policy: { targetWaitSeconds: 30 },
+    peers: ['formula', 'hpa'],
+  };
+}
+
+let browser: Browser;
+let page: Page;
+const requests: string[] = [];
+const errors: string[] = [];
+
+/** The table as text, once the runs under way are done. */
+async function table(): Promise<string[][]> {
+  await page.waitForSelector('body[data-state=ready]');
+  return page.$$eval('#summary tr', (rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent!)));
+}
+
+function expected({ runs }: Comparison): string[][] {
+  return runs.map(({ summary }) => [summary.controller, ...COLUMNS.map(([, cell]) => cell(summary))]);
+}
+
+async function change(what: () => Promise<unknown>): Promise<void> {
+  const running = page.waitForSelector('body[data-state=running]');
+  await what();
+  await running;
+}
+
+inChromium('the report', () => {
+  beforeAll(async () => {
+    const runs = comparisonWith(20).runs.map((run) => viewOf(run, work, sampleSeconds));
+    const arrivals = arrivalsPerSecond(work, sampleSeconds, runs[0]!.queued.length);
+    const load = {
+      source,
+      options: optionsWith(20),
+      count: work.length,
+      sampleSeconds,
+      arrivalsPerSecond: arrivals,
+      runs,
+    };
+    const file = join(mkdtempSync(join(tmpdir(), 'report-')), 'report.html');
+    writeFileSync(file, await reportHtml([load]));
+
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    page = await browser.newPage();
+    page.on('request', (request) => requests.push(request.url()));
+    page.on('pageerror', (error) => errors.push(String(error.stack)));
+    await page.goto(`file://${file}`);
+  }, 60_000);
+
+  afterAll(() => browser?.close());
+
+  test('shows the runs it came with, needs nothing from anywhere, and has no error', async () => {
+    expect((await table()).slice(1)).toEqual(expected(comparisonWith(20)));
+    expect(await page.locator('#charts canvas').count()).toBe(7);
+    expect(await page.locator('#reasons > span').count()).toBeGreaterThan(2);
+    expect(requests.filter((url) => !/^(file|data|blob):/.test(url))).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+
+  test('a slider repeats the runs, to the same figures as Node’s', async () => {
+    await change(() => page.locator('#slots').fill('8'));
+    expect((await table()).slice(1)).toEqual(expected(comparisonWith(8)));
+  });
+
+  test('a CSV that is dropped in is run instead', async () => {
+    const rows = Array.from({ length: 200 }, (_, index) => `${index * 3},4`);
+    const text = ['arrival_s,service_s', ...rows].join('\n');
+    await change(() =>
+      page.evaluate((csv) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([csv], 'mine.csv'));
+        document.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true }));
+      }, text),
+    );
+    await table();
+    expect(await page.textContent('#status')).toContain('mine.csv: 200 pieces of work');
+  });
+
+  test('a CSV that is no trace is told with its line, and what was shown stays', async () => {
+    const before = await table();
+    await change(() =>
+      page.setInputFiles('#file', {
+        name: 'bad.csv',
+        mimeType: 'text/csv',
+        buffer: Buffer.from('arrival_s,service_s\n1,2\n2,x\n'),
+      }),
+    );
+    expect(await table()).toEqual(before);
+    expect(await page.textContent('#error')).toBe(
+      "bad.csv:3: service_s must be a time or a number of at least 0, got 'x'",
+    );
+    expect(errors).toEqual([]);
+  });
+});
