@@ -9,7 +9,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   scaler: ['contract'],
   worker: ['contract'],
   infra: ['contract'],
-  local: ['contract', 'scaler', 'worker'],
+  local: ['contract', 'scaler', 'worker', 'simulate'],
+  simulate: ['contract', 'scaler', 'local'],
 };
 
 const imports = Object.keys(MAY_IMPORT).flatMap((folder) =>
@@ -50,7 +51,7 @@ test('the workflow sandbox imports activities as types only', () => {
 
 test('only entry points read the environment or the arguments', () => {
   const entries = new Set(['scaler/handler.ts', 'scaler/replay.ts', 'worker/main.ts', 'infra/app.ts', 'local/demo.ts']);
-  const reading = ['contract', 'scaler', 'worker', 'infra'].flatMap((folder) =>
+  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
       .filter((file) => file.endsWith('.ts') && !entries.has(file))
