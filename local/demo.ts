@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
 import { drawRequests, parseTrace } from './load.ts';
@@ -19,6 +19,8 @@ interface Options {
   minutes?: number;
   trace?: string;
   startDelay: { min: number; max: number };
+  temporalPort?: number;
+  uiPort?: number;
   keep: boolean;
   json: boolean;
 }
@@ -35,7 +37,13 @@ const options = new Command('npm run demo --')
   )
   .option('--seed <number>', 'of the requests drawn, of the start delays, and of which tasks are stopped', whole, 1)
   .option('--trace <file>', 'replay this CSV: arrival_s,service_s or TIMESTAMP,ContextTokens,GeneratedTokens')
-  .option('--start-delay <min-max>', 'seconds a task takes to start, drawn from this range', range, { min: 2, max: 5 })
+  .addOption(
+    new Option('--start-delay <min-max>', 'seconds a task takes to start, drawn from this range')
+      .argParser(range)
+      .default({ min: 2, max: 5 }, '2-5'),
+  )
+  .option('--temporal-port <port>', 'of the Temporal server (default: a free one)', port)
+  .option('--ui-port <port>', "of Temporal's Web UI (default: a free one)", port)
   .option('--keep', 'leave everything up at the end, until Ctrl-C', false)
   .option('--json', 'print the summary as JSON on standard output, everything else on standard error', false)
   .parse()
@@ -54,8 +62,7 @@ process.exit();
 async function main(): Promise<number> {
   try {
     const demo = { ...options, requests: requestsOf(options), screen, closers, signal: stopping.signal, now: Date.now };
-    const onKillable = (killAll: () => void) => process.on('exit', killAll);
-    const summary = await untilInterrupted(runDemo({ ...demo, onKillable }));
+    const summary = await untilInterrupted(runDemo(demo));
     console.log(options.json ? JSON.stringify(summary, null, 2) : `\n${renderSummary(summary)}\n`);
     if (options.keep) await kept();
     return summary.ok ? 0 : 1;
@@ -68,9 +75,22 @@ async function main(): Promise<number> {
 }
 
 function requestsOf({ trace, minutes, seed }: Options): Request[] {
-  if (trace === undefined) return drawRequests(profile, { seed, minutes: minutes ?? DEFAULT_MINUTES });
-  const requests = parseTrace(readFileSync(trace, 'utf8'), trace);
-  return requests.filter(({ arrivalSeconds }) => arrivalSeconds < (minutes ?? Infinity) * 60);
+  const all =
+    trace === undefined
+      ? drawRequests(profile, { seed, minutes: minutes ?? DEFAULT_MINUTES })
+      : parseTrace(textOf(trace), trace);
+  const requests = all.filter(({ arrivalSeconds }) => arrivalSeconds < (minutes ?? Infinity) * 60);
+  if (requests.length === 0)
+    throw new Error(`There are no requests in the first ${minutes} minutes: choose more --minutes.`);
+  return requests;
+}
+
+function textOf(trace: string): string {
+  try {
+    return readFileSync(trace, 'utf8');
+  } catch (cause) {
+    throw new Error(`The trace cannot be read: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** The first one cleans up; a second one, when that takes too long, ends everything at once. */
@@ -109,6 +129,13 @@ function whole(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0)
     throw new InvalidArgumentError('It must be a whole number of at least 0.');
+  return value;
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value > 0 && value < 65_536))
+    throw new InvalidArgumentError('It must be a port, 1 to 65535.');
   return value;
 }
 

@@ -1,5 +1,5 @@
 /** MiniStack as AWS, on this machine only and in memory: nothing of it survives `stop`. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -44,7 +44,10 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
     "the AWS emulator's",
     'stop what listens there, or leave the port out to have a free one chosen.',
   );
-  const temporary = await mkdtemp(join(tmpdir(), 'elastic-workers-emulator-'));
+  const temporary = mkdtempSync(join(tmpdir(), 'elastic-workers-emulator-'));
+  // What Lambda functions unpack there is gone too when this process ends without having stopped the emulator.
+  const tidy = (): void => rmSync(temporary, { recursive: true, force: true });
+  process.once('exit', tidy);
   const server = await startProcess({
     name: 'The AWS emulator',
     command,
@@ -54,7 +57,8 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
   });
   const stop = async (): Promise<void> => {
     await server.stop();
-    await rm(temporary, { recursive: true, force: true });
+    tidy();
+    process.off('exit', tidy);
   };
   const url = `http://127.0.0.1:${port}`;
   try {

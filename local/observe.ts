@@ -4,8 +4,10 @@
  */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ECSClient } from '@aws-sdk/client-ecs';
+import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 
+import { poolConfigSchema } from '../contract/pool-config.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import type { Decision, Reading } from '../scaler/policy.ts';
 import { EcsServices } from '../scaler/signals/ecs.ts';
@@ -13,7 +15,6 @@ import type { UncordonedTasks } from '../scaler/signals/ecs.ts';
 import { TemporalReader } from '../scaler/signals/temporal.ts';
 import type { TemporalSignals } from '../scaler/signals/temporal.ts';
 import { StateTable } from '../scaler/state.ts';
-import type { StackOutputs } from './stack.ts';
 
 /** A pool at one moment; undefined is what could not be read. */
 export interface PoolView {
@@ -35,7 +36,8 @@ export interface ObserverOptions {
   temporal: { address: string; namespace: string };
   ecsUrl: string;
   emulatorUrl: string;
-  stack: StackOutputs;
+  stateTable: string;
+  pools: PoolConfig[];
 }
 
 /** A worker that has not reported for longer is gone: three of its heartbeats. */
@@ -49,17 +51,12 @@ export class Observer {
   /** By worker, so that the failures of those that left stay counted. */
   readonly #failures = new Map<string, Map<string, number>>();
 
-  constructor({ temporal, ecsUrl, emulatorUrl, stack }: ObserverOptions) {
-    this.#pools = stack.Pools.map((pool) => ({
-      ...pool,
-      cluster: stack.Cluster,
-      taskRoleId: 'not needed',
-      policy: {},
-    }));
+  constructor({ temporal, ecsUrl, emulatorUrl, stateTable, pools }: ObserverOptions) {
+    this.#pools = pools;
     this.#temporal = new TemporalReader(temporal);
     this.#ecs = new EcsServices(new ECSClient(localClient(ecsUrl)));
     const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient(localClient(emulatorUrl)));
-    this.#state = new StateTable(dynamo, stack.StateTable);
+    this.#state = new StateTable(dynamo, stateTable);
   }
 
   async read(now: number): Promise<PoolView[]> {
@@ -71,20 +68,27 @@ export class Observer {
       this.#ecs.read(this.#pools),
       this.#state.load(this.#pools.map(({ pool }) => pool)).catch(() => undefined),
     ]);
-    return this.#pools.map(({ pool, taskQueue }) => {
-      const decision = states?.get(pool)?.decision;
-      return {
-        pool,
-        ...workFigures(signals.get(taskQueue)),
-        ...taskFigures(tasks.get(pool), decision?.cordon ?? []),
-        decision,
-        failed: this.#failed(pool, signals.get(taskQueue)),
-      };
-    });
+    const cordoned = await this.#cordoned(tasks);
+    return this.#pools.map(({ pool, taskQueue, policy }) => ({
+      pool,
+      ...workFigures(signals.get(taskQueue)),
+      ...taskFigures(tasks.get(pool), policy.slotsPerTask),
+      cordoned: cordoned?.get(pool)?.length,
+      decision: states?.get(pool)?.decision,
+      failed: this.#failed(pool, signals.get(taskQueue)),
+    }));
   }
 
   async close(): Promise<void> {
     await this.#temporal.close();
+  }
+
+  async #cordoned(tasks: Map<string, Reading<UncordonedTasks>>): Promise<Map<string, string[]> | undefined> {
+    const present = this.#pools.map((pool) => {
+      const reading = tasks.get(pool.pool);
+      return [pool, isKnown(reading) ? [...reading.running, ...reading.pending] : []] as const;
+    });
+    return this.#state.cordoned(new Map(present)).catch(() => undefined);
   }
 
   #failed(pool: string, signals: TemporalSignals | undefined): number {
@@ -93,6 +97,19 @@ export class Observer {
     if (isKnown(signals?.workers)) for (const { key, failed } of signals.workers) failures.set(key, failed);
     return [...failures.values()].reduce((sum, each) => sum + each, 0);
   }
+}
+
+/** What the stack has told the scaler of each pool. */
+export async function readPoolConfigs(emulatorUrl: string): Promise<PoolConfig[]> {
+  const client = new SSMClient(localClient(emulatorUrl));
+  const pools: PoolConfig[] = [];
+  for await (const { Parameters = [] } of paginateGetParametersByPath(
+    { client },
+    { Path: '/elastic-workers', Recursive: true },
+  )) {
+    pools.push(...Parameters.map(({ Value = '' }) => poolConfigSchema.parse(JSON.parse(Value))));
+  }
+  return pools.sort((a, b) => (a.pool < b.pool ? 1 : -1));
 }
 
 /** An AWS client for an endpoint on this machine. */
@@ -108,19 +125,17 @@ function workFigures(signals: TemporalSignals | undefined) {
     backlog: queues?.reduce((sum, { backlog }) => sum + backlog, 0),
     ageSeconds: queues && Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
     busySlots: live?.reduce((sum, { usedSlots }) => sum + usedSlots, 0),
-    slots: live?.reduce((sum, { slots }) => sum + slots, 0),
   };
 }
 
-/** A cordon decided on may be of a task that has left since. */
-function taskFigures(tasks: Reading<UncordonedTasks> | undefined, cordon: string[]) {
+/** Slots are counted by tasks, because a worker's report of its free ones is optional. */
+function taskFigures(tasks: Reading<UncordonedTasks> | undefined, slotsPerTask: number | undefined) {
   const known = isKnown(tasks) ? tasks : undefined;
-  const present = known && [...known.running, ...known.pending];
   return {
     desired: known?.desired,
     running: known?.running.length,
     starting: known?.pending.length,
-    cordoned: present?.filter((task) => cordon.includes(task)).length,
+    slots: known && slotsPerTask && known.running.length * slotsPerTask,
   };
 }
 

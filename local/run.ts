@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory } from '@aws-sdk/client-cloudwatch';
 import { Client, Connection } from '@temporalio/client';
 
+import type { PoolConfig } from '../contract/pool-config.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
 import type { ProcessorConfig, SequentialInput } from '../worker/types.ts';
 import { emulatorCredentials, startEmulator } from './emulator.ts';
@@ -15,15 +16,14 @@ import { startLocalFargate } from './fargate/index.ts';
 import type { LocalFargate, ServiceUsage, TaskSummary } from './fargate/index.ts';
 import { jobsOf, send } from './load.ts';
 import type { Job, Request } from './load.ts';
-import { localClient, Observer } from './observe.ts';
+import { localClient, Observer, readPoolConfigs } from './observe.ts';
 import type { PoolView } from './observe.ts';
 import { readOutcomes } from './outcomes.ts';
 import { freePorts } from './process.ts';
 import type { Screen } from './screen.ts';
 import { deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
-import type { StackOutputs } from './stack.ts';
 import { summarise } from './summary.ts';
-import type { Summary } from './summary.ts';
+import type { RunFacts, Summary } from './summary.ts';
 import { startTemporal } from './temporal.ts';
 import type { LocalTemporal } from './temporal.ts';
 import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
@@ -34,22 +34,26 @@ export interface DemoOptions {
   speed: number;
   seed: number;
   startDelay: { min: number; max: number };
+  /** Of the Temporal server and its Web UI; free ones unless given. */
+  temporalPort?: number;
+  uiPort?: number;
   screen: Screen;
   /** Milliseconds. */
   now: () => number;
   signal: AbortSignal;
   /** Filled as things are started; whoever called ends them, the newest first. */
   closers: (() => Promise<void>)[];
-  /** Told once there are processes that a sudden exit must end. */
-  onKillable: (killAll: () => void) => void;
 }
 
 /** All that the demo takes besides its load: deployment, going to zero twice, reading the histories. */
-const LIMIT_BESIDES_LOAD_SECONDS = 260;
+const LIMIT_BESIDES_LOAD_SECONDS = 250;
 /** What is left of the limit for reading what happened. */
 const SUMMING_UP_SECONDS = 15;
 const VIEW_EVERY_MS = 1000;
 const LOGS = join(LOCAL_DIRECTORY, 'logs');
+
+/** A worker leaves when its open polls have ended: a minute by default, too long to watch. */
+const TEMPORAL_SETTINGS = { 'matching.longPollExpirationInterval': '10s' };
 
 /** Real: a minute and more. On one machine nobody shall wait that long. */
 const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
@@ -59,7 +63,8 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   const tools = await ensureTools({ onProgress: screen.note });
   const startedAt = now();
   const jobs = jobsOf(requests, speed);
-  const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(jobs.at(-1)?.atSeconds ?? 0);
+  const lastEndSeconds = jobs.reduce((last, { atSeconds, workSeconds }) => Math.max(last, atSeconds + workSeconds), 0);
+  const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(lastEndSeconds);
   const plant = await startPlant(options, tools);
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
   const watch = watchPlant(plant, options, { requests: requests.length, startedAt, deadline });
@@ -91,7 +96,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     requests: requests.length,
     behindSeconds,
     outcomes,
-    fleets: fleetsOf(plant.stack, before, plant.fargate.usage()),
+    fleets: fleetsOf(plant.pools, jobs, before, plant.fargate.usage()),
     span,
     alarmsFired: await alarmsFired(plant.emulatorUrl),
   });
@@ -102,15 +107,21 @@ interface Plant {
   client: Client;
   emulatorUrl: string;
   fargate: LocalFargate;
-  stack: StackOutputs;
+  stateTable: string;
+  pools: PoolConfig[];
 }
 
 /** Each closer is there before the next thing is started. */
 async function startPlant(options: DemoOptions, tools: Awaited<ReturnType<typeof ensureTools>>): Promise<Plant> {
-  const { screen, signal, closers } = options;
+  const { screen, signal, closers, temporalPort: port, uiPort } = options;
   const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
   screen.note('Starting Temporal, the AWS emulator and local Fargate');
-  const temporal = await startTemporal({ executable: tools.temporal });
+  const temporal = await startTemporal({
+    executable: tools.temporal,
+    dynamicConfig: TEMPORAL_SETTINGS,
+    ...(port && { port }),
+    ...(uiPort && { uiPort }),
+  });
   closers.push(temporal.stop);
   signal.throwIfAborted();
   const emulator = await startEmulator({
@@ -122,17 +133,23 @@ async function startPlant(options: DemoOptions, tools: Awaited<ReturnType<typeof
   signal.throwIfAborted();
   const fargate = await startFargate(options, emulator.url, ecsPort);
   closers.push(fargate.stop);
-  options.onKillable(fargate.killAll);
   signal.throwIfAborted();
   screen.note(
     `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${LOGS}`,
   );
   const context = { ...CONTEXT, temporalAddress: temporal.address, temporalNamespace: temporal.namespace };
-  const stack = await deployStack({ emulatorUrl: emulator.url, context, onProgress: screen.note });
+  const { StateTable: stateTable } = await deployStack({ emulatorUrl: emulator.url, context, onProgress: screen.note });
   const connection = await Connection.connect({ address: temporal.address });
   closers.push(() => connection.close());
   const client = new Client({ connection, namespace: temporal.namespace });
-  return { temporal, client, emulatorUrl: emulator.url, fargate, stack };
+  return {
+    temporal,
+    client,
+    emulatorUrl: emulator.url,
+    fargate,
+    stateTable,
+    pools: await readPoolConfigs(emulator.url),
+  };
 }
 
 function startFargate(options: DemoOptions, emulatorUrl: string, port: number): Promise<LocalFargate> {
@@ -168,11 +185,11 @@ interface Watch {
 
 /** Reads the plant every second, shows it, and lets conditions be awaited. */
 function watchPlant(
-  { temporal, client, emulatorUrl, fargate, stack }: Plant,
+  { temporal, client, emulatorUrl, fargate, stateTable, pools: poolConfigs }: Plant,
   { screen, now, signal, closers }: DemoOptions,
   run: { requests: number; startedAt: number; deadline: number },
 ): Watch {
-  const observer = new Observer({ temporal, ecsUrl: fargate.url, emulatorUrl, stack });
+  const observer = new Observer({ temporal, ecsUrl: fargate.url, emulatorUrl, stateTable, pools: poolConfigs });
   const workflows: WorkflowCounts = { started: 0, completed: 0, failed: 0 };
   const ended = new AbortController();
   let pools: PoolView[] = [];
@@ -225,15 +242,26 @@ async function startWorkflow(client: Client, job: Job, index: number, watch: Wat
     offlineModel: { secondsPerAsk: job.workSeconds / input.steps.length },
   };
   await client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
-    taskQueue: job.isLong ? 'complex-analysis-queue' : 'quick-response-queue',
+    taskQueue: queueOf(job),
     workflowId: `request-${String(index + 1).padStart(5, '0')}`,
     args: ['sequential', input, config],
   });
   watch.workflowStarted();
 }
 
-function fleetsOf(stack: StackOutputs, before: Record<string, ServiceUsage>, after: Record<string, ServiceUsage>) {
-  return stack.Pools.map(({ pool, service }) => ({ pool, before: before[service], after: after[service] }));
+function queueOf({ isLong }: Job): string {
+  return isLong ? 'complex-analysis-queue' : 'quick-response-queue';
+}
+
+type Usage = Record<string, ServiceUsage>;
+
+function fleetsOf(pools: PoolConfig[], jobs: Job[], before: Usage, after: Usage): RunFacts['fleets'] {
+  return pools.map(({ pool, taskQueue, service }) => ({
+    pool,
+    requests: jobs.filter((job) => queueOf(job) === taskQueue).length,
+    before: before[service],
+    after: after[service],
+  }));
 }
 
 /** What the alarms say that went to ALARM, each with how often. */

@@ -10,7 +10,8 @@ export interface RunFacts {
   /** How late the latest request was started. */
   behindSeconds: number;
   outcomes: Outcome[];
-  fleets: { pool: string; before: ServiceUsage | undefined; after: ServiceUsage | undefined }[];
+  /** Each with how many of the requests were for it, and what was used up to the load's start and in all. */
+  fleets: { pool: string; requests: number; before: ServiceUsage | undefined; after: ServiceUsage | undefined }[];
   /** Epoch milliseconds: from the load's start until both pools were at zero again. */
   span: { from: number; to: number };
   alarmsFired: string[];
@@ -30,6 +31,7 @@ export interface Summary {
 
 export interface FleetSummary {
   pool: string;
+  requests: number;
   /** Running tasks at each change. */
   running: number[];
   peak: number;
@@ -88,9 +90,9 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
     { name: 'every workflow completed', holds: completed === started, detail: `${completed} of ${started}` },
     { name: 'no workflow failed', holds: failed === 0, detail: `${failed} failed` },
     { name: 'no activity attempt was lost', holds: lost.length === 0, detail: lostDetail(lost) },
-    ...fleets.map(({ pool, peak, running }) => ({
-      name: `${pool} went from zero and back`,
-      holds: running[0] === 0 && peak > 0 && running.at(-1) === 0,
+    ...fleets.map(({ pool, requests, peak, running }) => ({
+      name: `${pool} went from zero to what ${requests} requests need, and back`,
+      holds: running[0] === 0 && peak > 0 === requests > 0 && running.at(-1) === 0,
       detail: `${turningPoints(running).join(' → ') || '?'} tasks`,
     })),
     {
@@ -106,11 +108,15 @@ function lostDetail(reasons: string[]): string {
   return [`${reasons.length} lost`, ...[...counts].map(([reason, { length }]) => `${length} × ${reason}`)].join(', ');
 }
 
-function fleetSummary({ pool, before, after }: RunFacts['fleets'][number], span: RunFacts['span']): FleetSummary {
+function fleetSummary(
+  { pool, requests, before, after }: RunFacts['fleets'][number],
+  span: RunFacts['span'],
+): FleetSummary {
   const running = changesOf(after?.history ?? [], span.from);
   const peak = Math.max(0, ...running);
   return {
     pool,
+    requests,
     running,
     peak,
     taskSeconds: (after?.taskSeconds ?? 0) - (before?.taskSeconds ?? 0),

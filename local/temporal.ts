@@ -11,6 +11,8 @@ export interface TemporalOptions {
   port?: number;
   uiPort?: number;
   namespace?: string;
+  /** Server settings by name, as JSON. */
+  dynamicConfig?: Record<string, unknown>;
   /** Of the log. */
   directory?: string;
   /** The `temporal` executable; found or fetched unless given. */
@@ -34,7 +36,7 @@ export async function startTemporal(options: TemporalOptions = {}): Promise<Loca
   const server = await startProcess({
     name: 'The Temporal server',
     command,
-    args: serverArguments(port, uiPort, namespace),
+    args: [...serverArguments(port, uiPort, namespace), ...settings(options.dynamicConfig)],
     environment: plainEnvironment(),
     logFile: join(directory, 'temporal.log'),
   });
@@ -47,6 +49,13 @@ export async function startTemporal(options: TemporalOptions = {}): Promise<Loca
 function serverArguments(port: number, uiPort: number, namespace: string): string[] {
   const listening = ['--ip', '127.0.0.1', '--port', `${port}`, '--ui-ip', '127.0.0.1', '--ui-port', `${uiPort}`];
   return ['server', 'start-dev', ...listening, '--namespace', namespace, '--log-level', 'warn'];
+}
+
+function settings(dynamicConfig: Record<string, unknown> = {}): string[] {
+  return Object.entries(dynamicConfig).flatMap(([name, value]) => [
+    '--dynamic-config-value',
+    `${name}=${JSON.stringify(value)}`,
+  ]);
 }
 
 async function answers(address: string, namespace: string, uiUrl: string): Promise<boolean> {

@@ -54,7 +54,9 @@ const facts: RunFacts = {
   behindSeconds: 0.01,
   outcomes: [1, 2, 3, 10].map((waitSeconds) => ({ ...good, waitSeconds })),
   // One task at first, which is gone when the load starts at 15 s.
-  fleets: [{ pool: 'quick', before: { ...fleet(1, 0), taskSeconds: 10 }, after: fleet(1, 0, 0, 2, 3, 1, 2, 0) }],
+  fleets: [
+    { pool: 'quick', requests: 4, before: { ...fleet(1, 0), taskSeconds: 10 }, after: fleet(1, 0, 0, 2, 3, 1, 2, 0) },
+  ],
   span: { from: 15_000, to: 75_000 },
   alarmsFired: [],
 };
@@ -83,19 +85,27 @@ describe('the summary', () => {
     ['an attempt that was lost', { outcomes: [...facts.outcomes.slice(1), { ...good, lostAttempts: ['timeout'] }] }],
     [
       'a fleet that was not at zero when the load started',
-      { fleets: [{ pool: 'quick', before: fleet(1), after: fleet(1, 1, 2, 0) }] },
+      { fleets: [{ pool: 'quick', requests: 4, before: fleet(1), after: fleet(1, 1, 2, 0) }] },
     ],
-    ['a fleet that never grew', { fleets: [{ pool: 'quick', before: fleet(1, 0), after: fleet(1, 0) }] }],
+    ['a fleet that never grew', { fleets: [{ pool: 'quick', requests: 4, before: fleet(1, 0), after: fleet(1, 0) }] }],
     [
       'a fleet that did not get back to zero',
-      { fleets: [{ pool: 'quick', before: fleet(1, 0), after: fleet(1, 0, 3, 1) }] },
+      { fleets: [{ pool: 'quick', requests: 4, before: fleet(1, 0), after: fleet(1, 0, 3, 1) }] },
     ],
-    ['a fleet of which nothing is known', { fleets: [{ pool: 'quick', before: undefined, after: undefined }] }],
+    [
+      'a fleet of which nothing is known',
+      { fleets: [{ pool: 'quick', requests: 4, before: undefined, after: undefined }] },
+    ],
     ['a run that took too long', { seconds: 351 }],
   ])('does not hold with %s', (_, change) => {
     const summary = summarise({ ...facts, ...change });
     expect(summary.ok).toBe(false);
     expect(renderSummary(summary)).toContain('NOT all of it held');
+  });
+
+  test('holds with a pool that got no request, and no task', () => {
+    const unused = { pool: 'unused', requests: 0, before: fleet(1, 0), after: fleet(1, 0) };
+    expect(summarise({ ...facts, fleets: [...facts.fleets, unused] }).ok).toBe(true);
   });
 
   test('says why attempts were lost', () => {
