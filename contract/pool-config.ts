@@ -10,6 +10,9 @@ const limits = {
   slotsPerTask: z.int().min(1).max(10_000),
   targetWaitSeconds: z.number().positive().max(86_400),
   scaleInAfterSeconds: z.number().min(0).max(86_400),
+  paused: z.boolean(),
+  spendCapDollarsPerHour: z.number().positive().nullable(),
+  taskDollarsPerHour: z.number().positive(),
 };
 
 /** The pool's policy; every field is an override of the scaler's defaults. */

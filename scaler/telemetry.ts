@@ -66,7 +66,7 @@ function metricsOf(record: TickRecord, { decision, figures }: Outcome, errors: s
     slotUtilization: utilization(figures.busySlots, figures.slots),
     desiredTasks: decision.desired,
     runningTasks: known(tasks) ? tasks.running.length : null,
-    workersDown: figures.slots === null ? null : Number(wanted && figures.slots === 0),
+    workersDown: figures.liveWorkers === null ? null : Number(wanted && figures.liveWorkers === 0),
     pinnedAtMax: Number(decision.reason === 'maximum'),
     scalerErrors: errors.length,
     signalsUnknown: unknowns.length,

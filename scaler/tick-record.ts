@@ -24,7 +24,7 @@ const workerSchema = z.object({
   task: z.string().nullable().default(null),
   ageSeconds: count,
   usedSlots: count,
-  slots: count,
+  slots: count.nullable(),
   processed: count,
   failed: count,
 });

@@ -129,7 +129,7 @@ function workerOf(heartbeat: Heartbeat, now: number): WorkerReading {
     task: heartbeat.workerIdentity ?? null,
     ageSeconds: Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime)),
     usedSlots: used,
-    slots: used + (slots?.currentAvailableSlots ?? 0),
+    slots: slots?.slotSupplierKind === 'Fixed' ? used + (slots.currentAvailableSlots ?? 0) : null,
     processed: slots?.totalProcessedTasks ?? 0,
     failed: slots?.totalFailedTasks ?? 0,
   };

@@ -6,7 +6,7 @@ const record = {
   v: 1,
   pool: 'agents',
   now: 1763860000000,
-  policy: { minTasks: 0, maxTasks: 100, slotsPerTask: 20, targetWaitSeconds: 30 },
+  policy: { minTasks: 0, maxTasks: 100, slotsPerTask: 20, targetWaitSeconds: 30, scaleInAfterSeconds: 60 },
   activityQueue: { backlog: 12, ageSeconds: 3.2, addRate: 1.5, dispatchRate: 1.4, rateLimited: false },
   workflowQueue: { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false },
   workers: [{ key: 'w1', task: 't1', ageSeconds: 4, usedSlots: 30, slots: 20, processed: 123, failed: 4 }],
@@ -15,7 +15,7 @@ const record = {
 
 test('each tick record is answered by its decision', () => {
   const answer = JSON.parse(replayer()(JSON.stringify(record))?.text ?? '');
-  expect(answer).toMatchObject({ pool: 'agents', now: 1763860000000, desired: 3, reason: 'steady' });
+  expect(answer).toMatchObject({ pool: 'agents', now: 1763860000000, desired: 3, reason: 'cooling' });
 });
 
 test('memory is carried for each pool on its own', () => {

@@ -25,7 +25,7 @@ class World implements Ports {
       cluster: 'cluster',
       service: name,
       taskRoleId: 'AROA',
-      policy: { maxTasks: 10, slotsPerTask: 10, scaleInAfterSeconds: 30 },
+      policy: { maxTasks: 10, slotsPerTask: 1, scaleInAfterSeconds: 30 },
     }));
     for (const name of names) this.hasTasks(name);
   }
@@ -93,9 +93,9 @@ const at = (seconds: number, mode: 'act' | 'observe' = 'act') => ({ mode, now: s
 describe('a tick', () => {
   test('remembers before it acts', async () => {
     const world = new World('fast');
-    world.queued.set('fast-queue', 25);
+    world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0));
-    expect(world.journal).toEqual(['load fast', 'fast: remember', 'fast: desired 3']);
+    expect(world.journal).toEqual(['load fast', 'fast: remember', 'fast: desired 10']);
   });
 
   test('cordons who leaves before it lowers the count', async () => {
@@ -112,9 +112,9 @@ describe('a tick', () => {
     const world = new World('fast');
     world.tasks.set('fast', { desired: 0, running: ['a'], pending: [], outdated: [] });
     world.cordons.add('a');
-    world.queued.set('fast-queue', 15);
+    world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0));
-    expect(world.journal.slice(2)).toEqual(['fast: take back a', 'fast: desired 2']);
+    expect(world.journal.slice(2)).toEqual(['fast: take back a', 'fast: desired 10']);
   });
 
   test('changes nothing when nothing changed, and writes memory in the last tick all the same', async () => {
@@ -130,10 +130,10 @@ describe('a tick', () => {
 
   test('in observe mode decides and reports, but neither cordons nor sets a count', async () => {
     const world = new World('fast');
-    world.queued.set('fast-queue', 25);
+    world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0, 'observe'));
     expect(world.journal).toEqual(['load fast', 'fast: remember']);
-    expect(world.reports.get('fast')?.outcome.decision.desired).toBe(3);
+    expect(world.reports.get('fast')?.outcome.decision.desired).toBe(10);
   });
 
   test('of two scalers, the one whose memory is outdated does nothing, and goes on from the newer', async () => {
@@ -142,7 +142,7 @@ describe('a tick', () => {
     const theirs: Session = new Map();
     await tick(world.pools, ours, world, at(0));
     await tick(world.pools, theirs, world, at(1));
-    world.queued.set('fast-queue', 25);
+    world.queued.set('fast-queue', 500);
     await tick(world.pools, theirs, world, at(2));
     world.journal.length = 0;
     await tick(world.pools, ours, world, at(3));
@@ -158,18 +158,18 @@ describe('a failure', () => {
     const world = new World('sick', 'well');
     world.broken.add('sick-queue');
     world.tasks.set('sick', { unknown: 'AccessDeniedException' });
-    world.queued.set('well-queue', 25);
+    world.queued.set('well-queue', 500);
     await tick(world.pools, new Map(), world, at(0));
-    expect(world.journal).toContain('well: desired 3');
+    expect(world.journal).toContain('well: desired 10');
     expect(world.journal.filter((entry) => entry.startsWith('sick: desired'))).toEqual([]);
   });
 
   test('to write memory lets a pool grow, but cordons nobody', async () => {
     const growing = new World('fast');
     growing.broken.add('save');
-    growing.queued.set('fast-queue', 25);
+    growing.queued.set('fast-queue', 500);
     await tick(growing.pools, new Map(), growing, at(0));
-    expect(growing.journal).toContain('fast: desired 3');
+    expect(growing.journal).toContain('fast: desired 10');
 
     const shrinking = new World('fast');
     shrinking.hasTasks('fast', 'a');

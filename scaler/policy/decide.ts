@@ -1,0 +1,329 @@
+/**
+ * The decision: how many tasks a pool shall have, which of them leave, and why.
+ *
+ * Size by work, not by the length of a queue. Tasks at hand and starting are counted first; for what will still wait
+ * when a task ordered now would be up, as many are ordered as balance what they cost against the waiting they save. What
+ * is needless leaves when keeping it would cost more than starting another. What is unknown never scales in.
+ */
+import { chooseLeavers } from './leavers.ts';
+import { learnGaps, tasksToKeep } from './gaps.ts';
+import { estimate, REPORTS_WITHIN_SECONDS, sum, type Load } from './load.ts';
+import { hourOf, recall, type Memory } from './memory.ts';
+import {
+  known,
+  type Decision,
+  type Figures,
+  type Policy,
+  type Reason,
+  type Signals,
+  type TasksReading,
+} from './types.ts';
+
+export interface Outcome {
+  decision: Decision;
+  figures: Figures;
+  memory: Memory;
+}
+
+/** Spare slots for randomness, in square roots of the slots at work. */
+const SPARE = 0.5;
+/** What a task costs beside its work: from the order until it works, and from its last work until it is gone. */
+const LEAVING_SECONDS = 30;
+/** How much one order changes the idea of a typical order. */
+const ORDER_WEIGHT = 0.3;
+/** From this share of failed attempts on, more workers would only fail faster. */
+const FAILING_SHARE = 0.5;
+/** Growth under a standing backlog that has brought less than this, in throughput, has not helped. */
+const GAIN = 1.05;
+const GAIN_AFTER_SECONDS = 60;
+/** So long after it was found that growth does not help, it may be tried again. */
+const TRY_AGAIN_SECONDS = 600;
+
+/**
+ * Decides. `memory` is what the tick before returned; anything else starts afresh. `now` is in epoch milliseconds.
+ * Never throws, reads no clock, and gives the same answer for the same question.
+ */
+export function decide(signals: Signals, memory: unknown, policy: Policy, now: number): Outcome {
+  const before = recall(memory, signals, policy, now);
+  if (!known(signals.tasks)) return withoutTasks(signals, before, policy, now);
+  const { tasks } = signals as { tasks: TasksReading };
+  const { load, memory: learned } = estimate(signals, tasks, before, policy, now);
+  const blind = unknowns(signals);
+  const need = neededTasks(load, policy);
+  const waiting = need.grow > tasks.desired ? need.waiting : 0;
+  const waitingAtOrders =
+    before.waitingAtOrders + (waiting > 0 ? ORDER_WEIGHT * (waiting - before.waitingAtOrders) : 0);
+
+  const blindNeed = blind.length > 0 ? Math.max(need.tasks, tasks.desired) : need.tasks;
+  const gaps = learnGaps(before, blindNeed, now);
+  const restart = (task: number) => restartCost(task, load, waitingAtOrders, need.share);
+  const keep = tasksToKeep(gaps, blindNeed, restart, policy.scaleInAfterSeconds, now);
+  const growth = judgeGrowth(before.growth, load, tasks, now);
+  const spending = spend(before, tasks, policy, now);
+
+  const guard = guardOf(signals, load, growth, spending, policy, now);
+  const { desired, reason } = size({
+    tasks,
+    load,
+    need: need.tasks,
+    keep,
+    guard,
+    blind,
+    policy,
+  });
+  return {
+    decision: {
+      desired,
+      cordon: chooseLeavers(tasks, desired, load.live ?? []),
+      reason,
+      detail: explain(load, need.tasks, tasks.desired, desired, policy, blind),
+    },
+    figures: figuresOf(signals, load),
+    memory: {
+      ...before,
+      ...learned,
+      ...gaps,
+      ...spending,
+      desired,
+      waitingAtOrders,
+      growth,
+    },
+  };
+}
+
+/** Nothing can be said of a fleet that cannot be seen; what was learned is kept. */
+function withoutTasks(signals: Signals, before: Memory, policy: Policy, now: number): Outcome {
+  const desired = clamp(before.desired, policy.minTasks, policy.maxTasks);
+  const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
+  return {
+    decision: {
+      desired,
+      cordon: [],
+      reason: 'unknown',
+      detail: `unknown: ${unknowns(signals).join(', ')}`,
+    },
+    figures: {
+      busySlots: null,
+      slots: null,
+      queued: queues.length === 0 ? null : sum(queues.map(({ backlog }) => backlog)),
+      ageSeconds: queues.length === 0 ? null : Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
+      liveWorkers: null,
+      processed: 0,
+      failed: 0,
+    },
+    memory: {
+      ...before,
+      at: now,
+      levels: [...before.levels.filter(([, tasks]) => tasks > desired), [now, desired]],
+    },
+  };
+}
+
+interface Need {
+  tasks: number;
+  /** The part of it that is for work which will wait. */
+  grow: number;
+  /** What will still wait when a task ordered now would be up. */
+  waiting: number;
+  /** Slots to add for each piece of work that will wait. */
+  share: number;
+}
+
+/** The tasks that the load needs: for what is at work, and for what waits. */
+function neededTasks(load: Load, policy: Policy): Need {
+  const { queued, full, busy, rate, serviceSeconds, slotsPerTask, active, startingIn } = load;
+  const tasksFor = (slots: number) => Math.ceil(slots / slotsPerTask - 1e-9);
+  const share = slotsForWaiting(load, policy);
+  if (queued === 0) {
+    const atWork = busy > 0.2 || load.reportedBusy > 0 ? 1 : 0;
+    return {
+      tasks: Math.max(atWork, tasksFor(withSpare(busy))),
+      grow: 0,
+      waiting: 0,
+      share,
+    };
+  }
+  // What a burst has taken up is no measure of what comes: the flow of work is.
+  const taken = full ? Math.max(busy, active.length * slotsPerTask) : busy;
+  const flow = withSpare(Math.min(taken, rate * serviceSeconds));
+  const waiting = queueIn(load.startUpSeconds, load, startingIn.length);
+  const grow = waiting > 0 ? tasksFor(flow + waiting * share) : 0;
+  // Tasks at hand go on while anything waits, and of those starting the ones that will still find something to do.
+  let atHand = active.length;
+  for (const [index, seconds] of startingIn.entries()) {
+    if (queueIn(seconds, load, index) > 0 || atHand < tasksFor(flow)) atHand += 1;
+  }
+  return {
+    tasks: Math.max(1, tasksFor(flow), atHand, grow),
+    grow,
+    waiting,
+    share,
+  };
+}
+
+function withSpare(slots: number): number {
+  return slots + SPARE * Math.sqrt(slots);
+}
+
+/** What will be queued in so many seconds, with the tasks at hand and the first `starting` of those that start. */
+function queueIn(seconds: number, load: Load, starting: number): number {
+  const { queued, rate, active, startingIn, freePerTask, slotsPerTask, serviceSeconds } = load;
+  const served = (slots: number, during: number) => (slots * during) / serviceSeconds;
+  let begun = active.length * (freePerTask + served(slotsPerTask, seconds));
+  for (const startsIn of startingIn.slice(0, starting)) {
+    if (startsIn < seconds) begun += slotsPerTask + served(slotsPerTask, seconds - startsIn);
+  }
+  return Math.max(0, queued + rate * seconds - begun);
+}
+
+/**
+ * Slots for each piece of work that will wait. Two answers, and the larger counts: so many that all of it starts within
+ * the wait target; and so many that one task more would cost what the waiting is worth that it saves. With n tasks a
+ * queue of q is gone in q·S/(n·s), half of which is the mean wait; q·q·S·v/(2·n·s) + n·O is least at
+ * n·s = q·√(S·v·s/(2·O)), for service time S, slots a task s, worth of waiting v, and overhead of a task O.
+ */
+function slotsForWaiting({ serviceSeconds, waitWorth, slotsPerTask, startUpSeconds }: Load, policy: Policy): number {
+  const withinTarget = serviceSeconds / (serviceSeconds + policy.targetWaitSeconds);
+  const overhead = startUpSeconds + LEAVING_SECONDS;
+  return Math.min(1, Math.max(withinTarget, Math.sqrt((serviceSeconds * waitWorth * slotsPerTask) / (2 * overhead))));
+}
+
+/**
+ * What it costs, in task-seconds, to be without the fleet's n-th task when it is needed again: its start-up, and the
+ * waiting that it would have spared. The last tasks of a typical order spare as much as they cost, earlier ones more by
+ * the square; no more than one task can serve during a start-up, nor than its share of what typically waits.
+ */
+function restartCost(task: number, load: Load, waitingAtOrders: number, share: number): number {
+  const { startUpSeconds, slotsPerTask, serviceSeconds, waitWorth } = load;
+  const typicalOrder = (waitingAtOrders * share) / slotsPerTask;
+  const bySquare = task === 1 ? Infinity : (startUpSeconds + LEAVING_SECONDS) * (typicalOrder / task) ** 2;
+  const served = waitWorth * slotsPerTask * (1 + startUpSeconds / serviceSeconds) * startUpSeconds;
+  const shared = (waitWorth * waitingAtOrders * startUpSeconds) / task;
+  return startUpSeconds + Math.min(bySquare, served, shared);
+}
+
+interface Growth {
+  at: number;
+  tasks: number;
+  throughput: number;
+}
+
+/** Keeps the fleet and throughput from before the newest growth under a standing backlog. */
+function judgeGrowth(before: Memory['growth'], load: Load, tasks: TasksReading, now: number): Growth | null {
+  if (!load.full) return null;
+  const current = {
+    at: now,
+    tasks: tasks.running.length,
+    throughput: load.throughput,
+  };
+  if (before === null) return current;
+  const gained = load.throughput >= before.throughput * GAIN;
+  const settled = now - before.at >= TRY_AGAIN_SECONDS * 1000;
+  return gained || settled || current.tasks < before.tasks ? current : before;
+}
+
+function growthDoesNotHelp(growth: Growth | null, load: Load, running: number, now: number): boolean {
+  return (
+    growth !== null &&
+    load.full &&
+    growth.throughput > 0 &&
+    running >= 1.25 * growth.tasks &&
+    now - growth.at >= (GAIN_AFTER_SECONDS + load.serviceSeconds) * 1000
+  );
+}
+
+function spend(before: Memory, tasks: TasksReading, policy: Policy, now: number): Pick<Memory, 'spent' | 'spendHour'> {
+  const spendHour = hourOf(now);
+  const hours = Math.max(0, now - Math.max(before.at, spendHour)) / 3_600_000;
+  const spent = (tasks.running.length + tasks.pending.length) * hours * policy.taskDollarsPerHour;
+  return {
+    spent: spendHour === before.spendHour ? before.spent + spent : spent,
+    spendHour,
+  };
+}
+
+/** Why the fleet must not grow, if it must not. */
+function guardOf(
+  signals: Signals,
+  load: Load,
+  growth: Growth | null,
+  { spent }: Pick<Memory, 'spent'>,
+  policy: Policy,
+  now: number,
+): Reason | undefined {
+  const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
+  const running = known(signals.tasks) ? signals.tasks.running.length : 0;
+  if (queues.some(({ rateLimited }) => rateLimited)) return 'rate-limited';
+  if ((load.failing ?? 0) >= FAILING_SHARE) return 'failing';
+  if (load.notServing) return 'not-serving';
+  if (growthDoesNotHelp(growth, load, running, now)) return 'no-gain';
+  if (policy.spendCapDollarsPerHour !== null && spent >= policy.spendCapDollarsPerHour) return 'spend-cap';
+  return undefined;
+}
+
+interface Sizing {
+  tasks: TasksReading;
+  load: Load;
+  need: number;
+  keep: number;
+  guard: Reason | undefined;
+  blind: string[];
+  policy: Policy;
+}
+
+function size({ tasks, load, need, keep, guard, blind, policy }: Sizing): {
+  desired: number;
+  reason: Reason;
+} {
+  const within = (count: number) => clamp(count, policy.minTasks, policy.maxTasks);
+  const present = tasks.desired;
+  if (policy.paused) return { desired: present, reason: 'paused' };
+  // What fails now is retried later, and until then no count shows it: a failing pool keeps what it has.
+  if (guard === 'failing') return { desired: within(present), reason: guard };
+  if (guard !== undefined && need > present) return { desired: within(present), reason: guard };
+  if (need > policy.maxTasks) return { desired: policy.maxTasks, reason: 'maximum' };
+  if (within(need) > present) return { desired: within(need), reason: growthReason(need, load, policy) };
+  if (blind.length > 0) return { desired: within(present), reason: 'unknown' };
+
+  const desired = within(Math.min(present, keep));
+  if (desired < present) return { desired, reason: 'scale-in' };
+  if (within(need) < present) return { desired, reason: 'cooling' };
+  return { desired, reason: need === 0 ? 'idle' : 'steady' };
+}
+
+function growthReason(need: number, load: Load, policy: Policy): Reason {
+  if (need <= policy.minTasks) return 'minimum';
+  return load.queued > 0 ? 'backlog' : 'busy';
+}
+
+function unknowns(signals: Signals): string[] {
+  return Object.entries(signals)
+    .filter(([, reading]) => !known<unknown>(reading))
+    .map(([name]) => name);
+}
+
+function figuresOf(signals: Signals, load: Load): Figures {
+  const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
+  const fresh = load.live?.filter(({ ageSeconds }) => ageSeconds <= REPORTS_WITHIN_SECONDS * 3);
+  return {
+    busySlots: fresh === undefined ? null : sum(fresh.map(({ usedSlots }) => usedSlots)),
+    slots: fresh === undefined ? null : sum(fresh.map(({ slots }) => slots ?? load.slotsPerTask)),
+    queued: queues.length === 0 ? null : sum(queues.map(({ backlog }) => backlog)),
+    ageSeconds: queues.length === 0 ? null : Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
+    liveWorkers: fresh?.length ?? null,
+    processed: load.processed,
+    failed: load.failed,
+  };
+}
+
+function explain(load: Load, need: number, present: number, desired: number, policy: Policy, blind: string[]): string {
+  const { busy, queued, rate, serviceSeconds, slotsPerTask } = load;
+  const numbers =
+    `busy ${busy.toFixed(0)} queued ${queued} of ${slotsPerTask} a task, ${rate.toFixed(1)}/s of ${serviceSeconds.toFixed(1)} s:` +
+    ` need ${need} (${policy.minTasks}..${policy.maxTasks}), ${present} to ${desired}`;
+  return blind.length === 0 ? numbers : `${numbers}; unknown: ${blind.join(', ')}`;
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

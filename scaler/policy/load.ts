@@ -1,0 +1,341 @@
+/**
+ * What the signals say of the load: how long work takes, how fast it comes, and how many slots it holds right now.
+ * The readings are old (queues some 5 s, heartbeats up to a minute), so the estimates carry them forward: of the slots a
+ * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides.
+ */
+import { FOLLOWED, INTERVALS, type Interval, type Memory } from './memory.ts';
+import {
+  known,
+  type Policy,
+  type QueueReading,
+  type Reading,
+  type Signals,
+  type TasksReading,
+  type WorkerReading,
+} from './types.ts';
+
+/** Before anything was finished, work is taken to last so long, or less where so much comes that it cannot. */
+const UNKNOWN_SERVICE_SECONDS = 10;
+const LEAST_UNKNOWN_SERVICE_SECONDS = 3;
+/** The share of the largest fleet that a load of unknown service time is taken to fill. */
+const LIKELY_FILL = 0.2;
+/** How many finished attempts outweigh the assumption. */
+const ASSUMED_ATTEMPTS = 5;
+const SERVICE_MEMORY_SECONDS = 600;
+const COST_MEMORY_SECONDS = 3600;
+const ASSUMED_JOBS = 100;
+const FAILURE_MEMORY_SECONDS = 60;
+/** What is billed for a task that has hardly worked. */
+const LEAST_BILLED_SECONDS = 60;
+/** A queue that was silent for so long reports false rates at first, for about so long. */
+const SILENT_SECONDS = 120;
+const FALSE_RATES_SECONDS = 40;
+/** A heartbeat older than this says nothing about a worker whose task is not known. */
+const HEARTBEAT_STALE_SECONDS = 180;
+/** Heartbeats up to this age, as a queue's reading, are of now. */
+const FRESH_SECONDS = 6;
+/** The head of a queue with a free slot before it is gone sooner than this. */
+const STANDING_SECONDS = 5;
+/** A worker of ours has reported by then; one that has not is of a kind that never does. */
+export const REPORTS_WITHIN_SECONDS = 75;
+
+export interface Load {
+  /** Tasks that take work, by id, and the seconds until the pending ones will, soonest first. */
+  active: string[];
+  startingIn: number[];
+  live: WorkerReading[] | undefined;
+  queued: number;
+  /** As the heartbeats say. */
+  reportedBusy: number;
+  /** Carried forward to now. */
+  busy: number;
+  slotsPerTask: number;
+  /** Free slots of an active task, on average. */
+  freePerTask: number;
+  /** Work waits although it has had time to be taken: every slot is taken. */
+  full: boolean;
+  serviceSeconds: number;
+  /** Arrivals a second. */
+  rate: number;
+  startUpSeconds: number;
+  /** What one second of waiting of one piece of work is worth, in task-seconds. */
+  waitWorth: number;
+  /** Attempts finished and failed since the last tick. */
+  processed: number;
+  failed: number;
+  /** Share of failures among the attempts of the last minutes; null while there were too few. */
+  failing: number | null;
+  /** Attempts finished a second, over the last intervals. */
+  throughput: number;
+  /** Tasks run for long enough, and none of them has reported, nor has the queue moved. */
+  notServing: boolean;
+}
+
+export type LoadMemory = Pick<
+  Memory,
+  | 'at'
+  | 'queued'
+  | 'busySlots'
+  | 'activeTasks'
+  | 'workers'
+  | 'pendingSince'
+  | 'runningSince'
+  | 'intervals'
+  | 'addsSince'
+  | 'addsUntil'
+  | 'startUpSeconds'
+  | 'slotSeconds'
+  | 'completed'
+  | 'taskSeconds'
+  | 'jobs'
+  | 'attempts'
+  | 'failures'
+>;
+
+/** Estimates the load; `tasks` must be known. Returns what to remember of it beside it. */
+export function estimate(
+  signals: Signals,
+  tasks: TasksReading,
+  before: Memory,
+  policy: Policy,
+  now: number,
+): { load: Load; memory: LoadMemory } {
+  const seconds = Math.max(0, (now - before.at) / 1000);
+  const live = liveWorkers(signals.workers, tasks);
+  const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
+  const queued = queues.length === 0 ? before.queued : sum(queues.map(({ backlog }) => backlog));
+  const headAge = Math.max(0, ...queues.map(({ ageSeconds }) => ageSeconds));
+  const ages = followTasks(tasks, before, now);
+  const slotsPerTask = slotsOf(live, policy);
+  const work = workDone(live, before, ages.runningSince, seconds, now);
+  const adds = arrivalsReported(signals.activityQueue, before, now);
+
+  const reportedBusy = live === undefined ? before.busySlots : sum(live.map(({ usedSlots }) => usedSlots));
+  const interval: Interval = {
+    at: now,
+    seconds,
+    came: queued - before.queued + work.processed + reportedBusy - before.busySlots,
+    begun: Math.max(0, before.queued - queued + adds.rate * seconds),
+  };
+  const intervals = [...before.intervals, interval].slice(-INTERVALS);
+  const standing = before.queued > 0 && queued > 0 && before.activeTasks > 0 && adds.trusted;
+  const slotSeconds =
+    before.slotSeconds + work.slotSeconds + (standing ? before.activeTasks * slotsPerTask * seconds : 0);
+  const completed = before.completed + work.processed + (standing ? interval.begun : 0);
+  const serviceSeconds = serviceTime(slotSeconds, completed, queued, headAge, adds.rate, policy);
+
+  const cordoned = new Set(tasks.cordoned);
+  const active = tasks.running.filter((task) => !cordoned.has(task));
+  const startingIn = tasks.pending
+    .filter((task) => !cordoned.has(task))
+    .map((task) => Math.max(0, ages.startUpSeconds - (now - (ages.pendingSince[task] ?? now)) / 1000))
+    .sort((a, b) => a - b);
+  const full = queued > 0 && headAge >= STANDING_SECONDS && active.length > 0;
+  const busy = busyNow({
+    live,
+    active,
+    intervals,
+    completed,
+    serviceSeconds,
+    runningSince: ages.runningSince,
+    now,
+  });
+  const used = sum(
+    (live ?? []).filter(({ task }) => task !== null && !cordoned.has(task)).map(({ usedSlots }) => usedSlots),
+  );
+
+  const keep = (memorySeconds: number) => Math.exp(-seconds / memorySeconds);
+  const attempts = before.attempts * keep(FAILURE_MEMORY_SECONDS) + work.processed;
+  const failures = before.failures * keep(FAILURE_MEMORY_SECONDS) + work.failed;
+  const taskSeconds =
+    before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
+  const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + work.processed;
+  const costPerJob = ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs);
+
+  return {
+    load: {
+      active,
+      startingIn,
+      live,
+      queued,
+      reportedBusy,
+      busy: Math.min(busy, Math.max(reportedBusy, tasks.running.length * slotsPerTask)),
+      slotsPerTask,
+      freePerTask: full || active.length === 0 ? 0 : Math.max(0, slotsPerTask - used / active.length),
+      full,
+      serviceSeconds,
+      rate: arrivalRate(intervals.slice(-6), live, adds),
+      startUpSeconds: ages.startUpSeconds,
+      waitWorth: costPerJob / policy.targetWaitSeconds,
+      processed: work.processed,
+      failed: work.failed,
+      failing: attempts < 5 ? null : failures / attempts,
+      throughput: throughputOf(intervals.slice(-6)),
+      notServing: notServing(tasks, live, intervals, queued, ages.runningSince, now),
+    },
+    memory: {
+      at: now,
+      queued,
+      busySlots: reportedBusy,
+      activeTasks: active.length,
+      workers:
+        live === undefined
+          ? before.workers
+          : followed(live.map((each) => [each.key, [each.processed, each.failed, each.usedSlots]])),
+      pendingSince: ages.pendingSince,
+      runningSince: ages.runningSince,
+      intervals,
+      addsSince: adds.since,
+      addsUntil: adds.until,
+      startUpSeconds: ages.startUpSeconds,
+      // Only work fades what earlier work has taught: after a quiet night its length is still known.
+      slotSeconds: slotSeconds * (reportedBusy > 0 ? keep(SERVICE_MEMORY_SECONDS) : 1),
+      completed: completed * (reportedBusy > 0 ? keep(SERVICE_MEMORY_SECONDS) : 1),
+      taskSeconds,
+      jobs,
+      attempts,
+      failures,
+    },
+  };
+}
+
+/** The workers that can be counted on: of a task that ECS lists, or, where their task is not known, with a fresh heartbeat. */
+function liveWorkers(workers: Reading<WorkerReading[]>, tasks: TasksReading): WorkerReading[] | undefined {
+  if (!known(workers)) return undefined;
+  const listed = new Set([...tasks.running, ...tasks.pending]);
+  return workers.filter(({ task, ageSeconds }) =>
+    task === null ? ageSeconds <= HEARTBEAT_STALE_SECONDS : listed.has(task),
+  );
+}
+
+/** A task's slots as the middle one of those that report reports them; before any has, the owner's word. */
+function slotsOf(live: WorkerReading[] | undefined, { slotsPerTask }: Policy): number {
+  const byTask = new Map<string, number>();
+  for (const { task, slots } of live ?? []) {
+    if (task !== null && slots !== null) byTask.set(task, (byTask.get(task) ?? 0) + slots);
+  }
+  const reported = [...byTask.values()].filter((slots) => slots > 0).sort((a, b) => a - b);
+  return reported[Math.floor(reported.length / 2)] ?? slotsPerTask;
+}
+
+function followTasks(tasks: TasksReading, before: Memory, now: number) {
+  const pendingSince = followed(tasks.pending.map((task) => [task, before.pendingSince[task] ?? before.at]));
+  const runningSince = followed(tasks.running.map((task) => [task, before.runningSince[task] ?? now]));
+  let { startUpSeconds } = before;
+  for (const task of tasks.running) {
+    const since = before.pendingSince[task];
+    if (since !== undefined) startUpSeconds += 0.1 * ((now - since) / 1000 - startUpSeconds);
+  }
+  return { pendingSince, runningSince, startUpSeconds };
+}
+
+/** Attempts finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran. */
+function workDone(
+  live: WorkerReading[] | undefined,
+  before: Memory,
+  runningSince: Record<string, number>,
+  seconds: number,
+  now: number,
+) {
+  let [processed, failed, slotSeconds] = [0, 0, 0];
+  // With nothing remembered, totals are a beginning, not progress.
+  if (seconds === 0) return { processed, failed, slotSeconds };
+  for (const worker of live ?? []) {
+    const last = before.workers[worker.key];
+    processed += Math.max(0, worker.processed - (last?.[0] ?? 0));
+    failed += Math.max(0, worker.failed - (last?.[1] ?? 0));
+    const ran = (now - (runningSince[worker.task ?? ''] ?? now)) / 1000 - worker.ageSeconds;
+    slotSeconds +=
+      last === undefined ? worker.usedSlots * Math.max(0, ran) : ((worker.usedSlots + last[2]) / 2) * seconds;
+  }
+  return { processed, failed, slotSeconds };
+}
+
+/** The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. */
+function arrivalsReported(queue: Reading<QueueReading>, before: Memory, now: number) {
+  const adding = known(queue) && queue.addRate > 0;
+  const until = adding ? now : before.addsUntil;
+  const since = adding && now - before.addsUntil > SILENT_SECONDS * 1000 ? now : before.addsSince;
+  const trusted = adding && now - since >= FALSE_RATES_SECONDS * 1000;
+  return { since, until, trusted, rate: trusted ? queue.addRate : 0 };
+}
+
+/** From counts, without the interval in which most came: one burst is no flow. With old heartbeats the queue knows better. */
+function arrivalRate(
+  recent: Interval[],
+  live: WorkerReading[] | undefined,
+  adds: { trusted: boolean; rate: number },
+): number {
+  const perSecond = ({ came, seconds }: Interval) => came / (seconds || 1);
+  const counted = recent.toSorted((a, b) => perSecond(b) - perSecond(a)).slice(recent.length > 2 ? 1 : recent.length);
+  const seconds = sum(counted.map((each) => each.seconds));
+  const rate = seconds > 0 ? Math.max(0, sum(counted.map(({ came }) => came)) / seconds) : 0;
+  if (!adds.trusted) return rate;
+  const age =
+    live === undefined || live.length === 0 ? Infinity : sum(live.map(({ ageSeconds }) => ageSeconds)) / live.length;
+  return age > 2 * FRESH_SECONDS ? adds.rate : Math.max(rate, adds.rate);
+}
+
+function serviceTime(
+  slotSeconds: number,
+  completed: number,
+  queued: number,
+  headAge: number,
+  addRate: number,
+  { maxTasks, slotsPerTask }: Policy,
+): number {
+  const flow = Math.max(queued / Math.max(STANDING_SECONDS, headAge), addRate);
+  const likely = flow > 0 ? (LIKELY_FILL * maxTasks * slotsPerTask) / flow : Infinity;
+  const assumed = Math.min(UNKNOWN_SERVICE_SECONDS, Math.max(LEAST_UNKNOWN_SERVICE_SECONDS, likely));
+  return (assumed * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed);
+}
+
+function busyNow(parts: {
+  live: WorkerReading[] | undefined;
+  active: string[];
+  intervals: Interval[];
+  completed: number;
+  serviceSeconds: number;
+  runningSince: Record<string, number>;
+  now: number;
+}): number {
+  const { live = [], active, intervals, completed, runningSince, now } = parts;
+  // Of work whose length is not known yet, nothing is taken to be done already.
+  const lasting = completed < ASSUMED_ATTEMPTS ? Math.max(parts.serviceSeconds, 60) : parts.serviceSeconds;
+  const left = (seconds: number) => Math.exp(-Math.max(0, seconds) / lasting);
+  const reported = new Map(live.map(({ task, ageSeconds }) => [task, ageSeconds]));
+  const ages = active.map((task) => reported.get(task) ?? (now - (runningSince[task] ?? now)) / 1000);
+  const seen = sum(live.map(({ usedSlots, ageSeconds }) => usedSlots * left(ageSeconds - FRESH_SECONDS)));
+  const unseen = intervals.map(({ at, seconds, begun }) => {
+    const ago = (now - at) / 1000 + seconds / 2;
+    const unreported = ages.filter((age) => age - FRESH_SECONDS > ago).length / Math.max(1, ages.length);
+    return begun * left(ago) * unreported;
+  });
+  return seen + sum(unseen);
+}
+
+function throughputOf(intervals: Interval[]): number {
+  const seconds = sum(intervals.map((each) => each.seconds));
+  return seconds > 0 ? sum(intervals.map(({ begun }) => begun)) / seconds : 0;
+}
+
+function notServing(
+  tasks: TasksReading,
+  live: WorkerReading[] | undefined,
+  intervals: Interval[],
+  queued: number,
+  runningSince: Record<string, number>,
+  now: number,
+): boolean {
+  if (live === undefined || live.length > 0 || queued === 0) return false;
+  const longRunning = tasks.running.some((task) => now - (runningSince[task] ?? now) > REPORTS_WITHIN_SECONDS * 1000);
+  return longRunning && intervals.length === INTERVALS && intervals.every(({ begun }) => begun === 0);
+}
+
+function followed<T>(entries: [string, T][]): Record<string, T> {
+  return Object.fromEntries(entries.slice(0, FOLLOWED));
+}
+
+export function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

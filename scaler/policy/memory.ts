@@ -1,0 +1,160 @@
+/**
+ * What the policy carries from tick to tick. Bounded, versioned, plain JSON; whatever cannot be understood starts afresh.
+ * All times are epoch milliseconds, all sums decay.
+ */
+import { known, type Policy, type Signals } from './types.ts';
+
+export const MEMORY_VERSION = 2;
+
+/** Ticks of arrivals that are kept. */
+export const INTERVALS = 7;
+/** Workers and tasks followed one by one; a larger fleet is judged by these. */
+export const FOLLOWED = 500;
+
+export interface Interval {
+  at: number;
+  seconds: number;
+  /** Change of what is queued, busy and done: what came, but for readings that lag. */
+  came: number;
+  /** What left the queue for a worker, as far as the queue shows it. */
+  begun: number;
+}
+
+export interface Memory {
+  version: typeof MEMORY_VERSION;
+  at: number;
+  desired: number;
+  queued: number;
+  busySlots: number;
+  activeTasks: number;
+  /** [processed, failed, used slots] by worker key. */
+  workers: Record<string, [number, number, number]>;
+  pendingSince: Record<string, number>;
+  runningSince: Record<string, number>;
+  intervals: Interval[];
+  /** The queue's present spell of arrivals, and its newest: rates of a queue that was silent are not to be trusted. */
+  addsSince: number;
+  addsUntil: number;
+  startUpSeconds: number;
+  /** Slot-seconds worked and attempts finished: their ratio is the service time. */
+  slotSeconds: number;
+  completed: number;
+  /** Task-seconds paid and attempts finished, over hours: their ratio is what a piece of work costs. */
+  taskSeconds: number;
+  jobs: number;
+  /** Attempts and failures of the last minutes. */
+  attempts: number;
+  failures: number;
+  /** Work that waited when tasks were last ordered for it, typically. */
+  waitingAtOrders: number;
+  /** [when at least `tasks` were last needed, tasks], most tasks first. */
+  levels: [number, number][];
+  /** How long tasks that had become needless stayed so: weights by the bounds of GAP_BOUNDS. */
+  gaps: number[];
+  /** The fleet and its throughput when it last grew under a standing backlog, to see whether growth helped. */
+  growth: { at: number; tasks: number; throughput: number } | null;
+  /** Dollars spent in the hour that began at `spendHour`. */
+  spent: number;
+  spendHour: number;
+}
+
+/** Upper bounds of the gaps between needs, in seconds; the last class is without bound. */
+export const GAP_BOUNDS = [10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900];
+
+/** Before anything was seen, a task is taken to start in so long. */
+const TYPICAL_START_UP_SECONDS = 42;
+
+export function recall(memory: unknown, signals: Signals, policy: Policy, now: number): Memory {
+  return isMemory(memory) ? memory : afresh(signals, policy, now);
+}
+
+/** The fleet at hand is taken to have been needed until now: not remembering is not quiet time. */
+function afresh(signals: Signals, policy: Policy, now: number): Memory {
+  const desired = known(signals.tasks) ? signals.tasks.desired : policy.minTasks;
+  return {
+    version: MEMORY_VERSION,
+    at: now,
+    desired,
+    queued: 0,
+    busySlots: 0,
+    activeTasks: 0,
+    workers: {},
+    pendingSince: {},
+    runningSince: {},
+    intervals: [],
+    addsSince: 0,
+    addsUntil: 0,
+    startUpSeconds: TYPICAL_START_UP_SECONDS,
+    slotSeconds: 0,
+    completed: 0,
+    taskSeconds: 0,
+    jobs: 0,
+    attempts: 0,
+    failures: 0,
+    waitingAtOrders: 0,
+    levels: [[now, desired]],
+    gaps: [...GAP_BOUNDS.map(() => 0), 0],
+    growth: null,
+    spent: 0,
+    spendHour: hourOf(now),
+  };
+}
+
+export function hourOf(now: number): number {
+  return now - (now % 3_600_000);
+}
+
+/** Compared with a fresh memory, field by field: of one shape all the way down, and with finite numbers only. */
+function isMemory(memory: unknown): memory is Memory {
+  if (typeof memory !== 'object' || memory === null) return false;
+  const given = memory as Record<string, unknown>;
+  if (given.version !== MEMORY_VERSION) return false;
+  const { growth, intervals, levels, gaps, workers, pendingSince, runningSince, version: _, ...numbers } = given;
+  const expected = Object.keys(SHAPE);
+  return (
+    expected.length === Object.keys(numbers).length &&
+    expected.every((name) => Number.isFinite(numbers[name])) &&
+    (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput'])) &&
+    isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun'])) &&
+    isList(levels, (each) => isNumbers(each, 2)) &&
+    isNumbers(gaps, GAP_BOUNDS.length + 1) &&
+    isRecord(workers, (each) => isNumbers(each, 3)) &&
+    isRecord(pendingSince, Number.isFinite) &&
+    isRecord(runningSince, Number.isFinite)
+  );
+}
+
+const SHAPE = numbersOf(
+  afresh(
+    {
+      activityQueue: { unknown: '' },
+      workflowQueue: { unknown: '' },
+      workers: { unknown: '' },
+      tasks: { unknown: '' },
+    },
+    { minTasks: 0 } as Policy,
+    0,
+  ),
+);
+
+function numbersOf({ version: _, ...memory }: Memory): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(memory).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
+}
+
+function hasNumbers(value: unknown, names: string[]): boolean {
+  return typeof value === 'object' && value !== null && names.every((name) => Number.isFinite((value as never)[name]));
+}
+
+function isNumbers(value: unknown, length: number): boolean {
+  return Array.isArray(value) && value.length === length && value.every(Number.isFinite);
+}
+
+function isList(value: unknown, holds: (each: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(holds);
+}
+
+function isRecord(value: unknown, holds: (each: unknown) => boolean): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(holds);
+}
