@@ -2,6 +2,7 @@
  * What the scaler knows of a pool before it reads anything: written by the stack as one SSM parameter a pool,
  * parsed by the scaler with the same schema.
  */
+import { Cron } from 'croner';
 import { z } from 'zod';
 
 const limits = {
@@ -25,6 +26,38 @@ export const poolPolicySchema = z
 
 export type PoolPolicy = z.infer<typeof poolPolicySchema>;
 
+const timeZoneSchema = z.string().refine((zone) => explains(() => new Intl.DateTimeFormat('en', { timeZone: zone })), {
+  error: ({ input }) => `unknown time zone ${JSON.stringify(input)}: use an IANA name such as Europe/Berlin`,
+});
+
+const cronSchema = z.string().refine((cron) => explains(() => new Cron(cron, { paused: true })), {
+  error: ({ input }) => `not a cron expression: ${JSON.stringify(input)}; five fields, such as "0 8 * * 1-5"`,
+});
+
+/** A window in which the pool's limits are others: from one cron time to another, by the clocks of a time zone. */
+export const scheduleSchema = z
+  .strictObject({
+    from: cronSchema,
+    to: cronSchema,
+    timeZone: timeZoneSchema,
+    minTasks: limits.minTasks.optional(),
+    maxTasks: limits.maxTasks.optional(),
+  })
+  .refine(({ minTasks, maxTasks }) => minTasks === undefined || minTasks <= (maxTasks ?? Infinity), {
+    error: ({ input }) => `minTasks must be at most maxTasks, got ${JSON.stringify(input)}`,
+  });
+
+export type Schedule = z.infer<typeof scheduleSchema>;
+
+function explains(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const poolConfigSchema = z.strictObject({
   /** The pool's name: the metrics' dimension, the state table's key, the tick record's `pool`. */
   pool: z.string().min(1).max(64),
@@ -36,6 +69,7 @@ export const poolConfigSchema = z.strictObject({
   /** The task role's unique id (`AROA…`): the first half of a cordon's key. */
   taskRoleId: z.string().min(1),
   policy: poolPolicySchema,
+  schedules: z.array(scheduleSchema).max(20).optional(),
 });
 
 export type PoolConfig = z.infer<typeof poolConfigSchema>;

@@ -4,6 +4,7 @@
  */
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY, known, type Decision, type Outcome, type Policy, type Reading } from './policy.ts';
+import { policyAt } from './schedules.ts';
 import type { EcsServices, UncordonedTasks } from './signals/ecs.ts';
 import type { TemporalReader } from './signals/temporal.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
@@ -59,9 +60,11 @@ async function readAll(pools: PoolConfig[], ports: Ports, now: number): Promise<
     ports.ecs.read(pools),
   ]);
   const cordoned = await readCordoned(pools, tasks, ports);
-  return pools.map(({ pool, taskQueue, policy }) => {
+  return pools.map((config) => {
+    const { pool, taskQueue } = config;
     const unread = { unknown: 'not read' };
     const ofQueue = temporal.get(taskQueue) ?? { activityQueue: unread, workflowQueue: unread, workers: unread };
+    const policy = policyAt(config, now);
     return { v: 1, pool, now, policy, ...ofQueue, tasks: withCordoned(tasks.get(pool) ?? unread, cordoned, pool) };
   });
 }

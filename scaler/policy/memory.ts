@@ -137,9 +137,11 @@ const SHAPE = numbersOf(
   ),
 );
 
-function numbersOf({ version: _, ...memory }: Memory): Record<string, number> {
+function numbersOf(memory: Memory): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(memory).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+    Object.entries(memory).filter(
+      (entry): entry is [string, number] => entry[0] !== 'version' && typeof entry[1] === 'number',
+    ),
   );
 }
 
