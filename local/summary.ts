@@ -91,7 +91,8 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
     { name: 'no workflow failed', holds: failed === 0, detail: `${failed} failed` },
     { name: 'no activity attempt was lost', holds: lost.length === 0, detail: lostDetail(lost) },
     ...fleets.map(({ pool, requests, peak, running }) => ({
-      name: `${pool} went from zero to what ${requests} requests need, and back`,
+      name:
+        requests > 0 ? `${pool} went from zero to what ${requests} requests need, and back` : `${pool} stayed at zero`,
       holds: running[0] === 0 && peak > 0 === requests > 0 && running.at(-1) === 0,
       detail: `${turningPoints(running).join(' → ') || '?'} tasks`,
     })),
