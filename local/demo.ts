@@ -25,11 +25,11 @@ interface Options {
   json: boolean;
 }
 
-const DEFAULT_MINUTES = 3;
+const DEFAULT_MINUTES = 2;
 
 const options = new Command('npm run demo --')
   .description('Runs the whole system on this machine: Temporal, AWS (emulated), Fargate (as processes), real load.')
-  .option('--speed <factor>', 'how much faster than in reality requests arrive and are served', positive, 2)
+  .option('--speed <factor>', 'how much faster than in reality requests arrive and are served', positive, 1.5)
   .option(
     '--minutes <minutes>',
     `how much of the load is replayed (default: ${DEFAULT_MINUTES}, or the whole of --trace)`,
