@@ -2,31 +2,26 @@
  * One run of the demo: everything is started and deployed, the fleets go to zero, requests are replayed, and when the
  * last one is done and the fleets are at zero again, what happened is read from Temporal, ECS and CloudWatch.
  */
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory } from '@aws-sdk/client-cloudwatch';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
 import type { ProcessorConfig, SequentialInput } from '../worker/types.ts';
-import { emulatorCredentials, startEmulator } from './emulator.ts';
-import { startLocalFargate } from './fargate/index.ts';
-import type { LocalFargate, ServiceUsage, TaskSummary } from './fargate/index.ts';
+import type { ServiceUsage } from './fargate/index.ts';
 import { jobsOf, send } from './load.ts';
 import type { Job, Request } from './load.ts';
-import { localClient, Observer, readPoolConfigs } from './observe.ts';
+import { localClient, Observer } from './observe.ts';
 import type { PoolView } from './observe.ts';
 import { readOutcomes } from './outcomes.ts';
-import { freePorts } from './process.ts';
 import type { Screen } from './screen.ts';
-import { deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
 import { summarise } from './summary.ts';
 import type { RunFacts, Summary } from './summary.ts';
-import { startTemporal } from './temporal.ts';
-import type { LocalTemporal } from './temporal.ts';
-import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
+import { startPlant } from './plant.ts';
+import type { Plant } from './plant.ts';
+import { ensureTools } from './tools.ts';
 import type { WorkflowCounts } from './view.ts';
 
 export interface DemoOptions {
@@ -50,24 +45,18 @@ const LIMIT_BESIDES_LOAD_SECONDS = 250;
 /** What is left of the limit for reading what happened. */
 const SUMMING_UP_SECONDS = 15;
 const VIEW_EVERY_MS = 1000;
-const LOGS = join(LOCAL_DIRECTORY, 'logs');
-
-/** A worker leaves when its open polls have ended: a minute by default, too long to watch. */
-const TEMPORAL_SETTINGS = { 'matching.longPollExpirationInterval': '10s' };
-
-/** Real: a minute and more. On one machine nobody shall wait that long. */
-const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
 
 export async function runDemo(options: DemoOptions): Promise<Summary> {
   const { screen, now, signal, requests, speed } = options;
+  const begunAt = now();
   const tools = await ensureTools({ onProgress: screen.note });
   const startedAt = now();
   const jobs = jobsOf(requests, speed);
   const lastEndSeconds = jobs.reduce((last, { atSeconds, workSeconds }) => Math.max(last, atSeconds + workSeconds), 0);
   const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(lastEndSeconds);
-  const plant = await startPlant(options, tools);
+  const plant = await startPlant({ ...options, tools, onProgress: screen.note });
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
-  const watch = watchPlant(plant, options, { requests: requests.length, startedAt, deadline });
+  const watch = watchPlant(plant, options, { requests: requests.length, begunAt, deadline });
 
   watch.phase(
     'Waiting for the scaler: its schedule first fires a minute after deployment, and takes the services from 1 task to 0',
@@ -102,76 +91,6 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   });
 }
 
-interface Plant {
-  temporal: LocalTemporal;
-  client: Client;
-  emulatorUrl: string;
-  fargate: LocalFargate;
-  stateTable: string;
-  pools: PoolConfig[];
-}
-
-/** Each closer is there before the next thing is started. */
-async function startPlant(options: DemoOptions, tools: Awaited<ReturnType<typeof ensureTools>>): Promise<Plant> {
-  const { screen, signal, closers, temporalPort: port, uiPort } = options;
-  const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
-  screen.note('Starting Temporal, the AWS emulator and local Fargate');
-  const temporal = await startTemporal({
-    executable: tools.temporal,
-    dynamicConfig: TEMPORAL_SETTINGS,
-    ...(port && { port }),
-    ...(uiPort && { uiPort }),
-  });
-  closers.push(temporal.stop);
-  signal.throwIfAborted();
-  const emulator = await startEmulator({
-    port: emulatorPort,
-    ministack: tools.ministack,
-    environment: { AWS_ENDPOINT_URL_ECS: `http://127.0.0.1:${ecsPort}` },
-  });
-  closers.push(emulator.stop);
-  signal.throwIfAborted();
-  const fargate = await startFargate(options, emulator.url, ecsPort);
-  closers.push(fargate.stop);
-  signal.throwIfAborted();
-  screen.note(
-    `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${LOGS}`,
-  );
-  const context = { ...CONTEXT, temporalAddress: temporal.address, temporalNamespace: temporal.namespace };
-  const { StateTable: stateTable } = await deployStack({ emulatorUrl: emulator.url, context, onProgress: screen.note });
-  const connection = await Connection.connect({ address: temporal.address });
-  closers.push(() => connection.close());
-  const client = new Client({ connection, namespace: temporal.namespace });
-  return {
-    temporal,
-    client,
-    emulatorUrl: emulator.url,
-    fargate,
-    stateTable,
-    pools: await readPoolConfigs(emulator.url),
-  };
-}
-
-function startFargate(options: DemoOptions, emulatorUrl: string, port: number): Promise<LocalFargate> {
-  return startLocalFargate({
-    emulatorUrl,
-    port,
-    images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY },
-    startDelaySeconds: options.startDelay,
-    seed: options.seed,
-    environment: emulatorCredentials(emulatorUrl),
-    logDirectory: join(LOGS, 'tasks'),
-    onTaskChange: (task) => reportCrash(task, options.screen),
-    log: options.screen.note,
-  });
-}
-
-function reportCrash(task: TaskSummary, screen: Screen): void {
-  if (task.lastStatus !== 'STOPPED' || !['EssentialContainerExited', 'TaskFailedToStart'].includes(task.stopCode ?? ''))
-    return;
-  screen.note(`Task ${task.taskId} of ${task.service} stopped by itself: ${task.stoppedReason} (log: ${task.logFile})`);
-}
-
 interface Watch {
   phase(text: string): void;
   workflows(): WorkflowCounts;
@@ -187,7 +106,7 @@ interface Watch {
 function watchPlant(
   { temporal, client, emulatorUrl, fargate, stateTable, pools: poolConfigs }: Plant,
   { screen, now, signal, closers }: DemoOptions,
-  run: { requests: number; startedAt: number; deadline: number },
+  run: { requests: number; begunAt: number; deadline: number },
 ): Watch {
   const observer = new Observer({ temporal, ecsUrl: fargate.url, emulatorUrl, stateTable, pools: poolConfigs });
   const workflows: WorkflowCounts = { started: 0, completed: 0, failed: 0 };
@@ -197,7 +116,7 @@ function watchPlant(
   const look = async (): Promise<void> => {
     while (!ended.signal.aborted) {
       [pools] = await Promise.all([observer.read(now()), countEnded(client, workflows).catch(() => undefined)]);
-      const elapsedSeconds = (now() - run.startedAt) / 1000;
+      const elapsedSeconds = (now() - run.begunAt) / 1000;
       screen.show({ elapsedSeconds, phase, temporalUiUrl: temporal.uiUrl, requests: run.requests, workflows, pools });
       await delay(VIEW_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined);
     }

@@ -1,0 +1,108 @@
+/** Everything on one machine: the real Temporal server, AWS emulated, Fargate as processes, and this repository's stack deployed there. */
+import { join } from 'node:path';
+
+import { Client, Connection } from '@temporalio/client';
+
+import type { PoolConfig } from '../contract/pool-config.ts';
+import { emulatorCredentials, startEmulator } from './emulator.ts';
+import { startLocalFargate } from './fargate/index.ts';
+import type { LocalFargate, TaskSummary } from './fargate/index.ts';
+import { readPoolConfigs } from './observe.ts';
+import { freePorts } from './process.ts';
+import { deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
+import { startTemporal } from './temporal.ts';
+import type { LocalTemporal } from './temporal.ts';
+import { LOCAL_DIRECTORY } from './tools.ts';
+import type { Tools } from './tools.ts';
+
+export interface PlantOptions {
+  tools: Tools;
+  seed: number;
+  /** Of a task, in seconds. */
+  startDelay: { min: number; max: number };
+  /** Of the Temporal server and its Web UI; free ones unless given. */
+  temporalPort?: number;
+  uiPort?: number;
+  onProgress: (line: string) => void;
+  signal: AbortSignal;
+  /** Filled as things are started; whoever called ends them, the newest first. */
+  closers: (() => Promise<void>)[];
+}
+
+const LOGS = join(LOCAL_DIRECTORY, 'logs');
+
+/** A worker leaves when its open polls have ended: a minute by default, too long to watch. */
+const TEMPORAL_SETTINGS = { 'matching.longPollExpirationInterval': '10s' };
+
+/** Real: a minute and more. On one machine nobody shall wait that long. */
+const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
+
+export interface Plant {
+  temporal: LocalTemporal;
+  client: Client;
+  emulatorUrl: string;
+  fargate: LocalFargate;
+  stateTable: string;
+  pools: PoolConfig[];
+}
+
+/** Each closer is there before the next thing is started. */
+export async function startPlant(options: PlantOptions): Promise<Plant> {
+  const { tools, onProgress, signal, closers, temporalPort: port, uiPort } = options;
+  const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
+  onProgress('Starting Temporal, the AWS emulator and local Fargate');
+  const temporal = await startTemporal({
+    executable: tools.temporal,
+    dynamicConfig: TEMPORAL_SETTINGS,
+    ...(port && { port }),
+    ...(uiPort && { uiPort }),
+  });
+  closers.push(temporal.stop);
+  signal.throwIfAborted();
+  const emulator = await startEmulator({
+    port: emulatorPort,
+    ministack: tools.ministack,
+    environment: { AWS_ENDPOINT_URL_ECS: `http://127.0.0.1:${ecsPort}` },
+  });
+  closers.push(emulator.stop);
+  signal.throwIfAborted();
+  const fargate = await startFargate(options, emulator.url, ecsPort);
+  closers.push(fargate.stop);
+  signal.throwIfAborted();
+  onProgress(
+    `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${LOGS}`,
+  );
+  const context = { ...CONTEXT, temporalAddress: temporal.address, temporalNamespace: temporal.namespace };
+  const { StateTable: stateTable } = await deployStack({ emulatorUrl: emulator.url, context, onProgress });
+  const connection = await Connection.connect({ address: temporal.address });
+  closers.push(() => connection.close());
+  const client = new Client({ connection, namespace: temporal.namespace });
+  return {
+    temporal,
+    client,
+    emulatorUrl: emulator.url,
+    fargate,
+    stateTable,
+    pools: await readPoolConfigs(emulator.url),
+  };
+}
+
+function startFargate(options: PlantOptions, emulatorUrl: string, port: number): Promise<LocalFargate> {
+  return startLocalFargate({
+    emulatorUrl,
+    port,
+    images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY },
+    startDelaySeconds: options.startDelay,
+    seed: options.seed,
+    environment: emulatorCredentials(emulatorUrl),
+    logDirectory: join(LOGS, 'tasks'),
+    onTaskChange: (task) => reportCrash(task, options.onProgress),
+    log: options.onProgress,
+  });
+}
+
+function reportCrash(task: TaskSummary, onProgress: (line: string) => void): void {
+  if (task.lastStatus !== 'STOPPED' || !['EssentialContainerExited', 'TaskFailedToStart'].includes(task.stopCode ?? ''))
+    return;
+  onProgress(`Task ${task.taskId} of ${task.service} stopped by itself: ${task.stoppedReason} (log: ${task.logFile})`);
+}
