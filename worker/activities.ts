@@ -1,36 +1,63 @@
 /** The activities: everything of a strategy that touches the world outside the workflow. */
-import { ApplicationFailure, Context } from '@temporalio/activity';
-import { modelFor } from './model.ts';
-import { runDirectly } from './strategies/direct.ts';
-import { InvalidRequestError } from './strategies/strategy.ts';
+import type { ProviderV4 } from '@ai-sdk/provider';
+import { asyncLocalStorage } from '@temporalio/activity';
+import type { createActivities as temporalsActivities } from '@temporalio/ai-sdk';
+import type { ModelOptions } from './models/models.ts';
 import type { ProcessorConfig, StrategyResult } from './types.ts';
 
-/** Far below any sensible heartbeat timeout; the SDK sends only as many of them as the timeout needs. */
-const HEARTBEAT_EVERY_MS = 1000;
+interface Loaded {
+  models: ProviderV4;
+  temporals: { invokeModel(args: unknown): Promise<unknown>; invokeModelStreaming(args: unknown): Promise<unknown> };
+}
 
-/** Runs a whole strategy in one go, heartbeating while it waits for the model. */
+export interface Activities {
+  executeStrategyDirectly(strategy: string, input: unknown, config?: ProcessorConfig): Promise<StrategyResult>;
+  invokeModel(args: unknown): Promise<unknown>;
+  invokeModelStreaming(args: unknown): Promise<unknown>;
+}
+
+/** The AI SDK is loaded with the first activity, since a worker shall poll before that, not after. */
+export function createActivities(options: ModelOptions = {}): Activities {
+  let loading: Promise<Loaded> | undefined;
+  const loaded = () => (loading ??= load(options));
+  return {
+    executeStrategyDirectly: async (strategy, input, config) =>
+      executeStrategyDirectly(strategy, input, config, { models: (await loaded()).models }),
+    invokeModel: async (args) => (await loaded()).temporals.invokeModel(args),
+    invokeModelStreaming: async (args) => (await loaded()).temporals.invokeModelStreaming(args),
+  };
+}
+
+/** Runs a whole strategy in one go: as an activity, in a test, or from a script of one's own, with no Temporal near. */
 export async function executeStrategyDirectly(
   strategy: string,
   input: unknown,
   processorConfig: ProcessorConfig = {},
+  { models, signal }: { models?: ProviderV4; signal?: AbortSignal } = {},
 ): Promise<StrategyResult> {
-  const context = Context.current();
-  let asks = 0;
-  const heartbeats = setInterval(() => context.heartbeat({ asks }), HEARTBEAT_EVERY_MS);
+  const [{ createModels }, { failureOf, runStrategy }, { modelIdIn, readProcessorConfig }] = await Promise.all([
+    import('./models/models.ts'),
+    import('./strategies/run.ts'),
+    import('./processor-config.ts'),
+  ]);
   try {
-    return await runDirectly(strategy, input, {
-      model: modelFor(processorConfig),
-      signal: context.cancellationSignal,
-      onAnswer: (count) => (asks = count),
+    const config = readProcessorConfig(processorConfig);
+    const provider = models ?? createModels();
+    const until = signal ?? asyncLocalStorage.getStore()?.cancellationSignal;
+    return await runStrategy(strategy, input, {
+      model: (id = modelIdIn(config)) => provider.languageModel(id),
+      ...(until && { signal: until }),
     });
   } catch (error) {
-    if (error instanceof InvalidRequestError) throw invalidRequest(error);
-    throw error;
-  } finally {
-    clearInterval(heartbeats);
+    throw failureOf(strategy, error);
   }
 }
 
-function invalidRequest(cause: InvalidRequestError): ApplicationFailure {
-  return ApplicationFailure.create({ message: cause.message, type: cause.name, nonRetryable: true });
+async function load(options: ModelOptions): Promise<Loaded> {
+  const [{ createModels }, { createActivities }] = await Promise.all([
+    import('./models/models.ts'),
+    import('@temporalio/ai-sdk') as Promise<{ createActivities: typeof temporalsActivities }>,
+  ]);
+  const models = createModels(options);
+  return { models, temporals: createActivities(models) as Loaded['temporals'] };
 }

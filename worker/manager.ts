@@ -8,9 +8,9 @@
  */
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker, type WorkflowBundleOption } from '@temporalio/worker';
-import * as activities from './activities.ts';
 import { ActivitySlots, MAX_OPEN_POLLS } from './activity-slots.ts';
 import { temporalLogger, type Logger } from './logging.ts';
+import { workerPlugins } from './plugin.ts';
 import { RunningActivities, type RunningActivity } from './running-activities.ts';
 
 export interface WorkerManagerOptions {
@@ -179,7 +179,7 @@ export class TemporalWorkerManager {
       taskQueue,
       identity,
       ...('workflowsPath' in workflows ? workflows : { workflowBundle: workflows }),
-      activities,
+      plugins: workerPlugins(),
       interceptors: { activity: [this.#running.intercept] },
       tuner: {
         activityTaskSlotSupplier: this.#slots,

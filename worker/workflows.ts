@@ -1,29 +1,121 @@
 /** The workflows, as bundled for the sandbox. The name of an export is the workflow's type name. */
-import { ActivityFailure, ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import type * as activities from './activities.ts';
-import type { ProcessorConfig, StrategyResult } from './types.ts';
+import './strategies/sandbox-globals.ts';
+import { TemporalProvider } from '@temporalio/ai-sdk/workflow';
+import {
+  type ActivityOptions,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  continueAsNew,
+  executeChild,
+  isCancellation,
+  proxyActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities } from './activities.ts';
+import { modelIdIn, readProcessorConfig } from './processor-config.ts';
+import { failureOf, runStrategy } from './strategies/run.ts';
+import {
+  type BatchOptions,
+  type BatchResult,
+  GENERIC_STRATEGY_WORKFLOW,
+  type ProcessorConfig,
+  type StrategyResult,
+} from './types.ts';
 
-const { executeStrategyDirectly } = proxyActivities<typeof activities>({
-  startToCloseTimeout: '1 hour',
+const activityOptions: ActivityOptions = {
   // How soon the work of a worker that died is given to another one.
   heartbeatTimeout: '30 seconds',
   // An activity handed over eagerly never enters the task queue, so it is missing from the backlog the fleet is sized by.
   allowEagerDispatch: false,
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute', maximumAttempts: 10 },
-});
+};
+
+const { executeStrategyDirectly } = proxyActivities<Activities>({ ...activityOptions, startToCloseTimeout: '1 hour' });
+
+/** Its model calls are activities. */
+const models = new TemporalProvider({ languageModel: { ...activityOptions, startToCloseTimeout: '30 minutes' } });
 
 async function genericStrategyWorkflow(
   strategy: string,
   input: unknown,
-  processorConfig: ProcessorConfig = {},
+  processorConfig?: ProcessorConfig,
 ): Promise<StrategyResult> {
   try {
-    return await executeStrategyDirectly(strategy, input, processorConfig);
+    const config = readProcessorConfig(processorConfig);
+    if (config.execution === 'direct') return await executeStrategyDirectly(strategy, input, config);
+    return await runStrategy(strategy, input, { model: (id = modelIdIn(config)) => models.languageModel(id) });
   } catch (error) {
-    // The strategy's own message shall be what the failed workflow says, not "Activity task failed".
-    if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure) throw error.cause;
-    throw error;
+    // Anything else than a failure of Temporal's would fail not the workflow but its task, and be tried for ever.
+    throw failureOf(strategy, error);
   }
 }
 
-export { genericStrategyWorkflow as GenericStrategyWorkflow };
+const DEFAULT_BATCH = { width: 10, continueAfterItems: 1000 };
+/** A history's hard limit is 50 MB; results of items stand in it. */
+const LARGE_HISTORY_BYTES = 10 * 1024 * 1024;
+const FAILURES_TOLD = 20;
+
+/** Each item is a workflow of its own, so that one that fails harms no other and each keeps its own result. */
+async function batchStrategyWorkflow(
+  strategy: string,
+  items: unknown[],
+  processorConfig: ProcessorConfig = {},
+  options: BatchOptions = {},
+  before: BatchResult = { items: 0, succeeded: 0, failed: 0, failures: [] },
+): Promise<BatchResult> {
+  const { width, continueAfterItems } = checkedBatch(items, options);
+  const result: BatchResult = { ...before, failures: [...before.failures] };
+  let taken = 0;
+  const mayTake = () =>
+    taken < Math.min(items.length, continueAfterItems) && workflowInfo().historySize < LARGE_HISTORY_BYTES;
+  const lane = async () => {
+    while (mayTake()) {
+      const at = taken++;
+      await runItem(strategy, items[at], processorConfig, before.items + at, result);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
+  result.items = before.items + taken;
+  if (taken === items.length) return result;
+  return continueAsNew<typeof batchStrategyWorkflow>(strategy, items.slice(taken), processorConfig, options, result);
+}
+
+async function runItem(
+  strategy: string,
+  input: unknown,
+  processorConfig: ProcessorConfig,
+  index: number,
+  result: BatchResult,
+): Promise<void> {
+  try {
+    await executeChild(GENERIC_STRATEGY_WORKFLOW, {
+      workflowId: `${workflowInfo().workflowId}/${index}`,
+      args: [strategy, input, processorConfig],
+    });
+    result.succeeded += 1;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    result.failed += 1;
+    if (result.failures.length < FAILURES_TOLD) result.failures.push({ index, message: reasonOf(error) });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const reason = error instanceof ChildWorkflowFailure ? (error.cause ?? error) : error;
+  return (reason instanceof Error ? reason.message : String(reason)).slice(0, 500);
+}
+
+function checkedBatch(items: unknown, options: BatchOptions): Required<BatchOptions> {
+  const { width, continueAfterItems } = { ...DEFAULT_BATCH, ...options };
+  const wrong = [width, continueAfterItems].some((each) => !(Number.isInteger(each) && each >= 1));
+  if (wrong || !Array.isArray(items)) {
+    throw ApplicationFailure.nonRetryable(
+      `A batch needs a list of items and, if any, options { width, continueAfterItems } that are whole numbers of at least 1, ` +
+        `got ${JSON.stringify(items)?.slice(0, 100)} and ${JSON.stringify(options)}.`,
+      'InvalidRequestError',
+    );
+  }
+  return { width, continueAfterItems };
+}
+
+export { batchStrategyWorkflow as BatchStrategyWorkflow, genericStrategyWorkflow as GenericStrategyWorkflow };

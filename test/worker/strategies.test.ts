@@ -1,17 +1,23 @@
+import { generateText, isStepCount, Output, tool } from 'ai';
 import fc from 'fast-check';
-import { offlineModel } from '../../worker/model.ts';
-import { runDirectly } from '../../worker/strategies/direct.ts';
-import { registerStrategy, strategyNamed, strategyNames } from '../../worker/strategies/registry.ts';
-
-const model = offlineModel();
+import { z } from 'zod';
+import { executeStrategyDirectly } from '../../worker/activities.ts';
+import { registerStrategy, strategyNamed, strategyNames } from '../../worker/strategies/index.ts';
+import type { Strategy } from '../../worker/strategies/strategy.ts';
+import type { MapReduceOutput, RouterOutput, SequentialOutput } from '../../worker/types.ts';
+import { listening } from './listening.ts';
 
 describe('the registry', () => {
-  it('takes a strategy of one’s own and runs it by its name', async () => {
+  it('takes a strategy of one’s own and runs it by its name, without Temporal', async () => {
     registerStrategy('shout', async (input: { text: string }, context) =>
       (await context.ask(input.text)).toUpperCase(),
     );
-    const result = await runDirectly('shout', { text: 'hello' }, { model });
-    expect(result).toEqual({ strategy: 'shout', output: (await model.ask('hello')).toUpperCase(), asks: 1 });
+    const result = await executeStrategyDirectly('shout', { text: 'hello' });
+    expect(result).toEqual({
+      strategy: 'shout',
+      output: expect.stringMatching(/^[A-Z :]+\([0-9A-F]{12}\)\.$/),
+      asks: 1,
+    });
   });
 
   it('answers a duplicate name with the list of what exists', () => {
@@ -28,62 +34,208 @@ describe('the registry', () => {
   it('does not take an object’s own properties for strategies', () => {
     expect(() => strategyNamed('constructor')).toThrow('no strategy named "constructor"');
   });
+
+  it('offers ours', () => {
+    expect(strategyNames()).toEqual(expect.arrayContaining(['map_reduce', 'router', 'sequential', 'specialist']));
+  });
 });
 
 describe('sequential', () => {
   it('feeds each step with the answer of the one before', async () => {
-    const asked: string[] = [];
-    const result = await runDirectly(
-      'sequential',
-      { task: 'Write a poem', steps: ['draft', 'polish'] },
-      {
-        model: { ask: async (prompt) => `answer ${asked.push(prompt)}` },
-      },
-    );
-    expect(asked[1]).toContain('polish');
-    expect(asked[1]).toContain('answer 1');
-    expect(result.output).toEqual({
-      answer: 'answer 2',
-      steps: [
-        { step: 'draft', answer: 'answer 1' },
-        { step: 'polish', answer: 'answer 2' },
-      ],
-    });
+    const { models, heard } = listening();
+    const input = { task: 'Write a poem', steps: ['draft', 'polish'] };
+    const { output } = await executeStrategyDirectly('sequential', input, {}, { models });
+    const { answer, steps } = output as SequentialOutput;
+    expect(heard[1]?.prompt).toContain('polish');
+    expect(heard[1]?.prompt).toContain(steps[0]?.answer);
+    expect(steps.map(({ step }) => step)).toEqual(['draft', 'polish']);
+    expect(answer).toBe(steps[1]?.answer);
   });
 
   it('gives the same result for the same input on the offline model', async () => {
     const input = { task: 'Plan a trip', steps: ['where', 'when', 'how'] };
-    const first = await runDirectly('sequential', input, { model });
-    expect(first).toEqual(await runDirectly('sequential', input, { model }));
+    const first = await executeStrategyDirectly('sequential', input);
+    expect(first).toEqual(await executeStrategyDirectly('sequential', input));
     expect(first.asks).toBe(3);
   });
-
-  it.each([undefined, null, 'text', {}, { task: 'x' }, { task: 'x', steps: [] }, { task: 'x', steps: [1] }])(
-    'refuses the input %j and says what it needs',
-    async (input) => {
-      await expect(runDirectly('sequential', input, { model })).rejects.toThrow('needs an input { task: string');
-    },
-  );
 });
 
-describe('the offline model', () => {
-  it('answers by the prompt alone', async () => {
+describe('router', () => {
+  it('hands the task to the specialist it was told to choose', async () => {
+    const { models, heard } = listening({ answers: ['{"specialist":"tax"}'] });
+    const input = { task: 'My tax is late', specialists: { tax: 'German taxes', law: 'Contracts' } };
+    const { output } = await executeStrategyDirectly('router', input, {}, { models });
+    expect((output as RouterOutput).specialist).toBe('tax');
+    expect(heard[0]?.prompt).toContain('- law: Contracts');
+    expect(heard[1]?.system).toContain('German taxes');
+    expect(heard[1]?.prompt).toBe('My tax is late');
+  });
+
+  it('fails when the model chooses one that does not exist', async () => {
+    const { models } = listening({ answers: ['{"specialist":"cook"}'] });
+    const input = { task: 'x', specialists: { tax: 'German taxes' } };
+    await expect(executeStrategyDirectly('router', input, {}, { models })).rejects.toMatchObject({
+      message: expect.stringContaining('The strategy "router" failed: No object generated'),
+      nonRetryable: true,
+    });
+  });
+});
+
+describe('map_reduce', () => {
+  it('asks about each part and makes one answer of the answers, in the parts’ order', async () => {
+    const { models, heard } = listening();
+    const parts = ['one', 'two', 'three'];
+    const { output, asks } = await executeStrategyDirectly('map_reduce', { task: 'Sum up', parts }, {}, { models });
+    expect(asks).toBe(4);
+    expect((output as MapReduceOutput).parts).toBe(3);
+    expect(heard.at(-1)?.prompt).toMatch(/Part 1: .*\nPart 2: .*\nPart 3: /);
+  });
+
+  it('never asks about more parts side by side than its width, and does use the width', async () => {
+    const { models, most } = listening({ secondsPerAsk: 0.01 });
+    const parts = Array.from({ length: 12 }, (_, index) => `${index}`);
+    await executeStrategyDirectly('map_reduce', { task: 'x', parts, width: 3 }, {}, { models });
+    expect(most()).toBe(3);
+  });
+
+  it('loses no character of a text it splits but the blank lines between, and makes no part too long', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.string(), fc.string(), async (one, other) => {
-        const same = (await model.ask(one)) === (await model.ask(other));
-        expect(same).toBe(one === other);
-      }),
+      fc.asyncProperty(
+        fc.array(fc.stringMatching(/^[a-z ]*[a-z][a-z ]*$/), { minLength: 1 }),
+        fc.integer({ min: 1, max: 40 }),
+        async (paragraphs, partCharacters) => {
+          const { models, heard } = listening();
+          const input = { task: 'x', text: paragraphs.join('\n\n'), partCharacters, width: 1 };
+          await executeStrategyDirectly('map_reduce', input, {}, { models });
+          const parts = heard.slice(0, -1).map(({ prompt }) => prompt.replace(/^.*\n.*\n/, ''));
+          expect(parts.join('').replaceAll('\n', '')).toBe(paragraphs.join(''));
+          expect(parts.filter((part) => part.length > partCharacters)).toEqual([]);
+        },
+      ),
+      { numRuns: 20 },
     );
   });
+});
 
-  it('stops waiting when it is aborted', async () => {
-    const controller = new AbortController();
-    const answer = offlineModel({ secondsPerAsk: 3600 }).ask('anything', { signal: controller.signal });
-    controller.abort();
-    await expect(answer).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }));
+describe('a strategy’s input', () => {
+  const wrong: [string, unknown][] = [
+    ['sequential', undefined],
+    ['sequential', { task: 'x', steps: [] }],
+    ['sequential', { task: 'x', steps: [1] }],
+    ['router', { task: 'x', specialists: {} }],
+    ['router', 'text'],
+    ['map_reduce', { task: 'x' }],
+    ['map_reduce', { task: 'x', parts: ['a'], width: 0 }],
+    ['map_reduce', { task: 'x', parts: ['a'], text: 'b' }],
+    ['specialist', { task: 'x', expertise: 5 }],
+    ['specialist', null],
+  ];
+
+  it.each(wrong)('of %s is refused when it is %j, for good and saying what is needed', async (strategy, input) => {
+    await expect(executeStrategyDirectly(strategy, input)).rejects.toMatchObject({
+      message: expect.stringContaining(`The strategy "${strategy}" needs an input { task: string`),
+      nonRetryable: true,
+    });
+  });
+});
+
+describe('what a strategy gives back', () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic.self = cyclic;
+
+  it.each([
+    ['nothing', async () => undefined, 'The strategy "nothing" returned nothing: it has to return its output.'],
+    ['huge', async () => 'x'.repeat(3 * 1024 * 1024), 'is 3.0 MB; at most 2.0 MB fit into Temporal'],
+    ['cyclic', async () => cyclic, 'The output of the strategy "cyclic" cannot be written as JSON'],
+    ['code', async () => () => 1, 'cannot be written as JSON: it is a function'],
+    [
+      'throws',
+      async () => Promise.reject(new TypeError('no such thing')),
+      'The strategy "throws" failed: no such thing',
+    ],
+    ['throws text', async () => Promise.reject('just text'), 'The strategy "throws text" failed: just text'],
+    ['shouts', async () => Promise.reject(new Error('x'.repeat(3e6))), 'The strategy "shouts" failed: xxx'],
+  ])('%s: fails for good, in few words', async (name, strategy, message) => {
+    registerStrategy(name, strategy as Strategy);
+    const error = await executeStrategyDirectly(name, {}).catch((cause: unknown) => cause as Error);
+    expect(error).toMatchObject({ message: expect.stringContaining(message), nonRetryable: true });
+    expect((error as Error).message.length).toBeLessThan(5000);
+  });
+});
+
+describe('the context', () => {
+  it('gives a model that works with the AI SDK’s tools', async () => {
+    registerStrategy('with tools', async (_: unknown, context) => {
+      const asked: string[] = [];
+      const lookUp = tool({
+        inputSchema: z.object({ city: z.enum(['Oslo', 'Rome']), days: z.int().min(1).max(3) }),
+        execute: async ({ city }) => {
+          asked.push(city);
+          return `sun in ${city}`;
+        },
+      });
+      const { text } = await generateText({
+        model: context.model(),
+        prompt: 'What is the weather?',
+        tools: { lookUp },
+        stopWhen: isStepCount(3),
+        maxRetries: 0,
+      });
+      return { asked, text };
+    });
+    const { output, asks } = await executeStrategyDirectly('with tools', {});
+    expect(output).toEqual({ asked: [expect.stringMatching(/Oslo|Rome/)], text: expect.stringMatching(/\w+: /) });
+    expect(asks).toBe(2);
   });
 
-  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, 86_401])('refuses to take %d seconds', (secondsPerAsk) => {
-    expect(() => offlineModel({ secondsPerAsk })).toThrow('must be a number from 0 to 86400');
+  it('gives a model that works with the AI SDK’s structured output', async () => {
+    const person = z.object({
+      name: z.string().min(3),
+      age: z.int().min(18).max(99),
+      tags: z.array(z.string()),
+      mood: z.enum(['good', 'bad']),
+      pet: z.union([z.null(), z.object({ kind: z.literal('cat') })]),
+      isHome: z.boolean(),
+    });
+    registerStrategy('person', async (_: unknown, context) => {
+      const { output } = await generateText({
+        model: context.model(),
+        prompt: 'Invent a person',
+        output: Output.object({ schema: person }),
+      });
+      return output;
+    });
+    const { output } = await executeStrategyDirectly('person', {});
+    expect(person.parse(output)).toEqual(output);
+  });
+
+  it('stops taking items when one of a map failed, and refuses a width that is none', async () => {
+    let begun = 0;
+    registerStrategy('failing map', async (width: number, context) =>
+      context.map([1, 2, 3, 4, 5, 6], width, async (item) => {
+        begun += 1;
+        if (item === 2) throw new Error('two');
+        return item;
+      }),
+    );
+    await expect(executeStrategyDirectly('failing map', 2)).rejects.toThrow('two');
+    expect(begun).toBeLessThan(6);
+    await expect(executeStrategyDirectly('failing map', 0)).rejects.toThrow('whole number of at least 1, got 0');
+  });
+});
+
+describe('the processorConfig', () => {
+  it.each([
+    [{ langfuseMode: 'clod' }, 'processorConfig.langfuseMode'],
+    [{ execution: 'fast' }, 'processorConfig.execution'],
+    [{ model: 'gpt' }, 'must be of the form provider:model'],
+    [{ modell: 'x' }, 'modell'],
+    [{ offlineModel: { secondsPerAsk: -1 } }, 'processorConfig.offlineModel.secondsPerAsk'],
+    [{ offlineModel: { secondsPerAsk: 90_000 } }, '86400'],
+    [{ offlineModel: { secondsPerAsk: 1 }, model: 'offline:' }, 'exclude each other'],
+    ['off', 'processorConfig'],
+  ])('%j is refused for good', async (config, message) => {
+    const run = executeStrategyDirectly('specialist', { task: 'x' }, config as object);
+    await expect(run).rejects.toMatchObject({ message: expect.stringContaining(message), nonRetryable: true });
   });
 });

@@ -1,10 +1,13 @@
-/** The strategies by name: ours, and those a team adds with `registerStrategy`. */
+/** The strategies by name: ours, and those a team adds with `registerStrategy` (see index.ts). */
+import { mapReduce } from './map-reduce.ts';
+import { router } from './router.ts';
 import { sequential } from './sequential.ts';
+import { specialist } from './specialist.ts';
 import { InvalidRequestError, type Strategy } from './strategy.ts';
 
-const strategies = new Map<string, Strategy>(Object.entries({ sequential }));
+const strategies = new Map<string, Strategy>(Object.entries({ map_reduce: mapReduce, router, sequential, specialist }));
 
-/** Adds a strategy of one's own; call it before the worker starts. A name is given once only. */
+/** Adds a strategy. A name is given once only. */
 export function registerStrategy<Input, Output>(name: string, strategy: Strategy<Input, Output>): void {
   if (name.trim() === '') throw new Error('A strategy needs a name that is not empty.');
   if (strategies.has(name)) {

@@ -1,6 +1,6 @@
 /** Steps feed each other: each is asked with the task and the answer of the step before it; the last answer is the result. */
 import type { SequentialInput, SequentialOutput } from '../types.ts';
-import { InvalidRequestError, type Strategy } from './strategy.ts';
+import { requireInput, type Strategy } from './strategy.ts';
 
 export const sequential: Strategy<unknown, SequentialOutput> = async (input, context) => {
   const { task, steps } = checked(input);
@@ -20,17 +20,12 @@ function promptFor(task: string, step: string, previous: string): string {
 }
 
 function checked(input: unknown): SequentialInput {
-  const { task, steps } = (input ?? {}) as Partial<SequentialInput>;
+  const { task, steps } = (input ?? {}) as SequentialInput;
   const sound =
     typeof task === 'string' &&
     Array.isArray(steps) &&
     steps.length > 0 &&
     steps.every((step) => typeof step === 'string');
-  if (!sound) {
-    throw new InvalidRequestError(
-      `The strategy "sequential" needs an input { task: string, steps: string[] } with at least one step, ` +
-        `got ${JSON.stringify(input)?.slice(0, 200)}.`,
-    );
-  }
+  requireInput(sound, 'sequential', '{ task: string, steps: string[] } with at least one step', input);
   return { task, steps };
 }

@@ -1,0 +1,48 @@
+/**
+ * Tracing in the worker's process, for the activities and the workflow's spans that are marked for it (see marks.ts). What it needs is
+ * loaded with the first of them, so that a worker without traces starts no slower and works as if there were none.
+ */
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
+import type { OpenTelemetrySinks } from '@temporalio/interceptors-opentelemetry-v2';
+import { EXECUTE_STRATEGY_DIRECTLY, type ProcessorConfig } from '../types.ts';
+import type { Exporting } from './exporting.ts';
+import { MARKS_HEADER, marksOf, type TraceMarks } from './marks.ts';
+
+export interface TracingOptions {
+  /** For `local`: a file that gets one span a line, as JSON. */
+  file?: string;
+  /** For `local` without a file: where OTLP over HTTP is understood; OpenTelemetry's own variables and default otherwise. */
+  otlpEndpoint?: string;
+  /** For `cloud`. */
+  langfuse?: { publicKey: string; secretKey: string; baseUrl?: string };
+  /** Told when traces are asked for but cannot be delivered. Work goes on without them. */
+  warn?: (message: string) => void;
+}
+
+export interface Tracing {
+  activity: ActivityInterceptorsFactory;
+  sinks: InjectedSinks<OpenTelemetrySinks>;
+  flush(): Promise<void>;
+}
+
+export function createTracing(options: TracingOptions = {}): Tracing {
+  let exporting: Promise<Exporting> | undefined;
+  const started = () => (exporting ??= import('./exporting.ts').then(({ startExporting }) => startExporting(options)));
+  return {
+    activity: (context) => ({
+      inbound: {
+        async execute(input, next) {
+          const header = input.headers[MARKS_HEADER];
+          const marks =
+            header === undefined
+              ? context.info.activityType === EXECUTE_STRATEGY_DIRECTLY && marksOf(input.args[2] as ProcessorConfig)
+              : defaultPayloadConverter.fromPayload<TraceMarks>(header);
+          return marks ? (await started()).activity(context, marks, input, next) : next(input);
+        },
+      },
+    }),
+    sinks: { exporter: { export: { fn: async (info, spans) => (await started()).workflowSpans(info, spans) } } },
+    flush: async () => (await exporting)?.flush(),
+  };
+}
