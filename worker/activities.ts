@@ -1,7 +1,6 @@
 /** The activities: everything of a strategy that touches the world outside the workflow. */
 import type { ProviderV4 } from '@ai-sdk/provider';
 import { asyncLocalStorage } from '@temporalio/activity';
-import type { createActivities as temporalsActivities } from '@temporalio/ai-sdk';
 import type { ModelOptions } from './models/models.ts';
 import type { ProcessorConfig, StrategyResult } from './types.ts';
 
@@ -19,7 +18,12 @@ export interface Activities {
 /** The AI SDK is loaded with the first activity, since a worker shall poll before that, not after. */
 export function createActivities(options: ModelOptions = {}): Activities {
   let loading: Promise<Loaded> | undefined;
-  const loaded = () => (loading ??= load(options));
+  const loaded = () => {
+    loading ??= load(options);
+    // What failed to load shall fail the attempts that needed it, not all that are to come.
+    loading.catch(() => (loading = undefined));
+    return loading;
+  };
   return {
     executeStrategyDirectly: async (strategy, input, config) =>
       executeStrategyDirectly(strategy, input, config, { models: (await loaded()).models }),
@@ -54,10 +58,9 @@ export async function executeStrategyDirectly(
 }
 
 async function load(options: ModelOptions): Promise<Loaded> {
-  const [{ createModels }, { createActivities }] = await Promise.all([
-    import('./models/models.ts'),
-    import('@temporalio/ai-sdk') as Promise<{ createActivities: typeof temporalsActivities }>,
-  ]);
+  // One after the other: Temporal's package requires `ai`, which Node refuses while that is still being imported.
+  const { createModels } = await import('./models/models.ts');
+  const { createActivities } = await import('@temporalio/ai-sdk');
   const models = createModels(options);
   return { models, temporals: createActivities(models) as Loaded['temporals'] };
 }

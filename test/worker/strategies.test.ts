@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { generateText, isStepCount, Output, tool } from 'ai';
 import fc from 'fast-check';
 import { z } from 'zod';
@@ -37,6 +41,33 @@ describe('the registry', () => {
 
   it('offers ours', () => {
     expect(strategyNames()).toEqual(expect.arrayContaining(['map_reduce', 'router', 'sequential', 'specialist']));
+  });
+});
+
+describe('in plain Node', () => {
+  const node = promisify(execFile);
+  const activities = JSON.stringify(pathToFileURL(join(import.meta.dirname, '../../worker/activities.ts')).href);
+
+  it('a script runs a strategy with no Temporal near', async () => {
+    const script = `
+      import { executeStrategyDirectly } from ${activities};
+      console.log(JSON.stringify(await executeStrategyDirectly('specialist', { task: 'x' })));`;
+    const { stdout } = await node(process.execPath, ['--input-type=module', '--eval', script]);
+    expect(JSON.parse(stdout)).toEqual(await executeStrategyDirectly('specialist', { task: 'x' }));
+  });
+
+  it('the activities load what they need when the first of them come all at once', async () => {
+    const script = `
+      import { createActivities } from ${activities};
+      const { executeStrategyDirectly, invokeModel } = createActivities();
+      const prompt = [{ role: 'user', content: [{ type: 'text', text: 'x' }] }];
+      const all = [1, 2, 3].flatMap(() => [
+        executeStrategyDirectly('specialist', { task: 'x' }),
+        invokeModel({ modelId: 'default:', options: { prompt } }),
+      ]);
+      console.log((await Promise.all(all)).length);`;
+    const { stdout } = await node(process.execPath, ['--input-type=module', '--eval', script]);
+    expect(stdout.trim()).toBe('6');
   });
 });
 

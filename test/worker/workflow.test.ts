@@ -1,4 +1,5 @@
 /** The workflows with a real Worker on the real Temporal server. */
+import { setTimeout as wait } from 'node:timers/promises';
 import { APICallError, type ProviderV4 } from '@ai-sdk/provider';
 import { executeStrategyDirectly } from '../../worker/activities.ts';
 import { offlineModel } from '../../worker/models/offline.ts';
@@ -59,6 +60,25 @@ describe('a strategy in a workflow', () => {
       expect((await activitiesOf(lastWorkflowId())).map(({ activityType }) => activityType?.name)).toEqual([
         'executeStrategyDirectly',
       ]);
+    });
+  });
+});
+
+describe.each([durable, direct])('a model that takes its time (%j)', (config) => {
+  it('heartbeats while it is waited for, and is given up when the workflow is cancelled', async () => {
+    await serving.serve({}, async ({ taskQueue }) => {
+      const handle = await serving.client.workflow.start(GENERIC, {
+        taskQueue,
+        workflowId: `slow-${config.execution}`,
+        args: ['specialist', { task: 'x' }, { ...config, offlineModel: { secondsPerAsk: 3600 } }],
+      });
+      const heartbeat = async () => (await handle.describe()).raw.pendingActivities?.[0]?.lastHeartbeatTime;
+      while (!(await heartbeat())) await wait(50);
+      await handle.cancel();
+      await expect(handle.result()).rejects.toMatchObject({
+        cause: { name: expect.stringMatching(/CancelledFailure/) },
+      });
+      expect((await handle.describe()).status.name).toBe('CANCELLED');
     });
   });
 });
