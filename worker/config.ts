@@ -1,25 +1,93 @@
 /**
  * The worker's configuration, parsed once from the environment. Everything wrong with it is reported together, each
  * problem with the value found and how to mend it; a name under our prefix that we do not know is a problem too.
+ *
+ * `ELASTIC_WORKERS_PROFILE` chooses a set of defaults (PROFILES below); every one of them has a variable of its own that
+ * overrides it. How Temporal is reached is said in Temporal's own variables: see credentials.ts.
  */
 import { z } from 'zod';
+import { ConfigError } from './errors.ts';
 
 const PREFIX = 'ELASTIC_WORKERS_';
 
+/** Fargate kills a task so long after SIGTERM at the latest, and it is what our stack sets. */
+const LONGEST_STOP_TIMEOUT_SECONDS = 120;
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+export type LogLevelName = (typeof LOG_LEVELS)[number];
+
+interface ProfileDefaults {
+  /** Undefined: one for each whole vCPU the task has, as far as its memory and slots go. */
+  processes: number | undefined;
+  logLevel: LogLevelName;
+  drainGraceSeconds: number;
+  drainSeconds: number;
+  bindAddress: string;
+}
+
+/**
+ * `development` is one process on somebody's machine, which shall stop soon and be seen by nobody else; `staging` is
+ * `production` that tells more.
+ */
+export const PROFILES = {
+  development: {
+    processes: 1,
+    logLevel: 'debug',
+    drainGraceSeconds: 5,
+    drainSeconds: 8,
+    bindAddress: '127.0.0.1',
+  },
+  staging: {
+    processes: undefined,
+    logLevel: 'debug',
+    drainGraceSeconds: 90,
+    drainSeconds: 100,
+    bindAddress: '0.0.0.0',
+  },
+  production: {
+    processes: undefined,
+    logLevel: 'info',
+    drainGraceSeconds: 90,
+    drainSeconds: 100,
+    bindAddress: '0.0.0.0',
+  },
+} as const satisfies Record<string, ProfileDefaults>;
+
+export type Profile = keyof typeof PROFILES;
+
 const variables = z.object({
-  TEMPORAL_ADDRESS: text({ pattern: /^[^\s/]+:\d{1,5}$/, form: 'be host:port' }).default('127.0.0.1:7233'),
-  TEMPORAL_NAMESPACE: text().default('default'),
+  TEMPORAL_ADDRESS: text({ pattern: /^[^\s/]+:\d{1,5}$/, form: 'be host:port' }).optional(),
+  TEMPORAL_NAMESPACE: text().optional(),
   TEMPORAL_TASK_QUEUE: text(),
+  // The SDK takes any other word for "no": a mistyped "yes" would send the API key in the clear.
+  TEMPORAL_TLS: oneOf(['true', 'false', '1', '0']).optional(),
+  LOG_LEVEL: oneOf(LOG_LEVELS).optional(),
+  ELASTIC_WORKERS_PROFILE: oneOf(Object.keys(PROFILES) as [Profile, ...Profile[]]).default('production'),
   ELASTIC_WORKERS_POOL: text().optional(),
-  ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: wholeNumber(1, 10_000).default(20),
+  ELASTIC_WORKERS_PROCESSES: wholeNumber(1, 64).optional(),
+  ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: wholeNumber(1, 10_000).optional(),
+  ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: wholeNumber(0, 1_000_000).optional(),
+  ELASTIC_WORKERS_HEARTBEAT_SECONDS: wholeNumber(1, 60).default(5),
+  ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: wholeNumber(1, 3600).default(30),
+  ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS: wholeNumber(1, 3600).default(60),
+  ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: wholeNumber(1, 86_400).optional(),
+  ELASTIC_WORKERS_DRAIN_SECONDS: wholeNumber(1, 86_400).optional(),
+  ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: wholeNumber(2, 86_400).default(LONGEST_STOP_TIMEOUT_SECONDS),
   ELASTIC_WORKERS_STATE_TABLE: text().optional(),
   ELASTIC_WORKERS_TASK_ROLE_ID: text().optional(),
-  ELASTIC_WORKERS_HEARTBEAT_SECONDS: wholeNumber(1, 60).default(5),
   ELASTIC_WORKERS_CORDON_POLL_SECONDS: wholeNumber(1, 60).default(3),
-  // Fargate kills a task 120 seconds after SIGTERM at the latest.
-  ELASTIC_WORKERS_DRAIN_SECONDS: wholeNumber(1, 119).default(100),
   // The scaler writes once a minute: a shorter time would take a slow invocation for its end.
   ELASTIC_WORKERS_SCALER_GONE_SECONDS: wholeNumber(120, 86_400).default(300),
+  ELASTIC_WORKERS_TEMPORAL_SECRET: text().optional(),
+  // Each look at a secret is a request that costs; a rotated one stays valid far longer than an hour, as a rule.
+  ELASTIC_WORKERS_CREDENTIALS_POLL_SECONDS: wholeNumber(1, 3600).default(300),
+  ELASTIC_WORKERS_METRICS_PORT: port().default(8000),
+  ELASTIC_WORKERS_HEALTH_PORT: port().default(8080),
+  ELASTIC_WORKERS_BIND_ADDRESS: text({ pattern: /^[\da-fA-F.:]+$/, form: 'be an IP address' }).optional(),
+  ELASTIC_WORKERS_MODEL: text({ pattern: /^[\w-]+:/, form: 'be a model id, provider:model' }).optional(),
+  ELASTIC_WORKERS_TRACE_FILE: text().optional(),
+  ELASTIC_WORKERS_CLOUDWATCH: oneOf(['on', 'off']).optional(),
   ECS_AGENT_URI: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),
   ECS_CONTAINER_METADATA_URI_V4: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),
 });
@@ -27,13 +95,34 @@ const variables = z.object({
 type Variables = z.output<typeof variables>;
 
 export interface WorkerConfig {
-  address: string;
-  namespace: string;
+  profile: Profile;
   taskQueue: string;
   pool: string;
-  maxConcurrentActivities: number;
+  logLevel: LogLevelName;
+  /** Undefined: by the task's size. */
+  processes: number | undefined;
+  /** Of the whole task. Undefined: by the task's size. */
+  maxConcurrentActivities: number | undefined;
+  /** Of one process. Undefined: the SDK's choice, by the heap's size. */
+  maxCachedWorkflows: number | undefined;
   heartbeatSeconds: number;
-  drainSeconds: number;
+  heartbeatThrottleSeconds: number;
+  maxHeartbeatThrottleSeconds: number;
+  shutdownGraceSeconds: number;
+  shutdownForceSeconds: number;
+  stopTimeoutSeconds: number;
+  /** A Secrets Manager secret, by ARN or name, with what Temporal's variables do not say in the open. */
+  temporalSecret: string | undefined;
+  credentialsPollSeconds: number;
+  /** Undefined: not served. 0: any free port. */
+  metricsPort: number | undefined;
+  healthPort: number | undefined;
+  bindAddress: string;
+  cloudwatch: boolean;
+  /** The model asked when a workflow names none. Undefined: the embedded one. */
+  model: string | undefined;
+  /** Where traces of the mode `local` go. Undefined: to OpenTelemetry's endpoint. */
+  traceFile: string | undefined;
   ecs: { agentUri?: string; metadataUri?: string };
   /** Absent: the scale-in protocol is off, and the worker just polls until it is told to stop. */
   scaleIn?: {
@@ -45,54 +134,100 @@ export interface WorkerConfig {
   };
 }
 
-/** Thrown when the environment cannot be used; the message lists every problem. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly problems: string[];
-  constructor(problems: string[]) {
-    super(`The worker's configuration has ${problems.length} problem(s):\n${problems.map((p) => `- ${p}`).join('\n')}`);
-    this.problems = problems;
-  }
-}
-
 export function readConfig(env: Record<string, string | undefined>): WorkerConfig {
   const parsed = variables.safeParse(env);
   const problems = [
     ...(parsed.error?.issues ?? []).map((issue) => describe(String(issue.path[0]), env, issue.message)),
     ...unknownNames(env),
-    ...crossChecks(env),
+    ...scaleInProblems(env),
+    ...(parsed.success ? timeProblems(parsed.data) : []),
   ];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return configFrom(parsed.data);
 }
 
 function configFrom(values: Variables): WorkerConfig {
+  const defaults = PROFILES[values.ELASTIC_WORKERS_PROFILE];
   const { ECS_AGENT_URI: agentUri, ECS_CONTAINER_METADATA_URI_V4: metadataUri } = values;
-  const { ELASTIC_WORKERS_STATE_TABLE: stateTable, ELASTIC_WORKERS_TASK_ROLE_ID: taskRoleId } = values;
+  const scaleIn = scaleInOf(values);
   return {
-    address: values.TEMPORAL_ADDRESS,
-    namespace: values.TEMPORAL_NAMESPACE,
+    profile: values.ELASTIC_WORKERS_PROFILE,
     taskQueue: values.TEMPORAL_TASK_QUEUE,
     pool: values.ELASTIC_WORKERS_POOL ?? values.TEMPORAL_TASK_QUEUE,
+    logLevel: values.LOG_LEVEL ?? defaults.logLevel,
+    processes: values.ELASTIC_WORKERS_PROCESSES ?? defaults.processes,
     maxConcurrentActivities: values.ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES,
+    maxCachedWorkflows: values.ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS,
     heartbeatSeconds: values.ELASTIC_WORKERS_HEARTBEAT_SECONDS,
-    drainSeconds: values.ELASTIC_WORKERS_DRAIN_SECONDS,
+    heartbeatThrottleSeconds: values.ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS,
+    maxHeartbeatThrottleSeconds: values.ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS,
+    ...drainOf(values),
+    stopTimeoutSeconds: values.ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS,
+    temporalSecret: values.ELASTIC_WORKERS_TEMPORAL_SECRET,
+    credentialsPollSeconds: values.ELASTIC_WORKERS_CREDENTIALS_POLL_SECONDS,
+    metricsPort: unlessOff(values.ELASTIC_WORKERS_METRICS_PORT),
+    healthPort: unlessOff(values.ELASTIC_WORKERS_HEALTH_PORT),
+    bindAddress: values.ELASTIC_WORKERS_BIND_ADDRESS ?? defaults.bindAddress,
+    // Where the stack's table is, there is an account whose alarms stand on these metrics.
+    cloudwatch: (values.ELASTIC_WORKERS_CLOUDWATCH ?? (scaleIn ? 'on' : 'off')) === 'on',
+    model: values.ELASTIC_WORKERS_MODEL,
+    traceFile: values.ELASTIC_WORKERS_TRACE_FILE,
     ecs: { ...(agentUri && { agentUri }), ...(metadataUri && { metadataUri }) },
-    ...(stateTable &&
-      taskRoleId &&
-      agentUri && {
-        scaleIn: {
-          agentUri,
-          stateTable,
-          taskRoleId,
-          pollSeconds: values.ELASTIC_WORKERS_CORDON_POLL_SECONDS,
-          scalerGoneSeconds: values.ELASTIC_WORKERS_SCALER_GONE_SECONDS,
-        },
-      }),
+    ...(scaleIn && { scaleIn }),
   };
 }
 
-function crossChecks(env: Record<string, string | undefined>): string[] {
+function scaleInOf(values: Variables): WorkerConfig['scaleIn'] {
+  const { ELASTIC_WORKERS_STATE_TABLE: stateTable, ELASTIC_WORKERS_TASK_ROLE_ID: taskRoleId } = values;
+  const { ECS_AGENT_URI: agentUri } = values;
+  if (!stateTable || !taskRoleId || !agentUri) return undefined;
+  return {
+    agentUri,
+    stateTable,
+    taskRoleId,
+    pollSeconds: values.ELASTIC_WORKERS_CORDON_POLL_SECONDS,
+    scalerGoneSeconds: values.ELASTIC_WORKERS_SCALER_GONE_SECONDS,
+  };
+}
+
+/** Who says only how long the drain is, gets the usual tenth of it to save progress in. */
+function drainOf(values: Variables): { shutdownGraceSeconds: number; shutdownForceSeconds: number } {
+  const defaults = PROFILES[values.ELASTIC_WORKERS_PROFILE];
+  const { ELASTIC_WORKERS_DRAIN_SECONDS: force, ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: grace } = values;
+  return {
+    shutdownGraceSeconds: grace ?? (force === undefined ? defaults.drainGraceSeconds : force * 0.9),
+    shutdownForceSeconds: force ?? defaults.drainSeconds,
+  };
+}
+
+function timeProblems(values: Variables): string[] {
+  const { shutdownGraceSeconds: grace, shutdownForceSeconds: force } = drainOf(values);
+  const stop = values.ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS;
+  const { ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: throttle } = values;
+  const maxThrottle = values.ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS;
+  const problems: string[] = [];
+  if (grace >= force) {
+    problems.push(
+      `ELASTIC_WORKERS_DRAIN_GRACE_SECONDS (${grace}) must be less than ELASTIC_WORKERS_DRAIN_SECONDS (${force}): ` +
+        `between the two, activities are cancelled and save their progress.`,
+    );
+  }
+  if (force >= stop) {
+    problems.push(
+      `ELASTIC_WORKERS_DRAIN_SECONDS (${force}) must be less than ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS (${stop}), at ` +
+        `which the platform kills the worker: shorten the drain, or set it to the platform's true stop timeout.`,
+    );
+  }
+  if (throttle > maxThrottle) {
+    problems.push(
+      `ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS (${throttle}) must be at most ` +
+        `ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS (${maxThrottle}): lower the one or raise the other.`,
+    );
+  }
+  return problems;
+}
+
+function scaleInProblems(env: Record<string, string | undefined>): string[] {
   const { ELASTIC_WORKERS_STATE_TABLE: table, ELASTIC_WORKERS_TASK_ROLE_ID: role } = env;
   if (table === undefined && role === undefined) return [];
   const problems: string[] = [];
@@ -132,6 +267,10 @@ function text({ pattern = /\S/, form = 'not be empty' }: { pattern?: RegExp; for
   return z.string().refine((value) => pattern.test(value), { error: `must ${form}: correct it or remove it` });
 }
 
+function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: `must be one of ${values.join(', ')}: correct it, or unset it for the default` });
+}
+
 function wholeNumber(min: number, max: number) {
   const error = `must be a whole number from ${min} to ${max}: correct it, or unset it for the default`;
   return z
@@ -139,6 +278,19 @@ function wholeNumber(min: number, max: number) {
     .regex(/^\d{1,9}$/, { error, abort: true })
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error });
+}
+
+function port() {
+  const error = 'must be a port from 1 to 65535, 0 for any free one, or off: correct it, or unset it for the default';
+  return z
+    .string()
+    .regex(/^(off|\d{1,5})$/, { error, abort: true })
+    .transform((value) => (value === 'off' ? 'off' : Number(value)))
+    .refine((value) => value === 'off' || value <= 65_535, { error });
+}
+
+function unlessOff(value: number | 'off'): number | undefined {
+  return value === 'off' ? undefined : value;
 }
 
 function nearest(name: string, known: string[]): string {

@@ -1,65 +1,117 @@
 /**
  * The worker's process: reads the environment, serves one task queue until it is told to stop, and says by its exit code
  * how that went: 0 all work finished, 1 it could not start, failed, or had to leave work unfinished.
+ *
+ * `--verbose` logs more. `--identity` and `--slots` are the pool's to give: with them this is one of its processes.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { ConfigError, readConfig, type WorkerConfig } from './config.ts';
+import { parseArgs } from 'node:util';
+import { readConfig, type WorkerConfig } from './config.ts';
 import { cordonReader } from './cordon.ts';
+import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './credentials.ts';
+import { accessSource, crewHere, crewOfProcesses, type Crew } from './crew.ts';
+import { serveEndpoints } from './endpoints.ts';
+import { ConfigError, StartError } from './errors.ts';
 import { createLogger } from './logging.ts';
-import { StartError, TemporalWorkerManager } from './manager.ts';
+import { PoolMember, tellPool } from './pool-member.ts';
 import { ScaleInProtocol } from './scale-in.ts';
-import { strategyNames } from './strategies/registry.ts';
-import { taskIdentity, taskProtection } from './task.ts';
+import { strategyNames } from './strategies/index.ts';
+import { describeTask, processesFor, slotsFor, taskProtection, type Task } from './task.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from './types.ts';
+import type { Stopped, Workforce } from './workforce.ts';
 
-const log = createLogger();
+const logging = createLogger();
+const { log } = logging;
 const stopping = new AbortController();
+const args = readArguments();
 
-process.on('uncaughtException', fail);
-process.on('unhandledRejection', fail);
+process.on('uncaughtException', (error) => void fail(error));
+process.on('unhandledRejection', (error) => void fail(error));
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
 
 try {
-  await serve(readConfig(process.env));
+  const config = readConfig(process.env);
+  logging.setLevel(args.verbose && config.logLevel !== 'trace' ? 'debug' : config.logLevel);
+  await (args.identity === undefined ? serveTask(config) : serveAsMember(config, args.identity, Number(args.slots)));
 } catch (error) {
-  fail(error);
+  await fail(error);
 }
 
-async function serve(config: WorkerConfig): Promise<void> {
-  const identity = await taskIdentity(config.ecs.metadataUri, stopping.signal);
+async function serveTask(config: WorkerConfig): Promise<void> {
+  const task = await describeTask(config.ecs.metadataUri, stopping.signal);
+  const slots = config.maxConcurrentActivities ?? slotsFor(task.size);
+  const processes = Math.min(config.processes ?? processesFor(task.size, slots), slots);
   let protocol: ScaleInProtocol | undefined;
-  const manager = new TemporalWorkerManager({
-    ...config,
-    identity,
-    workflows: workflows(),
-    log,
+  const common = {
+    config,
+    env: process.env,
+    identity: task.id,
+    slots,
+    log: logging,
     onChange: () => void protocol?.settle(),
-  });
-  stopping.signal.addEventListener('abort', () => void manager.stopWorker());
-  await manager.startWorker();
-  summarize(config, identity);
+  };
+  const access = await accessOf(config);
+  tellConfiguration(config, task, access, { processes, slots });
+  const crew =
+    processes === 1
+      ? await crewHere({ ...common, access, stopping: stopping.signal })
+      : crewOfProcesses({ ...common, ...howToFork(), processes, size: task.size });
+  if (config.scaleIn !== undefined) crew.workforce.pause('unprotected');
+  stopWith(crew);
+  await crew.start();
+  tellStarted(config, task.id, slots);
   if (config.scaleIn !== undefined) {
-    protocol = protocolFor(config.scaleIn, manager, identity);
-    manager.pause();
+    protocol = protocolFor(config.scaleIn, crew.workforce, task.id);
     void follow(protocol, config.scaleIn.pollSeconds);
   }
-  const { unfinished } = await manager.runWorker();
+  const stopped = crew.run();
+  void openEndpoints(config, crew.workforce);
+  leave(await stopped);
+}
+
+/** One of a pool's processes: it takes work when the pool says so. */
+async function serveAsMember(config: WorkerConfig, identity: string, slots: number): Promise<void> {
+  let member: PoolMember | undefined;
+  const onChange = () => member?.report();
+  const crew = await crewHere({
+    config,
+    env: process.env,
+    access: await accessOf(config),
+    identity,
+    slots,
+    log: { ...logging, log: log.child({ process: identity.slice(identity.lastIndexOf('#')) }) },
+    stopping: stopping.signal,
+    onChange,
+  });
+  crew.workforce.pause('unprotected');
+  stopWith(crew);
+  await crew.start();
+  const stopped = crew.run();
+  member = new PoolMember(crew.workforce, () => stopping.abort());
+  const { unfinished } = await stopped;
+  await tellPool({ type: 'stopped', unfinished });
+  process.exit(unfinished.length > 0 ? 1 : 0);
+}
+
+function stopWith(crew: Crew): void {
+  if (stopping.signal.aborted) crew.stop();
+  stopping.signal.addEventListener('abort', () => crew.stop());
+}
+
+function leave({ unfinished }: Stopped): never {
   if (unfinished.length > 0) log.error({ unfinished }, `Left with ${unfinished.length} activities unfinished`);
   else log.info('Stopped: all work is finished');
   process.exit(unfinished.length > 0 ? 1 : 0);
 }
 
-/** Built ahead beside the running file, or bundled from the source when run from there. */
-function workflows(): { codePath: string } | { workflowsPath: string } {
-  const codePath = join(import.meta.dirname, 'workflow-bundle.js');
-  return existsSync(codePath) ? { codePath } : { workflowsPath: join(import.meta.dirname, 'workflows.ts') };
+function howToFork() {
+  const entry = process.argv[1]!;
+  return { entry, args: args.verbose ? ['--verbose'] : [], nodeArguments: process.execArgv };
 }
 
 function protocolFor(
   scaleIn: NonNullable<WorkerConfig['scaleIn']>,
-  worker: TemporalWorkerManager,
+  worker: Workforce,
   taskId: string,
 ): ScaleInProtocol {
   return new ScaleInProtocol({
@@ -80,8 +132,30 @@ async function follow(protocol: ScaleInProtocol, pollSeconds: number): Promise<v
   }
 }
 
-function summarize(config: WorkerConfig, identity: string): void {
-  const { address, namespace, taskQueue, pool, maxConcurrentActivities, heartbeatSeconds, drainSeconds } = config;
+async function openEndpoints({ bindAddress: host, healthPort, metricsPort }: WorkerConfig, workforce: Workforce) {
+  if (healthPort === undefined && metricsPort === undefined) return;
+  const { ports } = await serveEndpoints({ workforce, host, healthPort, metricsPort, log });
+  log.info({ host, ...ports }, 'Listening for health checks and metrics');
+}
+
+/** Everything the worker runs with, whether said or by default; nothing of it is secret. */
+function tellConfiguration(
+  config: WorkerConfig,
+  { size }: Task,
+  access: TemporalAccess,
+  { processes, slots: maxConcurrentActivities }: { processes: number; slots: number },
+): void {
+  log.info({ ...config, processes, maxConcurrentActivities, size, temporal: describeAccess(access) }, 'Configuration');
+}
+
+async function accessOf(config: WorkerConfig): Promise<TemporalAccess> {
+  const access = await readAccess(accessSource({ config, env: process.env }));
+  logging.hide(secretsOf(access));
+  return access;
+}
+
+function tellStarted(config: WorkerConfig, identity: string, maxConcurrentActivities: number): void {
+  const { taskQueue, pool, heartbeatSeconds } = config;
   log.info(
     {
       taskQueue,
@@ -91,10 +165,8 @@ function summarize(config: WorkerConfig, identity: string): void {
       activity: 'executeStrategyDirectly',
       maxConcurrentActivities,
       identity,
-      address,
-      namespace,
       heartbeatSeconds,
-      drainSeconds,
+      drainSeconds: config.shutdownForceSeconds,
       scaleInProtection: config.scaleIn ? 'on' : 'off',
     },
     'Worker started',
@@ -103,6 +175,8 @@ function summarize(config: WorkerConfig, identity: string): void {
 
 /** A second Ctrl-C does not wait any more. A platform's SIGTERM may well come twice and means no more than once. */
 function stop(signal: NodeJS.Signals): void {
+  // Ctrl-C reaches the pool's processes too, whom the pool itself tells what to do.
+  if (args.identity !== undefined && signal === 'SIGINT') return;
   if (stopping.signal.aborted) {
     if (signal !== 'SIGINT') return;
     log.error('Interrupted again: leaving at once');
@@ -112,10 +186,23 @@ function stop(signal: NodeJS.Signals): void {
   stopping.abort();
 }
 
-function fail(error: unknown): never {
-  // What the operator can mend needs no stack.
-  if (error instanceof ConfigError || error instanceof StartError) log.fatal(error.message);
-  else if (stopping.signal.aborted && (error as Error)?.name === 'AbortError') process.exit(0);
+function readArguments() {
+  try {
+    const text = { type: 'string' } as const;
+    const options = { verbose: { type: 'boolean', default: false }, identity: text, slots: text } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    log.fatal((error as Error).message);
+    process.exit(1);
+  }
+}
+
+async function fail(error: unknown): Promise<never> {
+  const operators = error instanceof ConfigError || error instanceof StartError;
+  if (stopping.signal.aborted && (error as Error)?.name === 'AbortError') process.exit(0);
+  // What the operator can mend needs no stack. The pool tells it for all its processes at once.
+  if (operators && args.identity !== undefined) await tellPool({ type: 'cannot start', message: error.message });
+  else if (operators) log.fatal(error.message);
   else log.fatal({ error }, 'The worker failed');
   process.exit(1);
 }

@@ -61,6 +61,15 @@ export class RunningActivities {
   }
 }
 
+export function isCancellation(error: unknown): boolean {
+  return error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError');
+}
+
+/** Whether an attempt ended so because the worker had to leave. */
+export function isGivingWay(error: unknown): boolean {
+  return error instanceof ApplicationFailure && error.type === WORKER_SHUTDOWN;
+}
+
 function describe({ info }: Context): RunningActivity {
   const { activityType, activityId, attempt, workflowExecution } = info;
   return { activityType, activityId, attempt, workflowId: workflowExecution?.workflowId };
@@ -78,10 +87,6 @@ function withCancellation(context: Context, signal: AbortSignal): Context {
     cancelled: { value: cancelled },
     sleep: { value: (duration: Parameters<Context['sleep']>[0]) => Promise.race([context.sleep(duration), cancelled]) },
   }) as Context;
-}
-
-function isCancellation(error: unknown): boolean {
-  return error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError');
 }
 
 function leaving(): CancelledFailure {

@@ -13,12 +13,15 @@ import type { CordonReader, CordonReading } from './cordon.ts';
 import type { Logger } from './logging.ts';
 import type { ProtectionAnswer, TaskProtection } from './task.ts';
 
+/** Why a worker takes no work. */
+export type PauseReason = 'cordoned' | 'unprotected';
+
 /** What the protocol sees and moves of the worker. `pause` and `resume` say what is wanted and return at once. */
 export interface PollingWorker {
   readonly runningActivities: number;
   /** Nothing polls and nothing runs, nor can anything start before `resume`. */
   readonly drained: boolean;
-  pause(): void;
+  pause(reason: PauseReason): void;
   resume(): void;
 }
 
@@ -111,12 +114,12 @@ export class ScaleInProtocol {
     this.#queued = false;
     if (this.#stopped) return;
     this.#watch();
-    if (!this.#shallPoll()) this.#parts.worker.pause();
+    if (!this.#shallPoll()) this.#parts.worker.pause('cordoned');
     await (this.#shallBeProtected() ? this.#protect() : this.#lift());
     // Asked again, since much may have been heard while ECS answered.
     if (this.#stopped) return;
     if (this.#shallPoll() && this.#mayPoll()) this.#parts.worker.resume();
-    else this.#parts.worker.pause();
+    else this.#parts.worker.pause(this.#shallPoll() ? 'unprotected' : 'cordoned');
   }
 
   #watch(): void {

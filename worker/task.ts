@@ -1,16 +1,41 @@
 /**
- * The ECS task this worker is: its id, and the switch of its scale-in protection at the agent's endpoint. Outside ECS a
- * worker is known by its host and process instead.
+ * The ECS task this worker is: its id, its size, and the switch of its scale-in protection at the agent's endpoint.
+ * Outside ECS a worker is known by its host and process instead, and its size is what the container or machine gives it.
  */
-import { hostname } from 'node:os';
+import { availableParallelism, cpus, hostname, totalmem } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** The task's id: the last part of its ARN. It is the worker's Temporal identity, so heartbeats and tasks match exactly. */
-export async function taskIdentity(metadataUri: string | undefined, signal?: AbortSignal): Promise<string> {
-  if (metadataUri === undefined) return `${process.pid}@${hostname()}`;
-  const arn = await withRetries(() => readTaskArn(metadataUri), signal);
-  return arn.slice(arn.lastIndexOf('/') + 1);
+export interface Task {
+  /** The last part of its ARN. It is the worker's Temporal identity, so heartbeats and tasks match exactly. */
+  id: string;
+  size: TaskSize;
 }
+
+export interface TaskSize {
+  vcpus: number;
+  gibibytes: number;
+  /** False when it is a whole machine's size, which says nothing of how much of it is meant for the worker. */
+  limited: boolean;
+}
+
+export async function describeTask(metadataUri: string | undefined, signal?: AbortSignal): Promise<Task> {
+  if (metadataUri === undefined) return { id: `${process.pid}@${hostname()}`, size: sizeOfContainer() };
+  const { arn, limits } = await withRetries(() => readTask(metadataUri), signal);
+  return { id: arn.slice(arn.lastIndexOf('/') + 1), size: limits ?? sizeOfContainer() };
+}
+
+/** What a task of this size can do side by side, when nobody says: enough for work that waits, not too much for work that computes. */
+export function slotsFor({ vcpus, gibibytes }: TaskSize): number {
+  return Math.max(1, Math.floor(Math.min(2 * vcpus, 5 * gibibytes)));
+}
+
+/** One process uses one vCPU; each has a slot at least, and room for Node and the Temporal SDK. */
+export function processesFor({ vcpus, gibibytes, limited }: TaskSize, slots: number): number {
+  if (!limited) return 1;
+  return Math.max(1, Math.floor(Math.min(vcpus, gibibytes / GIBIBYTES_PER_PROCESS, slots)));
+}
+
+const GIBIBYTES_PER_PROCESS = 0.5;
 
 /**
  * `refused`: ECS will not protect this task any more, it is being stopped. `failed`: no answer or an error, which may
@@ -68,13 +93,28 @@ function answerFrom(status: number, { protection, failure, error }: AgentAnswer)
   return { outcome: 'failed', why: [`HTTP ${status}`, error?.Code, error?.Message].filter(Boolean).join(': ') };
 }
 
-async function readTaskArn(metadataUri: string): Promise<string> {
+interface TaskMetadata {
+  TaskARN?: string;
+  /** CPU in vCPUs, memory in MiB; always there on Fargate, on EC2 only where the task definition sets them. */
+  Limits?: { CPU?: number; Memory?: number };
+}
+
+async function readTask(metadataUri: string): Promise<{ arn: string; limits: TaskSize | undefined }> {
   const response = await fetch(`${metadataUri}/task`, { signal: AbortSignal.timeout(AGENT_TIMEOUT_MS) });
-  const { TaskARN: arn } = (await response.json()) as { TaskARN?: string };
+  const { TaskARN: arn, Limits: { CPU: vcpus, Memory: mebibytes } = {} } = (await response.json()) as TaskMetadata;
   if (!response.ok || typeof arn !== 'string' || arn === '') {
     throw new Error(`HTTP ${response.status} without a TaskARN`);
   }
-  return arn;
+  const limited = Boolean(vcpus && mebibytes);
+  return { arn, limits: limited ? { vcpus: vcpus!, gibibytes: mebibytes! / 1024, limited } : undefined };
+}
+
+/** Node and its libuv read the control group; without a limit there, it is the machine's size. */
+function sizeOfContainer(): TaskSize {
+  const memory = process.constrainedMemory();
+  const bytes = memory > 0 ? Math.min(memory, totalmem()) : totalmem();
+  const vcpus = availableParallelism();
+  return { vcpus, gibibytes: bytes / 2 ** 30, limited: vcpus < cpus().length || bytes < totalmem() };
 }
 
 async function withRetries<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { ConfigError, readConfig } from '../../worker/config.ts';
+import { readConfig } from '../../worker/config.ts';
+import { ConfigError } from '../../worker/errors.ts';
 
 const minimal = { TEMPORAL_TASK_QUEUE: 'agents' };
 const inEcs = {
@@ -24,8 +25,14 @@ describe('readConfig', () => {
     expect(config).toMatchObject({
       taskQueue: 'agents',
       pool: 'agents',
-      address: '127.0.0.1:7233',
-      namespace: 'default',
+      profile: 'production',
+      maxConcurrentActivities: undefined,
+      processes: undefined,
+      healthPort: 8080,
+      metricsPort: 8000,
+      cloudwatch: false,
+      shutdownGraceSeconds: 90,
+      shutdownForceSeconds: 100,
     });
     expect(config.scaleIn).toBeUndefined();
   });
@@ -42,12 +49,35 @@ describe('readConfig', () => {
     ['a missing task queue', {}, 'TEMPORAL_TASK_QUEUE is not set'],
     ['an empty value', { ...minimal, ELASTIC_WORKERS_POOL: '' }, 'ELASTIC_WORKERS_POOL="" must not be empty'],
     ['an address without a port', { ...minimal, TEMPORAL_ADDRESS: 'temporal' }, '="temporal" must be host:port'],
-    ['an empty number', { ...minimal, ELASTIC_WORKERS_DRAIN_SECONDS: '' }, '="" must be a whole number from 1 to 119'],
+    [
+      'an empty number',
+      { ...minimal, ELASTIC_WORKERS_DRAIN_SECONDS: '' },
+      '="" must be a whole number from 1 to 86400',
+    ],
     ['NaN', { ...minimal, ELASTIC_WORKERS_HEARTBEAT_SECONDS: 'NaN' }, '="NaN" must be a whole number from 1 to 60'],
     ['Infinity', { ...minimal, ELASTIC_WORKERS_SCALER_GONE_SECONDS: 'Infinity' }, '="Infinity" must be a whole number'],
     ['a fraction', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1.5' }, 'a whole number from 1 to 10000'],
     ['no slots', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '0' }, 'a whole number from 1 to 10000'],
-    ['a drain longer than Fargate waits', { ...minimal, ELASTIC_WORKERS_DRAIN_SECONDS: '120' }, 'from 1 to 119'],
+    [
+      'a drain longer than Fargate waits',
+      { ...minimal, ELASTIC_WORKERS_DRAIN_SECONDS: '120' },
+      'ELASTIC_WORKERS_DRAIN_SECONDS (120) must be less than ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS (120)',
+    ],
+    [
+      'a grace longer than the drain',
+      { ...minimal, ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: '60', ELASTIC_WORKERS_DRAIN_SECONDS: '60' },
+      'ELASTIC_WORKERS_DRAIN_GRACE_SECONDS (60) must be less than ELASTIC_WORKERS_DRAIN_SECONDS (60)',
+    ],
+    [
+      'a throttle above its maximum',
+      { ...minimal, ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: '90' },
+      'must be at most ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS (60)',
+    ],
+    ['an unknown profile', { ...minimal, ELASTIC_WORKERS_PROFILE: 'prod' }, 'one of development, staging, production'],
+    ['an unknown level', { ...minimal, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud" must be one of trace, debug'],
+    ['TLS by another word', { ...minimal, TEMPORAL_TLS: 'yes' }, 'TEMPORAL_TLS="yes" must be one of true, false'],
+    ['a port that is none', { ...minimal, ELASTIC_WORKERS_HEALTH_PORT: '65536' }, 'a port from 1 to 65535'],
+    ['a host for an address', { ...minimal, ELASTIC_WORKERS_BIND_ADDRESS: 'localhost' }, 'must be an IP address'],
     [
       'an unknown name under our prefix',
       { ...minimal, ELASTIC_WORKERS_DRAIN_SECOND: '5' },
@@ -68,6 +98,35 @@ describe('readConfig', () => {
     expect(problems(env as unknown as Record<string, string>).join('\n')).toContain(message);
   });
 
+  it('has defaults by profile, each overridden by its variable', () => {
+    const development = { ...minimal, ELASTIC_WORKERS_PROFILE: 'development' };
+    expect(readConfig(development)).toMatchObject({
+      processes: 1,
+      logLevel: 'debug',
+      shutdownGraceSeconds: 5,
+      shutdownForceSeconds: 8,
+      bindAddress: '127.0.0.1',
+    });
+    const overridden = {
+      ...development,
+      ELASTIC_WORKERS_PROCESSES: '3',
+      LOG_LEVEL: 'warn',
+      ELASTIC_WORKERS_DRAIN_SECONDS: '20',
+      ELASTIC_WORKERS_BIND_ADDRESS: '::',
+      ELASTIC_WORKERS_METRICS_PORT: 'off',
+      ELASTIC_WORKERS_CLOUDWATCH: 'on',
+    };
+    expect(readConfig(overridden)).toMatchObject({
+      processes: 3,
+      logLevel: 'warn',
+      shutdownGraceSeconds: 18,
+      shutdownForceSeconds: 20,
+      bindAddress: '::',
+      metricsPort: undefined,
+      cloudwatch: true,
+    });
+  });
+
   it('reports every problem at once', () => {
     const env = {
       TEMPORAL_ADDRESS: 'x',
@@ -84,7 +143,7 @@ describe('readConfig', () => {
       pool: fc.stringMatching(/^[a-z-]{1,20}$/),
       maxConcurrentActivities: fc.integer({ min: 1, max: 10_000 }),
       heartbeatSeconds: fc.integer({ min: 1, max: 60 }),
-      drainSeconds: fc.integer({ min: 1, max: 119 }),
+      shutdownForceSeconds: fc.integer({ min: 1, max: 119 }),
     });
     fc.assert(
       fc.property(valid, (values) => {
@@ -93,7 +152,7 @@ describe('readConfig', () => {
           ELASTIC_WORKERS_POOL: values.pool,
           ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${values.maxConcurrentActivities}`,
           ELASTIC_WORKERS_HEARTBEAT_SECONDS: `${values.heartbeatSeconds}`,
-          ELASTIC_WORKERS_DRAIN_SECONDS: `${values.drainSeconds}`,
+          ELASTIC_WORKERS_DRAIN_SECONDS: `${values.shutdownForceSeconds}`,
         };
         expect(readConfig(env)).toMatchObject(values);
       }),

@@ -1,114 +1,199 @@
 /** The manager in this process, with the real Temporal server. */
 import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
-import { Client, Connection } from '@temporalio/client';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { TemporalWorkerManager } from '../../worker/manager.ts';
+import type { TaskMeasurement } from '../../worker/measurements.ts';
 
 jest.setTimeout(120_000);
 
 const logger = new DefaultLogger('ERROR');
-let temporal: LocalTemporal;
-let client: Client;
 let bundle: WorkflowBundle;
+let count = 0;
 
 beforeAll(async () => {
-  temporal = await startTemporal();
-  bundle = await bundleWorkflowCode({ workflowsPath: join(import.meta.dirname, '../../worker/workflows.ts'), logger });
-  client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+  bundle = await bundleWorkflowCode({ workflowsPath: join(import.meta.dirname, 'fixtures/workflows.ts'), logger });
 });
 
-afterAll(async () => {
-  await client?.connection.close();
-  await temporal?.stop();
-});
+const activities = {
+  nap: async (seconds: number) => Context.current().sleep(seconds * 1000),
+  fail: async () => {
+    throw ApplicationFailure.nonRetryable('as asked');
+  },
+};
 
-function managerOf(overrides: Partial<ConstructorParameters<typeof TemporalWorkerManager>[0]> = {}) {
-  return new TemporalWorkerManager({
-    address: temporal.address,
-    namespace: 'default',
-    taskQueue: 'manager',
-    identity: 'task',
-    maxConcurrentActivities: 10,
-    heartbeatSeconds: 1,
-    drainSeconds: 60,
-    workflows: bundle,
-    log: pino({ level: 'silent' }),
-    ...overrides,
+/** The server's long polls are short here, since a worker that stops waits for them. */
+const dynamicConfig = { 'matching.longPollExpirationInterval': '3s' };
+
+describe('TemporalWorkerManager, with a server,', () => {
+  let temporal: LocalTemporal;
+  let client: Client;
+
+  beforeAll(async () => {
+    temporal = await startTemporal({ dynamicConfig });
+    client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
   });
-}
 
-/** No heartbeat and one attempt: a task that is dropped is lost, and the test with it. */
-let batches = 0;
+  afterAll(async () => {
+    await client?.connection.close();
+    await temporal?.stop();
+  });
 
-async function shortActivities(count: number) {
-  batches += 1;
-  const start = (index: number) =>
-    client.activity.start('executeStrategyDirectly', {
-      id: `short-${batches}-${index}`,
+  async function start(overrides: Partial<ConstructorParameters<typeof TemporalWorkerManager>[0]> = {}) {
+    const manager = new TemporalWorkerManager({
+      address: temporal.address,
+      namespace: 'default',
       taskQueue: 'manager',
-      args: ['sequential', { task: `${index}`, steps: ['only'] }, { offlineModel: { secondsPerAsk: 0.02 } }],
-      startToCloseTimeout: '5 seconds',
-      retry: { maximumAttempts: 1 },
+      identity: 'task',
+      maxConcurrentActivities: 10,
+      heartbeatSeconds: 1,
+      shutdownGraceSeconds: 50,
+      shutdownForceSeconds: 60,
+      workflows: bundle,
+      worker: { activities },
+      log: pino({ level: 'silent' }),
+      ...overrides,
     });
-  const activities = await Promise.all(Array.from({ length: count }, (_, index) => start(index)));
-  return {
-    isDone: async () => (await activities.at(-1)!.describe()).status !== 'RUNNING',
-    expectAllDone: async () => {
-      for (const activity of activities) await expect(activity.result()).resolves.toMatchObject({ asks: 1 });
-    },
-  };
-}
-
-describe('TemporalWorkerManager', () => {
-  it('drops no task while it is paused and resumed again and again under load', async () => {
-    const manager = managerOf();
     await manager.startWorker();
+    return manager;
+  }
+
+  /** No heartbeat and one attempt: a task that is dropped is lost, and the test with it. */
+  async function naps(howMany: number, seconds: number) {
+    const startOne = () =>
+      client.activity.start('nap', {
+        id: `nap-${(count += 1)}`,
+        taskQueue: 'manager',
+        args: [seconds],
+        startToCloseTimeout: '5 seconds',
+        retry: { maximumAttempts: 1 },
+      });
+    const all = await Promise.all(Array.from({ length: howMany }, startOne));
+    return {
+      isDone: async () => (await all.at(-1)!.describe()).status !== 'RUNNING',
+      done: () => Promise.all(all.map((each) => each.result())),
+    };
+  }
+
+  it('drops no task while it is paused and resumed again and again under load', async () => {
+    const manager = await start();
     const ended = manager.runWorker();
-    const load = await shortActivities(600);
+    const load = await naps(300, 0.02);
     while (!(await load.isDone())) {
       manager.pause();
       await load.isDone();
       manager.resume();
     }
-    await load.expectAllDone();
+    await load.done();
     await expect(manager.stopWorker()).resolves.toEqual({ unfinished: [] });
     await ended;
   });
 
   it('drops no task while workers come and go under load', async () => {
-    const starter = managerOf();
-    await starter.startWorker();
-    const load = await shortActivities(1000);
-    void starter.runWorker();
-    let last = starter;
-    for (let index = 0; index < 8; index++) {
-      const next = managerOf({ identity: `task ${index}` });
-      await next.startWorker();
+    let last = await start();
+    const load = await naps(500, 0.02);
+    void last.runWorker();
+    for (let index = 0; index < 4; index++) {
+      const next = await start({ identity: `task ${index}` });
       void next.runWorker();
       await last.stopWorker();
       last = next;
     }
-    await load.expectAllDone();
+    await load.done();
     await expect(last.stopWorker()).resolves.toEqual({ unfinished: [] });
   });
 
-  it.each([
-    [
-      'no server',
-      () => ({ address: '127.0.0.1:1' }),
-      'No Temporal server answers at 127.0.0.1:1: check TEMPORAL_ADDRESS',
-    ],
-    ['an unknown namespace', () => ({ namespace: 'nope' }), 'does not give access to the namespace "nope": check'],
-  ])('answers %s with what to check', async (_, overrides, message) => {
-    await expect(managerOf(overrides()).startWorker()).rejects.toThrow(message);
-  });
-
   it('can be stopped before it ran', async () => {
-    const manager = managerOf();
-    await manager.startWorker();
+    const manager = await start();
     await manager.stopWorker();
     await expect(manager.runWorker()).resolves.toEqual({ unfinished: [] });
+  });
+
+  it('counts what it did and tells how it is', async () => {
+    const seen: TaskMeasurement[] = [];
+    const manager = await start({ taskQueue: 'counts', onTask: (task) => seen.push(task) });
+    expect(manager.health).toMatchObject({ healthy: false, reason: 'starting' });
+    expect(manager).toMatchObject({ tasksProcessed: 0, averageTaskDuration: null, errorRate: null });
+    const ended = manager.runWorker();
+    expect(manager.isHealthy).toBe(true);
+    const execute = (type: string, args: unknown[]) =>
+      client.activity.execute(type, {
+        id: `count-${(count += 1)}`,
+        taskQueue: 'counts',
+        args,
+        startToCloseTimeout: '5 seconds',
+      });
+    await execute('nap', [0.2]);
+    await execute('fail', []).catch(() => undefined);
+    expect(manager).toMatchObject({ tasksProcessed: 2, errorRate: 0.5 });
+    expect(manager.averageTaskDuration).toBeGreaterThanOrEqual(0.1);
+    expect(seen.map(({ activityType, outcome }) => [activityType, outcome])).toEqual([
+      ['nap', 'succeeded'],
+      ['fail', 'failed'],
+    ]);
+    expect(seen[0]!.scheduleToStartSeconds).toBeLessThan(5);
+    manager.pause('cordoned');
+    expect(manager.health).toMatchObject({ healthy: false, reason: 'draining' });
+    manager.resume();
+    expect(manager.isHealthy).toBe(true);
+    const stopping = manager.stopWorker();
+    expect(manager.health).toMatchObject({ healthy: false, reason: 'draining' });
+    await Promise.all([stopping, ended]);
+  });
+});
+
+describe('TemporalWorkerManager', () => {
+  it.each([
+    ['no server', { address: '127.0.0.1:1' }, 'No Temporal server answers at 127.0.0.1:1: check TEMPORAL_ADDRESS'],
+    ['an unknown namespace', { namespace: 'nope' }, 'does not give access to the namespace "nope": check'],
+  ])('answers %s with what to check', async (_, overrides, message) => {
+    const temporal = await startTemporal();
+    const manager = new TemporalWorkerManager({
+      address: temporal.address,
+      namespace: 'default',
+      taskQueue: 'none',
+      identity: 'task',
+      maxConcurrentActivities: 1,
+      heartbeatSeconds: 1,
+      shutdownGraceSeconds: 1,
+      shutdownForceSeconds: 2,
+      workflows: bundle,
+      worker: { activities },
+      log: pino({ level: 'silent' }),
+      ...overrides,
+    });
+    await expect(manager.startWorker()).rejects.toThrow(message);
+    await temporal.stop();
+  });
+
+  it('says that it is not connected while the server is gone, and goes on when it is back', async () => {
+    const temporal = await startTemporal();
+    const manager = new TemporalWorkerManager({
+      address: temporal.address,
+      namespace: 'default',
+      taskQueue: 'gone',
+      identity: 'task',
+      maxConcurrentActivities: 1,
+      heartbeatSeconds: 1,
+      shutdownGraceSeconds: 1,
+      shutdownForceSeconds: 2,
+      workflows: bundle,
+      worker: { activities },
+      log: pino({ level: 'silent' }),
+      probeSeconds: 0.2,
+    });
+    await manager.startWorker();
+    const ended = manager.runWorker();
+    await temporal.stop();
+    while (manager.isHealthy) await new Promise(setImmediate);
+    expect(manager.health).toMatchObject({ reason: 'not connected' });
+    const again = await startTemporal({ port: Number(temporal.address.split(':')[1]) });
+    while (!manager.isHealthy) await new Promise(setImmediate);
+    await manager.stopWorker();
+    await ended;
+    await again.stop();
   });
 });

@@ -1,13 +1,17 @@
 /** The worker as a process, with the real Temporal server and the emulated state table. */
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
+import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { DeleteCommand, DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { ActivityExecutionFailedError, Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { setTimeout as wait } from 'node:timers/promises';
+import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { cordonKey, PARTITION_KEY, SCALER_KEY } from '../../contract/state-table.ts';
 import { type LocalEmulator, emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
 import { FakeEcs } from './fake-ecs.ts';
+import { apiKeyProxy } from './temporal-proxies.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 jest.setTimeout(120_000);
@@ -19,20 +23,28 @@ let emulator: LocalEmulator;
 let ecs: FakeEcs;
 let client: Client;
 let table: DynamoDBDocumentClient;
+let cloudwatch: CloudWatchClient;
+let secrets: SecretsManagerClient;
 let heartbeatOfScaler: NodeJS.Timeout;
 const workers: WorkerProcess[] = [];
 let count = 0;
 
 beforeAll(async () => {
-  [temporal, emulator, ecs] = await Promise.all([startTemporal(), startEmulator(), FakeEcs.start()]);
+  [temporal, emulator, ecs] = await Promise.all([
+    // A worker that stops waits for its open polls.
+    startTemporal({ dynamicConfig: { 'matching.longPollExpirationInterval': '2s' } }),
+    startEmulator(),
+    FakeEcs.start(),
+  ]);
   client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
-  table = DynamoDBDocumentClient.from(
-    new DynamoDBClient({
-      endpoint: emulator.url,
-      region: 'us-east-1',
-      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-    }),
-  );
+  const aws = {
+    endpoint: emulator.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  };
+  table = DynamoDBDocumentClient.from(new DynamoDBClient(aws));
+  cloudwatch = new CloudWatchClient(aws);
+  secrets = new SecretsManagerClient(aws);
   await table.send(
     new CreateTableCommand({
       TableName: TABLE,
@@ -72,6 +84,9 @@ async function startWorker(overrides: Record<string, string> = {}) {
     ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
     ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
     ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5',
+    ELASTIC_WORKERS_HEALTH_PORT: '0',
+    ELASTIC_WORKERS_METRICS_PORT: '0',
+    ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
     ...overrides,
   });
   workers.push(worker);
@@ -120,7 +135,7 @@ describe('the worker', () => {
     expect(result).toMatchObject({ strategy: 'sequential', asks: 2 });
     expect(await worker.says('Worker started')).toMatchObject({
       taskQueue: queue,
-      strategies: ['sequential'],
+      strategies: expect.arrayContaining(['sequential']),
       workflow: GENERIC_STRATEGY_WORKFLOW,
       activity: 'executeStrategyDirectly',
       maxConcurrentActivities: 5,
@@ -146,7 +161,7 @@ describe('the worker', () => {
     const error = await failing.catch((cause: unknown) => cause as WorkflowFailedError);
     expect(error).toBeInstanceOf(WorkflowFailedError);
     expect((error as WorkflowFailedError).cause?.message).toBe(
-      'There is no strategy named "sequentail". Strategies that exist: sequential.',
+      'There is no strategy named "sequentail". Strategies that exist: map_reduce, router, sequential, specialist.',
     );
   });
 
@@ -171,9 +186,88 @@ describe('the worker', () => {
   });
 });
 
+describe('what others see of the worker', () => {
+  it('is the truth about its health, and what it did, in all its processes', async () => {
+    const { worker, startActivity } = await startWorker({ ELASTIC_WORKERS_PROCESSES: '2' });
+    const { health, metrics } = await worker.says('Listening for health checks');
+    const get = (port: unknown, path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+    await eventually(async () => (await get(health, '/health')).status === 200);
+    for (const each of await Promise.all([startActivity(0), startActivity(0), startActivity(0)])) await each.result();
+    await eventually(async () => (await (await get(health, '/metrics')).json()).tasks_processed === 3);
+    const text = await (await get(metrics, '/metrics')).text();
+    expect(text).toMatch(/^active_workers 2$/m);
+    expect(text).toMatch(/^task_duration_seconds_count\{.*\} /m);
+    expect(text).toMatch(/^temporal_\w+\{.*process="\w+#2"\} /m);
+    const long = await startActivity(3);
+    await long.started();
+    worker.signal('SIGTERM');
+    await eventually(async () => (await get(health, '/health')).status === 503);
+    expect(await (await get(health, '/health')).json()).toMatchObject({ reason: 'draining' });
+    expect((await get(health, '/health/live')).status).toBe(200);
+    await expect(long.result()).resolves.toMatchObject({ asks: 1 });
+    expect(await worker.exitCode).toBe(0);
+  });
+
+  it('is in CloudWatch when it has left', async () => {
+    const { worker, queue, startActivity } = await startWorker();
+    await (await startActivity(0.2)).result();
+    worker.signal('SIGTERM');
+    expect(await worker.exitCode).toBe(0);
+    const { Metrics } = await cloudwatch.send(new ListMetricsCommand({ Namespace: METRIC_NAMESPACE }));
+    const names = Metrics?.filter(({ Dimensions }) => Dimensions?.[0]?.Value === queue).map((each) => each.MetricName);
+    expect(names?.sort()).toEqual(['ScheduleToStartSeconds', 'TaskDurationSeconds']);
+  });
+
+  it('never is its API key, which a secret holds and a rotation changes under it', async () => {
+    const valid = new Set(['first-api-key']);
+    const proxy = await apiKeyProxy(temporal.address, valid);
+    const name = `temporal-${count}`;
+    await secrets.send(new CreateSecretCommand({ Name: name, SecretString: 'first-api-key' }));
+    const { worker, startActivity } = await startWorker({
+      TEMPORAL_ADDRESS: proxy.address,
+      TEMPORAL_TLS: 'false',
+      LOG_LEVEL: 'trace',
+      ELASTIC_WORKERS_TEMPORAL_SECRET: name,
+      ELASTIC_WORKERS_CREDENTIALS_POLL_SECONDS: '1',
+    });
+    valid.add('second-api-key');
+    await secrets.send(new PutSecretValueCommand({ SecretId: name, SecretString: 'second-api-key' }));
+    await worker.says('New credentials');
+    valid.delete('first-api-key');
+    await expect((await startActivity(0)).result()).resolves.toMatchObject({ asks: 1 });
+    worker.signal('SIGTERM');
+    expect(await worker.exitCode).toBe(0);
+    expect(JSON.stringify(worker.log)).not.toMatch(/(first|second)-api-key/);
+    await proxy.stop();
+  });
+
+  it.each([
+    ['an unreachable server', { TEMPORAL_ADDRESS: '127.0.0.1:1' }, 'No Temporal server answers at 127.0.0.1:1'],
+    ['a wrong namespace', { TEMPORAL_NAMESPACE: 'nope' }, 'does not give access to the namespace "nope"'],
+    ['an unknown variable', { ELASTIC_WORKERS_POOLS: 'x' }, 'did you mean ELASTIC_WORKERS_POOL?'],
+    [
+      'a wrong namespace, with two processes',
+      { TEMPORAL_NAMESPACE: 'nope', ELASTIC_WORKERS_PROCESSES: '2' },
+      'does not give access to the namespace "nope"',
+    ],
+  ])('is one message and a failure at its start with %s', async (_, overrides, message) => {
+    const worker = new WorkerProcess({
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_TASK_QUEUE: 'none',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '2',
+      ...overrides,
+    });
+    workers.push(worker);
+    expect(await worker.exitCode).toBe(1);
+    const problems = worker.log.filter(({ level }) => level === 'fatal');
+    expect(problems.map((line) => line.message)).toEqual([expect.stringContaining(message)]);
+  });
+});
+
 describe('the scale-in protocol', () => {
   it('protects, drains on a cordon, lifts, and takes up work again when the cordon is taken back', async () => {
     const { worker, taskId, cordon, uncordon, startActivity } = await startWorker();
+    await worker.says('Protected from scale-in');
     expect(ecs.asked.get(taskId)).toEqual([true]);
     const running = await startActivity(12);
     await running.started();
@@ -188,6 +282,23 @@ describe('the scale-in protocol', () => {
     await worker.says('Cordon taken back', before);
     await expect(late.result()).resolves.toMatchObject({ asks: 1 });
     expect(ecs.asked.get(taskId)).toEqual([true, false, true]);
+    worker.signal('SIGTERM');
+    expect(await worker.exitCode).toBe(0);
+  });
+
+  it('is the task’s with several processes too: one protection, lifted when all of them are drained', async () => {
+    const { worker, taskId, cordon, startActivity } = await startWorker({
+      ELASTIC_WORKERS_PROCESSES: '2',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '2',
+    });
+    const running = [await startActivity(4), await startActivity(4)];
+    for (const each of running) await each.started();
+    await cordon();
+    await worker.says('Cordoned');
+    expect(ecs.isProtected(taskId)).toBe(true);
+    for (const each of running) await expect(each.result()).resolves.toMatchObject({ asks: 1 });
+    await eventually(() => ecs.isProtected(taskId) === false);
+    expect(ecs.asked.get(taskId)).toEqual([true, false]);
     worker.signal('SIGTERM');
     expect(await worker.exitCode).toBe(0);
   });

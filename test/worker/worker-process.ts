@@ -1,4 +1,4 @@
-/** The real worker as a real child process, known by its log. */
+/** The real worker, as it is built for deployment, as a real child process, known by its log. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export class WorkerProcess {
 
   constructor(environment: Record<string, string>) {
     const env = { PATH: process.env.PATH ?? '', ...environment };
-    const main = join(import.meta.dirname, '../../worker/main.ts');
+    const main = join(import.meta.dirname, '../../dist/worker/main.js');
     this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.log.push(JSON.parse(line) as LogLine);

@@ -1,0 +1,132 @@
+import type { MetricDatum } from '@aws-sdk/client-cloudwatch';
+import fc from 'fast-check';
+import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
+import { CloudWatchMetrics } from '../../worker/cloudwatch.ts';
+
+/** A CloudWatch that takes data or fails, and its minute. */
+class World {
+  now = 1_800_000_000_000;
+  failing = false;
+  /** Of the calls from now on, only so many succeed. */
+  callsLeft = Infinity;
+  taken: MetricDatum[] = [];
+  calls = 0;
+  readonly namespaces = new Set<string>();
+  said: string[] = [];
+  readonly metrics = new CloudWatchMetrics({
+    pool: 'agents',
+    now: () => this.now,
+    send: async (namespace, data) => {
+      this.namespaces.add(namespace);
+      this.calls += 1;
+      if (this.failing || this.callsLeft-- <= 0) throw new Error('throttled');
+      this.taken.push(...data);
+    },
+    log: {
+      info: (_: object, text: string) => this.said.push(text),
+      warn: (_: object, text: string) => this.said.push(text),
+    } as never,
+  });
+
+  record(durationSeconds: number, scheduleToStartSeconds = 0.5): void {
+    this.metrics.record({ activityType: 'a', outcome: 'succeeded', durationSeconds, scheduleToStartSeconds });
+  }
+
+  async minute(): Promise<void> {
+    this.now += 60_000;
+    await this.metrics.flush();
+  }
+
+  /** How often each value was taken, of all minutes. */
+  counts(name: string): Map<number, number> {
+    const counts = new Map<number, number>();
+    for (const { Values = [], Counts = [] } of this.taken.filter(({ MetricName }) => MetricName === name)) {
+      Values.forEach((value, index) => counts.set(value, (counts.get(value) ?? 0) + Counts[index]!));
+    }
+    return counts;
+  }
+}
+
+describe('metrics for CloudWatch', () => {
+  it('are values with counts, of the pool, and of the minute they belong to', async () => {
+    const world = new World();
+    const began = world.now;
+    world.record(1.2345);
+    world.record(1.2345);
+    world.record(30);
+    await world.minute();
+    expect([...world.namespaces]).toEqual([METRIC_NAMESPACE]);
+    expect(world.taken).toEqual([
+      {
+        MetricName: 'TaskDurationSeconds',
+        Unit: 'Seconds',
+        Timestamp: new Date(began),
+        Dimensions: [{ Name: 'Pool', Value: 'agents' }],
+        Values: [1.23, 30],
+        Counts: [2, 1],
+      },
+      expect.objectContaining({ MetricName: 'ScheduleToStartSeconds', Values: [0.5], Counts: [3] }),
+    ]);
+  });
+
+  it('make no call when nothing ran', async () => {
+    const world = new World();
+    await world.minute();
+    expect(world.calls).toBe(0);
+  });
+
+  it('are kept over a failure with their minute, told of once, and sent when CloudWatch is back', async () => {
+    const world = new World();
+    const began = world.now;
+    world.failing = true;
+    world.record(1);
+    await world.minute();
+    world.record(2);
+    await world.minute();
+    expect(world.taken).toEqual([]);
+    world.failing = false;
+    await world.minute();
+    const durations = world.taken.filter(({ MetricName }) => MetricName === 'TaskDurationSeconds');
+    expect(durations.map(({ Timestamp, Values }) => [Timestamp!.getTime() - began, Values])).toEqual([
+      [0, [1]],
+      [60_000, [2]],
+    ]);
+    expect(world.said).toEqual([
+      'CloudWatch takes no metrics: keeping them for the next time',
+      'CloudWatch takes metrics again: nothing was lost',
+    ]);
+  });
+
+  it('never have more than 150 values in a datum', async () => {
+    const world = new World();
+    for (let value = 1; value <= 900; value++) world.record(value);
+    await world.minute();
+    expect(world.taken.every(({ Values }) => Values!.length <= 150)).toBe(true);
+    expect(world.counts('TaskDurationSeconds').size).toBe(900);
+  });
+
+  it('are all taken exactly once, whenever CloudWatch fails, even for hours', async () => {
+    const minute = fc.record({
+      values: fc.array(fc.integer({ min: 0, max: 999 }), { maxLength: 300 }),
+      callsLeft: fc.constantFrom(0, 0, 1, 2, 100),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(minute, { maxLength: 150 }), async (minutes) => {
+        const world = new World();
+        const expected = new Map<number, number>();
+        for (const { values, callsLeft } of minutes) {
+          world.callsLeft = callsLeft;
+          for (const value of values) {
+            world.record(value);
+            expected.set(value, (expected.get(value) ?? 0) + 1);
+          }
+          await world.minute();
+        }
+        world.callsLeft = Infinity;
+        await world.minute();
+        expect(world.counts('TaskDurationSeconds')).toEqual(expected);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});

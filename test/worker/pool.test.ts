@@ -1,0 +1,95 @@
+/** The pool with processes that crash, hang and work as they are told. */
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/pool.ts';
+
+jest.setTimeout(30_000);
+
+const pools: PersistentWorkerPool[] = [];
+afterEach(() => Promise.all(pools.splice(0).map((pool) => pool.stop())));
+
+/** With 5 slots in 3 processes the last one has a single slot, and crashes (see the fixture). */
+function poolOf(overrides: Partial<WorkerPoolOptions> = {}) {
+  const listeners = new Set<() => void>();
+  const pool = new PersistentWorkerPool({
+    processes: 2,
+    maxConcurrentActivities: 5,
+    identity: 'task',
+    entry: join(import.meta.dirname, 'fixtures/member.mjs'),
+    env: { PATH: process.env.PATH },
+    killAfterSeconds: 20,
+    log: pino({ level: 'silent' }),
+    now: Date.now,
+    restart: { afterMs: 1, maxAfterMs: 4, crashes: 3 },
+    onChange: () => listeners.forEach((look) => look()),
+    ...overrides,
+  });
+  pools.push(pool);
+  const until = (holds: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => holds() && listeners.delete(look) && resolve();
+      listeners.add(look);
+      look();
+    });
+  return { pool, until };
+}
+
+describe('PersistentWorkerPool', () => {
+  it('divides the slots, sums up what its processes did, and ends with them', async () => {
+    const { pool, until } = poolOf();
+    await pool.start();
+    await until(() => pool.counts.tasksProcessed === 5);
+    expect(pool.getStatus()).toEqual({ active: 2, failed: 0, restarting: 0, totalTasks: 5, restarts: 0 });
+    expect(pool.health).toEqual({ healthy: true });
+    expect((await pool.metrics()).map((each) => each.process)).toEqual(['3', '2']);
+    await expect(pool.stop()).resolves.toEqual({ unfinished: [] });
+    expect(pool.getStatus()).toMatchObject({ active: 0, totalTasks: 5 });
+  });
+
+  it('is drained only when every process has heard of the pause and is', async () => {
+    const { pool, until } = poolOf();
+    await pool.start();
+    await until(() => pool.runningActivities === 2);
+    expect(pool.drained).toBe(false);
+    pool.pause('cordoned');
+    expect(pool.drained).toBe(false);
+    await until(() => pool.drained);
+    expect(pool.runningActivities).toBe(0);
+    pool.resume();
+    expect(pool.drained).toBe(false);
+    await until(() => pool.runningActivities === 2);
+  });
+
+  it('restarts a process that crashes, gives it up after a while, and the others work on', async () => {
+    const { pool, until } = poolOf({ processes: 3 });
+    await pool.start();
+    await until(() => pool.getStatus().failed === 1);
+    expect(pool.getStatus()).toMatchObject({ active: 2, failed: 1, restarts: 2 });
+    expect(pool.health).toEqual({ healthy: true });
+    pool.restartFailedWorkers();
+    expect(pool.getStatus()).toMatchObject({ active: 3, failed: 0 });
+    await until(() => pool.getStatus().failed === 1);
+    expect(pool.getStatus().restarts).toBe(2);
+  });
+
+  it('is in a crash loop when no process is left', async () => {
+    const { pool, until } = poolOf({ maxConcurrentActivities: 2 });
+    void pool.start();
+    await until(() => pool.getStatus().failed === 2);
+    expect(pool.health).toMatchObject({ healthy: false, reason: 'crash loop' });
+  });
+
+  it('starts the count of crashes anew after a process was steady', async () => {
+    let now = 0;
+    const { pool, until } = poolOf({ maxConcurrentActivities: 1, processes: 1, now: () => (now += 100_000) });
+    void pool.start();
+    await until(() => pool.getStatus().restarts === 10);
+    expect(pool.getStatus().failed).toBe(0);
+  });
+
+  it('kills a process that does not end by itself', async () => {
+    const { pool } = poolOf({ env: { PATH: process.env.PATH, HANGS: 'yes' }, killAfterSeconds: 0.1 });
+    await pool.start();
+    await expect(pool.stop()).resolves.toEqual({ unfinished: [] });
+  });
+});

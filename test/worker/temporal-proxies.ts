@@ -1,0 +1,107 @@
+/** What stands before Temporal in the world: TLS with or without client certificates, and a check of the API key. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
+import { connect, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+
+export interface Proxy {
+  address: string;
+  stop(): Promise<void>;
+}
+
+export interface Certificate {
+  certificate: string;
+  key: string;
+  certificatePath: string;
+  keyPath: string;
+}
+
+/** Certificates of an authority of their own, for servers on this machine and for clients. */
+export class Authority {
+  readonly directory = mkdtempSync(join(tmpdir(), 'certificates-'));
+  readonly certificatePath = join(this.directory, 'authority.pem');
+  #count = 0;
+
+  constructor() {
+    const subject = ['-subj', '/CN=authority', '-days', '2'];
+    this.#openssl('req', '-x509', ...newKey('authority.key'), '-out', 'authority.pem', ...subject);
+  }
+
+  issue(name: string): Certificate {
+    const file = `${name}-${(this.#count += 1)}`;
+    writeFileSync(join(this.directory, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+    this.#openssl('req', ...newKey(`${file}.key`), '-out', `${file}.csr`, '-subj', `/CN=${name}`);
+    const signing = ['-CA', 'authority.pem', '-CAkey', 'authority.key', '-CAcreateserial', '-days', '1'];
+    this.#openssl('x509', '-req', '-in', `${file}.csr`, '-out', `${file}.pem`, ...signing, '-extfile', 'names');
+    const [certificatePath, keyPath] = [join(this.directory, `${file}.pem`), join(this.directory, `${file}.key`)];
+    const read = (path: string) => readFileSync(path, 'utf8');
+    return { certificate: read(certificatePath), key: read(keyPath), certificatePath, keyPath };
+  }
+
+  #openssl(...args: string[]): void {
+    execFileSync('openssl', args, { cwd: this.directory, stdio: 'ignore' });
+  }
+}
+
+function newKey(file: string): string[] {
+  return ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file];
+}
+
+/** Ends TLS; `seen` has the subject of each client certificate, in the order of the connections. */
+export async function tlsProxy(target: string, authority: Authority, { clients = false } = {}) {
+  const seen: string[] = [];
+  const { certificate: cert, key } = authority.issue('server');
+  const ca = readFileSync(authority.certificatePath);
+  const tls = { cert, key, ca, requestCert: clients, rejectUnauthorized: clients, ALPNProtocols: ['h2'] };
+  const server = createTlsServer(tls, (socket) => {
+    const name = socket.getPeerCertificate().subject?.CN;
+    seen.push(Array.isArray(name) ? (name[0] ?? '') : (name ?? ''));
+    const upstream = connect(Number(target.split(':')[1]), '127.0.0.1');
+    socket.pipe(upstream).pipe(socket);
+    for (const each of [socket, upstream]) each.on('error', () => each.destroy());
+  });
+  return { ...(await listening(server)), seen };
+}
+
+/** Lets calls through whose API key is among the valid ones, and records all that came. */
+export async function apiKeyProxy(target: string, valid: Set<string>) {
+  const seen: string[] = [];
+  const upstream = connectHttp2(`http://${target}`);
+  const server = createHttp2Server();
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const key = String(headers.authorization ?? '').replace('Bearer ', '');
+    if (seen.at(-1) !== key) seen.push(key);
+    stream.on('error', () => undefined);
+    if (!valid.has(key)) {
+      stream.respond({ 'content-type': 'application/grpc', 'grpc-status': '16', 'grpc-message': 'bad key' });
+      return stream.end();
+    }
+    const call = upstream.request(headers);
+    call.on('response', (answer) => {
+      if (!stream.destroyed) stream.respond(answer, { waitForTrailers: true });
+      call.on('trailers', (trailers) => stream.once('wantTrailers', () => stream.sendTrailers(trailers)));
+      call.pipe(stream);
+    });
+    stream.pipe(call);
+    call.on('error', () => stream.destroy());
+    stream.on('close', () => call.close());
+  });
+  const proxy = await listening(server as unknown as Server);
+  return { ...proxy, seen, stop: () => proxy.stop().finally(() => upstream.destroy()) };
+}
+
+async function listening(server: Server): Promise<Proxy> {
+  const sockets = new Set<{ destroy(): void }>();
+  server.on('connection', (socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

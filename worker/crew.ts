@@ -1,0 +1,127 @@
+/** Who does the work of a task: one manager in this process, or a pool of processes that each have one. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { CloudWatchMetrics } from './cloudwatch.ts';
+import type { WorkerConfig } from './config.ts';
+import { secretsOf, watchAccess, type AccessSource, type TemporalAccess } from './credentials.ts';
+import { freePort } from './endpoints.ts';
+import type { WorkerLog } from './logging.ts';
+import { TemporalWorkerManager } from './manager.ts';
+import { workerPlugins, type PluginOptions } from './plugin.ts';
+import { PersistentWorkerPool } from './pool.ts';
+import type { TaskSize } from './task.ts';
+import type { Stopped, Workforce } from './workforce.ts';
+
+export interface Crew {
+  workforce: Workforce;
+  /** Ready to work, at `run` or as soon as it is resumed. */
+  start(): Promise<void>;
+  /** Settles when all work is done after `stop`, or the drain is over. */
+  run(): Promise<Stopped>;
+  stop(): void;
+}
+
+export interface CrewOptions {
+  config: WorkerConfig;
+  env: NodeJS.ProcessEnv;
+  access: TemporalAccess;
+  identity: string;
+  slots: number;
+  log: WorkerLog;
+  /** Aborted when the process was told to stop. */
+  stopping: AbortSignal;
+  onChange: () => void;
+}
+
+export function accessSource({ config, env }: Pick<CrewOptions, 'config' | 'env'>): AccessSource {
+  return { env, secret: config.temporalSecret, now: Date.now };
+}
+
+/** A manager, with credentials renewed and metrics sent to CloudWatch. */
+export async function crewHere(options: CrewOptions) {
+  const { config, access, identity, slots, log, stopping, onChange } = options;
+  const cloudwatch = config.cloudwatch
+    ? new CloudWatchMetrics({ pool: config.pool, now: Date.now, log: log.log })
+    : undefined;
+  const manager = new TemporalWorkerManager({
+    ...config,
+    ...access,
+    identity,
+    maxConcurrentActivities: slots,
+    workflows: workflows(),
+    worker: { plugins: workerPlugins(pluginOptions(options)) },
+    log: log.log,
+    onChange,
+    onTask: (task) => cloudwatch?.record(task),
+    sdkMetricsAddress: await sdkMetricsAddress(config),
+  });
+  const use = async (next: TemporalAccess) => {
+    log.hide(secretsOf(next));
+    await manager.useAccess(next);
+  };
+  const start = async () => {
+    await manager.startWorker();
+    const { credentialsPollSeconds: pollSeconds } = config;
+    const source = accessSource(options);
+    void watchAccess({ source, current: access, pollSeconds, use, log: log.log, signal: stopping });
+    if (cloudwatch) setInterval(() => void cloudwatch.flush(), 60_000).unref();
+  };
+  const run = async () => {
+    const stopped = await manager.runWorker();
+    await cloudwatch?.flush();
+    return stopped;
+  };
+  return { workforce: manager, start, run, stop: () => void manager.stopWorker() } satisfies Crew;
+}
+
+export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access'> {
+  processes: number;
+  size: TaskSize;
+  /** The script each process runs, and Node's own arguments to it. */
+  entry: string;
+  args: string[];
+  nodeArguments: string[];
+}
+
+export function crewOfProcesses({ slots, size, log, nodeArguments, ...options }: PoolCrewOptions): Crew {
+  const pool = new PersistentWorkerPool({
+    ...options,
+    maxConcurrentActivities: slots,
+    killAfterSeconds: (options.config.shutdownForceSeconds + options.config.stopTimeoutSeconds) / 2,
+    nodeArguments: [...nodeArguments.filter((argument) => !HEAP.test(argument)), ...heapFor(size, options.processes)],
+    log: log.log,
+    now: Date.now,
+  });
+  return { workforce: pool, start: () => pool.start(), run: () => pool.ended, stop: () => void pool.stop() };
+}
+
+function pluginOptions({ config, env, log }: CrewOptions): PluginOptions {
+  const { LANGFUSE_PUBLIC_KEY: publicKey, LANGFUSE_SECRET_KEY: secretKey, LANGFUSE_BASE_URL: baseUrl } = env;
+  log.hide(secretKey === undefined ? [] : [secretKey]);
+  return {
+    ...(config.model !== undefined && { defaultModel: config.model }),
+    tracing: {
+      ...(config.traceFile !== undefined && { file: config.traceFile }),
+      ...(publicKey && secretKey && { langfuse: { publicKey, secretKey, ...(baseUrl && { baseUrl }) } }),
+      warn: (message) => log.log.warn(message),
+    },
+  };
+}
+
+const HEAP = /^--max[-_]old[-_]space[-_]size/;
+
+/** The processes share the task's memory; a quarter stays for what is not heap: buffers, the SDK's core, the pool. */
+function heapFor({ gibibytes, limited }: TaskSize, processes: number): string[] {
+  return limited ? [`--max-old-space-size=${Math.floor((gibibytes * 1024 * 0.75) / processes)}`] : [];
+}
+
+/** Built ahead beside the running file, or bundled from the source when run from there. */
+function workflows(): { codePath: string } | { workflowsPath: string } {
+  const codePath = join(import.meta.dirname, 'workflow-bundle.js');
+  return existsSync(codePath) ? { codePath } : { workflowsPath: join(import.meta.dirname, 'workflows.ts') };
+}
+
+/** The SDK serves its own metrics from a port of its own; ours are joined with them, so this one is nobody's business. */
+async function sdkMetricsAddress({ metricsPort, healthPort }: WorkerConfig): Promise<string | undefined> {
+  return metricsPort === undefined && healthPort === undefined ? undefined : `127.0.0.1:${await freePort()}`;
+}

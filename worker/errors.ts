@@ -1,0 +1,21 @@
+/** What the operator can mend: told as one message, without a stack, before the process ends with 1. */
+
+/** Thrown when the environment cannot be used; the message lists every problem. */
+export class ConfigError extends Error {
+  override readonly name: string = 'ConfigError';
+  readonly problems: string[];
+  constructor(problems: string[]) {
+    super(`The worker's configuration has ${problems.length} problem(s):\n${problems.map((p) => `- ${p}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** Thrown when the worker cannot serve as it was configured: server out of reach, unknown namespace. */
+export class StartError extends Error {
+  override readonly name: string = 'StartError';
+}
+
+/** Thrown when there is no way to reach Temporal by what was given: unreadable, contradictory or expired. */
+export class CredentialsError extends StartError {
+  override readonly name = 'CredentialsError';
+}

@@ -1,0 +1,27 @@
+/** What a pool and its processes say to each other. */
+import type { TaskCounts } from './measurements.ts';
+import type { RunningActivity } from './running-activities.ts';
+import type { PauseReason } from './scale-in.ts';
+import type { Health, MetricsSnapshot } from './workforce.ts';
+
+/** `order` counts up, so that a report tells which orders it already knows of. */
+export type ToMember =
+  | { type: 'pause'; order: number; reason: PauseReason }
+  | { type: 'resume'; order: number }
+  | { type: 'stop' }
+  | { type: 'metrics'; request: number };
+
+export interface MemberReport {
+  /** The last order carried out; 0 before the first: a process starts paused. */
+  order: number;
+  drained: boolean;
+  runningActivities: number;
+  health: Health;
+  counts: TaskCounts;
+}
+
+export type FromMember =
+  | { type: 'report'; report: MemberReport }
+  | { type: 'metrics'; request: number; snapshots: MetricsSnapshot[] }
+  | { type: 'cannot start'; message: string }
+  | { type: 'stopped'; unfinished: RunningActivity[] };

@@ -1,0 +1,332 @@
+/**
+ * N worker processes in one task, so that a task of several vCPUs uses them all. Each serves the same task queue with its
+ * share of the slots and a Temporal identity of its own, `<task>#<n>`.
+ *
+ * A process that ends without having been told to is started again, later each time; the others do not notice. One that
+ * crashes again and again is left alone, but for a try every few minutes. Only when no process is left is the pool itself
+ * unhealthy: a platform that restarts the task would otherwise kill the good ones with the bad one.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import type { Logger } from './logging.ts';
+import { StartError } from './errors.ts';
+import { NO_TASKS, sumOf, type TaskCounts } from './measurements.ts';
+import type { FromMember, MemberReport, ToMember } from './pool-messages.ts';
+import type { RunningActivity } from './running-activities.ts';
+import type { PauseReason } from './scale-in.ts';
+import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts';
+
+export interface WorkerPoolOptions {
+  processes: number;
+  /** Of the whole task; divided over the processes. */
+  maxConcurrentActivities: number;
+  /** The task's; each process adds its number. */
+  identity: string;
+  /** What each process runs, with `--identity` and `--slots` added to its arguments. */
+  entry: string;
+  args?: string[];
+  /** Node's own arguments of each process. */
+  nodeArguments?: string[];
+  env: NodeJS.ProcessEnv;
+  log: Logger;
+  onChange?: () => void;
+  /** A process that has not ended by itself so long after `stop` is killed. */
+  killAfterSeconds: number;
+  restart?: Partial<RestartPolicy>;
+  /** Milliseconds. */
+  now: () => number;
+}
+
+export interface RestartPolicy {
+  /** Before the first restart; twice as long before each further one. */
+  afterMs: number;
+  maxAfterMs: number;
+  /** A process that lived so long is no part of a crash loop. */
+  steadyAfterMs: number;
+  /** Crashes in a row that make a loop. */
+  crashes: number;
+  /** A process in a crash loop gets another chance so often. */
+  retryFailedMs: number;
+}
+
+export const RESTART: RestartPolicy = {
+  afterMs: 1000,
+  maxAfterMs: 60_000,
+  steadyAfterMs: 60_000,
+  crashes: 5,
+  retryFailedMs: 300_000,
+};
+
+export interface PoolStatus {
+  /** Processes that run. */
+  active: number;
+  /** Processes given up for now, after a crash loop. */
+  failed: number;
+  /** Processes that wait for their restart. */
+  restarting: number;
+  totalTasks: number;
+  restarts: number;
+}
+
+/** Asked metrics of a process that is busy or hangs are left out. */
+const METRICS_TIMEOUT_MS = 3000;
+
+const NOTHING_YET: MemberReport = {
+  order: 0,
+  drained: true,
+  runningActivities: 0,
+  health: { healthy: false, reason: 'starting', detail: 'The process has not reported yet.' },
+  counts: NO_TASKS,
+};
+
+interface Member {
+  readonly identity: string;
+  readonly slots: number;
+  child?: ChildProcess | undefined;
+  report: MemberReport;
+  /** The order it was launched with. */
+  launchedOn?: Order;
+  startedAt: number;
+  crashes: number;
+  failed: boolean;
+  /** Why it could not start, in its own words. */
+  why?: string | undefined;
+  restart?: NodeJS.Timeout | undefined;
+  unfinished: RunningActivity[];
+}
+
+type Order = { type: 'pause'; order: number; reason: PauseReason } | { type: 'resume'; order: number };
+
+export class PersistentWorkerPool implements Workforce {
+  readonly #options: WorkerPoolOptions;
+  readonly #restart: RestartPolicy;
+  readonly #members: Member[];
+  readonly #started = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<Stopped>();
+  readonly #requests = new Map<number, (snapshots: MetricsSnapshot[]) => void>();
+  #order: Order = { type: 'resume', order: 1 };
+  #requestCount = 0;
+  #restarts = 0;
+  /** What processes that are gone had done. */
+  #past = NO_TASKS;
+  #hasStarted = false;
+  #stopping = false;
+  #retries: NodeJS.Timeout | undefined;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#restart = { ...RESTART, ...options.restart };
+    this.#started.promise.catch(() => undefined);
+    this.#members = shares(options.maxConcurrentActivities, options.processes).map((slots, index) => ({
+      identity: `${options.identity}#${index + 1}`,
+      slots,
+      report: NOTHING_YET,
+      startedAt: 0,
+      crashes: 0,
+      failed: false,
+      unfinished: [],
+    }));
+  }
+
+  /** Resolves when the first process serves; rejects when one says why none of them can. */
+  start(): Promise<void> {
+    for (const member of this.#members) this.#launch(member);
+    this.#retries = setInterval(() => this.restartFailedWorkers(), this.#restart.retryFailedMs).unref();
+    return this.#started.promise;
+  }
+
+  /** Settles as `stop` does, without stopping. */
+  get ended(): Promise<Stopped> {
+    return this.#stopped.promise;
+  }
+
+  /** Resolves when every process has finished what it ran, or has given up at the end of its drain. */
+  stop(): Promise<Stopped> {
+    if (!this.#stopping) {
+      this.#stopping = true;
+      clearInterval(this.#retries);
+      for (const member of this.#members) {
+        clearTimeout(member.restart);
+        tell(member, { type: 'stop' });
+      }
+      const overdue = setTimeout(() => this.#kill(), this.#options.killAfterSeconds * 1000);
+      void this.#stopped.promise.finally(() => clearTimeout(overdue));
+      this.#settleIfOver();
+    }
+    return this.#stopped.promise;
+  }
+
+  getStatus(): PoolStatus {
+    const active = this.#members.filter((member) => member.child).length;
+    const failed = this.#members.filter((member) => member.failed).length;
+    return {
+      active,
+      failed,
+      restarting: this.#members.length - active - failed,
+      totalTasks: this.counts.tasksProcessed,
+      restarts: this.#restarts,
+    };
+  }
+
+  /** Another chance, at once, for those given up. */
+  restartFailedWorkers(): void {
+    if (this.#stopping) return;
+    for (const member of this.#members.filter(({ failed }) => failed)) {
+      member.failed = false;
+      // One more crash, and it is given up again.
+      member.crashes = this.#restart.crashes - 1;
+      this.#launch(member);
+    }
+  }
+
+  pause(reason: PauseReason): void {
+    this.#tellAll({ type: 'pause', order: this.#order.order + 1, reason });
+  }
+
+  resume(): void {
+    this.#tellAll({ type: 'resume', order: this.#order.order + 1 });
+  }
+
+  get runningActivities(): number {
+    return this.#members.reduce((sum, { report }) => sum + report.runningActivities, 0);
+  }
+
+  /** A process that has not yet heard of the last order may still begin something. */
+  get drained(): boolean {
+    if (this.#order.type === 'resume') return false;
+    const heard = ({ report, launchedOn }: Member) =>
+      report.order === this.#order.order || (report === NOTHING_YET && launchedOn === this.#order);
+    return this.#members.every((member) => !member.child || (heard(member) && member.report.drained));
+  }
+
+  get counts(): TaskCounts {
+    return sumOf([this.#past, ...this.#members.map(({ report }) => report.counts)]);
+  }
+
+  /** Healthy while one process takes work. */
+  get health(): Health {
+    if (this.#stopping) return { healthy: false, reason: 'draining', detail: 'The worker was told to stop.' };
+    const active = this.#members.filter((member) => member.child);
+    const best = active.find(({ report }) => report.health.healthy) ?? active.find(({ report }) => report.order > 0);
+    if (best) return best.report.health;
+    const gaveUp = this.#members.find(({ failed }) => failed);
+    if (active.length > 0 || !gaveUp) return NOTHING_YET.health;
+    const detail = gaveUp.why ?? `${gaveUp.identity} crashed ${gaveUp.crashes} times in a row; see the log.`;
+    return { healthy: false, reason: 'crash loop', detail };
+  }
+
+  async metrics(): Promise<MetricsSnapshot[]> {
+    const all = await Promise.all(this.#members.filter(({ child }) => child).map((member) => this.#metricsOf(member)));
+    return all.flat();
+  }
+
+  #metricsOf(member: Member): Promise<MetricsSnapshot[]> {
+    const request = ++this.#requestCount;
+    return new Promise((resolve) => {
+      const answer = (snapshots: MetricsSnapshot[]) => {
+        clearTimeout(overdue);
+        this.#requests.delete(request);
+        resolve(snapshots);
+      };
+      const overdue = setTimeout(() => answer([]), METRICS_TIMEOUT_MS);
+      this.#requests.set(request, answer);
+      tell(member, { type: 'metrics', request });
+    });
+  }
+
+  #tellAll(order: Order): void {
+    if (wordsOf(this.#order) === wordsOf(order)) return;
+    this.#order = order;
+    for (const member of this.#members) tell(member, order);
+  }
+
+  #launch(member: Member): void {
+    const { entry, args = [], nodeArguments = [], env, log, now } = this.#options;
+    member.restart = undefined;
+    member.report = NOTHING_YET;
+    member.startedAt = now();
+    member.launchedOn = this.#order;
+    const child = fork(entry, [...args, '--identity', member.identity, '--slots', `${member.slots}`], {
+      env,
+      execArgv: nodeArguments,
+    });
+    member.child = child;
+    child.on('message', (message) => this.#hear(member, message as FromMember));
+    child.on('error', (error) => log.error({ error, identity: member.identity }, 'A worker process cannot be reached'));
+    child.once('exit', (code, signal) => this.#ended(member, signal ?? code));
+    tell(member, this.#order);
+  }
+
+  #hear(member: Member, message: FromMember): void {
+    if (message.type === 'metrics') return this.#requests.get(message.request)?.(message.snapshots);
+    if (message.type === 'report') this.#hearReport(member, message.report);
+    else if (message.type === 'cannot start') this.#hearWhyNot(member, message.message);
+    else member.unfinished = message.unfinished;
+    this.#options.onChange?.();
+  }
+
+  #hearReport(member: Member, report: MemberReport): void {
+    member.report = report;
+    if (!report.health.healthy && report.health.reason === 'starting') return;
+    member.why = undefined;
+    this.#hasStarted = true;
+    this.#started.resolve();
+  }
+
+  /** What keeps the first process from starting keeps all of them, and starting them again would not help. */
+  #hearWhyNot(member: Member, why: string): void {
+    member.why = why;
+    if (this.#hasStarted || this.#stopping) return;
+    this.#started.reject(new StartError(why));
+    void this.stop();
+  }
+
+  #ended(member: Member, how: number | string | null): void {
+    const { log, now, onChange } = this.#options;
+    this.#past = sumOf([this.#past, member.report.counts]);
+    member.child = undefined;
+    member.report = NOTHING_YET;
+    if (this.#stopping) return this.#settleIfOver();
+    const steady = now() - member.startedAt >= this.#restart.steadyAfterMs;
+    member.crashes = steady ? 1 : member.crashes + 1;
+    const { identity, crashes, why } = member;
+    if (crashes >= this.#restart.crashes) {
+      member.failed = true;
+      log.error({ identity, how, crashes, why }, 'A worker process crashes again and again: given up for now');
+    } else {
+      const inMs = Math.min(this.#restart.afterMs * 2 ** (crashes - 1), this.#restart.maxAfterMs);
+      this.#restarts += 1;
+      member.restart = setTimeout(() => this.#launch(member), inMs);
+      log.error(
+        { identity, how, crashes, why, restartInSeconds: inMs / 1000 },
+        'A worker process ended: restarting it',
+      );
+    }
+    onChange?.();
+  }
+
+  #kill(): void {
+    for (const { child, identity } of this.#members) {
+      if (child?.kill('SIGKILL')) this.#options.log.error({ identity }, 'A worker process did not end: killed it');
+    }
+  }
+
+  #settleIfOver(): void {
+    if (this.#members.some(({ child }) => child)) return;
+    this.#stopped.resolve({ unfinished: this.#members.flatMap(({ unfinished }) => unfinished) });
+  }
+}
+
+function wordsOf(order: Order): string {
+  return order.type === 'pause' ? `pause ${order.reason}` : order.type;
+}
+
+function tell({ child }: Member, message: ToMember): void {
+  // Its end may not have been noticed yet; the restart brings it up to date.
+  if (child?.connected) child.send(message, () => undefined);
+}
+
+/** As even as can be, nobody left without. */
+function shares(slots: number, processes: number): number[] {
+  const used = Math.min(slots, processes);
+  return Array.from({ length: used }, (_, index) => Math.floor(slots / used) + (index < slots % used ? 1 : 0));
+}
