@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { build, type BuildOptions } from 'esbuild';
+import { workerPlugins } from './worker/plugin.ts';
 
 const root = import.meta.dirname;
 const dist = join(root, 'dist');
@@ -30,18 +31,21 @@ async function buildScaler(): Promise<void> {
   });
 }
 
+/** In pieces, so that what is imported when it is first needed is not loaded at the start. */
 async function buildWorker(): Promise<void> {
   await build({
     ...common,
     entryPoints: [join(root, 'worker/main.ts')],
-    outfile: join(dist, 'worker/main.js'),
+    outdir: join(dist, 'worker'),
     format: 'esm',
+    splitting: true,
     packages: 'external',
   });
 }
 
 async function buildWorkflows(): Promise<void> {
   const silent = { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error, log() {} };
-  const { code } = await bundleWorkflowCode({ workflowsPath: join(root, 'worker/workflows.ts'), logger: silent });
+  const workflowsPath = join(root, 'worker/workflows.ts');
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger: silent, plugins: workerPlugins() });
   await writeFile(join(dist, 'worker/workflow-bundle.js'), code);
 }

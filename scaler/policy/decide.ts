@@ -3,10 +3,12 @@
  *
  * Size by work, not by the length of a queue. Tasks at hand and starting are counted first; for what will still wait
  * when a task ordered now would be up, as many are ordered as balance what they cost against the waiting they save. What
- * is needless leaves when keeping it would cost more than starting another. What is unknown never scales in.
+ * is needless leaves when keeping it would cost more than starting another. What has come by the clock so far finds its
+ * tasks up. What is unknown never scales in.
  */
 import { chooseLeavers } from './leavers.ts';
 import { learnGaps, tasksToKeep } from './gaps.ts';
+import { expectedNeed, learnRhythm } from './rhythm.ts';
 import { estimate, REPORTS_WITHIN_SECONDS, sum, type Load } from './load.ts';
 import { hourOf, recall, type Memory } from './memory.ts';
 import {
@@ -56,6 +58,8 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
 
   const blindNeed = blind.length > 0 ? Math.max(need.tasks, tasks.desired) : need.tasks;
   const gaps = learnGaps(before, blindNeed, now);
+  const rhythm = learnRhythm(before, need.tasks, now);
+  const expected = expectedNeed(rhythm, load.startUpSeconds, now);
   const restart = (task: number) => restartCost(task, load, waitingAtOrders, need.share);
   const keep = tasksToKeep(gaps, blindNeed, restart, policy.scaleInAfterSeconds, now);
   const growth = judgeGrowth(before.growth, load, tasks, now);
@@ -66,6 +70,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
     tasks,
     load,
     need: need.tasks,
+    expected,
     keep,
     guard,
     blind,
@@ -83,6 +88,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
       ...before,
       ...learned,
       ...gaps,
+      ...rhythm,
       ...spending,
       desired,
       waitingAtOrders,
@@ -265,16 +271,18 @@ interface Sizing {
   tasks: TasksReading;
   load: Load;
   need: number;
+  /** For work that is about to come by the clock. */
+  expected: number;
   keep: number;
   guard: Reason | undefined;
   blind: string[];
   policy: Policy;
 }
 
-function size({ tasks, load, need, keep, guard, blind, policy }: Sizing): {
-  desired: number;
-  reason: Reason;
-} {
+function size(sizing: Sizing): { desired: number; reason: Reason } {
+  const { tasks, expected, guard, blind, policy } = sizing;
+  const need = Math.max(sizing.need, expected);
+  const keep = Math.max(sizing.keep, expected);
   const within = (count: number) => clamp(count, policy.minTasks, policy.maxTasks);
   const present = tasks.desired;
   if (policy.paused) return { desired: present, reason: 'paused' };
@@ -282,7 +290,7 @@ function size({ tasks, load, need, keep, guard, blind, policy }: Sizing): {
   if (guard === 'failing') return { desired: within(present), reason: guard };
   if (guard !== undefined && need > present) return { desired: within(present), reason: guard };
   if (need > policy.maxTasks) return { desired: policy.maxTasks, reason: 'maximum' };
-  if (within(need) > present) return { desired: within(need), reason: growthReason(need, load, policy) };
+  if (within(need) > present) return { desired: within(need), reason: growthReason(sizing) };
   if (blind.length > 0) return { desired: within(present), reason: 'unknown' };
 
   const desired = within(Math.min(present, keep));
@@ -291,8 +299,9 @@ function size({ tasks, load, need, keep, guard, blind, policy }: Sizing): {
   return { desired, reason: need === 0 ? 'idle' : 'steady' };
 }
 
-function growthReason(need: number, load: Load, policy: Policy): Reason {
-  if (need <= policy.minTasks) return 'minimum';
+function growthReason({ need, expected, load, policy }: Sizing): Reason {
+  if (Math.max(need, expected) <= policy.minTasks) return 'minimum';
+  if (expected > need) return 'expected';
   return load.queued > 0 ? 'backlog' : 'busy';
 }
 

@@ -49,6 +49,10 @@ export interface Memory {
   waitingAtOrders: number;
   /** [when at least `tasks` were last needed, tasks], most tasks first. */
   levels: [number, number][];
+  /** When the need last jumped, and how far it went: [epoch ms, tasks], oldest first. */
+  onsets: [number, number][];
+  /** The need of the last minutes, when it was low. */
+  usualNeed: number;
   /** How long tasks that had become needless stayed so: weights by the bounds of GAP_BOUNDS. */
   gaps: number[];
   /** The fleet and its throughput when it last grew under a standing backlog, to see whether growth helped. */
@@ -92,6 +96,8 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     attempts: 0,
     failures: 0,
     waitingAtOrders: 0,
+    onsets: [],
+    usualNeed: desired,
     levels: [[now, desired]],
     gaps: [...GAP_BOUNDS.map(() => 0), 0],
     growth: null,
@@ -109,13 +115,25 @@ function isMemory(memory: unknown): memory is Memory {
   if (typeof memory !== 'object' || memory === null) return false;
   const given = memory as Record<string, unknown>;
   if (given.version !== MEMORY_VERSION) return false;
-  const { growth, intervals, levels, gaps, workers, pendingSince, runningSince, version: _, ...numbers } = given;
+  const {
+    growth,
+    intervals,
+    onsets,
+    levels,
+    gaps,
+    workers,
+    pendingSince,
+    runningSince,
+    version: _,
+    ...numbers
+  } = given;
   const expected = Object.keys(SHAPE);
   return (
     expected.length === Object.keys(numbers).length &&
     expected.every((name) => Number.isFinite(numbers[name])) &&
     (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput'])) &&
     isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun'])) &&
+    isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
     isNumbers(gaps, GAP_BOUNDS.length + 1) &&
     isRecord(workers, (each) => isNumbers(each, 3)) &&
