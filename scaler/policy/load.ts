@@ -150,7 +150,9 @@ export function estimate(
   const taskSeconds =
     before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
   const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + work.processed;
-  const costPerJob = ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs);
+  // Work at hand counts as well: what is paid before anything is done is paid for it.
+  const costPerJob =
+    ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy);
 
   return {
     load: {
