@@ -87,6 +87,8 @@ export class WorkerPool extends Construct {
       image: props.image ?? image,
       command: props.command ?? ['node', 'main.js'],
       stopTimeout: STOP_TIMEOUT,
+      // An image that is not ours has its own idea of health.
+      ...(props.image ? {} : { healthCheck: HEALTH_CHECK }),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
       environment: {
         ...props.environment,
@@ -98,6 +100,7 @@ export class WorkerPool extends Construct {
         ELASTIC_WORKERS_STATE_TABLE: stateTable.tableName,
         ELASTIC_WORKERS_TASK_ROLE_ID: roleIdOf(this.taskRole),
         ELASTIC_WORKERS_DRAIN_SECONDS: String(DRAIN.toSeconds()),
+        ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(STOP_TIMEOUT.toSeconds()),
       },
     });
     return definition;
@@ -146,6 +149,19 @@ export class WorkerPool extends Construct {
 }
 
 const DEFAULT_SLOTS = 20;
+
+/** ECS replaces a task that is not healthy, work and all: so only a crash loop counts, not a drain or a lost server. */
+const HEALTH_CHECK: ecs.HealthCheck = {
+  command: [
+    'CMD',
+    'node',
+    '-e',
+    `fetch('http://127.0.0.1:8080/health/live').then(({ ok }) => process.exit(ok ? 0 : 1))`,
+  ],
+  interval: Duration.seconds(30),
+  retries: 3,
+  startPeriod: Duration.seconds(120),
+};
 
 function roleIdOf(role: iam.Role): string {
   return (role.node.defaultChild as iam.CfnRole).attrRoleId;

@@ -126,7 +126,8 @@ function workerOf(heartbeat: Heartbeat, now: number): WorkerReading {
   const used = slots?.currentUsedSlots ?? 0;
   return {
     key: heartbeat.workerInstanceKey ?? '',
-    task: heartbeat.workerIdentity ?? null,
+    // Of several processes in one task each has the task's id, and a number behind it.
+    task: heartbeat.workerIdentity?.split('#')[0] || null,
     ageSeconds: Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime)),
     usedSlots: used,
     slots: slots?.slotSupplierKind === 'Fixed' ? used + (slots.currentAvailableSlots ?? 0) : null,
