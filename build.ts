@@ -1,10 +1,14 @@
 /** Builds what is deployed: the scaler's bundle, the worker's, and the workflows' — all into dist/. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire, isBuiltin } from 'node:module';
+import { dirname, join } from 'node:path';
 import { bundleWorkflowCode } from '@temporalio/worker';
-import { build, type BuildOptions } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
+import packageFile from './package.json' with { type: 'json' };
 import { workerPlugins } from './worker/plugin.ts';
 
+const require = createRequire(import.meta.url);
 const root = import.meta.dirname;
 const dist = join(root, 'dist');
 const common: BuildOptions = {
@@ -14,6 +18,39 @@ const common: BuildOptions = {
   target: 'node24',
   sourcemap: true,
   logLevel: 'warning',
+};
+
+/** What packages written as CommonJS expect to find, in a module that is none. */
+const COMMONJS_NAMES = `import { createRequire as createRequireHere } from 'node:module';
+const require = createRequireHere(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;`;
+
+/** Workflows are bundled ahead: what would do so at run time (webpack, swc and all) stays out. */
+const withoutBundler: Plugin = {
+  name: 'without-bundler',
+  setup({ onLoad }) {
+    const contents = `
+      const absent = () => { throw new Error('This worker runs workflows bundled ahead: npm run build'); };
+      exports.WorkflowCodeBundler = absent;
+      exports.bundleWorkflowCode = absent;
+      exports.defaultWorkflowInterceptorModules = ['workflow-log-interceptor'];`;
+    onLoad({ filter: /@temporalio[\\/]worker[\\/]lib[\\/]workflow[\\/]bundler\.js$/ }, () => ({ contents }));
+  },
+};
+
+/** A CommonJS package that is imported on demand has the named exports that Node gives it; esbuild alone gives it but a default. */
+const namedImports: Plugin = {
+  name: 'named-imports',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[^./]/, namespace: 'file' }, ({ kind, path, resolveDir }) =>
+      kind === 'dynamic-import' && !isBuiltin(path) ? { path, namespace: 'named', pluginData: resolveDir } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'named' }, async ({ path, pluginData: resolveDir }) => {
+      const names = Object.keys((await import(path)) as object).filter(
+        (name) => /^[A-Za-z_$][\w$]*$/.test(name) && name !== 'default',
+      );
+      return { contents: `export { ${names.join(', ')} } from '${path}';`, resolveDir: resolveDir as string };
+    });
+  },
 };
 
 await rm(dist, { recursive: true, force: true });
@@ -31,16 +68,47 @@ async function buildScaler(): Promise<void> {
   });
 }
 
-/** In pieces, so that what is imported when it is first needed is not loaded at the start. */
+/**
+ * All of it, packages too, so that an image needs nothing else but Node: what is loaded is read from a few files rather than
+ * from hundreds. In pieces, so that what is imported when it is first needed is not loaded at the start. Names stay as they
+ * are written, since they are read in logs and stack traces, and errors are told apart by them.
+ */
 async function buildWorker(): Promise<void> {
+  const outdir = join(dist, 'worker');
   await build({
     ...common,
-    entryPoints: [join(root, 'worker/main.ts')],
-    outdir: join(dist, 'worker'),
+    entryPoints: {
+      main: join(root, 'worker/main.ts'),
+      'warm-up': join(root, 'worker/warm-up.ts'),
+      'workflow-worker-thread': require.resolve('@temporalio/worker/lib/workflow/workflow-worker-thread.js'),
+      ...modelProviders(),
+    },
+    outdir,
     format: 'esm',
     splitting: true,
-    packages: 'external',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    banner: { js: COMMONJS_NAMES },
+    plugins: [withoutBundler, namedImports],
   });
+  await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
+  await copyFile(require.resolve('source-map/lib/mappings.wasm'), join(outdir, 'mappings.wasm'));
+  await copyBridges(join(outdir, 'releases'));
+}
+
+/** Other providers of models are imported by their name when they are asked for; those that were added are put where they are found. */
+function modelProviders(): Record<string, string> {
+  const names = Object.keys(packageFile.dependencies).filter((name) => name.startsWith('@ai-sdk/'));
+  const added = names.filter((name) => !['@ai-sdk/amazon-bedrock', '@ai-sdk/mcp', '@ai-sdk/provider'].includes(name));
+  return Object.fromEntries(added.map((name) => [`node_modules/${name}/index`, name]));
+}
+
+/** Temporal's native part finds itself beside the code: for the image's platforms, and for this machine. */
+async function copyBridges(to: string): Promise<void> {
+  const from = join(dirname(require.resolve('@temporalio/core-bridge/package.json')), 'releases');
+  const here = { linux: 'linux', darwin: 'darwin', win32: 'windows' }[process.platform as string] ?? 'linux';
+  const wanted = readdirSync(from).filter((target) => target.includes('-linux-') || target.includes(`-${here}`));
+  await Promise.all(wanted.map((target) => cp(join(from, target), join(to, target), { recursive: true })));
 }
 
 async function buildWorkflows(): Promise<void> {
