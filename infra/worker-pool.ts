@@ -156,7 +156,7 @@ const HEALTH_CHECK: ecs.HealthCheck = {
     'CMD',
     'node',
     '-e',
-    `fetch('http://127.0.0.1:8080/health/live').then(({ ok }) => process.exit(ok ? 0 : 1))`,
+    "fetch('http://127.0.0.1:8080/health/live').then(({ status }) => { if (status !== 200) throw new Error(status) })",
   ],
   interval: Duration.seconds(30),
   retries: 3,

@@ -94,7 +94,7 @@ function startFargate(options: PlantOptions, emulatorUrl: string, port: number):
     images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY },
     startDelaySeconds: options.startDelay,
     seed: options.seed,
-    environment: emulatorCredentials(emulatorUrl),
+    environment: { ...emulatorCredentials(emulatorUrl), ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' },
     logDirectory: join(LOGS, 'tasks'),
     onTaskChange: (task) => reportCrash(task, options.onProgress),
     log: options.onProgress,
