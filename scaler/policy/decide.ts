@@ -37,6 +37,9 @@ const ORDER_WEIGHT = 0.3;
 const FAILING_SHARE = 0.5;
 /** Growth under a standing backlog that has brought less than this, in throughput, has not helped. */
 const GAIN = 1.05;
+const JUDGED_GROWTH = 1.25;
+/** Of slower work, by the second, one cannot tell so soon. */
+const LEAST_THROUGHPUT = 0.3;
 const GAIN_AFTER_SECONDS = 60;
 /** So long after it was found that growth does not help, it may be tried again. */
 const TRY_AGAIN_SECONDS = 600;
@@ -208,33 +211,22 @@ function restartCost(task: number, load: Load, waitingAtOrders: number, share: n
   return startUpSeconds + Math.min(bySquare, served, shared);
 }
 
-interface Growth {
-  at: number;
-  tasks: number;
-  throughput: number;
-}
-
-/** Keeps the fleet and throughput from before the newest growth under a standing backlog. */
-function judgeGrowth(before: Memory['growth'], load: Load, tasks: TasksReading, now: number): Growth | null {
+/** The fleet and its throughput before it last grew under a standing backlog; null while there is none. */
+function judgeGrowth(before: Memory['growth'], load: Load, tasks: TasksReading, now: number): Memory['growth'] {
   if (!load.full) return null;
-  const current = {
-    at: now,
-    tasks: tasks.running.length,
-    throughput: load.throughput,
-  };
-  if (before === null) return current;
-  const gained = load.throughput >= before.throughput * GAIN;
-  const settled = now - before.at >= TRY_AGAIN_SECONDS * 1000;
-  return gained || settled || current.tasks < before.tasks ? current : before;
+  const running = tasks.running.length;
+  const current = { at: now, tasks: running, throughput: load.throughput };
+  if (before === null || now - before.at >= TRY_AGAIN_SECONDS * 1000) return current;
+  if (running <= before.tasks) return { ...current, throughput: Math.max(before.throughput, load.throughput) };
+  return load.throughput >= before.throughput * GAIN ? current : before;
 }
 
-function growthDoesNotHelp(growth: Growth | null, load: Load, running: number, now: number): boolean {
+function growthDoesNotHelp(growth: Memory['growth'], running: number, now: number): boolean {
   return (
     growth !== null &&
-    load.full &&
-    growth.throughput > 0 &&
-    running >= 1.25 * growth.tasks &&
-    now - growth.at >= (GAIN_AFTER_SECONDS + load.serviceSeconds) * 1000
+    growth.throughput >= LEAST_THROUGHPUT &&
+    running >= JUDGED_GROWTH * growth.tasks &&
+    now - growth.at >= GAIN_AFTER_SECONDS * 1000
   );
 }
 
@@ -252,7 +244,7 @@ function spend(before: Memory, tasks: TasksReading, policy: Policy, now: number)
 function guardOf(
   signals: Signals,
   load: Load,
-  growth: Growth | null,
+  growth: Memory['growth'],
   { spent }: Pick<Memory, 'spent'>,
   policy: Policy,
   now: number,
@@ -262,7 +254,7 @@ function guardOf(
   if (queues.some(({ rateLimited }) => rateLimited)) return 'rate-limited';
   if ((load.failing ?? 0) >= FAILING_SHARE) return 'failing';
   if (load.notServing) return 'not-serving';
-  if (growthDoesNotHelp(growth, load, running, now)) return 'no-gain';
+  if (growthDoesNotHelp(growth, running, now)) return 'no-gain';
   if (policy.spendCapDollarsPerHour !== null && spent >= policy.spendCapDollarsPerHour) return 'spend-cap';
   return undefined;
 }

@@ -116,6 +116,7 @@ export function estimate(
     seconds,
     came: queued - before.queued + work.processed + reportedBusy - before.busySlots,
     begun: Math.max(0, before.queued - queued + adds.rate * seconds),
+    done: work.processed,
   };
   const intervals = [...before.intervals, interval].slice(-INTERVALS);
   const standing = before.queued > 0 && queued > 0 && before.activeTasks > 0 && adds.trusted;
@@ -172,7 +173,7 @@ export function estimate(
       processed: work.processed,
       failed: work.failed,
       failing: attempts < 5 ? null : failures / attempts,
-      throughput: throughputOf(intervals.slice(-6)),
+      throughput: throughputOf(intervals.slice(-6), live),
       notServing: notServing(tasks, live, intervals, queued, ages.runningSince, now),
     },
     memory: {
@@ -316,9 +317,11 @@ function busyNow(parts: {
   return seen + sum(unseen);
 }
 
-function throughputOf(intervals: Interval[]): number {
+/** As workers report it; of workers that never do, as the queue shows it. */
+function throughputOf(intervals: Interval[], live: WorkerReading[] | undefined): number {
   const seconds = sum(intervals.map((each) => each.seconds));
-  return seconds > 0 ? sum(intervals.map(({ begun }) => begun)) / seconds : 0;
+  const reported = live !== undefined && live.length > 0;
+  return seconds > 0 ? sum(intervals.map(({ done, begun }) => (reported ? done : begun))) / seconds : 0;
 }
 
 function notServing(

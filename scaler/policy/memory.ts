@@ -18,6 +18,8 @@ export interface Interval {
   came: number;
   /** What left the queue for a worker, as far as the queue shows it. */
   begun: number;
+  /** Attempts finished, as far as workers report them. */
+  done: number;
 }
 
 export interface Memory {
@@ -132,7 +134,7 @@ function isMemory(memory: unknown): memory is Memory {
     expected.length === Object.keys(numbers).length &&
     expected.every((name) => Number.isFinite(numbers[name])) &&
     (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput'])) &&
-    isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun'])) &&
+    isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun', 'done'])) &&
     isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
     isNumbers(gaps, GAP_BOUNDS.length + 1) &&

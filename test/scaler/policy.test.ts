@@ -161,6 +161,27 @@ describe('growth that would not help', () => {
     expect(outcome.decision).toMatchObject({ desired: 1, reason: 'not-serving' });
   });
 
+  test('tasks that have brought no throughput are not followed by more, until that is tried again', () => {
+    // One task at work does four a second, and so do two: something behind them is the limit.
+    const doneBy = (task: string, at: number) => 2 * Math.max(0, at - 60) + (task === 'x' ? 4 * Math.min(at, 60) : 0);
+    const read = (tasks: string[], at: number) =>
+      signals({
+        activityQueue: { ...queue(400 + at), ageSeconds: 60 },
+        workers: tasks.map((task) => ({ ...worker(task, 10), processed: doneBy(task, at) })),
+        tasks: running(...tasks),
+      });
+    let outcome = decide(read(['x'], 0), undefined, policy, 0);
+    for (let at = 10; at <= 60; at += 10) outcome = decide(read(['x'], at), outcome.memory, policy, at * second);
+    expect(outcome.decision.reason).toBe('backlog');
+    const reasons: string[] = [];
+    for (let at = 70; at <= 720; at += 10) {
+      outcome = decide(read(['x', 'y'], at), outcome.memory, policy, at * second);
+      reasons.push(outcome.decision.reason);
+    }
+    expect(reasons).toContain('no-gain');
+    expect(reasons.lastIndexOf('no-gain')).toBeLessThan(reasons.length - 1);
+  });
+
   test('the hour’s budget spent, the fleet grows no more until the next hour', () => {
     const capped = { ...policy, spendCapDollarsPerHour: 0.05, taskDollarsPerHour: 6 };
     const read = (backlog: number) =>
