@@ -1,0 +1,61 @@
+/**
+ * One of the workers that are compared, as a process of its own: `ours` is the manager, `bare` the SDK's Worker with the same
+ * activity, workflows and slots, `slots` the same again with our supplier of slots. Answers each message with the processor time it used so far, in seconds.
+ */
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerTuner } from '@temporalio/worker';
+import { ActivitySlots } from '../worker/activity-slots.ts';
+import { createLogger } from '../worker/logging.ts';
+import { TemporalWorkerManager } from '../worker/manager.ts';
+
+const [kind, address = '', taskQueue = '', codePath = '', slots = ''] = process.argv.slice(2);
+const activities = { echo: async (value: number) => value };
+const maxConcurrentActivities = Number(slots);
+
+process.on('message', () => process.send!(process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6));
+process.on('disconnect', () => process.exit());
+
+if (kind === 'ours') {
+  const { log, setLevel } = createLogger();
+  setLevel('error');
+  const manager = new TemporalWorkerManager({
+    address,
+    namespace: 'default',
+    taskQueue,
+    identity: taskQueue,
+    maxConcurrentActivities,
+    heartbeatSeconds: 60,
+    shutdownGraceSeconds: 1,
+    shutdownForceSeconds: 2,
+    workflows: { codePath },
+    worker: { activities },
+    log,
+  });
+  await manager.startWorker();
+  void manager.runWorker();
+} else {
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' } } },
+  });
+  const connection = await NativeConnection.connect({ address });
+  const worker = await Worker.create({
+    connection,
+    taskQueue,
+    activities,
+    workflowBundle: { codePath },
+    ...(kind === 'slots'
+      ? { tuner: tunerWith(new ActivitySlots(maxConcurrentActivities)) }
+      : { maxConcurrentActivityTaskExecutions: maxConcurrentActivities }),
+  });
+  void worker.run();
+}
+process.send!('ready');
+
+function tunerWith(activityTaskSlotSupplier: ActivitySlots): WorkerTuner {
+  return {
+    activityTaskSlotSupplier,
+    workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 40 },
+    localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
+    nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
+  };
+}
