@@ -1,5 +1,5 @@
 /**
- * The worker's image, built and run for real with Docker, podman or buildah's sibling: a workflow runs in it on the real Temporal
+ * The worker's image, built and run for real with Docker or podman: a workflow runs in it on the real Temporal
  * server, from a read-only root file system, and SIGTERM ends it when its work is done.
  *
  * Only where ELASTIC_WORKERS_TEST_IMAGE names the engine (`docker` or `podman`), since pulling the base images takes the network.
@@ -68,6 +68,14 @@ withEngine('the image', () => {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     expect(JSON.parse(said)).toEqual([[], 1, false, true]);
+  });
+
+  test('is small: Node and one native library are most of it', () => {
+    const save = `${engine} save ${IMAGE} 2>/dev/null | gzip -6 | wc -c`;
+    const megabytes = Number(execFileSync('sh', ['-c', save], { encoding: 'utf8' })) / 1e6;
+    console.log(`The image has ${megabytes.toFixed(1)} MB, compressed.`);
+    expect(megabytes).toBeGreaterThan(10);
+    expect(megabytes).toBeLessThan(85);
   });
 
   async function start() {
