@@ -111,8 +111,9 @@ function pluginOptions({ config, env, log }: CrewOptions): PluginOptions {
 const HEAP = /^--max[-_]old[-_]space[-_]size/;
 
 /** The processes share the task's memory; a quarter stays for what is not heap: buffers, the SDK's core, the pool. */
-function heapFor({ gibibytes, limited }: TaskSize, processes: number): string[] {
-  return limited ? [`--max-old-space-size=${Math.floor((gibibytes * 1024 * 0.75) / processes)}`] : [];
+function heapFor({ limited }: TaskSize, processes: number): string[] {
+  // In percent, since an image's NODE_OPTIONS in percent would win over a size in megabytes.
+  return limited ? [`--max-old-space-size-percentage=${Math.floor(75 / processes)}`] : [];
 }
 
 /** Built ahead beside the running file, or bundled from the source when run from there. */
