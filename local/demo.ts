@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
-import { drawRequests, parseTrace } from './load.ts';
+import { parseTrace } from '../simulate/trace-file.ts';
+import { drawRequests } from './load.ts';
 import type { Request } from './load.ts';
 import { runDemo } from './run.ts';
 import { openScreen } from './screen.ts';

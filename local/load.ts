@@ -1,8 +1,10 @@
 /**
  * The load: requests that arrive at given times and take given times, drawn with a seed from the figures of a real
- * hour, or read from a trace file; and the sender that starts each on time.
+ * hour; and the sender that starts each on time.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+
+import { seeded } from '../simulate/random.ts';
 
 export interface Request {
   /** Since the start of the load. */
@@ -22,7 +24,7 @@ const BUCKET_SECONDS = 10;
 
 /** Arrivals are Poisson within each of the profile's 10 s; equal seeds give equal requests. */
 export function drawRequests(profile: LoadProfile, { seed, minutes }: { seed: number; minutes: number }): Request[] {
-  const random = mulberry32(seed);
+  const random = seeded(seed);
   const end = minutes * 60;
   const requests: Request[] = [];
   profile.arrivalsPer10Seconds.forEach((count, bucket) => {
@@ -43,85 +45,6 @@ function quantile(quantiles: number[], share: number): number {
   const below = Math.floor(position);
   const low = quantiles[below]!;
   return low + ((quantiles[below + 1] ?? low) - low) * (position - below);
-}
-
-/** A small, seeded generator of numbers in [0, 1): Tommy Ettinger's mulberry32, public domain. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Thrown when a trace cannot be read as one; the message names file, line and what is wrong there. */
-export class TraceError extends Error {
-  override readonly name = 'TraceError';
-}
-
-interface TraceFormat {
-  columns: string[];
-  /** NaN where a field is not what it should be. */
-  read(fields: string[]): Request;
-}
-
-const FORMATS: TraceFormat[] = [
-  {
-    columns: ['arrival_s', 'service_s'],
-    read: ([arrival, service]) => ({ arrivalSeconds: numberOf(arrival), serviceSeconds: numberOf(service) }),
-  },
-  {
-    // The Azure LLM inference traces; the service time is a model of theirs, of about 33 tokens a second.
-    columns: ['TIMESTAMP', 'ContextTokens', 'GeneratedTokens'],
-    read: ([timestamp, context, generated]) => ({
-      arrivalSeconds: timestampSeconds(timestamp),
-      serviceSeconds: 1 + 0.03 * numberOf(generated) + 0.0002 * numberOf(context),
-    }),
-  },
-];
-
-/** The rows of a CSV trace in the order of arrival, the first at 0. */
-export function parseTrace(text: string, file: string): Request[] {
-  const [header = '', ...rows] = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-  const format = FORMATS.find(({ columns }) => columns.join() === header.replaceAll(/[\s"]/g, ''));
-  if (!format) {
-    const known = FORMATS.map(({ columns }) => `'${columns.join()}'`).join(' or ');
-    throw new TraceError(`${file}:1: the header must be ${known}, got '${header.slice(0, 80)}'`);
-  }
-  const requests = rows.flatMap((row, index) => (row.trim() ? [parseRow(format, row, `${file}:${index + 2}`)] : []));
-  if (requests.length === 0) throw new TraceError(`${file}: there are no requests after the header`);
-  requests.sort((a, b) => a.arrivalSeconds - b.arrivalSeconds);
-  const start = requests[0]!.arrivalSeconds;
-  return requests.map((request) => ({ ...request, arrivalSeconds: request.arrivalSeconds - start }));
-}
-
-function parseRow({ columns, read }: TraceFormat, row: string, where: string): Request {
-  const fields = row.split(',').map((field) => field.trim().replace(/^"(.*)"$/, '$1'));
-  if (fields.length !== columns.length) {
-    throw new TraceError(`${where}: ${columns.length} fields expected (${columns.join()}), got '${row.slice(0, 80)}'`);
-  }
-  const request = read(fields);
-  if (!Number.isFinite(request.arrivalSeconds)) throw unreadable(where, columns[0]!, fields[0]!);
-  if (!(request.serviceSeconds >= 0)) throw unreadable(where, columns.slice(1).join(), fields.slice(1).join());
-  return request;
-}
-
-function unreadable(where: string, columns: string, value: string): TraceError {
-  return new TraceError(`${where}: ${columns} must be a time or a number of at least 0, got '${value}'`);
-}
-
-/** Plain decimal numbers only: no '', no hexadecimal, no Infinity, nothing negative. */
-function numberOf(field = ''): number {
-  return /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(field) ? Number(field) : Number.NaN;
-}
-
-/** UTC, unless it says otherwise. */
-function timestampSeconds(field = ''): number {
-  const [, date, time, zone = 'Z'] =
-    /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:?\d\d)?$/.exec(field) ?? [];
-  return Date.parse(`${date}T${time}${zone}`) / 1000;
 }
 
 /** A request as it is replayed: `speed` times as fast. */

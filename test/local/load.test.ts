@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { drawRequests, jobsOf, parseTrace, send } from '../../local/load.ts';
+import { drawRequests, jobsOf, send } from '../../local/load.ts';
+import { parseTrace } from '../../simulate/trace-file.ts';
 import type { LoadProfile } from '../../local/load.ts';
 import profile from '../../local/azure-llm-conv-2023.profile.json' with { type: 'json' };
 
@@ -96,7 +97,7 @@ describe('a trace file', () => {
   test.each([
     ['', /^t\.csv:1: the header must be 'arrival_s,service_s' or 'TIMESTAMP,.*got ''/],
     ['time,duration\n1,2\n', /^t\.csv:1: the header must be .*got 'time,duration'/],
-    ['arrival_s,service_s\n', /^t\.csv: there are no requests after the header/],
+    ['arrival_s,service_s\n', /^t\.csv: there is no work after the header/],
     ['arrival_s,service_s\n1,2\n\n3\n', /^t\.csv:4: 2 fields expected \(arrival_s,service_s\), got '3'/],
     ['arrival_s,service_s\n1,2\nsoon,2\n', /^t\.csv:3: arrival_s must be .*got 'soon'/],
     ['arrival_s,service_s\n1,-2\n', /^t\.csv:2: service_s must be .*got '-2'/],
