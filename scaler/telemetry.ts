@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-cloudwatch';
 import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION, type MetricKey } from '../contract/metrics.ts';
 import { DEFAULT_POLICY, known, type Outcome } from './policy.ts';
-import { chunks } from './signals/ecs.ts';
+import { chunks } from './chunks.ts';
 import type { TickRecord } from './tick-record.ts';
 
 const METRICS_A_CALL = 1000;

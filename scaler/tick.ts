@@ -84,7 +84,7 @@ async function readCordoned(
   try {
     return await ports.state.cordoned(ids);
   } catch (error) {
-    return { unknown: messageOf(error) };
+    return { unknown: String(error) };
   }
 }
 
@@ -113,7 +113,7 @@ async function carryOut(
   try {
     await remember(pool, record, { version: before?.version ?? 0, memory, decision }, session, ports, options.last);
   } catch (error) {
-    errors.push(messageOf(error));
+    errors.push(String(error));
     if (error instanceof OtherScalerError) session.delete(pool.pool);
     if (error instanceof OtherScalerError || !grows(record, decision)) return errors;
   }
@@ -165,10 +165,6 @@ async function failureOf(work: Promise<unknown>): Promise<string | undefined> {
     await work;
     return undefined;
   } catch (error) {
-    return messageOf(error);
+    return String(error);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

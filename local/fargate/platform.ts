@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { seeded } from '../../simulate/random.ts';
 import { plainEnvironment } from '../process.ts';
 import { createAgent } from './agent.ts';
 import { nameOf } from './definitions.ts';
@@ -45,7 +46,7 @@ export class Platform {
     const { emulatorUrl, environment = {}, images, logDirectory } = options;
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#random = seededRandom(options.seed ?? 1);
+    this.#random = seeded(options.seed ?? 1);
     this.#emulator = new EmulatorClient(emulatorUrl, region, environment['AWS_ACCESS_KEY_ID'] ?? 'test');
     this.#taskPlatform = {
       images,
@@ -223,16 +224,5 @@ function summary(task: Task): TaskSummary {
     stopCode: task.stopCode,
     stoppedReason: task.stoppedReason,
     logFile: task.logFile,
-  };
-}
-
-/** mulberry32: small, and the same sequence on every machine. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }

@@ -9,6 +9,7 @@ import {
   type Task,
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
+import { chunks } from '../chunks.ts';
 import type { Reading, TasksReading } from '../policy.ts';
 
 const SERVICES_A_CALL = 10;
@@ -55,7 +56,7 @@ export class EcsServices {
         }),
       );
     } catch (error) {
-      return batch.map(({ pool }) => [pool, { unknown: messageOf(error) }]);
+      return batch.map(({ pool }) => [pool, { unknown: String(error) }]);
     }
   }
 
@@ -67,7 +68,7 @@ export class EcsServices {
       const tasks = isEmpty(service) ? [] : await this.#tasksOf(pool);
       return sorted(service, tasks);
     } catch (error) {
-      return { unknown: messageOf(error) };
+      return { unknown: String(error) };
     }
   }
 
@@ -101,12 +102,4 @@ function sorted(service: Service, tasks: Task[]): UncordonedTasks {
     pending: ids(staying.filter((task) => task.lastStatus !== 'RUNNING')),
     outdated: ids(staying.filter((task) => task.taskDefinitionArn !== service.taskDefinition)),
   };
-}
-
-export function chunks<T>(values: T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => values.slice(i * size, (i + 1) * size));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
