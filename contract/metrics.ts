@@ -5,22 +5,31 @@ export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 /** The one dimension; its value is the pool's name. */
 export const POOL_DIMENSION = 'Pool';
 
+/** A custom metric costs money by the month and pool, so only what the alarms need is published by default. */
+export const METRIC_SETS = ['essential', 'full'] as const;
+export type MetricSet = (typeof METRIC_SETS)[number];
+
 export const METRICS = {
-  backlog: { name: 'Backlog', unit: 'Count' },
+  backlog: { name: 'Backlog', unit: 'Count', essential: true },
   backlogAge: { name: 'BacklogAgeSeconds', unit: 'Seconds' },
   busySlots: { name: 'BusySlots', unit: 'Count' },
   slotUtilization: { name: 'SlotUtilization', unit: 'Percent' },
-  desiredTasks: { name: 'DesiredTasks', unit: 'Count' },
+  desiredTasks: { name: 'DesiredTasks', unit: 'Count', essential: true },
   runningTasks: { name: 'RunningTasks', unit: 'Count' },
   /** 1 while no worker is alive although minTasks > 0 or work waits; computed here since alarms cannot. */
-  workersDown: { name: 'WorkersDown', unit: 'None' },
+  workersDown: { name: 'WorkersDown', unit: 'None', essential: true },
   /** 1 while more tasks are needed than maxTasks allows. */
-  pinnedAtMax: { name: 'PinnedAtMax', unit: 'None' },
-  errorRate: { name: 'ErrorRate', unit: 'Percent' },
-  scalerErrors: { name: 'ScalerErrors', unit: 'Count' },
+  pinnedAtMax: { name: 'PinnedAtMax', unit: 'None', essential: true },
+  errorRate: { name: 'ErrorRate', unit: 'Percent', essential: true },
+  scalerErrors: { name: 'ScalerErrors', unit: 'Count', essential: true },
   signalsUnknown: { name: 'SignalsUnknown', unit: 'Count' },
   taskDuration: { name: 'TaskDurationSeconds', unit: 'Seconds' },
-  scheduleToStart: { name: 'ScheduleToStartSeconds', unit: 'Seconds' },
+  scheduleToStart: { name: 'ScheduleToStartSeconds', unit: 'Seconds', essential: true },
 } as const;
 
 export type MetricKey = keyof typeof METRICS;
+
+/** Whether the metric is among those of the set. */
+export function isIn(set: MetricSet, key: MetricKey): boolean {
+  return set === 'full' || 'essential' in METRICS[key];
+}

@@ -58,6 +58,24 @@ function explains(parse: () => unknown): boolean {
   }
 }
 
+/** A Temporal server or Cloud namespace, and what is secret of the way there. */
+export const temporalSchema = z.strictObject({
+  /** Host and port. */
+  address: z.string().min(1),
+  namespace: z.string().min(1),
+  tls: z.boolean(),
+  /** ARN or name of a Secrets Manager secret: an API key, or JSON of Temporal's variables; see temporal-access.ts. */
+  secret: z.string().min(1).optional(),
+});
+
+export type TemporalConfig = z.infer<typeof temporalSchema>;
+
+/**
+ * Who keeps ECS from stopping a task at work: the worker itself, which also reads its cordon; or, for an image that
+ * does neither, the scaler, by what the worker's heartbeats say.
+ */
+export const protectionSchema = z.enum(['worker', 'scaler']);
+
 export const poolConfigSchema = z.strictObject({
   /** The pool's name: the metrics' dimension, the state table's key, the tick record's `pool`. */
   pool: z.string().min(1).max(64),
@@ -70,6 +88,9 @@ export const poolConfigSchema = z.strictObject({
   taskRoleId: z.string().min(1),
   policy: poolPolicySchema,
   schedules: z.array(scheduleSchema).max(20).optional(),
+  /** Where the pool's task queue is; the scaler's own environment unless given. */
+  temporal: temporalSchema.optional(),
+  protection: protectionSchema.default('worker'),
 });
 
 export type PoolConfig = z.infer<typeof poolConfigSchema>;

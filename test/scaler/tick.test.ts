@@ -25,6 +25,7 @@ class World implements Ports {
       cluster: 'cluster',
       service: name,
       taskRoleId: 'AROA',
+      protection: 'worker',
       policy: { maxTasks: 10, slotsPerTask: 1, scaleInAfterSeconds: 30 },
     }));
     for (const name of names) this.hasTasks(name);

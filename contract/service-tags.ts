@@ -1,0 +1,11 @@
+/**
+ * Tags on a pool's ECS service with which a person overrules its policy and schedules, until the tag is taken off again:
+ * `aws ecs tag-resource --resource-arn <service> --tags key=elastic-workers:paused,value=true`. A deployment leaves them alone.
+ */
+export const SERVICE_TAGS = {
+  /** `true` leaves the service's count as it is. */
+  paused: 'elastic-workers:paused',
+  /** Whole numbers. */
+  minTasks: 'elastic-workers:min-tasks',
+  maxTasks: 'elastic-workers:max-tasks',
+} as const;
