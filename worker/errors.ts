@@ -14,8 +14,3 @@ export class ConfigError extends Error {
 export class StartError extends Error {
   override readonly name: string = 'StartError';
 }
-
-/** Thrown when there is no way to reach Temporal by what was given: unreadable, contradictory or expired. */
-export class CredentialsError extends StartError {
-  override readonly name = 'CredentialsError';
-}

@@ -6,6 +6,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { CredentialsError } from '../contract/temporal-access.ts';
 import { readConfig, type WorkerConfig } from './config.ts';
 import { cordonReader } from './cordon.ts';
 import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './credentials.ts';
@@ -198,7 +199,7 @@ function readArguments() {
 }
 
 async function fail(error: unknown): Promise<never> {
-  const operators = error instanceof ConfigError || error instanceof StartError;
+  const operators = error instanceof ConfigError || error instanceof StartError || error instanceof CredentialsError;
   if (stopping.signal.aborted && (error as Error)?.name === 'AbortError') process.exit(0);
   // What the operator can mend needs no stack. The pool tells it for all its processes at once.
   if (operators && args.identity !== undefined) await tellPool({ type: 'cannot start', message: error.message });

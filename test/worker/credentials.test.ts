@@ -76,7 +76,7 @@ describe('what is read of credentials', () => {
       'a secret that cannot be read',
       {},
       { secret: 'the-secret', readSecret: () => Promise.reject(new Error('AccessDenied')) },
-      'the-secret (ELASTIC_WORKERS_TEMPORAL_SECRET) cannot be read',
+      "the-secret with Temporal's credentials cannot be read",
     ],
   ])('is refused for %s, without a word of what is secret', async (_, env, more, message) => {
     const error = await read(env, more).catch((cause: unknown) => cause as Error);
