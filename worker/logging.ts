@@ -41,9 +41,12 @@ export function createLogger(level: LogLevelName = 'info', destination?: Destina
 
 /** The SDK's log lines (the worker's, the workflows', the activities' and those of its native core) through ours. */
 export function temporalLogger(logger: Logger): TemporalLogger {
-  const write = (level: LogLevel, message: string, meta?: LogMetadata) =>
+  const write = (level: LogLevel, message: string, meta?: LogMetadata) => {
+    // Two lines an activity, which nearly nobody wants to read.
+    if (!logger.isLevelEnabled(levels[level])) return;
     // The SDK collects its lines and writes them later, from wherever it happens to be. They bring their own ids.
     asyncLocalStorage.exit(() => logger[levels[level]](plain(meta), message));
+  };
   return {
     log: write,
     trace: (message, meta) => write('TRACE', message, meta),

@@ -21,15 +21,15 @@ export interface RunningActivity {
 export const WORKER_SHUTDOWN = 'WorkerShutdown';
 
 export class RunningActivities {
-  readonly #running = new Map<AbortController, RunningActivity>();
-  #leaving = false;
+  readonly #running = new Set<Context>();
+  readonly #leaving = new AbortController();
 
   get count(): number {
     return this.#running.size;
   }
 
   list(): RunningActivity[] {
-    return [...this.#running.values()];
+    return [...this.#running].map(describe);
   }
 
   /** For a Worker's `interceptors.activity`. */
@@ -39,24 +39,18 @@ export class RunningActivities {
 
   /** Cancels what runs and what still starts; an attempt that gives way to it fails in a way that is retried. */
   leave(): void {
-    this.#leaving = true;
-    for (const controller of this.#running.keys()) controller.abort(leaving());
+    this.#leaving.abort(new CancelledFailure('WORKER_SHUTDOWN'));
   }
 
   async #track<T>(context: Context, run: () => Promise<T>): Promise<T> {
-    const controller = new AbortController();
-    const follow = () => controller.abort(context.cancellationSignal.reason);
-    if (context.cancellationSignal.aborted) follow();
-    context.cancellationSignal.addEventListener('abort', follow, { once: true });
-    if (this.#leaving) controller.abort(leaving());
-    this.#running.set(controller, describe(context));
+    this.#running.add(context);
     try {
-      return await asyncLocalStorage.run(withCancellation(context, controller.signal), run);
+      return await asyncLocalStorage.run(withCancellation(context, this.#leaving.signal), run);
     } catch (error) {
-      const ours = this.#leaving && !context.cancellationSignal.aborted && isCancellation(error);
+      const ours = this.#leaving.signal.aborted && !context.cancellationSignal.aborted && isCancellation(error);
       throw ours ? gaveWay(error) : error;
     } finally {
-      this.#running.delete(controller);
+      this.#running.delete(context);
     }
   }
 }
@@ -75,22 +69,31 @@ function describe({ info }: Context): RunningActivity {
   return { activityType, activityId, attempt, workflowId: workflowExecution?.workflowId };
 }
 
-/** The same context but for what is derived from its cancellation. */
-function withCancellation(context: Context, signal: AbortSignal): Context {
-  const cancelled = new Promise<never>((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  cancelled.catch(() => undefined);
+/**
+ * The same context but for what is derived from its cancellation, each made when it is asked for: most activities are
+ * short and never ask.
+ */
+function withCancellation(context: Context, leaving: AbortSignal): Context {
+  let signal: AbortSignal | undefined;
+  let cancelled: Promise<never> | undefined;
+  const either = () => (signal ??= AbortSignal.any([context.cancellationSignal, leaving]));
+  const rejected = () => (cancelled ??= rejectedBy(either()));
   return Object.create(context, {
-    cancellationSignal: { value: signal },
-    cancelled: { value: cancelled },
-    sleep: { value: (duration: Parameters<Context['sleep']>[0]) => Promise.race([context.sleep(duration), cancelled]) },
+    cancellationSignal: { get: either },
+    cancelled: { get: rejected },
+    sleep: {
+      value: (duration: Parameters<Context['sleep']>[0]) => Promise.race([context.sleep(duration), rejected()]),
+    },
   }) as Context;
 }
 
-function leaving(): CancelledFailure {
-  return new CancelledFailure('WORKER_SHUTDOWN');
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  const cancelled = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  cancelled.catch(() => undefined);
+  return cancelled;
 }
 
 function gaveWay(cause: unknown): ApplicationFailure {
