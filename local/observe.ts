@@ -60,22 +60,20 @@ export class Observer {
   }
 
   async read(now: number): Promise<PoolView[]> {
-    const [signals, tasks, states] = await Promise.all([
-      this.#temporal.read(
-        this.#pools.map(({ taskQueue }) => taskQueue),
-        now,
-      ),
+    const [signals, services, states] = await Promise.all([
+      this.#temporal.read(this.#pools, now),
       this.#ecs.read(this.#pools),
       this.#state.load(this.#pools.map(({ pool }) => pool)).catch(() => undefined),
     ]);
+    const tasks = new Map([...services].map(([pool, service]) => [pool, service.tasks]));
     const cordoned = await this.#cordoned(tasks);
-    return this.#pools.map(({ pool, taskQueue, policy }) => ({
+    return this.#pools.map(({ pool, policy }) => ({
       pool,
-      ...workFigures(signals.get(taskQueue)),
+      ...workFigures(signals.get(pool)),
       ...taskFigures(tasks.get(pool), policy.slotsPerTask),
       cordoned: cordoned?.get(pool)?.length,
       decision: states?.get(pool)?.decision,
-      failed: this.#failed(pool, signals.get(taskQueue)),
+      failed: this.#failed(pool, signals.get(pool)),
     }));
   }
 

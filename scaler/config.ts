@@ -4,15 +4,20 @@
  */
 import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm';
 import { z } from 'zod';
+import { METRIC_SETS, type MetricSet } from '../contract/metrics.ts';
 import { poolConfigSchema, type PoolConfig } from '../contract/pool-config.ts';
+import type { TemporalPlace } from './signals/temporal-connection.ts';
 
 const environmentSchema = z.object({
   TEMPORAL_ADDRESS: z.string().min(1),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  TEMPORAL_TLS: z.enum(['true', 'false']).optional(),
+  ELASTIC_WORKERS_TEMPORAL_SECRET: z.string().min(1).optional(),
   ELASTIC_WORKERS_STATE_TABLE: z.string().min(1),
   ELASTIC_WORKERS_POOLS_PATH: z.string().startsWith('/'),
   ELASTIC_WORKERS_TICK_SECONDS: z.coerce.number().min(1).max(60).default(10),
   ELASTIC_WORKERS_MODE: z.enum(['act', 'observe']).default('act'),
+  ELASTIC_WORKERS_METRICS: z.enum(METRIC_SETS).default('essential'),
 });
 
 /** Thrown when the environment is not what the stack writes; the message lists every problem. */
@@ -21,11 +26,13 @@ export class ConfigError extends Error {
 }
 
 export interface ScalerConfig {
-  temporal: { address: string; namespace: string };
+  /** Of the pools that name none. */
+  temporal: TemporalPlace;
   stateTable: string;
   poolsPath: string;
   tickSeconds: number;
   mode: 'act' | 'observe';
+  metrics: MetricSet;
 }
 
 export function readScalerConfig(environment: Record<string, string | undefined>): ScalerConfig {
@@ -33,11 +40,17 @@ export function readScalerConfig(environment: Record<string, string | undefined>
   if (!parsed.success) throw new ConfigError(`the scaler's environment is wrong:\n${z.prettifyError(parsed.error)}`);
   const values = parsed.data;
   return {
-    temporal: { address: values.TEMPORAL_ADDRESS, namespace: values.TEMPORAL_NAMESPACE },
+    temporal: {
+      address: values.TEMPORAL_ADDRESS,
+      namespace: values.TEMPORAL_NAMESPACE,
+      ...(values.TEMPORAL_TLS !== undefined && { tls: values.TEMPORAL_TLS === 'true' }),
+      ...(values.ELASTIC_WORKERS_TEMPORAL_SECRET !== undefined && { secret: values.ELASTIC_WORKERS_TEMPORAL_SECRET }),
+    },
     stateTable: values.ELASTIC_WORKERS_STATE_TABLE,
     poolsPath: values.ELASTIC_WORKERS_POOLS_PATH,
     tickSeconds: values.ELASTIC_WORKERS_TICK_SECONDS,
     mode: values.ELASTIC_WORKERS_MODE,
+    metrics: values.ELASTIC_WORKERS_METRICS,
   };
 }
 

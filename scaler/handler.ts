@@ -10,6 +10,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { readPools, readScalerConfig } from './config.ts';
 import { tickUntilTheMinuteEnds } from './loop.ts';
+import { TaskProtection } from './protection.ts';
 import { EcsServices } from './signals/ecs.ts';
 import { TemporalReader } from './signals/temporal.ts';
 import { StateTable } from './state.ts';
@@ -18,14 +19,17 @@ import { tick, type Session } from './tick.ts';
 
 const config = readScalerConfig(process.env);
 const log = (line: string) => process.stdout.write(`${line}\n`);
+const complain = (message: string) => log(JSON.stringify({ level: 'error', message }));
 
 /** A call that hangs must not take the other pools' ticks with it. */
 const clientSettings = { maxAttempts: 2, requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 } };
 const ssm = new SSMClient(clientSettings);
-const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log);
+const ecs = new ECSClient(clientSettings);
+const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, config.metrics);
 const ports = {
-  temporal: new TemporalReader(config.temporal),
-  ecs: new EcsServices(new ECSClient(clientSettings)),
+  temporal: new TemporalReader(config.temporal, { onProblem: complain }),
+  ecs: new EcsServices(ecs),
+  protection: new TaskProtection(ecs),
   state: new StateTable(
     DynamoDBDocumentClient.from(new DynamoDBClient(clientSettings), {
       marshallOptions: { removeUndefinedValues: true },
@@ -43,7 +47,7 @@ interface InvocationContext {
 
 export async function handler(_event: unknown, context: InvocationContext): Promise<{ pools: number; ticks: number }> {
   const { pools, problems } = await readPools(ssm, config.poolsPath);
-  for (const message of problems) log(JSON.stringify({ level: 'error', message }));
+  problems.forEach(complain);
 
   const session: Session = new Map();
   const ticks = await tickUntilTheMinuteEnds(

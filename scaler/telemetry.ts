@@ -8,7 +8,14 @@ import {
   type MetricDatum,
   type StandardUnit,
 } from '@aws-sdk/client-cloudwatch';
-import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION, type MetricKey } from '../contract/metrics.ts';
+import {
+  isIn,
+  METRIC_NAMESPACE,
+  METRICS,
+  POOL_DIMENSION,
+  type MetricKey,
+  type MetricSet,
+} from '../contract/metrics.ts';
 import { DEFAULT_POLICY, known, type Outcome } from './policy.ts';
 import { chunks } from './chunks.ts';
 import type { TickRecord } from './tick-record.ts';
@@ -21,17 +28,19 @@ const SEND_EVERY_MS = 25_000;
 export class Telemetry {
   readonly #client: CloudWatchClient;
   readonly #log: (line: string) => void;
+  readonly #metrics: MetricSet;
   #pending: MetricDatum[] = [];
   #sentAt = 0;
 
-  constructor(client: CloudWatchClient, log: (line: string) => void) {
+  constructor(client: CloudWatchClient, log: (line: string) => void, metrics: MetricSet) {
     this.#client = client;
+    this.#metrics = metrics;
     this.#log = log;
   }
 
   report(record: TickRecord, outcome: Outcome, errors: string[]): void {
     this.#log(JSON.stringify({ ...record, ...outcome.decision, figures: outcome.figures, errors }));
-    this.#pending.push(...metricsOf(record, outcome, errors));
+    this.#pending.push(...metricsOf(record, outcome, errors, this.#metrics));
   }
 
   /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
@@ -54,7 +63,12 @@ export class Telemetry {
   }
 }
 
-function metricsOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): MetricDatum[] {
+function metricsOf(
+  record: TickRecord,
+  { decision, figures }: Outcome,
+  errors: string[],
+  metrics: MetricSet,
+): MetricDatum[] {
   const { tasks, workers, policy } = record;
   const unknowns = [record.activityQueue, record.workflowQueue, workers, tasks].filter((reading) => !known(reading));
   const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
@@ -72,7 +86,9 @@ function metricsOf(record: TickRecord, { decision, figures }: Outcome, errors: s
     signalsUnknown: unknowns.length,
   };
   const data = Object.entries(values).flatMap(([key, value]) =>
-    typeof value === 'number' ? [datum(record, key as MetricKey, { Value: value })] : [],
+    typeof value === 'number' && isIn(metrics, key as MetricKey)
+      ? [datum(record, key as MetricKey, { Value: value })]
+      : [],
   );
   const error = errorRate(figures.processed, figures.failed);
   return error === undefined ? data : [...data, datum(record, 'errorRate', error)];

@@ -3,10 +3,21 @@
  * It never throws; what fails for one pool is that pool's, and is counted.
  */
 import type { PoolConfig } from '../contract/pool-config.ts';
-import { decide, DEFAULT_POLICY, known, type Decision, type Outcome, type Policy, type Reading } from './policy.ts';
+import {
+  decide,
+  DEFAULT_POLICY,
+  known,
+  type Decision,
+  type Outcome,
+  type Policy,
+  type Reading,
+  type WorkerReading,
+} from './policy.ts';
+import { overrule } from './overrides.ts';
+import { idleTasks, taskOf, type TaskProtection } from './protection.ts';
 import { policyAt } from './schedules.ts';
-import type { EcsServices, UncordonedTasks } from './signals/ecs.ts';
-import type { TemporalReader } from './signals/temporal.ts';
+import type { EcsServices, ServiceReading, UncordonedTasks } from './signals/ecs.ts';
+import type { ReportedWorker, TemporalReader, TemporalSignals } from './signals/temporal.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
 import type { Telemetry } from './telemetry.ts';
 import type { TickRecord } from './tick-record.ts';
@@ -14,6 +25,7 @@ import type { TickRecord } from './tick-record.ts';
 export interface Ports {
   temporal: Pick<TemporalReader, 'read'>;
   ecs: Pick<EcsServices, 'read' | 'setDesired'>;
+  protection: Pick<TaskProtection, 'protect' | 'lift'>;
   state: Pick<StateTable, 'load' | 'save' | 'markTick' | 'cordoned' | 'cordon' | 'takeBack'>;
   telemetry: Pick<Telemetry, 'report'>;
 }
@@ -34,52 +46,94 @@ export type Session = Map<string, PoolState>;
 
 export async function tick(pools: PoolConfig[], session: Session, ports: Ports, options: TickOptions): Promise<void> {
   const unloaded = pools.filter(({ pool }) => !session.has(pool));
-  const [records, stateError, markError] = await Promise.all([
+  const [seen, stateError, markError] = await Promise.all([
     readAll(pools, ports, options.now),
     unloaded.length > 0 ? failureOf(loadInto(session, unloaded, ports)) : undefined,
     options.last ? failureOf(ports.state.markTick(options.now)) : undefined,
   ]);
   const shared = [stateError, markError].filter((error) => error !== undefined);
   await Promise.all(
-    pools.map(async (pool, index) => {
-      const record = records[index] as TickRecord;
-      const outcome = decideOn(record, session.get(pool.pool)?.memory);
-      const errors = [...shared, ...(await carryOut(pool, record, outcome, session, ports, options))];
-      ports.telemetry.report(record, outcome, errors);
+    seen.map(async (pool) => {
+      const outcome = decideOn(pool.record, session.get(pool.record.pool)?.memory);
+      const errors = [...shared, ...pool.problems, ...(await carryOut(pool, outcome, session, ports, options))];
+      ports.telemetry.report(pool.record, outcome, errors);
     }),
   );
+}
+
+/** A pool as this tick sees it. */
+interface SeenPool {
+  config: PoolConfig;
+  record: TickRecord;
+  /** Tasks seen to do nothing. */
+  idle: Set<string>;
+  problems: string[];
 }
 
 async function loadInto(session: Session, pools: PoolConfig[], ports: Ports): Promise<void> {
   for (const [pool, state] of await ports.state.load(pools.map(({ pool }) => pool))) session.set(pool, state);
 }
 
-async function readAll(pools: PoolConfig[], ports: Ports, now: number): Promise<TickRecord[]> {
-  const [temporal, tasks] = await Promise.all([
-    ports.temporal.read([...new Set(pools.map(({ taskQueue }) => taskQueue))], now),
-    ports.ecs.read(pools),
-  ]);
-  const cordoned = await readCordoned(pools, tasks, ports);
+async function readAll(pools: PoolConfig[], ports: Ports, now: number): Promise<SeenPool[]> {
+  const [temporal, services] = await Promise.all([ports.temporal.read(pools, now), ports.ecs.read(pools)]);
+  const cordoned = await readCordoned(pools, services, ports);
   return pools.map((config) => {
-    const { pool, taskQueue } = config;
-    const unread = { unknown: 'not read' };
-    const ofQueue = temporal.get(taskQueue) ?? { activityQueue: unread, workflowQueue: unread, workers: unread };
-    const policy = policyAt(config, now);
-    return { v: 1, pool, now, policy, ...ofQueue, tasks: withCordoned(tasks.get(pool) ?? unread, cordoned, pool) };
+    const service = services.get(config.pool) ?? UNREAD_SERVICE;
+    return see(config, temporal.get(config.pool) ?? UNREAD_QUEUE, service, cordoned, now);
   });
+}
+
+const UNREAD = { unknown: 'not read' };
+const UNREAD_QUEUE: TemporalSignals = { activityQueue: UNREAD, workflowQueue: UNREAD, workers: UNREAD };
+const UNREAD_SERVICE: ServiceReading = {
+  tasks: UNREAD,
+  addresses: new Map(),
+  overrides: { policy: {}, problems: [] },
+};
+
+function see(
+  config: PoolConfig,
+  { activityQueue, workflowQueue, workers }: TemporalSignals,
+  service: ServiceReading,
+  cordoned: CordonedByPool,
+  now: number,
+): SeenPool {
+  const { pool } = config;
+  const placed = known(workers) ? workers.map((worker) => ({ ...worker, task: taskIn(service, worker) })) : workers;
+  const record: TickRecord = {
+    v: 1,
+    pool,
+    now,
+    policy: overrule(policyAt(config, now), service.overrides),
+    activityQueue,
+    workflowQueue,
+    workers: known(placed) ? placed.map(forTheRecord) : placed,
+    tasks: withCordoned(service.tasks, cordoned, pool),
+  };
+  return { config, record, idle: idleTasks(placed), problems: service.overrides.problems };
+}
+
+function forTheRecord({ key, task, ageSeconds, usedSlots, slots, processed, failed }: ReportedWorker): WorkerReading {
+  return { key, task, ageSeconds, usedSlots, slots, processed, failed };
+}
+
+function taskIn({ tasks, addresses }: ServiceReading, worker: ReportedWorker): string | null {
+  return taskOf(worker, new Set(known(tasks) ? [...tasks.running, ...tasks.pending] : []), addresses);
 }
 
 type CordonedByPool = Reading<Map<string, string[]>>;
 
 async function readCordoned(
   pools: PoolConfig[],
-  tasks: Map<string, Reading<UncordonedTasks>>,
+  services: Map<string, ServiceReading>,
   ports: Ports,
 ): Promise<CordonedByPool> {
   const ids = new Map<PoolConfig, string[]>();
   for (const pool of pools) {
-    const ofPool = tasks.get(pool.pool);
-    if (ofPool !== undefined && known(ofPool)) ids.set(pool, [...ofPool.running, ...ofPool.pending]);
+    const ofPool = services.get(pool.pool)?.tasks;
+    // Workers that the scaler protects read no cordons, and have none.
+    if (pool.protection === 'worker' && ofPool !== undefined && known(ofPool))
+      ids.set(pool, [...ofPool.running, ...ofPool.pending]);
   }
   try {
     return await ports.state.cordoned(ids);
@@ -101,24 +155,28 @@ function decideOn(record: TickRecord, memory: unknown): Outcome {
 
 /** Remembers, then acts; returns what went wrong. Without its memory written, a pool may grow but nobody leaves. */
 async function carryOut(
-  pool: PoolConfig,
-  record: TickRecord,
+  seen: SeenPool,
   { decision, memory }: Outcome,
   session: Session,
   ports: Ports,
   options: TickOptions,
 ): Promise<string[]> {
-  const before = session.get(pool.pool);
+  const { config, record } = seen;
+  const before = session.get(config.pool);
   const errors: string[] = [];
+  let allowed = decision;
   try {
-    await remember(pool, record, { version: before?.version ?? 0, memory, decision }, session, ports, options.last);
+    await remember(config, record, { version: before?.version ?? 0, memory, decision }, session, ports, options.last);
   } catch (error) {
     errors.push(String(error));
-    if (error instanceof OtherScalerError) session.delete(pool.pool);
-    if (error instanceof OtherScalerError || !grows(record, decision)) return errors;
+    if (error instanceof OtherScalerError) {
+      session.delete(config.pool);
+      return errors;
+    }
+    if (!grows(record, decision)) allowed = asItIs(record, decision);
   }
   if (options.mode === 'act') {
-    const failure = await failureOf(act(pool, record, decision, ports));
+    const failure = await failureOf(act(seen, allowed, ports, errors));
     if (failure !== undefined) errors.push(failure);
   }
   return errors;
@@ -143,22 +201,65 @@ function same(a: Decision | undefined, b: Decision | undefined): boolean {
   );
 }
 
+/** Nobody comes or goes; tasks that the scaler protects stay protected. */
+function asItIs({ tasks }: TickRecord, decision: Decision): Decision {
+  return known(tasks) ? { ...decision, desired: tasks.desired, cordon: tasks.cordoned } : decision;
+}
+
 function grows({ tasks }: TickRecord, { desired }: Decision): boolean {
   return known(tasks) && desired > tasks.desired;
 }
 
-/** Cordons before the count is lowered, and taken back before it is raised: so ECS never has to choose who leaves. */
-async function act(pool: PoolConfig, { tasks, now }: TickRecord, decision: Decision, ports: Ports): Promise<void> {
+async function act(seen: SeenPool, decision: Decision, ports: Ports, problems: string[]): Promise<void> {
+  const { tasks } = seen.record;
   if (!known(tasks)) return;
+  if (seen.config.protection === 'scaler') await protectAndSet(seen, tasks, decision, ports, problems);
+  else await cordonAndSet(seen, tasks, decision, ports);
+}
+
+/** Cordons before the count is lowered, and taken back before it is raised: so ECS never has to choose who leaves. */
+async function cordonAndSet(
+  { config, record }: SeenPool,
+  tasks: KnownTasks,
+  decision: Decision,
+  ports: Ports,
+): Promise<void> {
   const leaving = new Set(decision.cordon);
   const cordoned = new Set(tasks.cordoned);
   const comingBack = tasks.cordoned.filter((task) => !leaving.has(task));
   const newlyLeaving = decision.cordon.filter((task) => !cordoned.has(task));
 
-  if (comingBack.length > 0) await ports.state.takeBack(pool, comingBack);
-  if (newlyLeaving.length > 0) await ports.state.cordon(pool, newlyLeaving, now);
-  if (decision.desired !== tasks.desired) await ports.ecs.setDesired(pool, decision.desired);
+  if (comingBack.length > 0) await ports.state.takeBack(config, comingBack);
+  if (newlyLeaving.length > 0) await ports.state.cordon(config, newlyLeaving, record.now);
+  if (decision.desired !== tasks.desired) await ports.ecs.setDesired(config, decision.desired);
 }
+
+/** For workers that do not protect themselves: see protection.ts for what may be lowered and lifted when. */
+async function protectAndSet(
+  { config, record, idle }: SeenPool,
+  tasks: KnownTasks,
+  { desired, cordon }: Decision,
+  ports: Ports,
+  problems: string[],
+): Promise<void> {
+  const leaving = new Set(cordon.filter((task) => idle.has(task) || tasks.pending.includes(task)));
+  const staying = tasks.running.filter((task) => !leaving.has(task));
+  const { unprotected, problems: refused } = await ports.protection.protect(config, staying, record.now);
+  problems.push(...refused);
+  const mayLower = unprotected.length === 0 || desired >= tasks.desired;
+  const count = mayLower ? Math.max(desired, lowest(tasks, leaving)) : tasks.desired;
+  if (count !== tasks.desired) await ports.ecs.setDesired(config, count);
+  const lifted = tasks.running.filter((task) => leaving.has(task));
+  problems.push(...(await ports.protection.lift(config, lifted)));
+}
+
+/** The count that those who leave allow. In a deployment tasks of two revisions are there, and the count is of one. */
+function lowest({ desired, running, pending, outdated }: KnownTasks, leaving: Set<string>): number {
+  if (outdated.length > 0) return 0;
+  return Math.min(desired, running.length + pending.length - leaving.size);
+}
+
+type KnownTasks = Exclude<TickRecord['tasks'], { unknown: string }>;
 
 async function failureOf(work: Promise<unknown>): Promise<string | undefined> {
   try {

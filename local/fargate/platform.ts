@@ -16,7 +16,7 @@ import type { LocalFargateOptions, TaskSummary } from './index.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
 import { ServiceScheduler } from './service-scheduler.ts';
 import { Task } from './task.ts';
-import type { TaskOrigin, TaskPlatform } from './task.ts';
+import type { LaunchOrder, TaskPlatform } from './task.ts';
 import { TaskStore } from './task-store.ts';
 import { UsageMeter } from './usage.ts';
 import type { ServiceUsage } from './usage.ts';
@@ -40,6 +40,7 @@ export class Platform {
   #refreshing: Promise<void> = Promise.resolve();
   #polling: Promise<void> = Promise.resolve();
   #agentUrl = '';
+  #launched = 0;
 
   constructor(options: LocalFargateOptions) {
     const region = options.region ?? 'us-east-1';
@@ -142,7 +143,7 @@ export class Platform {
       const { restartBackoff = DEFAULT_BACKOFF } = this.#options;
       const surroundings = {
         tasks: (arn: string) => this.#tasks.ofService(arn),
-        launch: (origin: Omit<TaskOrigin, 'startDelaySeconds'>) => this.#launch(origin),
+        launch: (origin: LaunchOrder) => this.#launch(origin),
         random: this.#random,
         now: this.#now,
       };
@@ -153,10 +154,12 @@ export class Platform {
     }
   }
 
-  #launch(origin: Omit<TaskOrigin, 'startDelaySeconds'>): Task {
+  #launch(origin: LaunchOrder): Task {
     const { min, max } = this.#options.startDelaySeconds;
     const startDelaySeconds = min + this.#random() * (max - min);
-    const task = new Task({ ...origin, startDelaySeconds }, this.#taskPlatform);
+    const number = (this.#launched += 1);
+    const privateAddress = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
+    const task = new Task({ ...origin, startDelaySeconds, privateAddress }, this.#taskPlatform);
     this.#tasks.add(task);
     this.#usage.taskLaunched(origin.service.serviceName);
     return task;

@@ -8,13 +8,13 @@ import type { ServiceDefinition, TaskDefinition } from './definitions.ts';
 import { planTasks } from './plan.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
-import type { Task, TaskOrigin } from './task.ts';
+import type { LaunchOrder, Task } from './task.ts';
 import { epochSeconds } from './task-record.ts';
 
 /** What the scheduler needs of the platform around it. */
 export interface SchedulerPlatform {
   tasks(serviceArn: string): Task[];
-  launch(origin: Omit<TaskOrigin, 'startDelaySeconds'>): Task;
+  launch(order: LaunchOrder): Task;
   random(): number;
   now(): number;
 }

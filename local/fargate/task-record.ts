@@ -21,7 +21,14 @@ export function taskRecord(task: Task, { withTags = false } = {}): Record<string
     stopCode: task.stopCode,
     stoppedReason: task.stoppedReason,
     containers: task.containers.map((container) => containerRecord(task, container)),
-    attachments: [],
+    attachments: [
+      {
+        id: task.id,
+        type: 'ElasticNetworkInterface',
+        status: 'ATTACHED',
+        details: [{ name: 'privateIPv4Address', value: task.origin.privateAddress }],
+      },
+    ],
     attributes: [],
     overrides: { containerOverrides: [], inferenceAcceleratorOverrides: [] },
     tags: withTags && service.propagateTags === 'SERVICE' ? service.tags : [],
@@ -55,7 +62,7 @@ function containerRecord(task: Task, container: TaskContainer): Record<string, u
     lastStatus: containerStatus(task, container),
     exitCode: container.exitCode,
     healthStatus: 'UNKNOWN',
-    networkInterfaces: [],
+    networkInterfaces: [{ attachmentId: task.id, privateIpv4Address: task.origin.privateAddress }],
     cpu: String(container.definition.cpu),
   };
 }

@@ -21,7 +21,12 @@ export interface TaskOrigin {
   taskDefinition: TaskDefinition;
   deploymentId: string;
   startDelaySeconds: number;
+  /** In the VPC that is not there: what tells tasks apart for those who know no task ids. */
+  privateAddress: string;
 }
+
+/** What a service asks for; where and when the task starts is the platform's. */
+export type LaunchOrder = Omit<TaskOrigin, 'startDelaySeconds' | 'privateAddress'>;
 
 /** What a task takes from the machine it runs on. Times are epoch milliseconds everywhere. */
 export interface TaskPlatform {
@@ -204,6 +209,7 @@ export class Task {
         ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
         ECS_CONTAINER_METADATA_URI_V4: `${this.#platform.agentUrl()}/v4/${container.token}`,
         AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
+        HOSTNAME: `ip-${this.origin.privateAddress.replaceAll('.', '-')}.ec2.internal`,
         ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
         ...Object.fromEntries(values),
       },

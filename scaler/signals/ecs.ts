@@ -1,21 +1,31 @@
-/** What ECS knows of the pools' services: the desired count and each task's state. */
+/** What ECS knows of the pools' services: the desired count, each task's state and address, and what a person has tagged. */
 import {
   DescribeServicesCommand,
   DescribeTasksCommand,
   paginateListTasks,
   UpdateServiceCommand,
+  type DescribeServicesCommandOutput,
   type ECSClient,
   type Service,
   type Task,
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { chunks } from '../chunks.ts';
+import { readOverrides, type Overrides } from '../overrides.ts';
 import type { Reading, TasksReading } from '../policy.ts';
 
 const SERVICES_A_CALL = 10;
 const TASKS_A_CALL = 100;
 
 export type UncordonedTasks = Required<Omit<TasksReading, 'cordoned'>>;
+
+export interface ServiceReading {
+  tasks: Reading<UncordonedTasks>;
+  /** Tasks' ids by their private address. */
+  addresses: Map<string, string>;
+  /** Empty when the service could not be read; its tasks are then unknown, and nothing is done. */
+  overrides: Overrides;
+}
 
 export class EcsServices {
   readonly #client: ECSClient;
@@ -25,7 +35,7 @@ export class EcsServices {
   }
 
   /** Reads all pools' services and tasks. Never throws: what failed is unknown, with why, for that pool alone. */
-  async read(pools: PoolConfig[]): Promise<Map<string, Reading<UncordonedTasks>>> {
+  async read(pools: PoolConfig[]): Promise<Map<string, ServiceReading>> {
     const batches = [...Map.groupBy(pools, (pool) => pool.cluster).values()].flatMap((ofCluster) =>
       chunks(ofCluster, SERVICES_A_CALL),
     );
@@ -38,37 +48,35 @@ export class EcsServices {
     await this.#client.send(new UpdateServiceCommand({ cluster: pool.cluster, service: pool.service, desiredCount }));
   }
 
-  async #readBatch(batch: PoolConfig[]): Promise<[string, Reading<UncordonedTasks>][]> {
+  async #readBatch(batch: PoolConfig[]): Promise<[string, ServiceReading][]> {
     try {
-      const { services = [], failures = [] } = await this.#client.send(
-        new DescribeServicesCommand({ cluster: batch[0]?.cluster, services: batch.map(({ service }) => service) }),
+      const services = batch.map(({ service }) => service);
+      const answer = await this.#client.send(
+        new DescribeServicesCommand({ cluster: batch[0]?.cluster, services, include: ['TAGS'] }),
       );
-      return await Promise.all(
-        batch.map(async (pool) => {
-          const service = services.find(({ serviceArn, serviceName }) =>
-            [serviceArn, serviceName].includes(pool.service),
-          );
-          const failure = failures.find(({ arn }) => arn === pool.service || arn?.endsWith(`/${pool.service}`));
-          return [pool.pool, await this.#readTasks(pool, service, failure?.reason)] as [
-            string,
-            Reading<UncordonedTasks>,
-          ];
-        }),
-      );
+      const read = await Promise.all(batch.map((pool) => this.#readService(pool, answer)));
+      return batch.map(({ pool }, index) => [pool, read[index] as ServiceReading]);
     } catch (error) {
-      return batch.map(({ pool }) => [pool, { unknown: String(error) }]);
+      return batch.map(({ pool }) => [pool, unread(String(error))]);
     }
   }
 
-  async #readTasks(pool: PoolConfig, service?: Service, failure = 'MISSING'): Promise<Reading<UncordonedTasks>> {
+  async #readService(
+    pool: PoolConfig,
+    { services = [], failures = [] }: DescribeServicesCommandOutput,
+  ): Promise<ServiceReading> {
+    const service = services.find(({ serviceArn, serviceName }) => [serviceArn, serviceName].includes(pool.service));
     if (service?.status !== 'ACTIVE') {
-      return { unknown: `ECS service ${pool.service} is ${service?.status ?? failure}: deploy the stack again` };
+      const failure = failures.find(({ arn }) => arn === pool.service || arn?.endsWith(`/${pool.service}`));
+      const state = service?.status ?? failure?.reason ?? 'MISSING';
+      return unread(`ECS service ${pool.service} is ${state}: deploy the stack again`);
     }
+    const overrides = readOverrides(service.tags ?? []);
     try {
       const tasks = isEmpty(service) ? [] : await this.#tasksOf(pool);
-      return sorted(service, tasks);
+      return { tasks: sorted(service, tasks), addresses: addressesOf(tasks), overrides };
     } catch (error) {
-      return { unknown: String(error) };
+      return { ...unread(String(error)), overrides };
     }
   }
 
@@ -87,6 +95,23 @@ export class EcsServices {
 /** The task's id: the last part of its ARN, and our workers' Temporal identity. */
 export function taskIdOf(taskArn: string | undefined): string {
   return taskArn?.split('/').at(-1) ?? '';
+}
+
+function unread(why: string): ServiceReading {
+  return { tasks: { unknown: why }, addresses: new Map(), overrides: { policy: {}, problems: [] } };
+}
+
+function addressesOf(tasks: Task[]): Map<string, string> {
+  return new Map(
+    tasks
+      .filter(({ desiredStatus }) => desiredStatus === 'RUNNING')
+      .flatMap(({ taskArn, attachments = [] }) =>
+        attachments
+          .flatMap(({ details = [] }) => details)
+          .filter(({ name }) => name === 'privateIPv4Address')
+          .map(({ value = '' }) => [value, taskIdOf(taskArn)] as const),
+      ),
+  );
 }
 
 function isEmpty({ desiredCount, runningCount, pendingCount, deployments = [] }: Service): boolean {

@@ -1,9 +1,11 @@
 /**
- * What Temporal knows of the pools: each queue's backlog, and every worker's slots from one sweep of heartbeats.
- * Each answer is read on its own, so that one pool's failure leaves the others known.
+ * What Temporal knows of the pools: each queue's backlog, and every worker's slots from one sweep of heartbeats a
+ * namespace. Each answer is read on its own, so that one pool's failure, or one server's, leaves the others known.
  */
-import { Connection } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
+import type { PoolConfig } from '../../contract/pool-config.ts';
 import type { QueueReading, Reading, WorkerReading } from '../policy.ts';
+import { TemporalConnection, type ConnectionOptions, type TemporalPlace } from './temporal-connection.ts';
 
 type Sizes = number | { toNumber(): number } | null | undefined;
 type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;
@@ -11,34 +13,82 @@ type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;
 /** As in temporal.api.enums.v1.TaskQueueType. */
 const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
 const HEARTBEATS_A_PAGE = 1000;
-const REQUEST_TIMEOUT_MS = 2500;
+/** A namespace that has not answered in so long is unknown for this tick: the others' ticks do not wait for it. */
+const ANSWER_WITHIN_MS = 6000;
+
+/** A worker as it reports itself; which task it runs in is for the reader to find out. */
+export interface ReportedWorker extends WorkerReading {
+  /** Its identity's parts and its host's name: what may say which task it is. */
+  names: string[];
+  /** Slots in use of any kind: activities, local ones, workflow tasks, Nexus. */
+  busy: boolean;
+}
 
 export interface TemporalSignals {
   activityQueue: Reading<QueueReading>;
   workflowQueue: Reading<QueueReading>;
-  workers: Reading<WorkerReading[]>;
+  workers: Reading<ReportedWorker[]>;
 }
 
-export interface TemporalSettings {
-  address: string;
-  namespace: string;
-}
+type QueueOfPool = Pick<PoolConfig, 'pool' | 'taskQueue' | 'temporal'>;
 
 export class TemporalReader {
-  readonly #settings: TemporalSettings;
-  #connection: Connection | undefined;
+  readonly #home: TemporalPlace;
+  readonly #options: ConnectionOptions;
+  readonly #namespaces = new Map<string, NamespaceReader>();
 
-  constructor(settings: TemporalSettings) {
-    this.#settings = settings;
+  /** `home` is where the queues of pools are that do not say where. */
+  constructor(home: TemporalPlace, options: ConnectionOptions = {}) {
+    this.#home = home;
+    this.#options = options;
   }
 
-  /** Reads all task queues side by side. Never throws: what failed is unknown, with why. */
+  /** Reads all pools' task queues side by side. Never throws: what failed is unknown, with why. */
+  async read(pools: QueueOfPool[], now: number): Promise<Map<string, TemporalSignals>> {
+    const byNamespace = Map.groupBy(pools, ({ temporal }) => this.#namespaceOf(temporal ?? this.#home));
+    const read = await Promise.all(
+      [...byNamespace].map(async ([namespace, ofNamespace]) => {
+        const queues = await namespace.read([...new Set(ofNamespace.map(({ taskQueue }) => taskQueue))], now);
+        return ofNamespace.map(({ pool, taskQueue }) => [pool, queues.get(taskQueue) ?? NOT_READ] as const);
+      }),
+    );
+    return new Map(read.flat());
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#namespaces.values()].map((namespace) => namespace.close()));
+  }
+
+  #namespaceOf({ address, namespace, tls, secret }: TemporalPlace): NamespaceReader {
+    const key = JSON.stringify([address, namespace, tls, secret]);
+    const known = this.#namespaces.get(key);
+    if (known) return known;
+    const reader = new NamespaceReader(new TemporalConnection({ address, namespace, tls, secret }, this.#options));
+    this.#namespaces.set(key, reader);
+    return reader;
+  }
+}
+
+const NOT_READ: TemporalSignals = {
+  activityQueue: { unknown: 'not read' },
+  workflowQueue: { unknown: 'not read' },
+  workers: { unknown: 'not read' },
+};
+
+/** All that is read of one namespace. */
+class NamespaceReader {
+  readonly #connection: TemporalConnection;
+
+  constructor(connection: TemporalConnection) {
+    this.#connection = connection;
+  }
+
   async read(taskQueues: string[], now: number): Promise<Map<string, TemporalSignals>> {
     const sweep = reading(() => this.#workersByQueue(new Set(taskQueues), now));
     const entries = taskQueues.map(async (taskQueue) => {
       const [activityQueue, workflowQueue, workers] = await Promise.all([
-        reading(() => this.#describe(taskQueue, QUEUE_TYPES.activity)),
-        reading(() => this.#describe(taskQueue, QUEUE_TYPES.workflow)),
+        reading(() => this.#describe(taskQueue, QUEUE_TYPES.activity, now)),
+        reading(() => this.#describe(taskQueue, QUEUE_TYPES.workflow, now)),
         sweep,
       ]);
       const ofQueue = workers instanceof Map ? (workers.get(taskQueue) ?? []) : workers;
@@ -47,14 +97,14 @@ export class TemporalReader {
     return new Map(await Promise.all(entries));
   }
 
-  async close(): Promise<void> {
-    await this.#connection?.close();
+  close(): Promise<void> {
+    return this.#connection.close();
   }
 
-  async #describe(taskQueue: string, type: number): Promise<QueueReading> {
-    const { stats } = await this.#call((service) =>
+  async #describe(taskQueue: string, type: number, now: number): Promise<QueueReading> {
+    const { stats } = await this.#connection.call(now, (service) =>
       service.describeTaskQueue({
-        namespace: this.#settings.namespace,
+        namespace: this.#connection.namespace,
         taskQueue: { name: taskQueue, kind: 1 },
         taskQueueType: type,
         reportStats: true,
@@ -71,13 +121,13 @@ export class TemporalReader {
   }
 
   /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
-  async #workersByQueue(taskQueues: Set<string>, now: number): Promise<Map<string, WorkerReading[]>> {
-    const byQueue = new Map<string, WorkerReading[]>();
+  async #workersByQueue(taskQueues: Set<string>, now: number): Promise<Map<string, ReportedWorker[]>> {
+    const byQueue = new Map<string, ReportedWorker[]>();
     let nextPageToken: Uint8Array | null | undefined;
     do {
-      const page = await this.#call((service) =>
+      const page = await this.#connection.call(now, (service) =>
         service.listWorkers({
-          namespace: this.#settings.namespace,
+          namespace: this.#connection.namespace,
           pageSize: HEARTBEATS_A_PAGE,
           ...(nextPageToken ? { nextPageToken } : {}),
         }),
@@ -86,29 +136,12 @@ export class TemporalReader {
         const taskQueue = heartbeat?.taskQueue ?? '';
         if (!heartbeat || !taskQueues.has(taskQueue) || !ALIVE.has(heartbeat.status ?? 0)) continue;
         const workers = byQueue.get(taskQueue) ?? [];
-        byQueue.set(taskQueue, [...workers, workerOf(heartbeat, now)]);
+        workers.push(workerOf(heartbeat, now));
+        byQueue.set(taskQueue, workers);
       }
       nextPageToken = page.nextPageToken;
     } while (nextPageToken && nextPageToken.length > 0);
     return byQueue;
-  }
-
-  /**
-   * One retry, as a connection frozen between two invocations fails once; the client's own retries are off, since they
-   * hide that the server refuses us for reading too often.
-   */
-  async #call<T>(request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
-    try {
-      return await this.#callOnce(request);
-    } catch {
-      return await this.#callOnce(request);
-    }
-  }
-
-  async #callOnce<T>(request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
-    this.#connection ??= Connection.lazy({ address: this.#settings.address, interceptors: [] });
-    const connection = this.#connection;
-    return connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => request(connection.workflowService));
   }
 }
 
@@ -121,13 +154,17 @@ type Heartbeat = NonNullable<
 /** As in temporal.api.enums.v1.WorkerStatus: running and shutting down; one that has shut down is a ghost. */
 const ALIVE = new Set([1, 2]);
 
-function workerOf(heartbeat: Heartbeat, now: number): WorkerReading {
+function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const slots = heartbeat.activityTaskSlotsInfo;
   const used = slots?.currentUsedSlots ?? 0;
+  const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
+  const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
   return {
     key: heartbeat.workerInstanceKey ?? '',
     // Of several processes in one task each has the task's id, and a number behind it.
     task: heartbeat.workerIdentity?.split('#')[0] || null,
+    names: [...(heartbeat.workerIdentity ?? '').split(/[@#]/), heartbeat.hostInfo?.hostName ?? ''].filter(Boolean),
+    busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
     ageSeconds: Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime)),
     usedSlots: used,
     slots: slots?.slotSupplierKind === 'Fixed' ? used + (slots.currentAvailableSlots ?? 0) : null,
@@ -137,10 +174,16 @@ function workerOf(heartbeat: Heartbeat, now: number): WorkerReading {
 }
 
 async function reading<T>(read: () => Promise<T>): Promise<Reading<T>> {
+  let late: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)), ANSWER_WITHIN_MS);
+  });
   try {
-    return await read();
+    return await Promise.race([read(), tooLate]);
   } catch (error) {
     return { unknown: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(late);
   }
 }
 

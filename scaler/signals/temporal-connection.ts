@@ -1,0 +1,107 @@
+/**
+ * The connection to one Temporal namespace, with TLS, API key or client certificate. What is secret of it is looked at again
+ * every few minutes, and when a call fails, so that a rotated key or certificate needs no deployment; while the new cannot be
+ * read or makes no sense, the old goes on.
+ */
+import { Connection } from '@temporalio/client';
+import { readAccess, sameAccess, type SecretReader, type TemporalAccess } from '../../contract/temporal-access.ts';
+
+export interface TemporalPlace {
+  address: string;
+  namespace: string;
+  /** Said by nobody: on where there is an API key or a certificate. */
+  tls?: boolean | undefined;
+  /** Secrets Manager secret, by ARN or name. */
+  secret?: string | undefined;
+}
+
+export interface ConnectionOptions {
+  readSecret?: SecretReader;
+  /** Told when credentials cannot be renewed while the old still serve. */
+  onProblem?: (message: string) => void;
+}
+
+const REQUEST_TIMEOUT_MS = 2500;
+const RENEW_EVERY_MS = 240_000;
+/** A call that failed is reason enough to look again, but no more often than so. */
+const RENEW_AFTER_FAILURE_MS = 8000;
+
+export class TemporalConnection {
+  readonly namespace: string;
+  readonly #place: TemporalPlace;
+  readonly #options: ConnectionOptions;
+  #access: TemporalAccess | undefined;
+  #connection: Connection | undefined;
+  /** Calls may still be under way on it. */
+  #retired: Connection | undefined;
+  #readAt = -Infinity;
+  #renewing: Promise<void> | undefined;
+
+  constructor(place: TemporalPlace, options: ConnectionOptions = {}) {
+    this.namespace = place.namespace;
+    this.#place = place;
+    this.#options = options;
+  }
+
+  /**
+   * One retry, as a connection frozen between two invocations fails once; the client's own retries are off, since they
+   * hide that the server refuses us for reading too often.
+   */
+  async call<T>(now: number, request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
+    await this.#renew(now, RENEW_EVERY_MS);
+    try {
+      return await this.#callOnce(request);
+    } catch {
+      await this.#renew(now, RENEW_AFTER_FAILURE_MS);
+      return await this.#callOnce(request);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#connection?.close(), this.#retired?.close()]);
+  }
+
+  async #callOnce<T>(request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
+    const connection = this.#connection as Connection;
+    return connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => request(connection.workflowService));
+  }
+
+  /** Reads the credentials if those at hand are older; for all calls that wait for it at once. */
+  async #renew(now: number, olderThanMs: number): Promise<void> {
+    const fresh = this.#place.secret === undefined || now - this.#readAt < olderThanMs;
+    if (this.#connection !== undefined && fresh) return;
+    this.#renewing ??= this.#renewOnce(now).finally(() => (this.#renewing = undefined));
+    await this.#renewing;
+  }
+
+  async #renewOnce(now: number): Promise<void> {
+    this.#readAt = now;
+    try {
+      await this.#use(await this.#readAccess(now));
+    } catch (error) {
+      if (this.#connection === undefined) throw error;
+      this.#options.onProblem?.(`credentials of ${this.namespace} are not renewed: ${(error as Error).message}`);
+    }
+  }
+
+  async #use(access: TemporalAccess): Promise<void> {
+    if (this.#access !== undefined && sameAccess(access, this.#access)) return;
+    const { namespace: _, ...options } = access;
+    const connection = Connection.lazy({ ...options, interceptors: [] });
+    await this.#retired?.close();
+    this.#retired = this.#connection;
+    this.#connection = connection;
+    this.#access = access;
+  }
+
+  #readAccess(now: number): Promise<TemporalAccess> {
+    const { address, namespace, tls, secret } = this.#place;
+    const env = {
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      TEMPORAL_TLS: tls === undefined ? undefined : String(tls),
+    };
+    const { readSecret } = this.#options;
+    return readAccess({ env, secret, now: () => now, ...(readSecret && { readSecret }) });
+  }
+}

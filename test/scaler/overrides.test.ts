@@ -1,0 +1,46 @@
+import { overrule, readOverrides } from '../../scaler/overrides.ts';
+
+const tag = (name: string, value: string) => ({ key: `elastic-workers:${name}`, value });
+
+test('a pool is paused and held by tags, and other tags mean nothing', () => {
+  const tags = [tag('paused', 'true'), tag('min-tasks', '0'), tag('max-tasks', '7'), { key: 'team', value: 'x' }, {}];
+  expect(readOverrides(tags)).toEqual({ policy: { paused: true, minTasks: 0, maxTasks: 7 }, problems: [] });
+  expect(readOverrides([])).toEqual({ policy: {}, problems: [] });
+});
+
+test.each([
+  ['paused', 'yes'],
+  ['paused', ''],
+  ['min-tasks', '-1'],
+  ['min-tasks', '2.5'],
+  ['min-tasks', ''],
+  ['min-tasks', 'Infinity'],
+  ['max-tasks', '0'],
+  ['max-tasks', '5001'],
+  ['max-tasks', ' 5'],
+])('a tag %s of %j is told and counts as not there', (name, value) => {
+  const { policy, problems } = readOverrides([tag(name, value)]);
+  expect(policy).toEqual({});
+  expect(problems).toEqual([expect.stringMatching(`elastic-workers:${name} must be .* got ${JSON.stringify(value)}`)]);
+});
+
+test('a hostile value is cut, and stays on one line', () => {
+  const { problems } = readOverrides([tag('paused', `no\n${'x'.repeat(300)}`)]);
+  expect(problems[0]).not.toContain('\n');
+  expect(problems[0]!.length).toBeLessThan(200);
+});
+
+test('limits that contradict each other both count as not there', () => {
+  const { policy, problems } = readOverrides([tag('min-tasks', '9'), tag('max-tasks', '3')]);
+  expect(policy).toEqual({});
+  expect(problems).toHaveLength(1);
+});
+
+test('a limit set by hand stands above the policy, whose other limit gives way', () => {
+  const policy = { minTasks: 2, maxTasks: 10, slotsPerTask: 4 };
+  const byHand = (name: string, value: string) => overrule(policy, readOverrides([tag(name, value)]));
+  expect(byHand('min-tasks', '5')).toEqual({ ...policy, minTasks: 5 });
+  expect(byHand('min-tasks', '50')).toEqual({ ...policy, minTasks: 50, maxTasks: 50 });
+  expect(byHand('max-tasks', '1')).toEqual({ ...policy, minTasks: 1, maxTasks: 1 });
+  expect(byHand('paused', 'true')).toEqual({ ...policy, paused: true });
+});
