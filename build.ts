@@ -115,5 +115,13 @@ async function buildWorkflows(): Promise<void> {
   const silent = { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error, log() {} };
   const workflowsPath = join(root, 'worker/workflows.ts');
   const { code } = await bundleWorkflowCode({ workflowsPath, logger: silent, plugins: workerPlugins() });
-  await writeFile(join(dist, 'worker/workflow-bundle.js'), code);
+  await writeFile(join(dist, 'worker/workflow-bundle.js'), withoutSources(code));
+}
+
+/** The source map says in which line an error was thrown; the sources in it are half the bundle, and each thread holds it. */
+function withoutSources(code: string): string {
+  const at = code.lastIndexOf('base64,') + 'base64,'.length;
+  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as { sourcesContent?: string[] };
+  delete map.sourcesContent;
+  return code.slice(0, at) + Buffer.from(JSON.stringify(map)).toString('base64');
 }
