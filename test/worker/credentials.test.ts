@@ -208,4 +208,15 @@ describe('a worker', () => {
     await expect(startWorker(source, 'none')).rejects.toThrow(message);
     await proxy.stop();
   });
+
+  it('does not start with a server whose certificate has expired', async () => {
+    const start = async (expired: boolean) => {
+      const proxy = await tlsProxy(temporal.address, authority, { expired });
+      const env = { TEMPORAL_ADDRESS: proxy.address, TEMPORAL_TLS_SERVER_CA_CERT_PATH: authority.certificatePath };
+      const started = startWorker({ env: { ...noProfile, ...env }, now }, 'expired');
+      return started.then(({ finish }) => finish()).finally(() => proxy.stop());
+    };
+    await expect(start(false)).resolves.toEqual({ unfinished: [] });
+    await expect(start(true)).rejects.toThrow(/its certificate is valid.*[Ee]xpired/s);
+  });
 });

@@ -30,11 +30,11 @@ export class Authority {
     this.#openssl('req', '-x509', ...newKey('authority.key'), '-out', 'authority.pem', ...subject);
   }
 
-  issue(name: string): Certificate {
+  issue(name: string, days = 1): Certificate {
     const file = `${name}-${(this.#count += 1)}`;
     writeFileSync(join(this.directory, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
     this.#openssl('req', ...newKey(`${file}.key`), '-out', `${file}.csr`, '-subj', `/CN=${name}`);
-    const signing = ['-CA', 'authority.pem', '-CAkey', 'authority.key', '-CAcreateserial', '-days', '1'];
+    const signing = ['-CA', 'authority.pem', '-CAkey', 'authority.key', '-CAcreateserial', '-days', `${days}`];
     this.#openssl('x509', '-req', '-in', `${file}.csr`, '-out', `${file}.pem`, ...signing, '-extfile', 'names');
     const [certificatePath, keyPath] = [join(this.directory, `${file}.pem`), join(this.directory, `${file}.key`)];
     const read = (path: string) => readFileSync(path, 'utf8');
@@ -51,9 +51,9 @@ function newKey(file: string): string[] {
 }
 
 /** Ends TLS; `seen` has the subject of each client certificate, in the order of the connections. */
-export async function tlsProxy(target: string, authority: Authority, { clients = false } = {}) {
+export async function tlsProxy(target: string, authority: Authority, { clients = false, expired = false } = {}) {
   const seen: string[] = [];
-  const { certificate: cert, key } = authority.issue('server');
+  const { certificate: cert, key } = authority.issue('server', expired ? -1 : 1);
   const ca = readFileSync(authority.certificatePath);
   const tls = { cert, key, ca, requestCert: clients, rejectUnauthorized: clients, ALPNProtocols: ['h2'] };
   const server = createTlsServer(tls, (socket) => {
