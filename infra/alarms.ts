@@ -1,73 +1,90 @@
-/** A pool's alarms: what each means is in its description, which whoever is on call reads first. */
+/** A pool's six alarms: what each means, and where its runbook is, is in its description, which whoever is on call reads first. */
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION, type MetricKey } from '../contract/metrics.ts';
+import { poolMetric } from './metrics.ts';
 import type { AlarmThresholds } from './props.ts';
+import type { WorkerPool } from './worker-pool.ts';
 
-export function poolMetric(pool: string, key: MetricKey, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-  return new cloudwatch.Metric({
-    namespace: METRIC_NAMESPACE,
-    metricName: METRICS[key].name,
-    dimensionsMap: { [POOL_DIMENSION]: pool },
-    period: Duration.minutes(1),
-    statistic: cloudwatch.Stats.AVERAGE,
-    ...options,
-  });
+export interface PoolAlarmsProps {
+  pool: WorkerPool;
+  thresholds?: AlarmThresholds | undefined;
+  runbookUrl?: string | undefined;
 }
 
 export class PoolAlarms extends Construct {
   readonly alarms: cloudwatch.Alarm[];
+  readonly #runbooks: string;
 
-  constructor(scope: Construct, id: string, pool: string, thresholds: AlarmThresholds = {}) {
+  constructor(scope: Construct, id: string, { pool, thresholds = {}, runbookUrl }: PoolAlarmsProps) {
     super(scope, id);
-    const { queueDepth = 100, errorRate = 5, latency = Duration.seconds(30) } = thresholds;
+    this.#runbooks = runbookUrl?.replace(/\/+$/, '') ?? 'docs/runbooks of temporal-elastic-workers';
+    const { workerDownMinutes = 1, queueDepth = 100, errorRatePercent = 5 } = thresholds;
+    const { latencySeconds = 30, scalerDownMinutes = 3, pinnedAtMaxMinutes = 3 } = thresholds;
+    const { poolName: name } = pool;
     this.alarms = [
-      this.#alarm('WorkerDown', {
-        metric: poolMetric(pool, 'workersDown', { statistic: cloudwatch.Stats.MINIMUM }),
+      this.#alarm('WorkerDown', 'worker-down', {
+        metric: poolMetric(name, 'workersDown', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: 1,
-        alarmDescription: `${pool}: for a minute no worker has been alive although work waits or tasks are asked for. Look at the service's events and the newest task's log.`,
+        evaluationPeriods: workerDownMinutes,
+        alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for. Look at the service's events and the newest task's log.`,
       }),
-      this.#alarm('QueueDepth', {
-        metric: poolMetric(pool, 'backlog', { statistic: cloudwatch.Stats.MAXIMUM }),
-        threshold: queueDepth + 1,
-        alarmDescription: `${pool}: more than ${queueDepth} tasks wait in the queue. The newest decision's reason says why the fleet does not grow faster.`,
-      }),
-      this.#alarm('ErrorRate', {
-        metric: poolMetric(pool, 'errorRate', { period: Duration.minutes(5) }),
-        threshold: errorRate,
+      this.#alarm('QueueDepth', 'queue-depth', {
+        metric: poolMetric(name, 'backlog', { statistic: cloudwatch.Stats.MAXIMUM }),
+        threshold: queueDepth,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        alarmDescription: `${pool}: more than ${errorRate} % of activity attempts failed over 5 minutes. Look for what they depend on; more tasks do not help.`,
+        alarmDescription: `${name}: more than ${queueDepth} tasks wait in the queue. The newest decision's reason says why the fleet does not grow faster.`,
       }),
-      this.#alarm('Latency', {
-        metric: poolMetric(pool, 'scheduleToStart', { statistic: cloudwatch.Stats.p(95) }),
-        threshold: latency.toSeconds(),
+      this.#alarm('ErrorRate', 'error-rate', {
+        metric: poolMetric(name, 'errorRate', { period: Duration.minutes(5) }),
+        threshold: errorRatePercent,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        alarmDescription: `${pool}: one activity in twenty waits over ${latency.toSeconds()} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
+        alarmDescription: `${name}: more than ${errorRatePercent} % of activity attempts failed over 5 minutes. Look for what they depend on; more tasks do not help.`,
       }),
-      this.#alarm('ScalerDown', {
-        metric: poolMetric(pool, 'desiredTasks', { statistic: cloudwatch.Stats.SAMPLE_COUNT }),
+      this.#latency(pool, latencySeconds),
+      this.#alarm('ScalerDown', 'scaler-down', {
+        metric: poolMetric(name, 'desiredTasks', { statistic: cloudwatch.Stats.SAMPLE_COUNT }),
         threshold: 1,
-        evaluationPeriods: 3,
+        evaluationPeriods: scalerDownMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
         treatMissingData: cloudwatch.TreatMissingData.BREACHING,
-        alarmDescription: `${pool}: for 3 minutes the scaler has not decided about the pool. Its fleet stands still. Look at the scaler function's log and its schedule.`,
+        alarmDescription: `${name}: for ${minutes(scalerDownMinutes)} the scaler has not decided about the pool. Its fleet stands still. Look at the scaler function's log and its schedule.`,
       }),
-      this.#alarm('PinnedAtMax', {
-        metric: poolMetric(pool, 'pinnedAtMax', { statistic: cloudwatch.Stats.MINIMUM }),
+      this.#alarm('PinnedAtMax', 'pinned-at-max', {
+        metric: poolMetric(name, 'pinnedAtMax', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: 1,
-        evaluationPeriods: 3,
-        alarmDescription: `${pool}: for 3 minutes more tasks were needed than maxTasks allows. Raise maxTasks, or find out why there is so much work.`,
+        evaluationPeriods: pinnedAtMaxMinutes,
+        alarmDescription: `${name}: for ${minutes(pinnedAtMaxMinutes)} more tasks were needed than maxTasks allows. Raise maxTasks, or find out why there is so much work.`,
       }),
     ];
   }
 
-  #alarm(id: string, props: Partial<cloudwatch.AlarmProps> & Pick<cloudwatch.AlarmProps, 'metric' | 'threshold'>) {
+  /** Only our workers say how long each activity waited; of another image, the age of the oldest in the queue stands for it. */
+  #latency({ poolName, settings }: WorkerPool, seconds: number): cloudwatch.Alarm {
+    const key = settings.protection === 'worker' ? 'scheduleToStart' : 'backlogAge';
+    return this.#alarm('Latency', 'latency', {
+      metric: poolMetric(poolName, key, { statistic: cloudwatch.Stats.p(95) }),
+      threshold: seconds,
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+      alarmDescription: `${poolName}: one activity in twenty waits over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
+    });
+  }
+
+  #alarm(
+    id: string,
+    runbook: string,
+    props: Partial<cloudwatch.AlarmProps> & Pick<cloudwatch.AlarmProps, 'metric' | 'threshold'>,
+  ): cloudwatch.Alarm {
     return new cloudwatch.Alarm(this, id, {
       evaluationPeriods: 1,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
       ...props,
+      alarmDescription: `${props.alarmDescription} Runbook: ${this.#runbooks}/${runbook}`,
     });
   }
+}
+
+function minutes(count: number): string {
+  return count === 1 ? 'a minute' : `${count} minutes`;
 }

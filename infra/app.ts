@@ -1,39 +1,56 @@
 /**
  * The app that `cdk deploy` deploys: two pools, for quick answers and for long analyses.
- * Context: temporalAddress, temporalNamespace, workerImage (an image's URI, instead of building this package's),
- * tickSeconds, scaleInAfterSeconds, maxTasks.
+ * Context: env (a preset: development, staging or production), temporalAddress, temporalNamespace, temporalSecretArn,
+ * workerImage (an image's URI, instead of building this package's), tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
-import { App, CfnOutput, Duration, Stack } from 'aws-cdk-lib';
+import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { z } from 'zod';
-import { ElasticWorkers } from './elastic-workers.ts';
+import { ElasticWorkers } from './index.ts';
 
-const number = z.coerce.number().positive();
+const number = z.coerce.number();
 const contextSchema = z.object({
+  env: z.enum(['development', 'staging', 'production']).optional(),
   temporalAddress: z
     .string()
     .regex(/^.+:\d+$/, 'expected host:port')
     .default('127.0.0.1:7233'),
   temporalNamespace: z.string().min(1).default('default'),
+  temporalSecretArn: z.string().startsWith('arn:').optional(),
   workerImage: z.string().min(1).optional(),
-  tickSeconds: number.default(10),
-  scaleInAfterSeconds: number.default(60),
-  maxTasks: number.default(10),
+  tickSeconds: number.optional(),
+  scaleInAfterSeconds: number.optional(),
+  minTasks: number.optional(),
+  maxTasks: number.optional(),
 });
 
-const app = new App();
+export const app = new App();
 const context = readContext(app);
 const stack = new Stack(app, 'TemporalElasticWorkers', {
   env: { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION },
 });
-const sizing = { maxTasks: context.maxTasks, scaleInAfter: Duration.seconds(context.scaleInAfterSeconds) };
+const {
+  env: preset,
+  temporalSecretArn,
+  workerImage,
+  tickSeconds,
+  temporalAddress,
+  temporalNamespace,
+  ...sizes
+} = context;
+const sizing = given(sizes);
 const workers = new ElasticWorkers(stack, 'Workers', {
-  temporal: { address: context.temporalAddress, namespace: context.temporalNamespace },
-  ...(context.workerImage ? { image: ecs.ContainerImage.fromRegistry(context.workerImage) } : {}),
-  tick: Duration.seconds(context.tickSeconds),
+  temporal: {
+    address: temporalAddress,
+    namespace: temporalNamespace,
+    ...(temporalSecretArn && { secret: Secret.fromSecretCompleteArn(stack, 'Temporal', temporalSecretArn) }),
+  },
+  ...given({ preset, tickSeconds }),
+  ...(workerImage && { workerImage: ecs.ContainerImage.fromRegistry(workerImage) }),
   pools: {
-    'quick-response': { taskQueue: 'quick-response-queue', slotsPerTask: 20, ...sizing },
-    'complex-analysis': { taskQueue: 'complex-analysis-queue', slotsPerTask: 5, ...sizing },
+    'quick-response': { taskQueue: 'quick-response-queue', slots: 20, ...sizing },
+    'complex-analysis': { taskQueue: 'complex-analysis-queue', slots: 5, ...sizing },
   },
 });
 
@@ -41,7 +58,7 @@ const outputs = {
   Cluster: workers.cluster.clusterName,
   StateTable: workers.stateTable.tableName,
   ScalerFunction: workers.scaler.functionName,
-  Dashboard: workers.dashboard.dashboardName,
+  Dashboard: workers.dashboard?.dashboardName,
   Pools: stack.toJsonString(
     workers.pools.map(({ poolName, taskQueue, service }) => ({
       pool: poolName,
@@ -50,11 +67,16 @@ const outputs = {
     })),
   ),
 };
-for (const [name, value] of Object.entries(outputs)) new CfnOutput(stack, name, { value });
+for (const [name, value] of Object.entries(outputs)) if (value) new CfnOutput(stack, name, { value });
 
 function readContext(scope: App): z.infer<typeof contextSchema> {
-  const given = Object.keys(contextSchema.shape).map((key) => [key, scope.node.tryGetContext(key) as unknown]);
-  const parsed = contextSchema.safeParse(Object.fromEntries(given));
+  const values = Object.keys(contextSchema.shape).map((key) => [key, scope.node.tryGetContext(key) as unknown]);
+  const parsed = contextSchema.safeParse(Object.fromEntries(values));
   if (!parsed.success) throw new Error(`the context is wrong:\n${z.prettifyError(parsed.error)}`);
   return parsed.data;
+}
+
+/** Without what is undefined, for which the construct has its own defaults. */
+function given<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

@@ -1,38 +1,142 @@
-/** One page for all pools, one row each: what waits, who works, what goes wrong. */
+/**
+ * One page for all pools: on top whether any alarm fires, then a row a pool, from left to right what waits, who works on it,
+ * what goes wrong, what was decided, what it costs. What is not published as a metric is read from the tick records.
+ */
+import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import type { MetricKey } from '../contract/metrics.ts';
-import { poolMetric } from './alarms.ts';
+import type { MetricKey, MetricSet } from '../contract/metrics.ts';
+import { poolMetric } from './metrics.ts';
+import { metricsOf, taskDollarsPerHour } from './standing-cost.ts';
+import type { WorkerPool } from './worker-pool.ts';
 
-export function poolsDashboard(scope: Construct, id: string, pools: string[]): cloudwatch.Dashboard {
+export interface PoolsDashboardProps {
+  pools: WorkerPool[];
+  alarms: cloudwatch.Alarm[];
+  metrics: MetricSet;
+  scalerLogGroup: ILogGroup;
+}
+
+export function poolsDashboard(scope: Construct, id: string, props: PoolsDashboardProps): cloudwatch.Dashboard {
+  const { pools, alarms } = props;
   const dashboard = new cloudwatch.Dashboard(scope, id);
-  for (const pool of pools) dashboard.addWidgets(...rowOf(pool));
+  if (alarms.length > 0) {
+    const height = 1 + 2 * Math.ceil(alarms.length / 6);
+    dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height }));
+  }
+  for (const pool of pools) dashboard.addWidgets(...rowOf(pool, props));
   return dashboard;
 }
 
-function rowOf(pool: string): cloudwatch.IWidget[] {
+interface Line {
+  label: string;
+  /** The metric, where it is published. */
+  key: MetricKey;
+  /** Else the tick record's field. */
+  field: string;
+  right?: boolean;
+}
+
+function rowOf(pool: WorkerPool, props: PoolsDashboardProps): cloudwatch.IWidget[] {
+  const { poolName: name } = pool;
+  const lines = (title: string, width: number, ...of: Line[]) =>
+    linesOf({ title: `${name}: ${title}`, width, pool, props }, of);
   return [
-    graph(`${pool}: waiting`, pool, { backlog: 'Tasks queued' }, { backlogAge: 'Age of the oldest (s)' }),
-    graph(`${pool}: tasks`, pool, { desiredTasks: 'Desired', runningTasks: 'Running' }),
-    graph(`${pool}: slots`, pool, { busySlots: 'Busy' }, { slotUtilization: 'Utilization (%)' }),
-    graph(`${pool}: trouble`, pool, {
-      errorRate: 'Failed attempts (%)',
-      scalerErrors: 'Scaler errors',
-      signalsUnknown: 'Unknown signals',
+    lines(
+      'waiting',
+      4,
+      { label: 'Tasks queued', key: 'backlog', field: 'figures.queued' },
+      { label: 'Age of the oldest (s)', key: 'backlogAge', field: 'figures.ageSeconds', right: true },
+    ),
+    lines(
+      'tasks',
+      4,
+      { label: 'Desired', key: 'desiredTasks', field: 'desired' },
+      { label: 'Running', key: 'runningTasks', field: 'figures.runningTasks' },
+    ),
+    lines('busy slots', 3, { label: 'Busy', key: 'busySlots', field: 'figures.busySlots' }),
+    graph(`${name}: wait (s)`, 3, waits(pool)),
+    graph(`${name}: failures`, 3, [
+      poolMetric(name, 'errorRate', { label: 'Failed attempts (%)' }),
+      poolMetric(name, 'scalerErrors', { label: 'Scaler errors', statistic: cloudwatch.Stats.SUM }),
+    ]),
+    new cloudwatch.LogQueryWidget({
+      title: `${name}: decisions`,
+      width: 5,
+      height: HEIGHT,
+      view: cloudwatch.LogQueryVisualizationType.TABLE,
+      logGroupNames: [props.scalerLogGroup.logGroupName],
+      queryLines: [
+        `filter v = 1 and pool = '${name}'`,
+        'stats earliest(@timestamp) as since, latest(desired) as tasks by reason, bin(10m)',
+        'sort since desc',
+        'limit 20',
+      ],
     }),
+    costOf(pool),
   ];
 }
 
-type Lines = Partial<Record<MetricKey, string>>;
+const HEIGHT = 5;
 
-function graph(title: string, pool: string, left: Lines, right: Lines = {}): cloudwatch.GraphWidget {
-  const metrics = (lines: Lines) =>
-    Object.entries(lines).map(([key, label]) => poolMetric(pool, key as MetricKey, { label }));
+/** All lines of a widget from one source: metrics where each is published, else the scaler's log. */
+function linesOf(
+  widget: { title: string; width: number; pool: WorkerPool; props: PoolsDashboardProps },
+  lines: Line[],
+): cloudwatch.IWidget {
+  const { title, width, pool, props } = widget;
+  const published = metricsOf(pool.settings, props.metrics);
+  if (lines.every(({ key }) => published.includes(key))) {
+    const metrics = (right: boolean) =>
+      lines
+        .filter((line) => (line.right ?? false) === right)
+        .map(({ key, label }) => poolMetric(pool.poolName, key, { label }));
+    return graph(title, width, metrics(false), metrics(true));
+  }
+  const columns = lines.map(({ field, label }) => `max(${field}) as \`${label}\``).join(', ');
+  return new cloudwatch.LogQueryWidget({
+    title,
+    width,
+    height: HEIGHT,
+    view: cloudwatch.LogQueryVisualizationType.LINE,
+    logGroupNames: [props.scalerLogGroup.logGroupName],
+    queryLines: [`filter v = 1 and pool = '${pool.poolName}'`, `stats ${columns} by bin(1m)`],
+  });
+}
+
+function waits({ poolName, settings }: WorkerPool): cloudwatch.IMetric[] {
+  const key = settings.protection === 'worker' ? 'scheduleToStart' : 'backlogAge';
+  return [50, 95].map((percentile) =>
+    poolMetric(poolName, key, { label: `p${percentile}`, statistic: cloudwatch.Stats.p(percentile) }),
+  );
+}
+
+/** Of the tasks that are asked for; where the price is not known, their number says as much. */
+function costOf({ poolName, settings }: WorkerPool): cloudwatch.IWidget {
+  const dollars = taskDollarsPerHour(settings);
+  const tasks = poolMetric(poolName, 'desiredTasks', { label: 'Tasks' });
+  const cost = new cloudwatch.MathExpression({
+    expression: `tasks * ${dollars}`,
+    usingMetrics: { tasks },
+    label: 'Dollars an hour',
+    period: Duration.minutes(1),
+  });
+  return new cloudwatch.SingleValueWidget({
+    title: `${poolName}: cost`,
+    width: 2,
+    height: HEIGHT,
+    metrics: [dollars === undefined ? tasks : cost],
+  });
+}
+
+function graph(title: string, width: number, left: cloudwatch.IMetric[], right: cloudwatch.IMetric[] = []) {
   return new cloudwatch.GraphWidget({
     title,
-    width: 6,
-    left: metrics(left),
-    right: metrics(right),
+    width,
+    height: HEIGHT,
+    left,
+    right,
     leftYAxis: { min: 0 },
     rightYAxis: { min: 0 },
   });

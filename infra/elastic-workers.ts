@@ -1,33 +1,46 @@
 /**
- * Pools of Temporal workers on ECS Fargate, and the scaler that sizes them.
+ * Pools of Temporal workers on ECS, and the scaler that sizes them.
  *
  *     new ElasticWorkers(stack, 'Workers', {
- *       temporal: { address: 'temporal.example.com:7233', namespace: 'default' },
+ *       temporal: { address: 'temporal.example.com:7233' },
  *       pools: { fast: { taskQueue: 'quick-response-queue' } },
  *     });
  */
-import { join } from 'node:path';
-import { Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
+import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { PARTITION_KEY, TIME_TO_LIVE } from '../contract/state-table.ts';
+import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
-import { problemsOf, type ElasticWorkersProps, type WorkerPoolProps } from './props.ts';
+import { presetOf, settingsOf, temporalOf } from './presets.ts';
+import { PRICES_OF } from './prices.ts';
+import { problemsOf } from './problems.ts';
+import type { ElasticWorkersProps } from './props.ts';
 import { ScalerFunction } from './scaler-function.ts';
-import { WorkerPool, type WorkerPoolEnvironment } from './worker-pool.ts';
+import { standingCost, totalOf } from './standing-cost.ts';
+import { WorkerPool, type IWorkerPool, type SharedByPools } from './worker-pool.ts';
 
-export class ElasticWorkers extends Construct {
+/** Pools of Temporal workers on ECS, and the scaler that sizes them. */
+export class ElasticWorkers extends Construct implements ec2.IConnectable {
   readonly cluster: ecs.ICluster;
   readonly stateTable: dynamodb.Table;
-  readonly pools: WorkerPool[];
   readonly scaler: lambda.Function;
+  /** Where the scaler's decisions are, one tick record a pool a tick. */
+  readonly scalerLogGroup: logs.ILogGroup;
   readonly alarms: cloudwatch.Alarm[];
-  readonly dashboard: cloudwatch.Dashboard;
+  /** Undefined where the props want none. */
+  readonly dashboard?: cloudwatch.Dashboard;
+  /** Of all workers, and of the scaler where it is in the VPC: what may they reach? */
+  readonly connections: ec2.Connections;
+  readonly #pools: WorkerPool[];
 
   /** Throws one error that lists every problem of the props. */
   constructor(scope: Construct, id: string, props: ElasticWorkersProps) {
@@ -35,80 +48,208 @@ export class ElasticWorkers extends Construct {
     const problems = problemsOf(props);
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 
-    this.cluster = props.cluster ?? this.#newCluster();
-    this.stateTable = this.#newStateTable();
+    const preset = presetOf(props);
+    this.cluster = props.cluster ?? this.#newCluster(props);
+    this.#allowLogsToUse(props);
+    this.stateTable = this.#newStateTable(props);
     const poolsPath = `/elastic-workers/${Names.uniqueId(this)}`;
-    this.pools = this.#newPools(props, poolsPath);
-    this.scaler = new ScalerFunction(this, 'Scaler', {
-      temporal: props.temporal,
+    this.#pools = this.#newPools(props, poolsPath);
+    const scaler = new ScalerFunction(this, 'Scaler', {
+      temporal: temporalOf(props.temporal),
       cluster: this.cluster,
-      pools: this.pools,
+      pools: this.#pools,
       stateTable: this.stateTable,
       poolsPath,
-      tick: props.tick ?? Duration.seconds(10),
+      tickSeconds: props.tickSeconds ?? DEFAULT_TICK_SECONDS,
       mode: props.mode ?? 'act',
-    }).function;
-    this.alarms = this.#newAlarms(props);
-    this.dashboard = poolsDashboard(
-      this,
-      'Dashboard',
-      this.pools.map(({ poolName }) => poolName),
+      metrics: preset.metrics,
+      memory: props.scalerMemory ?? DEFAULT_SCALER_MEMORY,
+      reserveConcurrency: props.reserveConcurrency ?? true,
+      tracing: preset.tracing,
+      logRetention: preset.logRetention,
+      vpcSubnets: props.scalerVpcSubnets,
+      role: props.scalerRole,
+      logGroup: props.scalerLogGroup,
+      encryptionKey: props.encryptionKey,
+    });
+    this.scaler = scaler.function;
+    this.scalerLogGroup = scaler.logGroup;
+    this.connections = new ec2.Connections({
+      securityGroups: [
+        ...new Set(this.#pools.flatMap((pool) => pool.connections.securityGroups)),
+        ...(props.scalerVpcSubnets ? this.scaler.connections.securityGroups : []),
+      ],
+    });
+    this.alarms = preset.alarms ? this.#newAlarms(props) : [];
+    if (preset.dashboard) {
+      this.dashboard = poolsDashboard(this, 'Dashboard', {
+        pools: this.#pools,
+        alarms: this.alarms,
+        metrics: preset.metrics,
+        scalerLogGroup: this.scalerLogGroup,
+      });
+    }
+    this.#tellStandingCost(props);
+  }
+
+  get pools(): IWorkerPool[] {
+    return [...this.#pools];
+  }
+
+  /** The pool of that name. Throws when there is none. */
+  pool(name: string): IWorkerPool {
+    const found = this.#pools.find(({ poolName }) => poolName === name);
+    if (found) return found;
+    throw new Error(
+      `${this.node.path} has no pool "${name}"; it has ${this.#pools.map((pool) => pool.poolName).join(', ')}`,
     );
   }
 
+  /** The right to pause pools and to overrule their limits, by tags on their services. */
+  grantOverrule(grantee: iam.IGrantable): iam.Grant {
+    return iam.Grant.addToPrincipal({
+      grantee,
+      actions: ['ecs:TagResource', 'ecs:UntagResource', 'ecs:ListTagsForResource'],
+      resourceArns: this.#pools.map(({ service }) => service.serviceArn),
+    });
+  }
+
+  /** The right to read the scaler's decisions. */
+  grantReadDecisions(grantee: iam.IGrantable): iam.Grant {
+    return this.scalerLogGroup.grantRead(grantee);
+  }
+
   /** Public subnets and no NAT gateway, which alone would cost more than a small fleet; nothing listens there. */
-  #newCluster(): ecs.Cluster {
+  #newCluster(props: ElasticWorkersProps): ecs.Cluster {
+    const cluster = new ecs.Cluster(this, 'Cluster', { vpc: props.vpc ?? this.#newVpc() });
+    acknowledge(
+      cluster,
+      'ECS4',
+      'Container Insights would be metrics to pay for; alarms and dashboard stand on the scaler’s.',
+    );
+    return cluster;
+  }
+
+  #newVpc(): ec2.Vpc {
     const vpc = new ec2.Vpc(this, 'Vpc', {
       maxAzs: 2,
       natGateways: 0,
       restrictDefaultSecurityGroup: false,
       subnetConfiguration: [{ name: 'workers', subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false }],
     });
-    return new ecs.Cluster(this, 'Cluster', { vpc });
+    acknowledge(vpc, 'VPC7', 'Nothing listens in it. Who wants flow logs gives a VPC that has them.');
+    return vpc;
+  }
+
+  #allowLogsToUse({ encryptionKey }: ElasticWorkersProps): void {
+    encryptionKey?.grantEncryptDecrypt(new iam.ServicePrincipal(`logs.${Stack.of(this).region}.amazonaws.com`));
   }
 
   /** Nothing in it is worth keeping when the stack goes: the scaler starts afresh without it. */
-  #newStateTable(): dynamodb.Table {
-    return new dynamodb.Table(this, 'State', {
+  #newStateTable({ encryptionKey }: ElasticWorkersProps): dynamodb.Table {
+    const table = new dynamodb.Table(this, 'State', {
       partitionKey: { name: PARTITION_KEY, type: dynamodb.AttributeType.STRING },
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
       timeToLiveAttribute: TIME_TO_LIVE,
       removalPolicy: RemovalPolicy.DESTROY,
+      ...(encryptionKey && { encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED, encryptionKey }),
     });
+    acknowledge(table, 'DDB3', 'It holds what the scaler learns again by itself: nothing to restore.');
+    return table;
   }
 
   #newPools(props: ElasticWorkersProps, poolsPath: string): WorkerPool[] {
-    const shared: Omit<WorkerPoolEnvironment, 'poolName'> = {
-      temporal: props.temporal,
+    const preset = presetOf(props);
+    const { vpc } = this.cluster;
+    const subnets = props.vpcSubnets ?? defaultSubnets(vpc);
+    const shared: SharedByPools = {
       cluster: this.cluster,
-      securityGroups: [
-        new ec2.SecurityGroup(this, 'WorkerSecurityGroup', {
-          vpc: this.cluster.vpc,
-          description: 'Temporal workers: they call out, nothing calls in',
-        }),
-      ],
-      image: props.image ?? workerImage(),
+      subnets,
+      assignPublicIp: vpc.selectSubnets(subnets).hasPublic,
+      securityGroups: props.securityGroups ?? [this.#newSecurityGroup()],
+      workerImage: props.workerImage,
       stateTable: this.stateTable,
+      encryptionKey: props.encryptionKey,
+      logRetention: preset.logRetention,
+      metrics: preset.metrics,
+      preset: props.preset,
       poolsPath,
     };
-    return Object.entries(props.pools).map(
-      ([poolName, pool]: [string, WorkerPoolProps]) => new WorkerPool(this, poolName, { ...shared, poolName }, pool),
-    );
+    const pools = Object.entries(props.pools).map(([poolName, pool]) => {
+      const settings = settingsOf(pool, preset);
+      return new WorkerPool(this, poolName, {
+        ...shared,
+        poolName,
+        settings,
+        temporal: temporalOf(props.temporal, pool.temporal),
+      });
+    });
+    // Of an imported cluster its owner has to say so.
+    if (pools.some(({ settings }) => settings.spot) && this.cluster instanceof ecs.Cluster) {
+      this.cluster.enableFargateCapacityProviders();
+    }
+    return pools;
   }
 
-  #newAlarms({ alarmThresholds, alarmActions = [] }: ElasticWorkersProps): cloudwatch.Alarm[] {
-    const alarms = this.pools.flatMap((pool) => new PoolAlarms(pool, 'Alarms', pool.poolName, alarmThresholds).alarms);
+  #newSecurityGroup(): ec2.SecurityGroup {
+    return new ec2.SecurityGroup(this, 'WorkerSecurityGroup', {
+      vpc: this.cluster.vpc,
+      description: 'Temporal workers: they call out, nothing calls in',
+    });
+  }
+
+  #newAlarms({ alarmThresholds, alarmActions = [], alarmTopics = [], runbookUrl }: ElasticWorkersProps) {
+    const actions = [...alarmActions, ...alarmTopics.map((topic) => new SnsAction(topic))];
+    const alarms = this.#pools.flatMap(
+      (pool) => new PoolAlarms(pool, 'Alarms', { pool, thresholds: alarmThresholds, runbookUrl }).alarms,
+    );
     for (const alarm of alarms) {
-      alarm.addAlarmAction(...alarmActions);
-      alarm.addOkAction(...alarmActions);
+      alarm.addAlarmAction(...actions);
+      alarm.addOkAction(...actions);
     }
     return alarms;
   }
+
+  #tellStandingCost(props: ElasticWorkersProps): void {
+    const { vpc } = this.cluster;
+    const publicAddress = vpc.selectSubnets(props.vpcSubnets ?? defaultSubnets(vpc)).hasPublic;
+    const lines = standingCost({
+      ...presetOf(props),
+      pools: this.#pools.map(({ poolName: name, settings }) => ({
+        name,
+        settings,
+        publicAddress: publicAddress && !settings.capacityProvider,
+      })),
+      scalerMemory: props.scalerMemory ?? DEFAULT_SCALER_MEMORY,
+      tickSeconds: props.tickSeconds ?? DEFAULT_TICK_SECONDS,
+    });
+    const total = `${totalOf(lines).toFixed(2)} USD a month`;
+    const each = lines.map(
+      ({ what, dollars, arithmetic }) => `  ${dollars.toFixed(2).padStart(8)}  ${what}: ${arithmetic}`,
+    );
+    const said = `standing cost, with every pool at minTasks (${PRICES_OF}): ${total}\n${each.join('\n')}`;
+    Annotations.of(this).addInfo(said);
+    // The CLI prints such a note, but not in an app whose annotations go into the validation report, as in new ones.
+    if (this.node.tryGetContext('@aws-cdk/core:annotationsInValidationReport')) {
+      this.node.addValidation({
+        validate: () => {
+          process.stderr.write(`${this.node.path}: ${said}\n`);
+          return [];
+        },
+      });
+    }
+    new CfnOutput(this, 'StandingCost', {
+      description: `With every pool at minTasks, by list prices of ${PRICES_OF}`,
+      value: `${total}: ${lines.map(({ what, dollars }) => `${what} ${dollars.toFixed(2)}`).join('; ')}`,
+    });
+  }
 }
 
-function workerImage(): ecs.ContainerImage {
-  return ecs.ContainerImage.fromAsset(join(import.meta.dirname, '..'), {
-    file: 'worker/Dockerfile',
-    exclude: ['*', '!package.json', '!package-lock.json', '!dist/worker', '!worker/Dockerfile'],
-  });
+const DEFAULT_TICK_SECONDS = 10;
+const DEFAULT_SCALER_MEMORY = 512;
+
+function defaultSubnets(vpc: ec2.IVpc): ec2.SubnetSelection {
+  if (vpc.privateSubnets.length > 0) return { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
+  if (vpc.publicSubnets.length > 0) return { subnetType: ec2.SubnetType.PUBLIC };
+  return { subnetType: ec2.SubnetType.PRIVATE_ISOLATED };
 }

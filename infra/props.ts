@@ -1,96 +1,201 @@
-/** What a user of the construct says: the stack's props, a pool's, and their checks. */
-import type { Duration } from 'aws-cdk-lib';
+/**
+ * What a user of the construct says. Every prop that can have a default has one; the checks are in problems.ts, the
+ * defaults in presets.ts. Within what jsii allows: a choice among words is a string to it, checked at synth.
+ */
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import type * as sns from 'aws-cdk-lib/aws-sns';
 
+/** Where Temporal is, and what is secret of the way there. */
 export interface TemporalProps {
-  /** `host:port` of the Temporal frontend. */
+  /** `host:port` of the frontend. */
   readonly address: string;
-  readonly namespace: string;
+  /** @default 'default' */
+  readonly namespace?: string;
+  /** @default - true with a secret or an address of Temporal Cloud */
+  readonly tls?: boolean;
+  /**
+   * An API key, or JSON of Temporal's variables: `{"TEMPORAL_TLS_CLIENT_CERT_DATA": "…", "TEMPORAL_TLS_CLIENT_KEY_DATA": "…"}`.
+   * Workers and scaler read it when they start and every few minutes; it is never in the template.
+   * @default - none
+   */
+  readonly secret?: secretsmanager.ISecret;
 }
 
+/** How a pool's Temporal differs from the other pools'. */
+export interface PoolTemporalProps {
+  /** With an address of its own, nothing is taken over but the namespace: a secret goes only where it was meant to. @default - as the others */
+  readonly address?: string;
+  /** @default - as the others */
+  readonly namespace?: string;
+  /** @default - as the others */
+  readonly tls?: boolean;
+  /** @default - as the others */
+  readonly secret?: secretsmanager.ISecret;
+}
+
+/** A window in which a pool's limits are others. */
+export interface ScheduleProps {
+  /** When it opens: a cron expression of five fields, such as `0 8 * * 1-5`. */
+  readonly from: string;
+  /** When it closes. */
+  readonly to: string;
+  /** An IANA name, such as `Europe/Berlin`. @default 'UTC' */
+  readonly timeZone?: string;
+  /** @default - the pool's */
+  readonly minTasks?: number;
+  /** @default - the pool's */
+  readonly maxTasks?: number;
+}
+
+/** One pool: a task queue, the workers that serve it, and how far they may grow. */
 export interface WorkerPoolProps {
   /** The Temporal task queue the pool serves. */
   readonly taskQueue: string;
-  /** @default - the worker of this package */
+
+  /** Activities a task runs at a time: 20 to 50 for work that waits, 1 to 5 for work that computes. @default 20 */
+  readonly slots?: number;
+  /** @default - the preset's, or 0 */
+  readonly minTasks?: number;
+  /** @default - the preset's, or 10 */
+  readonly maxTasks?: number;
+  /** How long queued work may wait before it starts. @default - the policy's, 30 */
+  readonly targetWaitSeconds?: number;
+  /** The fleet stays at least so long after it was needed. @default - what the pool's own rhythm says */
+  readonly scaleInAfterSeconds?: number;
+  /** Other limits at certain times. Of several open windows the later in the list counts. @default - none */
+  readonly schedules?: ScheduleProps[];
+  /** After so many dollars in an hour by the clock the pool grows no more. @default - no cap */
+  readonly spendCapDollarsPerHour?: number;
+  /** What a task costs, for the cap and the dashboard. @default - Fargate's list price; none on a capacity provider */
+  readonly taskDollarsPerHour?: number;
+
+  /** Any Temporal worker. @default - the worker of this package */
   readonly image?: ecs.ContainerImage;
-  /** @default ['node', 'main.js'] */
+  /** @default - the image's own */
   readonly command?: string[];
-  /** Environment variables of the worker, beside those the construct sets. */
+  /** Environment variables, beside those the construct sets. Nothing secret: see `secrets`. @default - none */
   readonly environment?: Record<string, string>;
-  /** CPU units. @default 1024 */
+  /** Environment variables that ECS fills from Secrets Manager or Parameter Store at a task's start. @default - none */
+  readonly secrets?: Record<string, ecs.Secret>;
+  /** @default - of this package's worker, its `/health/live`; of another image, none */
+  readonly healthCheck?: ecs.HealthCheck;
+  /**
+   * Who keeps ECS from stopping a task at work. `worker`: the worker itself, as this package's does; `scaler`: the scaler, from
+   * what the worker reports to Temporal.
+   * @default - 'worker', but 'scaler' where an image is given
+   */
+  readonly protection?: 'worker' | 'scaler';
+  /** @default - as the others */
+  readonly temporal?: PoolTemporalProps;
+
+  /** CPU units, 1024 a vCPU. @default 1024 */
   readonly cpu?: number;
-  /** @default 2048 */
-  readonly memoryLimitMiB?: number;
+  /** MiB. @default 2048 */
+  readonly memory?: number;
   /** @default X86_64 */
   readonly cpuArchitecture?: ecs.CpuArchitecture;
-  /** Activities a task runs at a time. @default 20 */
-  readonly slotsPerTask?: number;
-  /** @default 0 */
-  readonly minTasks?: number;
-  /** @default 10 */
-  readonly maxTasks?: number;
-  /** How long queued work may wait before it starts. @default 30 seconds */
-  readonly targetWait?: Duration;
-  /** How long fewer tasks must have been enough before some leave. @default 60 seconds */
-  readonly scaleInAfter?: Duration;
+  /** 21 to 200. @default - Fargate's 20 */
+  readonly ephemeralStorageGiB?: number;
+  /** Run on Fargate Spot what is above `onDemandBase`. @default false */
+  readonly spot?: boolean;
+  /** Tasks that are not on Spot. @default - minTasks */
+  readonly onDemandBase?: number;
+  /** GPUs a task; needs `capacityProvider`. @default - none */
+  readonly gpu?: number;
+  /** The name of an EC2 capacity provider of your cluster, to run on instead of Fargate. @default - Fargate */
+  readonly capacityProvider?: string;
+  /** From SIGTERM to SIGKILL, 4 to 120 on Fargate. @default 120 */
+  readonly stopTimeoutSeconds?: number;
+  /** Activities may go on so long after SIGTERM; shorter than the stop timeout. @default - 20 less than the stop timeout */
+  readonly drainSeconds?: number;
+
+  /** @default - a new one */
+  readonly taskRole?: iam.IRole;
+  /** The unique id (`AROA…`) of an imported task role: a worker's right to its own cordon is tied to it. @default - known of a new role */
+  readonly taskRoleId?: string;
+  /** @default - a new one */
+  readonly executionRole?: iam.IRole;
+  /** @default - a new one */
+  readonly logGroup?: logs.ILogGroup;
 }
 
+/** When alarms fire; the same for all pools. */
 export interface AlarmThresholds {
-  /** Queued tasks. @default 100 */
+  /** worker_down: minutes with no worker alive while there should be one. @default 1 */
+  readonly workerDownMinutes?: number;
+  /** queue_depth: tasks queued. @default 100 */
   readonly queueDepth?: number;
-  /** Failed activity attempts in percent, over 5 minutes. @default 5 */
-  readonly errorRate?: number;
-  /** 95th percentile of the wait from schedule to start. @default 30 seconds */
-  readonly latency?: Duration;
+  /** error_rate: failed activity attempts in percent, over 5 minutes. @default 5 */
+  readonly errorRatePercent?: number;
+  /** latency: the 95th percentile of the wait from schedule to start. @default 30 */
+  readonly latencySeconds?: number;
+  /** scaler_down: minutes without a decision. @default 3 */
+  readonly scalerDownMinutes?: number;
+  /** pinned_at_max: minutes in which more tasks were needed than maxTasks allows. @default 3 */
+  readonly pinnedAtMaxMinutes?: number;
 }
 
 export interface ElasticWorkersProps {
   readonly temporal: TemporalProps;
   /** The pools by name; each is one ECS service, scaled on its own. */
   readonly pools: Record<string, WorkerPoolProps>;
-  /** @default - a cluster in a new VPC with public subnets and no NAT gateway */
+  /** A set of defaults; what is said elsewhere stands above it. @default - none of them */
+  readonly preset?: 'development' | 'staging' | 'production';
+
+  /** This package's worker as an image that is built already. @default - built when the app is deployed, which needs Docker */
+  readonly workerImage?: ecs.ContainerImage;
+
+  /** @default - a new one with public subnets and no NAT gateway */
+  readonly vpc?: ec2.IVpc;
+  /** Where tasks run. @default - private subnets where there are any with a way out, else public, else isolated */
+  readonly vpcSubnets?: ec2.SubnetSelection;
+  /** Of the tasks. @default - a new one that lets nothing in */
+  readonly securityGroups?: ec2.ISecurityGroup[];
+  /** Brings its own VPC. @default - a new one */
   readonly cluster?: ecs.ICluster;
-  /** The default image of all pools. @default - built from this package */
-  readonly image?: ecs.ContainerImage;
-  /** Time from one look at the queues to the next. @default 10 seconds */
-  readonly tick?: Duration;
+  /** Encrypts state table, logs and the scaler's environment. @default - AWS's own keys */
+  readonly encryptionKey?: kms.IKey;
+  /** Of new log groups. @default - the preset's, or a month */
+  readonly logRetention?: logs.RetentionDays;
+
   /** `observe` decides and publishes, but changes nothing. @default 'act' */
   readonly mode?: 'act' | 'observe';
+  /** From one look at the queues to the next. @default 10 */
+  readonly tickSeconds?: number;
+  /** MiB. @default 512 */
+  readonly scalerMemory?: number;
+  /** Puts the scaler into the VPC, for a Temporal that only it can reach: subnets with a way to AWS's APIs. @default - not in a VPC */
+  readonly scalerVpcSubnets?: ec2.SubnetSelection;
+  /** @default - a new one */
+  readonly scalerRole?: iam.IRole;
+  /** @default - a new one */
+  readonly scalerLogGroup?: logs.ILogGroup;
+  /**
+   * Takes one of the account's concurrent executions for the scaler alone. Without, the state table's versions still keep two
+   * scalers from acting on one pool.
+   * @default true
+   */
+  readonly reserveConcurrency?: boolean;
+  /** AWS X-Ray. @default - the preset's, or false */
+  readonly tracing?: boolean;
+
+  /** `essential` is what the alarms need; the dashboard reads the rest from the scaler's log. @default - the preset's, or 'essential' */
+  readonly metrics?: 'essential' | 'full';
+  /** @default - the preset's, or true */
+  readonly dashboard?: boolean;
+  /** @default - the preset's, or true */
+  readonly alarms?: boolean;
   readonly alarmThresholds?: AlarmThresholds;
   /** What all alarms do when they fire and when they clear. @default - nothing */
   readonly alarmActions?: cloudwatch.IAlarmAction[];
-}
-
-/** Every problem of the props, each with the pool's name, the value and the mend; empty when all is well. */
-export function problemsOf({ pools, tick }: ElasticWorkersProps): string[] {
-  const names = Object.keys(pools);
-  const problems = names.length === 0 ? ['pools: none given; name at least one'] : [];
-  if (tick && (tick.toSeconds() < 1 || tick.toSeconds() > 50)) {
-    problems.push(`tick: ${tick.toSeconds()} seconds; choose 1 to 50`);
-  }
-  const byQueue = Map.groupBy(names, (name) => pools[name]?.taskQueue);
-  for (const [taskQueue, sharing] of byQueue) {
-    if (sharing.length > 1) problems.push(`pools ${sharing.join(', ')}: share the task queue ${taskQueue}; merge them`);
-  }
-  return [...problems, ...names.flatMap((name) => problemsOfPool(name, pools[name] as WorkerPoolProps))];
-}
-
-function problemsOfPool(name: string, { taskQueue, slotsPerTask, minTasks = 0, maxTasks = 10 }: WorkerPoolProps) {
-  const problems: string[] = [];
-  const whole = (label: string, value: number | undefined, low: number) => {
-    if (value !== undefined && !(Number.isInteger(value) && value >= low)) {
-      problems.push(`pool ${name}: ${label} is ${value}; choose a whole number from ${low}`);
-    }
-  };
-  if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) {
-    problems.push(`pool ${name}: use letters, digits, '.', '_' and '-', 64 at most, a letter or digit first`);
-  }
-  if (taskQueue.trim() === '') problems.push(`pool ${name}: taskQueue is empty; name the queue its workflows use`);
-  whole('slotsPerTask', slotsPerTask, 1);
-  whole('minTasks', minTasks, 0);
-  whole('maxTasks', maxTasks, 1);
-  if (minTasks > maxTasks)
-    problems.push(`pool ${name}: minTasks ${minTasks} is above maxTasks ${maxTasks}; raise maxTasks`);
-  return problems;
+  /** Who is told when an alarm fires or clears. @default - nobody */
+  readonly alarmTopics?: sns.ITopic[];
+  /** Alarms link `<runbookUrl>/<alarm>`, such as `…/worker-down`. @default - they name the page in this package's docs/runbooks */
+  readonly runbookUrl?: string;
 }

@@ -1,98 +1,219 @@
 /** The scaler as a Lambda function: invoked each minute, one at a time, allowed to touch its own pools only. */
-import { join } from 'node:path';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
-import { METRIC_NAMESPACE } from '../contract/metrics.ts';
-import type { TemporalProps } from './props.ts';
+import { METRIC_NAMESPACE, type MetricSet } from '../contract/metrics.ts';
+import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
+import { scalerCode } from './assets.ts';
+import type { TemporalSettings } from './presets.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface ScalerFunctionProps {
-  temporal: TemporalProps;
+  temporal: TemporalSettings;
   cluster: ecs.ICluster;
   pools: WorkerPool[];
   stateTable: dynamodb.ITable;
   poolsPath: string;
-  tick: Duration;
+  tickSeconds: number;
   mode: 'act' | 'observe';
+  metrics: MetricSet;
+  memory: number;
+  reserveConcurrency: boolean;
+  tracing: boolean;
+  logRetention: logs.RetentionDays;
+  /** Of the VPC, when the function shall be in it. */
+  vpcSubnets?: ec2.SubnetSelection | undefined;
+  role?: iam.IRole | undefined;
+  logGroup?: logs.ILogGroup | undefined;
+  encryptionKey?: kms.IKey | undefined;
 }
 
 export class ScalerFunction extends Construct {
   readonly function: lambda.Function;
+  readonly logGroup: logs.ILogGroup;
 
   constructor(scope: Construct, id: string, props: ScalerFunctionProps) {
     super(scope, id);
-    this.function = new lambda.Function(this, 'Function', {
+    const role =
+      props.role ?? new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    this.logGroup = props.logGroup ?? this.#newLogGroup(props);
+    const rights = new iam.Policy(this, 'Rights', { roles: [role], statements: this.#statements(props) });
+    for (const { encryptionKey } of secretsOf(props)) encryptionKey?.grantDecrypt(role);
+    props.encryptionKey?.grant(role, ...TABLE_KEY_ACTIONS);
+    this.function = this.#newFunction(role, props);
+    this.function.node.addDependency(rights);
+    this.#acknowledge(role, rights, props);
+    this.#schedule();
+  }
+
+  #newLogGroup({ logRetention, encryptionKey }: ScalerFunctionProps): logs.LogGroup {
+    return new logs.LogGroup(this, 'Logs', {
+      retention: logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+      ...(encryptionKey && { encryptionKey }),
+    });
+  }
+
+  #newFunction(role: iam.IRole, props: ScalerFunctionProps): lambda.Function {
+    return new lambda.Function(this, 'Function', {
       description: 'Sizes the pools of Temporal workers by the work that waits and runs',
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
-      code: lambda.Code.fromAsset(join(import.meta.dirname, '../dist/scaler')),
+      code: scalerCode(),
       handler: 'index.handler',
-      memorySize: 512,
+      role,
+      memorySize: props.memory,
       timeout: Duration.seconds(60),
       // One scaler at a time; a failed or late minute is not made up for: the next one reads the world afresh.
-      reservedConcurrentExecutions: 1,
+      ...(props.reserveConcurrency && { reservedConcurrentExecutions: 1 }),
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),
-      logGroup: new logs.LogGroup(this, 'Logs', {
-        retention: logs.RetentionDays.ONE_MONTH,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
-      environment: {
-        NODE_OPTIONS: '--enable-source-maps',
-        TEMPORAL_ADDRESS: props.temporal.address,
-        TEMPORAL_NAMESPACE: props.temporal.namespace,
-        ELASTIC_WORKERS_STATE_TABLE: props.stateTable.tableName,
-        ELASTIC_WORKERS_POOLS_PATH: props.poolsPath,
-        ELASTIC_WORKERS_TICK_SECONDS: String(props.tick.toSeconds()),
-        ELASTIC_WORKERS_MODE: props.mode,
-      },
+      tracing: props.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
+      logGroup: this.logGroup,
+      ...(props.vpcSubnets && { vpc: props.cluster.vpc, vpcSubnets: props.vpcSubnets, allowPublicSubnet: false }),
+      ...(props.encryptionKey && { environmentEncryption: props.encryptionKey }),
+      environment: environmentOf(props),
     });
-    this.#allow(props);
-    new scheduler.Schedule(this, 'EveryMinute', {
+  }
+
+  #statements({ cluster, pools, stateTable, poolsPath, vpcSubnets, ...props }: ScalerFunctionProps) {
+    const stack = Stack.of(this);
+    const secrets = secretsOf({ pools, ...props });
+    const protectedByUs = pools.filter(({ settings }) => settings.protection === 'scaler');
+    return [
+      statement(['logs:CreateLogStream', 'logs:PutLogEvents'], [this.logGroup.logGroupArn]),
+      statement(
+        ['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem'],
+        [stateTable.tableArn],
+      ),
+      statement(
+        ['ecs:DescribeServices', 'ecs:UpdateService'],
+        pools.map(({ service }) => service.serviceArn),
+      ),
+      statement(['ecs:DescribeTasks'], [this.#tasksOf(cluster)]),
+      // A task is told from other services' by the tag that ECS gives it.
+      ...(protectedByUs.length > 0
+        ? [
+            statement(['ecs:UpdateTaskProtection'], [this.#tasksOf(cluster)], {
+              StringEquals: {
+                'aws:ResourceTag/aws:ecs:serviceName': protectedByUs.map(({ service }) => service.serviceName),
+              },
+            }),
+          ]
+        : []),
+      statement(['ecs:ListTasks'], ['*'], { ArnEquals: { 'ecs:cluster': cluster.clusterArn } }),
+      statement(
+        ['ssm:GetParametersByPath'],
+        [stack.formatArn({ service: 'ssm', resource: 'parameter', resourceName: poolsPath.slice(1) })],
+      ),
+      statement(['cloudwatch:PutMetricData'], ['*'], { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } }),
+      ...(secrets.length > 0
+        ? [
+            statement(
+              ['secretsmanager:GetSecretValue'],
+              secrets.map(({ secretArn }) => secretArn),
+            ),
+          ]
+        : []),
+      ...(vpcSubnets ? [statement(NETWORK_ACTIONS, ['*'])] : []),
+    ];
+  }
+
+  #tasksOf(cluster: ecs.ICluster): string {
+    return Stack.of(this).formatArn({ service: 'ecs', resource: 'task', resourceName: `${cluster.clusterName}/*` });
+  }
+
+  #acknowledge(role: iam.IRole, rights: iam.Policy, { cluster, tracing }: ScalerFunctionProps): void {
+    acknowledgeWildcard(
+      rights,
+      this.#tasksOf(cluster),
+      'A task is not known before it runs; cluster and service are the limit.',
+    );
+    acknowledgeWildcard(
+      rights,
+      '*',
+      'ecs:ListTasks of a service and cloudwatch:PutMetricData know no resource, and are limited to the cluster and the namespace by a condition; in a VPC Lambda needs the network interface actions, which know none either.',
+    );
+    acknowledgeWildcard(rights, this.logGroup.logGroupArn, 'The streams of the function’s own log group.');
+    if (tracing) acknowledgeWildcard(role, '*', 'X-Ray knows no resource for traces.');
+    acknowledge(this.function, 'L1', 'Node.js 24 is what the bundle is built and tested for.');
+  }
+
+  #schedule(): void {
+    const role = new iam.Role(this, 'InvokeRole', {
+      assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    });
+    const right = new iam.Policy(this, 'InvokeRight', {
+      roles: [role],
+      statements: [statement(['lambda:InvokeFunction'], [this.function.functionArn])],
+    });
+    const schedule = new scheduler.Schedule(this, 'EveryMinute', {
       description: 'Invokes the scaler',
       schedule: scheduler.ScheduleExpression.rate(Duration.minutes(1)),
-      target: new LambdaInvoke(this.function, { retryAttempts: 0, maxEventAge: Duration.seconds(60) }),
+      // The target would add a right to every version of the function.
+      target: new LambdaInvoke(this.function, {
+        role: role.withoutPolicyUpdates(),
+        retryAttempts: 0,
+        maxEventAge: Duration.seconds(60),
+      }),
     });
+    schedule.node.addDependency(right);
   }
+}
 
-  #allow({ cluster, pools, stateTable, poolsPath }: ScalerFunctionProps): void {
-    const stack = Stack.of(this);
-    const ofCluster = { ArnEquals: { 'ecs:cluster': cluster.clusterArn } };
-    stateTable.grant(
-      this.function,
-      'dynamodb:BatchGetItem',
-      'dynamodb:BatchWriteItem',
-      'dynamodb:PutItem',
-      'dynamodb:DeleteItem',
-    );
-    this.#statement(
-      ['ecs:DescribeServices', 'ecs:UpdateService'],
-      pools.map(({ service }) => service.serviceArn),
-    );
-    this.#statement(
-      ['ecs:DescribeTasks'],
-      [stack.formatArn({ service: 'ecs', resource: 'task', resourceName: `${cluster.clusterName}/*` })],
-    );
-    // ListTasks of a service names no resource; the cluster is the limit.
-    this.#statement(['ecs:ListTasks'], ['*'], ofCluster);
-    this.#statement(
-      ['ssm:GetParametersByPath'],
-      [stack.formatArn({ service: 'ssm', resource: 'parameter', resourceName: poolsPath.slice(1) })],
-    );
-    // CloudWatch knows no resource for metrics; the namespace is the limit.
-    this.#statement(['cloudwatch:PutMetricData'], ['*'], {
-      StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE },
-    });
-  }
+/** What a table's key is needed for by who reads and writes it, and by Lambda for the function's environment. */
+const TABLE_KEY_ACTIONS = [
+  'kms:Decrypt',
+  'kms:DescribeKey',
+  'kms:Encrypt',
+  'kms:GenerateDataKey',
+  'kms:GenerateDataKeyWithoutPlaintext',
+  'kms:ReEncryptFrom',
+  'kms:ReEncryptTo',
+];
 
-  #statement(actions: string[], resources: string[], conditions: Record<string, unknown> = {}): void {
-    this.function.addToRolePolicy(new iam.PolicyStatement({ actions, resources, conditions }));
-  }
+/** What Lambda itself does with the function's role to put it into a VPC. */
+const NETWORK_ACTIONS = [
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:UnassignPrivateIpAddresses',
+];
+
+function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, metrics }: ScalerFunctionProps) {
+  return {
+    NODE_OPTIONS: '--enable-source-maps',
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    TEMPORAL_TLS: String(temporal.tls),
+    ...(temporal.secret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret.secretArn }),
+    ELASTIC_WORKERS_STATE_TABLE: stateTable.tableName,
+    ELASTIC_WORKERS_POOLS_PATH: poolsPath,
+    ELASTIC_WORKERS_TICK_SECONDS: String(tickSeconds),
+    ELASTIC_WORKERS_MODE: mode,
+    ELASTIC_WORKERS_METRICS: metrics,
+  };
+}
+
+/** Each once, though pools share them. */
+function secretsOf({ temporal, pools }: Pick<ScalerFunctionProps, 'temporal' | 'pools'>): secretsmanager.ISecret[] {
+  const secrets = [temporal, ...pools.map((pool) => pool.temporal)].flatMap(({ secret }) => secret ?? []);
+  return [...new Map(secrets.map((secret) => [secret.secretArn, secret])).values()];
+}
+
+function statement(actions: string[], resources: string[], conditions: Record<string, unknown> = {}) {
+  return new iam.PolicyStatement({ actions, resources, conditions });
 }

@@ -1,144 +1,304 @@
-/** One pool on Fargate: the task definition and service of its workers, and what the scaler is told of it. */
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+/** One pool: the task definition and ECS service of its workers, their rights, and what the scaler is told of them. */
+import { Annotations, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as ssm from 'aws-cdk-lib/aws-ssm';
-import { Construct } from 'constructs';
-import { METRIC_NAMESPACE } from '../contract/metrics.ts';
+import { Construct, type IConstruct } from 'constructs';
+import { METRIC_NAMESPACE, type MetricKey, type MetricSet } from '../contract/metrics.ts';
 import { poolConfigSchema } from '../contract/pool-config.ts';
 import { SCALER_KEY } from '../contract/state-table.ts';
-import type { TemporalProps, WorkerPoolProps } from './props.ts';
+import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
+import { workerImage } from './assets.ts';
+import { poolMetric } from './metrics.ts';
+import type { PoolSettings, TemporalSettings } from './presets.ts';
+import type { ElasticWorkersProps } from './props.ts';
+import { metricsOf, taskDollarsPerHour } from './standing-cost.ts';
+import { workerContainer } from './worker-container.ts';
 
-export interface WorkerPoolEnvironment {
-  poolName: string;
-  temporal: TemporalProps;
+/** A pool as other constructs see it: grant it rights, let it connect, watch it. */
+export interface IWorkerPool extends IConstruct, iam.IGrantable, ec2.IConnectable {
+  readonly poolName: string;
+  readonly taskQueue: string;
+  readonly service: ecs.IBaseService;
+  readonly taskRole: iam.IRole;
+  readonly logGroup: logs.ILogGroup;
+  /** Tasks queued. */
+  metricBacklog(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** Age of the oldest queued task. Published with `metrics: 'full'`, or for an image that is not ours. */
+  metricBacklogAge(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** Activities running. Published with `metrics: 'full'`. */
+  metricBusySlots(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** Busy slots in percent. Published with `metrics: 'full'`. */
+  metricSlotUtilization(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  metricDesiredTasks(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** Published with `metrics: 'full'`. */
+  metricRunningTasks(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** Failed activity attempts in percent. */
+  metricErrorRate(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  metricScalerErrors(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** How long activities waited for a worker, the 95th percentile. Published by this package's worker. */
+  metricScheduleToStart(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+  /** How long activities took, the 95th percentile. Published by this package's worker. */
+  metricTaskDuration(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+}
+
+/** What all pools of a stack share. */
+export interface SharedByPools {
   cluster: ecs.ICluster;
+  subnets: ec2.SubnetSelection;
+  assignPublicIp: boolean;
   securityGroups: ec2.ISecurityGroup[];
-  image: ecs.ContainerImage;
+  workerImage?: ecs.ContainerImage | undefined;
   stateTable: dynamodb.ITable;
+  encryptionKey?: kms.IKey | undefined;
+  logRetention: logs.RetentionDays;
+  metrics: MetricSet;
+  preset?: ElasticWorkersProps['preset'];
   /** The SSM path below which the scaler finds its pools. */
   poolsPath: string;
 }
 
-/** Fargate waits this long between SIGTERM and SIGKILL at the most. */
-const STOP_TIMEOUT = Duration.seconds(120);
-/** Activities may go on this long after SIGTERM; the rest of the stop timeout is for saying goodbye. */
-const DRAIN = Duration.seconds(100);
+export interface WorkerPoolOptions extends SharedByPools {
+  poolName: string;
+  settings: PoolSettings;
+  temporal: TemporalSettings;
+}
 
-export class WorkerPool extends Construct {
+export class WorkerPool extends Construct implements IWorkerPool {
   readonly poolName: string;
   readonly taskQueue: string;
-  readonly service: ecs.FargateService;
-  readonly taskRole: iam.Role;
-  readonly logGroup: logs.LogGroup;
+  readonly settings: PoolSettings;
+  readonly temporal: TemporalSettings;
+  readonly service: ecs.FargateService | ecs.Ec2Service;
+  readonly taskRole: iam.IRole;
+  readonly grantPrincipal: iam.IPrincipal;
+  readonly connections: ec2.Connections;
+  readonly logGroup: logs.ILogGroup;
+  readonly #metrics: MetricSet;
 
-  constructor(scope: Construct, id: string, environment: WorkerPoolEnvironment, props: WorkerPoolProps) {
+  constructor(scope: Construct, id: string, options: WorkerPoolOptions) {
     super(scope, id);
-    this.poolName = environment.poolName;
-    this.taskQueue = props.taskQueue;
-    this.logGroup = new logs.LogGroup(this, 'Logs', {
-      retention: logs.RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
-    this.taskRole = this.#taskRole(environment);
-    this.service = this.#service(environment, this.#taskDefinition(environment, props));
-    this.#tellScaler(environment, props);
+    const { settings } = options;
+    this.poolName = options.poolName;
+    this.taskQueue = settings.taskQueue;
+    this.settings = settings;
+    this.temporal = options.temporal;
+    this.#metrics = options.metrics;
+    this.logGroup = settings.logGroup ?? this.#newLogGroup(options);
+    this.taskRole = settings.taskRole ?? this.#newTaskRole();
+    this.grantPrincipal = this.taskRole.grantPrincipal;
+    const rights = this.#rights(options);
+    this.service = this.#newService(options, this.#newTaskDefinition(options));
+    this.service.node.addDependency(rights);
+    this.connections = this.service.connections;
+    this.#tellScaler(options);
   }
 
-  /** A worker may protect tasks of its cluster, read its own cordon and the scaler's last tick, and publish metrics. */
-  #taskRole({ cluster, stateTable }: WorkerPoolEnvironment): iam.Role {
-    const role = new iam.Role(this, 'TaskRole', { assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com') });
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'],
-        resources: [
-          Stack.of(this).formatArn({ service: 'ecs', resource: 'task', resourceName: `${cluster.clusterName}/*` }),
-        ],
-      }),
-    );
-    role.addToPolicy(
+  metricBacklog(options?: cloudwatch.MetricOptions) {
+    return this.#metric('backlog', options);
+  }
+  metricBacklogAge(options?: cloudwatch.MetricOptions) {
+    return this.#metric('backlogAge', options);
+  }
+  metricBusySlots(options?: cloudwatch.MetricOptions) {
+    return this.#metric('busySlots', options);
+  }
+  metricSlotUtilization(options?: cloudwatch.MetricOptions) {
+    return this.#metric('slotUtilization', options);
+  }
+  metricDesiredTasks(options?: cloudwatch.MetricOptions) {
+    return this.#metric('desiredTasks', options);
+  }
+  metricRunningTasks(options?: cloudwatch.MetricOptions) {
+    return this.#metric('runningTasks', options);
+  }
+  metricErrorRate(options?: cloudwatch.MetricOptions) {
+    return this.#metric('errorRate', options);
+  }
+  metricScalerErrors(options?: cloudwatch.MetricOptions) {
+    return this.#metric('scalerErrors', { statistic: 'Sum', ...options });
+  }
+  metricScheduleToStart(options?: cloudwatch.MetricOptions) {
+    return this.#metric('scheduleToStart', { statistic: 'p95', ...options });
+  }
+  metricTaskDuration(options?: cloudwatch.MetricOptions) {
+    return this.#metric('taskDuration', { statistic: 'p95', ...options });
+  }
+
+  #metric(key: MetricKey, options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    if (!metricsOf(this.settings, this.#metrics).includes(key)) {
+      Annotations.of(this).addWarningV2(
+        `temporal-elastic-workers:${key}`,
+        `the metric ${key} of pool ${this.poolName} is not published: metrics is '${this.#metrics}', protection '${this.settings.protection}'`,
+      );
+    }
+    return poolMetric(this.poolName, key, options);
+  }
+
+  #newLogGroup({ encryptionKey, logRetention }: WorkerPoolOptions): logs.LogGroup {
+    return new logs.LogGroup(this, 'Logs', {
+      retention: logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+      ...(encryptionKey && { encryptionKey }),
+    });
+  }
+
+  #newTaskRole(): iam.Role {
+    return new iam.Role(this, 'TaskRole', { assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com') });
+  }
+
+  /**
+   * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that
+   * protects itself may do that, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing.
+   */
+  #rights({ cluster, stateTable, encryptionKey }: WorkerPoolOptions): iam.Policy {
+    const policy = new iam.Policy(this, 'Rights', { roles: [this.taskRole] });
+    const { secret } = this.temporal;
+    if (secret) {
+      policy.addStatements(
+        new iam.PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [secret.secretArn] }),
+      );
+      secret.encryptionKey?.grantDecrypt(this.taskRole);
+    }
+    if (this.settings.protection !== 'worker') return policy;
+    encryptionKey?.grant(this.taskRole, 'kms:Decrypt', 'kms:DescribeKey');
+    const tasks = Stack.of(this).formatArn({
+      service: 'ecs',
+      resource: 'task',
+      resourceName: `${cluster.clusterName}/*`,
+    });
+    policy.addStatements(
+      new iam.PolicyStatement({ actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'], resources: [tasks] }),
       new iam.PolicyStatement({
         actions: ['dynamodb:BatchGetItem'],
         resources: [stateTable.tableArn],
         conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', SCALER_KEY] } },
       }),
-    );
-    role.addToPolicy(
       new iam.PolicyStatement({
         actions: ['cloudwatch:PutMetricData'],
-        resources: ['*'], // CloudWatch knows no resource for it; the namespace is the limit
+        resources: ['*'],
         conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
       }),
     );
-    return role;
+    acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; the cluster is the limit.');
+    acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
+    return policy;
   }
 
-  #taskDefinition({ temporal, image, stateTable }: WorkerPoolEnvironment, props: WorkerPoolProps) {
-    const definition = new ecs.FargateTaskDefinition(this, 'Task', {
-      cpu: props.cpu ?? 1024,
-      memoryLimitMiB: props.memoryLimitMiB ?? 2048,
+  #newTaskDefinition(options: WorkerPoolOptions): ecs.TaskDefinition {
+    const { settings } = this;
+    const { cpuArchitecture = ecs.CpuArchitecture.X86_64 } = settings;
+    const roles = {
       taskRole: this.taskRole,
-      runtimePlatform: { cpuArchitecture: props.cpuArchitecture ?? ecs.CpuArchitecture.X86_64 },
-    });
+      ...(settings.executionRole && { executionRole: settings.executionRole }),
+    };
+    const definition = settings.capacityProvider
+      ? new ecs.Ec2TaskDefinition(this, 'Task', { ...roles, networkMode: ecs.NetworkMode.AWS_VPC })
+      : new ecs.FargateTaskDefinition(this, 'Task', {
+          ...roles,
+          cpu: settings.cpu,
+          memoryLimitMiB: settings.memory,
+          runtimePlatform: { cpuArchitecture, operatingSystemFamily: ecs.OperatingSystemFamily.LINUX },
+          ...(settings.ephemeralStorageGiB !== undefined && { ephemeralStorageGiB: settings.ephemeralStorageGiB }),
+        });
     definition.addContainer('worker', {
-      image: props.image ?? image,
-      command: props.command ?? ['node', 'main.js'],
-      stopTimeout: STOP_TIMEOUT,
-      // An image that is not ours has its own idea of health.
-      ...(props.image ? {} : { healthCheck: HEALTH_CHECK }),
+      ...workerContainer({
+        poolName: this.poolName,
+        settings,
+        temporal: this.temporal,
+        stateTable: options.stateTable.tableName,
+        taskRoleId: taskRoleIdOf(this.taskRole, settings),
+        preset: options.preset,
+      }),
+      image: settings.image ?? options.workerImage ?? workerImage(cpuArchitecture),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
-      environment: {
-        ...props.environment,
-        TEMPORAL_ADDRESS: temporal.address,
-        TEMPORAL_NAMESPACE: temporal.namespace,
-        TEMPORAL_TASK_QUEUE: props.taskQueue,
-        ELASTIC_WORKERS_POOL: this.poolName,
-        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: String(props.slotsPerTask ?? DEFAULT_SLOTS),
-        ELASTIC_WORKERS_STATE_TABLE: stateTable.tableName,
-        ELASTIC_WORKERS_TASK_ROLE_ID: roleIdOf(this.taskRole),
-        ELASTIC_WORKERS_DRAIN_SECONDS: String(DRAIN.toSeconds()),
-        ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(STOP_TIMEOUT.toSeconds()),
-      },
     });
+    acknowledge(
+      definition,
+      'ECS2',
+      'The variables are settings; what is secret comes from Secrets Manager, and props that look secret are refused.',
+    );
+    if (definition.executionRole && !settings.executionRole) {
+      acknowledgeWildcard(definition.executionRole, '*', 'ecr:GetAuthorizationToken knows no resource.');
+    }
     return definition;
   }
 
-  #service({ cluster, securityGroups }: WorkerPoolEnvironment, taskDefinition: ecs.FargateTaskDefinition) {
-    const inPublicSubnets = cluster.vpc.privateSubnets.length === 0;
-    const service = new ecs.FargateService(this, 'Service', {
+  #newService(options: WorkerPoolOptions, taskDefinition: ecs.TaskDefinition) {
+    const { cluster, securityGroups, subnets: vpcSubnets, assignPublicIp } = options;
+    const common: ecs.BaseServiceOptions & { taskDefinition: ecs.TaskDefinition } & Pick<
+        ecs.FargateServiceProps,
+        'securityGroups' | 'vpcSubnets'
+      > = {
       cluster,
       taskDefinition,
       securityGroups,
-      assignPublicIp: inPublicSubnets,
-      vpcSubnets: { subnetType: inPublicSubnets ? ec2.SubnetType.PUBLIC : ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      vpcSubnets,
+      // New tasks come up beside the old, which leave when they have nothing in their hands: all of them may be protected.
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
       circuitBreaker: { rollback: true },
       enableECSManagedTags: true,
       propagateTags: ecs.PropagatedTagSource.SERVICE,
-    });
+    };
+    const { capacityProvider } = this.settings;
+    const service = capacityProvider
+      ? new ecs.Ec2Service(this, 'Service', {
+          ...common,
+          capacityProviderStrategies: [{ capacityProvider, weight: 1 }],
+        })
+      : new ecs.FargateService(this, 'Service', { ...common, assignPublicIp, ...this.#spot() });
     // The count is the scaler's alone: were it in the template, a deployment in mid-day would reset the fleet.
     (service.node.defaultChild as ecs.CfnService).addPropertyDeletionOverride('DesiredCount');
     return service;
   }
 
-  #tellScaler({ cluster, poolsPath }: WorkerPoolEnvironment, props: WorkerPoolProps): void {
+  #spot(): Pick<ecs.FargateServiceProps, 'capacityProviderStrategies'> {
+    const { spot, onDemandBase } = this.settings;
+    if (!spot) return {};
+    const base = { capacityProvider: 'FARGATE', base: onDemandBase, weight: 0 };
+    return {
+      capacityProviderStrategies: [
+        { capacityProvider: 'FARGATE_SPOT', weight: 1 },
+        ...(onDemandBase > 0 ? [base] : []),
+      ],
+    };
+  }
+
+  #tellScaler({ cluster, poolsPath }: WorkerPoolOptions): void {
+    const { settings, temporal } = this;
     const config = poolConfigSchema.parse({
       pool: this.poolName,
-      taskQueue: props.taskQueue,
+      taskQueue: this.taskQueue,
       cluster: cluster.clusterName,
       service: this.service.serviceName,
-      taskRoleId: roleIdOf(this.taskRole),
+      taskRoleId: taskRoleIdOf(this.taskRole, settings),
       policy: {
-        minTasks: props.minTasks,
-        maxTasks: props.maxTasks,
-        slotsPerTask: props.slotsPerTask ?? DEFAULT_SLOTS,
-        targetWaitSeconds: props.targetWait?.toSeconds(),
-        scaleInAfterSeconds: props.scaleInAfter?.toSeconds(),
+        minTasks: settings.minTasks,
+        maxTasks: settings.maxTasks,
+        slotsPerTask: settings.slots,
+        targetWaitSeconds: settings.targetWaitSeconds,
+        scaleInAfterSeconds: settings.scaleInAfterSeconds,
+        spendCapDollarsPerHour: settings.spendCapDollarsPerHour,
+        taskDollarsPerHour: taskDollarsPerHour(settings),
       },
+      ...(settings.schedules && {
+        schedules: settings.schedules.map((schedule) => ({ timeZone: 'UTC', ...schedule })),
+      }),
+      ...(settings.temporal && {
+        temporal: {
+          address: temporal.address,
+          namespace: temporal.namespace,
+          tls: temporal.tls,
+          ...(temporal.secret && { secret: temporal.secret.secretArn }),
+        },
+      }),
+      protection: settings.protection,
     });
     new ssm.StringParameter(this, 'Config', {
       parameterName: `${poolsPath}/${this.poolName}`,
@@ -148,21 +308,8 @@ export class WorkerPool extends Construct {
   }
 }
 
-const DEFAULT_SLOTS = 20;
-
-/** ECS replaces a task that is not healthy, work and all: so only a crash loop counts, not a drain or a lost server. */
-const HEALTH_CHECK: ecs.HealthCheck = {
-  command: [
-    'CMD',
-    'node',
-    '-e',
-    "fetch('http://127.0.0.1:8080/health/live').then(({ status }) => { if (status !== 200) throw new Error(status) })",
-  ],
-  interval: Duration.seconds(30),
-  retries: 3,
-  startPeriod: Duration.seconds(120),
-};
-
-function roleIdOf(role: iam.Role): string {
-  return (role.node.defaultChild as iam.CfnRole).attrRoleId;
+/** Of an imported role it must be given; only where the scaler protects the tasks it is no key to anything. */
+function taskRoleIdOf(role: iam.IRole, { taskRoleId }: PoolSettings): string {
+  const resource = role.node.defaultChild;
+  return taskRoleId ?? (resource instanceof iam.CfnRole ? resource.attrRoleId : role.roleName);
 }

@@ -1,37 +1,29 @@
-import { App, Duration, Stack } from 'aws-cdk-lib';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
 import { poolConfigSchema } from '../../contract/pool-config.ts';
-import { ElasticWorkers } from '../../infra/elastic-workers.ts';
-import type { ElasticWorkersProps } from '../../infra/props.ts';
+import { containerOf, emptyStack, joined, props, synthesize } from './synthesize.ts';
 
-const props: ElasticWorkersProps = {
-  temporal: { address: 'temporal.example.com:7233', namespace: 'agents' },
-  image: ecs.ContainerImage.fromRegistry('example/worker:1'),
-  pools: {
-    fast: { taskQueue: 'quick-response-queue', slotsPerTask: 20 },
-    slow: {
-      taskQueue: 'complex-analysis-queue',
-      slotsPerTask: 5,
-      minTasks: 1,
-      maxTasks: 40,
-      scaleInAfter: Duration.minutes(5),
-    },
-  },
-};
-
-function synthesize(changes: Partial<ElasticWorkersProps> = {}) {
-  const stack = new Stack(new App(), 'Stack', { env: { account: '123456789012', region: 'eu-west-1' } });
-  const workers = new ElasticWorkers(stack, 'Workers', { ...props, ...changes });
-  return { stack, workers, template: Template.fromStack(stack) };
+function poolConfigs(template: Template) {
+  return Object.values(template.findResources('AWS::SSM::Parameter')).map(({ Properties }) =>
+    poolConfigSchema.parse(JSON.parse(joined(Properties.Value))),
+  );
 }
 
-type Statement = { Action: string | string[]; Resource: unknown; Condition?: Record<string, Record<string, unknown>> };
-
-function statements(template: Template): Statement[] {
-  return Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
-    (policy) => policy.Properties.PolicyDocument.Statement as Statement[],
-  );
+function givenCluster(scope: Construct): ecs.ICluster {
+  const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: 'vpc-0123456789abcdef0',
+    availabilityZones: ['a', 'b'],
+    privateSubnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+    publicSubnetIds: ['subnet-0123456789abcdef2', 'subnet-0123456789abcdef3'],
+  });
+  return ecs.Cluster.fromClusterAttributes(scope, 'Cluster', { clusterName: 'platform', vpc });
 }
 
 describe('the services', () => {
@@ -51,18 +43,8 @@ describe('the services', () => {
         MaximumPercent: 200,
         DeploymentCircuitBreaker: { Enable: true, Rollback: true },
       },
+      EnableECSManagedTags: true,
     });
-  });
-
-  test('give a worker the time to drain that it is told it has', () => {
-    for (const task of Object.values(template.findResources('AWS::ECS::TaskDefinition'))) {
-      const [container] = task.Properties.ContainerDefinitions;
-      const drain = container.Environment.find(
-        ({ Name }: { Name: string }) => Name === 'ELASTIC_WORKERS_DRAIN_SECONDS',
-      );
-      expect(Number(drain.Value)).toBeLessThan(container.StopTimeout);
-      expect(container.StopTimeout).toBeLessThanOrEqual(120);
-    }
   });
 
   test('need no NAT gateway, and nothing can call in', () => {
@@ -70,6 +52,112 @@ describe('the services', () => {
     for (const group of Object.values(template.findResources('AWS::EC2::SecurityGroup'))) {
       expect(group.Properties).not.toHaveProperty('SecurityGroupIngress');
     }
+    template.allResourcesProperties('AWS::ECS::Service', {
+      NetworkConfiguration: { AwsvpcConfiguration: { AssignPublicIp: 'ENABLED' } },
+    });
+  });
+
+  test('run on Spot but for the base', () => {
+    const { template } = synthesize({ pools: { batch: { taskQueue: 'q', spot: true, minTasks: 2 } } });
+    template.hasResourceProperties('AWS::ECS::Service', {
+      LaunchType: Match.absent(),
+      CapacityProviderStrategy: [
+        { CapacityProvider: 'FARGATE_SPOT', Weight: 1 },
+        { CapacityProvider: 'FARGATE', Base: 2, Weight: 0 },
+      ],
+    });
+    template.hasResourceProperties('AWS::ECS::ClusterCapacityProviderAssociations', {
+      CapacityProviders: ['FARGATE', 'FARGATE_SPOT'],
+    });
+  });
+
+  test('run on instances with GPUs where a capacity provider is given, without a count of their own either', () => {
+    const { template } = synthesize((scope) => ({
+      cluster: givenCluster(scope),
+      pools: { gpu: { taskQueue: 'q', gpu: 2, capacityProvider: 'gpus', cpu: 3072, memory: 12_288 } },
+    }));
+    template.hasResourceProperties('AWS::ECS::Service', {
+      CapacityProviderStrategy: [{ CapacityProvider: 'gpus', Weight: 1 }],
+      LaunchType: Match.absent(),
+      DesiredCount: Match.absent(),
+    });
+    template.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      RequiresCompatibilities: ['EC2'],
+      ContainerDefinitions: [
+        Match.objectLike({ ResourceRequirements: [{ Type: 'GPU', Value: '2' }], Cpu: 3072, Memory: 12_288 }),
+      ],
+    });
+  });
+
+  test('take processor, memory and disk as they are given', () => {
+    const { template } = synthesize({
+      pools: {
+        big: {
+          taskQueue: 'q',
+          cpu: 4096,
+          memory: 16_384,
+          ephemeralStorageGiB: 60,
+          cpuArchitecture: ecs.CpuArchitecture.ARM64,
+        },
+      },
+    });
+    template.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      Cpu: '4096',
+      Memory: '16384',
+      EphemeralStorage: { SizeInGiB: 60 },
+      RuntimePlatform: { CpuArchitecture: 'ARM64', OperatingSystemFamily: 'LINUX' },
+    });
+  });
+});
+
+describe('a worker', () => {
+  test('of this package protects itself, and gets the time to drain that it is told it has', () => {
+    const { container, environment } = containerOf(synthesize().template, 'fast');
+    expect(environment).toMatchObject({
+      TEMPORAL_ADDRESS: 'temporal.example.com:7233',
+      TEMPORAL_NAMESPACE: 'agents',
+      TEMPORAL_TASK_QUEUE: 'quick-response-queue',
+      TEMPORAL_TLS: 'false',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '20',
+      ELASTIC_WORKERS_DRAIN_SECONDS: '100',
+      ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: '120',
+      ELASTIC_WORKERS_STATE_TABLE: expect.anything(),
+      ELASTIC_WORKERS_TASK_ROLE_ID: expect.anything(),
+    });
+    expect(container).toMatchObject({ StopTimeout: 120, ReadonlyRootFilesystem: true, Command: ['node', 'main.js'] });
+    expect(container.HealthCheck.Command.join(' ')).toContain('/health/live');
+  });
+
+  test('of another image is told its queue and slots, has no rights, and is protected by the scaler', () => {
+    const { template } = synthesize({
+      pools: { python: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), slots: 8 } },
+    });
+    const { container, environment } = containerOf(template);
+    expect(environment).toEqual({
+      TEMPORAL_ADDRESS: 'temporal.example.com:7233',
+      TEMPORAL_NAMESPACE: 'agents',
+      TEMPORAL_TASK_QUEUE: 'q',
+      TEMPORAL_TLS: 'false',
+      ELASTIC_WORKERS_POOL: 'python',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '8',
+      ELASTIC_WORKERS_DRAIN_SECONDS: '100',
+      ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: '120',
+    });
+    expect(container).not.toHaveProperty('HealthCheck');
+    expect(container).not.toHaveProperty('Command');
+    expect(poolConfigs(template)).toMatchObject([{ pool: 'python', protection: 'scaler' }]);
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'BacklogAgeSeconds',
+      AlarmDescription: Match.stringLikeRegexp('Runbook: .*/latency$'),
+    });
+  });
+
+  test('of an image built upon ours may protect itself', () => {
+    const { template } = synthesize({
+      pools: { own: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('own'), protection: 'worker' } },
+    });
+    expect(poolConfigs(template)).toMatchObject([{ protection: 'worker' }]);
+    expect(containerOf(template).environment).toHaveProperty('ELASTIC_WORKERS_STATE_TABLE');
   });
 });
 
@@ -77,106 +165,327 @@ describe('the scaler', () => {
   const { template } = synthesize();
 
   test('is invoked each minute, one at a time, and never twice for one minute', () => {
-    template.hasResourceProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: 1, Runtime: 'nodejs24.x' });
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      ReservedConcurrentExecutions: 1,
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      DeadLetterConfig: Match.absent(),
+    });
     template.hasResourceProperties('AWS::Lambda::EventInvokeConfig', { MaximumRetryAttempts: 0 });
     template.hasResourceProperties('AWS::Scheduler::Schedule', {
       ScheduleExpression: 'rate(1 minute)',
-      Target: { RetryPolicy: { MaximumRetryAttempts: 0 } },
+      Target: { RetryPolicy: { MaximumRetryAttempts: 0 }, DeadLetterConfig: Match.absent() },
     });
   });
 
   test('finds each pool in a parameter that its own schema understands', () => {
-    const parameters = Object.values(template.findResources('AWS::SSM::Parameter'));
-    const pools = parameters.map(({ Properties }) => poolConfigSchema.parse(JSON.parse(joined(Properties.Value))));
-    expect(pools.map(({ pool, policy }) => [pool, policy])).toEqual([
-      ['fast', { slotsPerTask: 20 }],
-      ['slow', { slotsPerTask: 5, minTasks: 1, maxTasks: 40, scaleInAfterSeconds: 300 }],
+    expect(poolConfigs(template).map(({ pool, policy, protection }) => [pool, policy, protection])).toEqual([
+      ['fast', { slotsPerTask: 20, minTasks: 0, maxTasks: 10, taskDollarsPerHour: 0.04937 }, 'worker'],
+      [
+        'slow',
+        { slotsPerTask: 5, minTasks: 1, maxTasks: 40, scaleInAfterSeconds: 300, taskDollarsPerHour: 0.04937 },
+        'worker',
+      ],
     ]);
   });
 
-  test('may change its own two services and no other', () => {
-    const update = statements(template).filter(({ Action }) => [Action].flat().includes('ecs:UpdateService'));
-    expect(update).toHaveLength(1);
-    expect(update[0]?.Resource).toEqual([
-      { Ref: expect.stringContaining('fastService') },
-      { Ref: expect.stringContaining('slowService') },
+  test('is told of schedules, and of a pool’s own Temporal, which gets no other’s secret', () => {
+    const { template } = synthesize((scope) => ({
+      temporal: { address: 'cloud.tmprl.cloud:7233', namespace: 'agents', secret: secretOf(scope) },
+      pools: {
+        other: { taskQueue: 'q', temporal: { address: 'temporal.internal:7233' } },
+        sister: {
+          taskQueue: 'q',
+          temporal: { namespace: 'billing' },
+          schedules: [{ from: '0 8 * * *', to: '0 18 * * *', minTasks: 2 }],
+        },
+      },
+    }));
+    expect(poolConfigs(template)).toMatchObject([
+      { temporal: { address: 'temporal.internal:7233', namespace: 'agents', tls: false } },
+      {
+        temporal: { address: 'cloud.tmprl.cloud:7233', namespace: 'billing', tls: true, secret: SECRET_ARN },
+        schedules: [{ from: '0 8 * * *', to: '0 18 * * *', timeZone: 'UTC', minTasks: 2 }],
+      },
     ]);
+    expect(poolConfigs(template)[0]?.temporal).not.toHaveProperty('secret');
+    expect(containerOf(template, 'other').environment).not.toHaveProperty('ELASTIC_WORKERS_TEMPORAL_SECRET');
+    expect(containerOf(template, 'sister').environment).toMatchObject({
+      TEMPORAL_TLS: 'true',
+      ELASTIC_WORKERS_TEMPORAL_SECRET: SECRET_ARN,
+    });
+  });
+
+  test('observes for a first week where that is asked for', () => {
+    const { template } = synthesize({ mode: 'observe', metrics: 'full', tracing: true });
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: { Variables: { ELASTIC_WORKERS_MODE: 'observe', ELASTIC_WORKERS_METRICS: 'full' } },
+      TracingConfig: { Mode: 'Active' },
+    });
+  });
+
+  test('leaves the account’s concurrency alone where that is asked for', () => {
+    const { template } = synthesize({ reserveConcurrency: false });
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      ReservedConcurrentExecutions: Match.absent(),
+    });
   });
 });
 
-describe('rights', () => {
-  const { template } = synthesize();
-
-  test('a worker may read its own cordon and the scaler’s last tick, and nothing else of the table', () => {
-    const reads = statements(template).filter(({ Action }) => Action === 'dynamodb:BatchGetItem');
-    expect(reads).toHaveLength(2);
-    for (const { Condition } of reads) {
-      expect(Condition).toEqual({
-        'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', 'scaler'] },
-      });
-    }
+describe('what the user brings', () => {
+  test('a cluster: its private subnets are used, and nothing of the kind is made', () => {
+    const { template } = synthesize((scope) => ({ cluster: givenCluster(scope) }));
+    template.resourceCountIs('AWS::EC2::VPC', 0);
+    template.resourceCountIs('AWS::ECS::Cluster', 0);
+    template.allResourcesProperties('AWS::ECS::Service', {
+      Cluster: 'platform',
+      NetworkConfiguration: {
+        AwsvpcConfiguration: {
+          AssignPublicIp: 'DISABLED',
+          Subnets: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+        },
+      },
+    });
   });
 
-  test('where no resource can be named, a condition is the limit', () => {
-    const wide = statements(template).filter(({ Resource }) => Resource === '*');
-    expect(wide.map(({ Action }) => Action).toSorted()).toEqual(
-      ['cloudwatch:PutMetricData', 'cloudwatch:PutMetricData', 'cloudwatch:PutMetricData', 'ecs:ListTasks'].toSorted(),
+  test('subnets and security groups', () => {
+    const { template } = synthesize((scope) => ({
+      vpc: givenCluster(scope).vpc,
+      vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC },
+      securityGroups: [ec2.SecurityGroup.fromSecurityGroupId(scope, 'Group', 'sg-0123456789abcdef0')],
+    }));
+    template.resourceCountIs('AWS::EC2::SecurityGroup', 0);
+    template.allResourcesProperties('AWS::ECS::Service', {
+      NetworkConfiguration: {
+        AwsvpcConfiguration: {
+          AssignPublicIp: 'ENABLED',
+          Subnets: ['subnet-0123456789abcdef2', 'subnet-0123456789abcdef3'],
+          SecurityGroups: ['sg-0123456789abcdef0'],
+        },
+      },
+    });
+  });
+
+  test('roles and log groups: no others are made of them', () => {
+    const arn = 'arn:aws:iam::123456789012:role';
+    const { template } = synthesize((scope) => ({
+      scalerRole: iam.Role.fromRoleArn(scope, 'ScalerRole', `${arn}/scaler`),
+      scalerLogGroup: logs.LogGroup.fromLogGroupName(scope, 'ScalerLogs', 'scaler'),
+      pools: {
+        own: {
+          taskQueue: 'q',
+          taskRole: iam.Role.fromRoleArn(scope, 'TaskRole', `${arn}/worker`),
+          taskRoleId: 'AROAEXAMPLE',
+          executionRole: iam.Role.fromRoleArn(scope, 'ExecutionRole', `${arn}/execution`),
+          logGroup: logs.LogGroup.fromLogGroupName(scope, 'Logs', 'workers'),
+        },
+      },
+    }));
+    template.resourceCountIs('AWS::Logs::LogGroup', 0);
+    expect(Object.keys(template.findResources('AWS::IAM::Role'))).toEqual([expect.stringContaining('InvokeRole')]);
+    expect(poolConfigs(template)).toMatchObject([{ taskRoleId: 'AROAEXAMPLE' }]);
+    template.hasResourceProperties('AWS::IAM::Policy', { Roles: ['worker'] });
+  });
+
+  test('a key, for the table, the logs and the scaler’s environment', () => {
+    const { template } = synthesize((scope) => ({ encryptionKey: new kms.Key(scope, 'Key') }));
+    const key = { 'Fn::GetAtt': [Match.stringLikeRegexp('^Key'), 'Arn'] };
+    template.hasResourceProperties('AWS::DynamoDB::Table', { SSESpecification: { KMSMasterKeyId: key } });
+    template.allResourcesProperties('AWS::Logs::LogGroup', { KmsKeyId: key });
+    template.hasResourceProperties('AWS::Lambda::Function', { KmsKeyArn: key });
+    template.hasResourceProperties('AWS::KMS::Key', {
+      KeyPolicy: {
+        Statement: Match.arrayWith([Match.objectLike({ Principal: { Service: Match.stringLikeRegexp('logs') } })]),
+      },
+    });
+  });
+
+  test('a Temporal inside the VPC: the scaler is there too, and both may connect', () => {
+    const stack = emptyStack();
+    const server = ec2.SecurityGroup.fromSecurityGroupId(stack, 'Server', 'sg-0123456789abcdef1');
+    const result = synthesize(
+      { cluster: givenCluster(stack), scalerVpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS } },
+      stack,
     );
-    for (const { Condition } of wide) expect(Object.keys(Condition ?? {})).toHaveLength(1);
+    result.workers.connections.allowTo(server, ec2.Port.tcp(7233));
+    const { template } = result;
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      VpcConfig: { SubnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'] },
+    });
+    const ingress = Object.values(template.findResources('AWS::EC2::SecurityGroupIngress'));
+    const sources = ingress.map(({ Properties }) => joined(Properties.SourceSecurityGroupId));
+    expect(sources).toEqual([expect.stringContaining('Worker'), expect.stringContaining('Scaler')]);
+    expect(ingress.map(({ Properties }) => [Properties.GroupId, Properties.FromPort])).toEqual([
+      ['sg-0123456789abcdef1', 7233],
+      ['sg-0123456789abcdef1', 7233],
+    ]);
   });
 });
 
-describe('alarms and dashboard', () => {
-  test('each pool has its six alarms, which say what they mean and act when they fire and clear', () => {
-    const action = { bind: () => ({ alarmActionArn: 'arn:aws:sns:eu-west-1:123456789012:on-call' }) };
-    const { template, workers } = synthesize({ alarmActions: [action] });
+describe('alarms', () => {
+  const all = (changes = {}) => Object.values(synthesize(changes).template.findResources('AWS::CloudWatch::Alarm'));
+
+  test('each pool has its six, which say what they mean and tell the topic when they fire and clear', () => {
+    const { template, workers } = synthesize((scope) => ({
+      alarmTopics: [sns.Topic.fromTopicArn(scope, 'OnCall', 'arn:aws:sns:eu-west-1:123456789012:on-call')],
+      runbookUrl: 'https://wiki.example.com/runbooks/',
+    }));
     expect(workers.alarms).toHaveLength(12);
     template.allResourcesProperties('AWS::CloudWatch::Alarm', {
       Namespace: 'TemporalElasticWorkers',
-      AlarmDescription: Match.stringLikeRegexp('^(fast|slow): .{40,}'),
+      AlarmDescription: Match.stringLikeRegexp(
+        '^(fast|slow): .{40,} Runbook: https://wiki.example.com/runbooks/[a-z]+(-[a-z]+)*$',
+      ),
       AlarmActions: ['arn:aws:sns:eu-west-1:123456789012:on-call'],
       OKActions: ['arn:aws:sns:eu-west-1:123456789012:on-call'],
     });
   });
 
-  test('the dashboard has a row a pool', () => {
-    const { template } = synthesize();
-    const [dashboard] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
-    const { widgets } = JSON.parse(joined(dashboard?.Properties.DashboardBody));
-    expect(widgets.map(({ properties }: { properties: { title: string } }) => properties.title)).toEqual([
-      'fast: waiting',
-      'fast: tasks',
-      'fast: slots',
-      'fast: trouble',
-      'slow: waiting',
-      'slow: tasks',
-      'slow: slots',
-      'slow: trouble',
+  test('stand on metrics that are published with the essential ones, for any image', () => {
+    const pools = { ...props.pools, other: { taskQueue: 'o', image: ecs.ContainerImage.fromRegistry('o') } };
+    const metrics = new Set(all({ pools }).map(({ Properties }) => Properties.MetricName));
+    expect(metrics).toEqual(
+      new Set([
+        'WorkersDown',
+        'Backlog',
+        'ErrorRate',
+        'ScheduleToStartSeconds',
+        'DesiredTasks',
+        'PinnedAtMax',
+        'BacklogAgeSeconds',
+      ]),
+    );
+  });
+
+  test('fire at the thresholds that are given', () => {
+    const alarmThresholds = {
+      workerDownMinutes: 2,
+      queueDepth: 7,
+      errorRatePercent: 9,
+      latencySeconds: 11,
+      scalerDownMinutes: 4,
+      pinnedAtMaxMinutes: 5,
+    };
+    const [pool = ''] = Object.keys(props.pools);
+    const alarms = all({ alarmThresholds, pools: { [pool]: props.pools[pool] } }).map(({ Properties }) => [
+      Properties.MetricName,
+      Properties.ComparisonOperator,
+      Properties.Threshold,
+      Properties.EvaluationPeriods,
+    ]);
+    expect(alarms.toSorted()).toEqual([
+      ['Backlog', 'GreaterThanThreshold', 7, 1],
+      ['DesiredTasks', 'LessThanThreshold', 1, 4],
+      ['ErrorRate', 'GreaterThanThreshold', 9, 1],
+      ['PinnedAtMax', 'GreaterThanOrEqualToThreshold', 1, 5],
+      ['ScheduleToStartSeconds', 'GreaterThanThreshold', 11, 1],
+      ['WorkersDown', 'GreaterThanOrEqualToThreshold', 1, 2],
     ]);
   });
 });
 
-test('all mistakes are told at once, with the pool, the value and the mend', () => {
-  const broken = () =>
-    synthesize({
-      pools: {
-        'a b': { taskQueue: '' },
-        upside: { taskQueue: 'q', minTasks: 5, maxTasks: 2, slotsPerTask: 0 },
-        twin: { taskQueue: 'q' },
-      },
-    });
-  expect(broken).toThrow(/pools upside, twin: share the task queue q/);
-  expect(broken).toThrow(/pool a b: use letters/);
-  expect(broken).toThrow(/pool a b: taskQueue is empty/);
-  expect(broken).toThrow(/pool upside: slotsPerTask is 0; choose a whole number from 1/);
-  expect(broken).toThrow(/pool upside: minTasks 5 is above maxTasks 2/);
+describe('the dashboard', () => {
+  const TITLES = ['waiting', 'tasks', 'busy slots', 'wait (s)', 'failures', 'decisions', 'cost'];
+  const widgetsOf = (metrics: 'essential' | 'full') => {
+    const [dashboard] = Object.values(synthesize({ metrics }).template.findResources('AWS::CloudWatch::Dashboard'));
+    return JSON.parse(joined(dashboard?.Properties.DashboardBody)).widgets as {
+      type: string;
+      width: number;
+      y: number;
+      properties: { title: string; query?: string };
+    }[];
+  };
+
+  test('has the alarms on top, and one row a pool', () => {
+    const [alarms, ...widgets] = widgetsOf('essential');
+    expect(alarms?.type).toBe('alarm');
+    expect(widgets.map(({ properties }) => properties.title)).toEqual(
+      ['fast', 'slow'].flatMap((pool) => TITLES.map((title) => `${pool}: ${title}`)),
+    );
+    const rows = Map.groupBy(widgets, ({ y }) => y);
+    expect([...rows.values()].map((row) => row.reduce((sum, { width }) => sum + width, 0))).toEqual([24, 24]);
+  });
+
+  test('reads from the tick records what is not published, and only that', () => {
+    const fromLog = (metrics: 'essential' | 'full') =>
+      widgetsOf(metrics)
+        .filter(({ type }) => type === 'log')
+        .map(({ properties }) => properties.title);
+    expect(fromLog('full')).toEqual(['fast: decisions', 'slow: decisions']);
+    expect(fromLog('essential').slice(0, 4)).toEqual([
+      'fast: waiting',
+      'fast: tasks',
+      'fast: busy slots',
+      'fast: decisions',
+    ]);
+  });
 });
 
-/** A string of the template with its references replaced by their names. */
-function joined(value: unknown): string {
-  if (typeof value === 'string') return value;
-  const [separator, parts] = (value as { 'Fn::Join': [string, unknown[]] })['Fn::Join'];
-  return parts
-    .map((part) => (typeof part === 'string' ? part : JSON.stringify(part).replaceAll('"', "'")))
-    .join(separator);
+describe('presets', () => {
+  const policies = (preset: 'development' | 'staging' | 'production', pool = {}) =>
+    poolConfigs(synthesize({ preset, pools: { only: { taskQueue: 'q', ...pool } } }).template)[0]?.policy;
+
+  test('set the sizes, and what is said of a pool stands above them', () => {
+    expect(policies('development')).toMatchObject({ minTasks: 0, maxTasks: 2 });
+    expect(policies('staging')).toMatchObject({ minTasks: 2, maxTasks: 3 });
+    expect(policies('production')).toMatchObject({ minTasks: 0, maxTasks: 10 });
+    expect(policies('staging', { minTasks: 1, maxTasks: 50 })).toMatchObject({ minTasks: 1, maxTasks: 50 });
+    expect(policies('staging', { maxTasks: 1 })).toMatchObject({ minTasks: 1, maxTasks: 1 });
+  });
+
+  test('wake nobody up in development, and show all in production', () => {
+    const development = synthesize({ preset: 'development' });
+    development.template.resourceCountIs('AWS::CloudWatch::Alarm', 0);
+    expect(development.workers.dashboard).toBeUndefined();
+    synthesize({ preset: 'staging' }).template.resourceCountIs('AWS::CloudWatch::Alarm', 12);
+    synthesize({ preset: 'production' }).template.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: { Variables: { ELASTIC_WORKERS_METRICS: 'full' } },
+      TracingConfig: { Mode: 'Active' },
+    });
+  });
+});
+
+describe('what other constructs use', () => {
+  test('a pool’s metrics, with a word where one is not published', () => {
+    const { stack, workers } = synthesize();
+    expect(stack.resolve(workers.pool('fast').metricBacklog().toMetricConfig().metricStat)).toMatchObject({
+      metricName: 'Backlog',
+      namespace: 'TemporalElasticWorkers',
+      dimensions: [{ name: 'Pool', value: 'fast' }],
+    });
+    expect(workers.pool('fast').node.metadata).toEqual([]);
+    workers.pool('fast').metricBusySlots();
+    expect(workers.pool('fast').node.metadata).toMatchObject([{ type: 'aws:cdk:warning' }]);
+    expect(() => workers.pool('fats')).toThrow('has no pool "fats"; it has fast, slow');
+  });
+
+  test('a pool is a grantee, and its own services alone may be overruled', () => {
+    const stack = emptyStack();
+    const result = synthesize({}, stack);
+    const { workers } = result;
+    const topic = new sns.Topic(stack, 'Topic');
+    topic.grantPublish(workers.pool('fast'));
+    const operator = new iam.Role(stack, 'Operator', { assumedBy: new iam.AccountRootPrincipal() });
+    workers.grantOverrule(operator);
+    const { template } = result;
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      Roles: [{ Ref: Match.stringLikeRegexp('WorkersfastTaskRole') }],
+      PolicyDocument: { Statement: [Match.objectLike({ Action: 'sns:Publish' })] },
+    });
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      Roles: [{ Ref: Match.stringLikeRegexp('Operator') }],
+      PolicyDocument: {
+        Statement: [
+          Match.objectLike({
+            Resource: [{ Ref: Match.stringLikeRegexp('fastService') }, { Ref: Match.stringLikeRegexp('slowService') }],
+          }),
+        ],
+      },
+    });
+  });
+});
+
+const SECRET_ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:temporal-AbCdEf';
+function secretOf(scope: Construct): secretsmanager.ISecret {
+  return secretsmanager.Secret.fromSecretCompleteArn(scope, 'Secret', SECRET_ARN);
 }

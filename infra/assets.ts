@@ -1,0 +1,26 @@
+/** The package's own assets, built beforehand: no build and no Docker is needed to synthesize. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+
+export function scalerCode(): lambda.Code {
+  return lambda.Code.fromAsset(join(packageDirectory(), 'dist/scaler'));
+}
+
+/** Built by Docker when the app is deployed. */
+export function workerImage(cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
+  return ecs.ContainerImage.fromAsset(packageDirectory(), {
+    file: 'worker/Dockerfile',
+    exclude: ['*', '!dist/worker', '!worker/Dockerfile'],
+    platform: cpuArchitecture === ecs.CpuArchitecture.ARM64 ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
+  });
+}
+
+/** The nearest folder with a package.json: the same from the sources as from what is compiled of them. */
+function packageDirectory(): string {
+  let directory: string = import.meta.dirname;
+  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
+  return directory;
+}

@@ -1,0 +1,11 @@
+/** What other CDK apps import from this package. */
+export { ElasticWorkers } from './elastic-workers.ts';
+export type {
+  AlarmThresholds,
+  ElasticWorkersProps,
+  PoolTemporalProps,
+  ScheduleProps,
+  TemporalProps,
+  WorkerPoolProps,
+} from './props.ts';
+export type { IWorkerPool } from './worker-pool.ts';

@@ -1,0 +1,110 @@
+/** The defaults, and the sets of them for development, staging and production. */
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { MetricSet } from '../contract/metrics.ts';
+import type { ElasticWorkersProps, PoolTemporalProps, TemporalProps, WorkerPoolProps } from './props.ts';
+
+interface Preset {
+  minTasks: number;
+  maxTasks: number;
+  metrics: MetricSet;
+  alarms: boolean;
+  dashboard: boolean;
+  tracing: boolean;
+  logRetention: RetentionDays;
+}
+
+const NO_PRESET: Preset = {
+  minTasks: 0,
+  maxTasks: 10,
+  metrics: 'essential',
+  alarms: true,
+  dashboard: true,
+  tracing: false,
+  logRetention: RetentionDays.ONE_MONTH,
+};
+
+export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset> = {
+  /** Nobody is woken up, nothing stands idle. */
+  development: {
+    ...NO_PRESET,
+    maxTasks: 2,
+    alarms: false,
+    dashboard: false,
+    logRetention: RetentionDays.ONE_WEEK,
+  },
+  /** Small and always there, so that what is tried meets a running fleet. */
+  staging: { ...NO_PRESET, minTasks: 2, maxTasks: 3 },
+  /** From nothing to as much as is needed, and all of it to be seen. */
+  production: { ...NO_PRESET, metrics: 'full', tracing: true, logRetention: RetentionDays.THREE_MONTHS },
+};
+
+/** Fargate waits no longer between SIGTERM and SIGKILL. */
+export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
+
+export interface TemporalSettings extends TemporalProps {
+  readonly namespace: string;
+  readonly tls: boolean;
+}
+
+/** A pool's props with every default filled in. */
+export interface PoolSettings extends WorkerPoolProps {
+  readonly slots: number;
+  readonly minTasks: number;
+  readonly maxTasks: number;
+  readonly cpu: number;
+  readonly memory: number;
+  readonly spot: boolean;
+  readonly onDemandBase: number;
+  readonly stopTimeoutSeconds: number;
+  readonly drainSeconds: number;
+  readonly protection: 'worker' | 'scaler';
+}
+
+export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Preset {
+  const { alarms, dashboard, tracing, metrics, logRetention, ...sizes } = (preset && PRESETS[preset]) || NO_PRESET;
+  return {
+    ...sizes,
+    alarms: props.alarms ?? alarms,
+    dashboard: props.dashboard ?? dashboard,
+    tracing: props.tracing ?? tracing,
+    metrics: props.metrics ?? metrics,
+    logRetention: props.logRetention ?? logRetention,
+  };
+}
+
+export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings {
+  const maxTasks = pool.maxTasks ?? preset.maxTasks;
+  const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
+  const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
+  return {
+    ...pool,
+    slots: pool.slots ?? 20,
+    minTasks,
+    maxTasks,
+    cpu: pool.cpu ?? 1024,
+    memory: pool.memory ?? 2048,
+    spot: pool.spot ?? false,
+    onDemandBase: pool.onDemandBase ?? minTasks,
+    stopTimeoutSeconds,
+    // The rest of the stop timeout is for saying goodbye; a short one is halved.
+    drainSeconds: pool.drainSeconds ?? Math.max(stopTimeoutSeconds - 20, Math.floor(stopTimeoutSeconds / 2)),
+    protection: pool.protection ?? (pool.image ? 'scaler' : 'worker'),
+  };
+}
+
+export function temporalOf(shared: TemporalProps, own: PoolTemporalProps = {}): TemporalSettings {
+  const {
+    address,
+    namespace = 'default',
+    tls,
+    secret,
+  } = own.address === undefined || own.address === shared.address
+    ? { ...shared, ...own, address: shared.address }
+    : { namespace: shared.namespace, ...own, address: own.address };
+  return {
+    address,
+    namespace,
+    tls: tls ?? (secret !== undefined || /\.(tmprl\.cloud|temporal\.io):\d+$/.test(address)),
+    ...(secret && { secret }),
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * What the stack costs a month while nothing happens and every pool has minTasks: each line with its arithmetic.
+ * Work costs beside it what its tasks cost: `taskDollarsPerHour`.
+ */
+import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
+import { METRICS, isIn, type MetricKey, type MetricSet } from '../contract/metrics.ts';
+import type { PoolSettings } from './presets.ts';
+import { HOURS_A_MONTH, PRICES } from './prices.ts';
+
+export interface CostLine {
+  what: string;
+  /** Whose product, or sum of products, `dollars` is. */
+  arithmetic: string;
+  dollars: number;
+}
+
+export interface StandingCostInput {
+  pools: { name: string; settings: PoolSettings; publicAddress: boolean }[];
+  metrics: MetricSet;
+  alarms: boolean;
+  dashboard: boolean;
+  tracing: boolean;
+  scalerMemory: number;
+  tickSeconds: number;
+}
+
+const MINUTES = HOURS_A_MONTH * 60;
+/** The scaler ticks for so long of each minute. */
+const INVOCATION_SECONDS = 51;
+/** Of a tick record with a few workers. */
+const RECORD_BYTES = 1200;
+const ALARMS_A_POOL = 6;
+/** A worker looks for its cordon so often, at two items, each half a read. */
+const CORDON_POLL_SECONDS = 3;
+/** The scaler sends its metrics so often in an invocation. */
+const SENDS_A_MINUTE = 3;
+
+export function standingCost(input: StandingCostInput): CostLine[] {
+  return [scaler(input), logs(input), table(input), metrics(input), ...watching(input), ...tasks(input)];
+}
+
+export function totalOf(lines: CostLine[]): number {
+  return lines.reduce((sum, { dollars }) => sum + dollars, 0);
+}
+
+/** Undefined on a capacity provider, whose instances' price is not ours to know. */
+export function taskDollarsPerHour({ capacityProvider, taskDollarsPerHour: given, ...pool }: PoolSettings) {
+  if (given !== undefined || capacityProvider !== undefined) return given;
+  const { cpu, memory, cpuArchitecture, ephemeralStorageGiB = 20 } = pool;
+  const isArm = cpuArchitecture === CpuArchitecture.ARM64;
+  const dollars =
+    (cpu / 1024) * (isArm ? PRICES.armVcpuHour : PRICES.x86VcpuHour) +
+    (memory / 1024) * (isArm ? PRICES.armGigabyteHour : PRICES.x86GigabyteHour) +
+    (ephemeralStorageGiB - 20) * PRICES.storageGigabyteHour;
+  return Number(dollars.toFixed(6));
+}
+
+/** The metrics published of a pool. Those from our workers are not there of other images. */
+export function metricsOf({ protection }: Pick<PoolSettings, 'protection'>, set: MetricSet): MetricKey[] {
+  const fromWorkers = new Set<MetricKey>(['taskDuration', 'scheduleToStart']);
+  return (Object.keys(METRICS) as MetricKey[]).filter((key) =>
+    protection === 'worker'
+      ? // Our workers do not know of sets: they publish both of theirs.
+        isIn(set, key) || fromWorkers.has(key)
+      : !fromWorkers.has(key) && (isIn(set, key) || key === 'backlogAge'),
+  );
+}
+
+function scaler({ scalerMemory, tracing }: StandingCostInput): CostLine {
+  const gigabytes = scalerMemory / 1024;
+  const seconds = gigabytes * INVOCATION_SECONDS * MINUTES;
+  return line('scaler', [
+    {
+      count: `${gigabytes} GB x ${INVOCATION_SECONDS} s x ${MINUTES}`,
+      amount: seconds,
+      price: PRICES.lambdaGigabyteSecond,
+    },
+    millions('invocations', MINUTES, PRICES.lambdaMillionRequests + PRICES.scheduleMillion),
+    ...(tracing ? [millions('traces', MINUTES, PRICES.tracesMillion)] : []),
+  ]);
+}
+
+function logs({ pools, tickSeconds }: StandingCostInput): CostLine {
+  const gigabytes = (Math.ceil(INVOCATION_SECONDS / tickSeconds) * MINUTES * pools.length * RECORD_BYTES) / 1e9;
+  return line('scaler log', [
+    { count: `${gigabytes.toFixed(3)} GB of tick records`, amount: gigabytes, price: PRICES.logGigabyte },
+  ]);
+}
+
+function table({ pools }: StandingCostInput): CostLine {
+  const polling = pools.filter(({ settings }) => settings.protection === 'worker').reduce(sumOfTasks, 0);
+  const reads = MINUTES * pools.length + (polling * MINUTES * 60) / CORDON_POLL_SECONDS;
+  return line('state table', [
+    millions('writes', MINUTES * (pools.length + 1), PRICES.tableMillionWrites),
+    millions('reads', reads, PRICES.tableMillionReads),
+  ]);
+}
+
+function metrics({ pools, metrics: set }: StandingCostInput): CostLine {
+  const count = pools.reduce((sum, { settings }) => sum + metricsOf(settings, set).length, 0);
+  const requests = MINUTES * (SENDS_A_MINUTE + pools.reduce(sumOfTasks, 0));
+  return line(`metrics, ${set}`, [
+    { count: `${count} metrics`, amount: count, price: PRICES.metricMonth },
+    { count: `${requests / 1000} thousand requests`, amount: requests / 1000, price: PRICES.metricThousandRequests },
+  ]);
+}
+
+function watching({ pools, alarms, dashboard }: StandingCostInput): CostLine[] {
+  const count = pools.length * ALARMS_A_POOL;
+  return [
+    ...(alarms ? [line('alarms', [{ count: `${count} alarms`, amount: count, price: PRICES.alarmMonth }])] : []),
+    ...(dashboard ? [line('dashboard', [{ count: '1 dashboard', amount: 1, price: PRICES.dashboardMonth }])] : []),
+  ];
+}
+
+function tasks({ pools }: StandingCostInput): CostLine[] {
+  return pools.filter(({ settings }) => settings.minTasks > 0).map(tasksOf);
+}
+
+function tasksOf({ name, settings, publicAddress }: StandingCostInput['pools'][number]): CostLine {
+  const { minTasks, onDemandBase, spot } = settings;
+  const price = taskDollarsPerHour(settings);
+  if (price === undefined) {
+    return { what: `pool ${name}`, arithmetic: 'the instances of the capacity provider are not counted', dollars: 0 };
+  }
+  const onDemand = spot ? Math.min(minTasks, onDemandBase) : minTasks;
+  const products = [
+    hours(`${onDemand} tasks`, onDemand, price),
+    hours(`${minTasks - onDemand} tasks on Spot`, minTasks - onDemand, price * PRICES.spotShare),
+    hours(`${minTasks} public addresses`, publicAddress ? minTasks : 0, PRICES.publicAddressHour),
+  ];
+  return line(
+    `pool ${name}`,
+    products.filter(({ amount }) => amount > 0),
+  );
+}
+
+interface Product {
+  count: string;
+  amount: number;
+  price: number;
+}
+
+function hours(count: string, amount: number, price: number): Product {
+  return { count: `${count} x ${HOURS_A_MONTH} h`, amount: amount * HOURS_A_MONTH, price };
+}
+
+function millions(what: string, amount: number, price: number): Product {
+  return { count: `${(amount / 1e6).toFixed(4)} million ${what}`, amount: amount / 1e6, price };
+}
+
+function line(what: string, products: Product[]): CostLine {
+  return {
+    what,
+    arithmetic: products.map(({ count, price }) => `${count} x ${Number(price.toPrecision(6))}`).join(' + '),
+    dollars: products.reduce((sum, { amount, price }) => sum + amount * price, 0),
+  };
+}
+
+function sumOfTasks(sum: number, { settings }: { settings: PoolSettings }): number {
+  return sum + settings.minTasks;
+}

@@ -1,0 +1,67 @@
+/** The worker's container: what it is told in environment variables, how it is stopped, how its health is asked. */
+import { Duration } from 'aws-cdk-lib';
+import type * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { PoolSettings, TemporalSettings } from './presets.ts';
+import type { ElasticWorkersProps } from './props.ts';
+
+export interface WorkerContainerOptions {
+  poolName: string;
+  settings: PoolSettings;
+  temporal: TemporalSettings;
+  stateTable: string;
+  taskRoleId: string;
+  preset?: ElasticWorkersProps['preset'];
+}
+
+type Container = Omit<ecs.ContainerDefinitionOptions, 'image' | 'logging'>;
+
+export function workerContainer(options: WorkerContainerOptions): Container {
+  const { settings } = options;
+  const healthCheck = settings.healthCheck ?? (settings.protection === 'worker' ? HEALTH_CHECK : undefined);
+  const command = settings.command ?? (settings.image ? undefined : ['node', 'main.js']);
+  return {
+    ...(command && { command }),
+    ...(healthCheck && { healthCheck }),
+    ...(settings.secrets && { secrets: settings.secrets }),
+    ...(settings.image ? {} : { readonlyRootFilesystem: true }),
+    // On Fargate these are the task's.
+    ...(settings.capacityProvider && { cpu: settings.cpu, memoryLimitMiB: settings.memory }),
+    ...(settings.gpu !== undefined && { gpuCount: settings.gpu }),
+    stopTimeout: Duration.seconds(settings.stopTimeoutSeconds),
+    environment: environmentOf(options),
+  };
+}
+
+/** Any worker is told where its work is and how much to take at a time; one that protects itself, how to do that too. */
+function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, preset }: WorkerContainerOptions) {
+  const variables: Record<string, string> = {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    TEMPORAL_TASK_QUEUE: settings.taskQueue,
+    TEMPORAL_TLS: String(temporal.tls),
+    ...(temporal.secret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret.secretArn }),
+    ELASTIC_WORKERS_POOL: poolName,
+    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: String(settings.slots),
+    ELASTIC_WORKERS_DRAIN_SECONDS: String(settings.drainSeconds),
+    ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(settings.stopTimeoutSeconds),
+  };
+  if (settings.protection === 'worker') {
+    variables.ELASTIC_WORKERS_STATE_TABLE = stateTable;
+    variables.ELASTIC_WORKERS_TASK_ROLE_ID = taskRoleId;
+    if (preset) variables.ELASTIC_WORKERS_PROFILE = preset;
+  }
+  return { ...variables, ...settings.environment };
+}
+
+/** ECS replaces a task that is not healthy, work and all: so only a crash loop counts, not a drain or a lost server. */
+const HEALTH_CHECK: ecs.HealthCheck = {
+  command: [
+    'CMD',
+    'node',
+    '-e',
+    "fetch('http://127.0.0.1:8080/health/live').then(({ status }) => { if (status !== 200) throw new Error(status) })",
+  ],
+  interval: Duration.seconds(30),
+  retries: 3,
+  startPeriod: Duration.seconds(120),
+};

@@ -1,0 +1,157 @@
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { ElasticWorkersProps, WorkerPoolProps } from '../../infra/index.ts';
+import { problemsOf } from '../../infra/problems.ts';
+import { emptyStack, props, synthesize } from './synthesize.ts';
+
+const ofPool = (pool: Partial<WorkerPoolProps>) =>
+  problemsOf({ ...props, pools: { one: { taskQueue: 'q', ...pool } } });
+const ofStack = (changes: object) => problemsOf({ ...props, ...changes } as ElasticWorkersProps);
+
+test('all mistakes are told at once, with the pool, the value and the mend', () => {
+  const broken = () =>
+    synthesize({
+      tickSeconds: 60,
+      pools: {
+        'a b': { taskQueue: '' },
+        upside: { taskQueue: 'q', minTasks: 5, maxTasks: 2, slots: 0 },
+        twin: { taskQueue: 'q' },
+      },
+    });
+  expect(broken).toThrow(`ElasticWorkers Stack/Workers:
+- tickSeconds is 60; choose a number from 1 to 50
+- pools upside, twin: share the task queue q of agents at temporal.example.com:7233; merge them
+- pool a b: use letters, digits, '.', '_' and '-', 64 at most, a letter or digit first
+- pool a b: taskQueue is empty; name the queue its workflows use
+- pool upside: slots is 0; choose a whole number from 1 to 10000
+- pool upside: minTasks 5 is above maxTasks 2; raise maxTasks`);
+});
+
+test.each<[Partial<WorkerPoolProps>, string]>([
+  [{ minTasks: 11 }, 'pool one: minTasks 11 is above maxTasks 10; raise maxTasks'],
+  [{ maxTasks: 0 }, 'pool one: maxTasks is 0; choose a whole number from 1 to 5000'],
+  [{ slots: 1.5 }, 'pool one: slots is 1.5; choose a whole number from 1 to 10000'],
+  [{ minTasks: Number.NaN }, 'pool one: minTasks is NaN; choose a whole number from 0 to 5000'],
+  [{ targetWaitSeconds: 0 }, 'pool one: targetWaitSeconds is 0; choose a number from 0.1 to 86400'],
+  [{ scaleInAfterSeconds: -1 }, 'pool one: scaleInAfterSeconds is -1; choose a number from 0 to 86400'],
+  [
+    { cpu: 1000 },
+    'pool one: cpu 1000 does not exist on Fargate; choose one of 256, 512, 1024, 2048, 4096, 8192, 16384',
+  ],
+  [
+    { cpu: 256, memory: 1536 },
+    'pool one: memory 1536 does not exist on Fargate with cpu 256; choose 2048, or another cpu',
+  ],
+  [
+    { cpu: 1024, memory: 16_384 },
+    'pool one: memory 16384 does not exist on Fargate with cpu 1024; choose 8192, or another cpu',
+  ],
+  [{ ephemeralStorageGiB: 20 }, 'pool one: ephemeralStorageGiB is 20; choose a whole number from 21 to 200'],
+  [{ gpu: 1 }, 'pool one: gpu 1: Fargate has none; give capacityProvider, an EC2 one of your cluster'],
+  [{ capacityProvider: 'gpus' }, 'pool one: capacityProvider gpus is of which cluster? Give cluster too'],
+  [{ onDemandBase: 2 }, 'pool one: onDemandBase 2 is for Spot; add spot or remove it'],
+  [
+    { spot: true, onDemandBase: 10 },
+    'pool one: onDemandBase 10 leaves nothing of maxTasks 10 to Spot; lower it, or remove spot',
+  ],
+  [{ stopTimeoutSeconds: 300 }, 'pool one: stopTimeoutSeconds is 300; choose a whole number from 4 to 120'],
+  [
+    { drainSeconds: 60, stopTimeoutSeconds: 60 },
+    'pool one: drainSeconds 60 is not shorter than stopTimeoutSeconds 60, at which the task is killed; shorten it',
+  ],
+  [
+    { environment: { TEMPORAL_API_KEY: 'secret' } },
+    'pool one: environment.TEMPORAL_API_KEY would be in the template; use secrets, or temporal.secret',
+  ],
+  [
+    { environment: { TEMPORAL_ADDRESS: 'elsewhere:7233' } },
+    'pool one: environment.TEMPORAL_ADDRESS is set by the construct; use its own prop',
+  ],
+  [
+    { schedules: [{ from: '0 8 * * *', to: '0 18 * * *', timeZone: 'Europe/Berlim', minTasks: 1 }] },
+    'pool one: schedules[0].timeZone: unknown time zone "Europe/Berlim": use an IANA name such as Europe/Berlin',
+  ],
+  [
+    { schedules: [{ from: '0 25 * * *', to: '0 18 * * *', minTasks: 1 }] },
+    'pool one: schedules[0].from: not a cron expression: "0 25 * * *"; five fields, such as "0 8 * * 1-5"',
+  ],
+  [
+    { schedules: [{ from: '0 8 * * *', to: '0 18 * * *', minTasks: 20 }] },
+    'pool one: schedules[0]: minTasks 20 is above maxTasks 10 in this window; give it both',
+  ],
+  [
+    { schedules: [{ from: '0 8 * * *', to: '0 18 * * *' }] },
+    'pool one: schedules[0]: changes nothing; give it minTasks or maxTasks',
+  ],
+  [{ protection: 'nobody' as 'worker' }, 'pool one: protection is "nobody"; choose one of worker, scaler'],
+  [
+    { temporal: { address: 'no port' } },
+    'pool one: temporal.address is "no port"; write host:port, such as temporal.example.com:7233',
+  ],
+])('of a pool, %j', (pool, problem) => {
+  expect(ofPool(pool)).toEqual([problem]);
+});
+
+test.each<[object, string]>([
+  [{ pools: {} }, 'pools: none given; name at least one'],
+  [{ preset: 'prod' }, 'preset is "prod"; choose one of development, staging, production'],
+  [{ mode: 'dry' }, 'mode is "dry"; choose one of act, observe'],
+  [{ metrics: 'all' }, 'metrics is "all"; choose one of essential, full'],
+  [{ scalerMemory: 64 }, 'scalerMemory is 64; choose a whole number of MiB from 128 to 10240'],
+  [{ vpcSubnets: {} }, 'vpcSubnets: of which VPC? Give vpc or cluster too'],
+  [
+    { scalerVpcSubnets: {} },
+    'scalerVpcSubnets: a new VPC has public subnets only, where a function has no way out; give vpc or cluster',
+  ],
+  [{ securityGroups: [] }, 'securityGroups: empty; name one, or leave it out for a new one'],
+  [{ alarmThresholds: { queueDepth: -1 } }, 'alarmThresholds.queueDepth is -1; choose a number from 0 to 1000000'],
+  [{ runbookUrl: 'wiki' }, 'runbookUrl is "wiki"; write an https address'],
+  [
+    { temporal: { address: 'a:1', namespace: ' ' } },
+    'temporal.namespace is empty; name it, or leave it out for "default"',
+  ],
+])('of the stack, %j', (changes, problem) => {
+  expect(ofStack(changes)).toEqual([problem]);
+});
+
+test('a secret would not be sent in the clear', () => {
+  const secret = Secret.fromSecretNameV2(emptyStack(), 'Secret', 'temporal');
+  expect(ofStack({ temporal: { address: 'a:1', secret, tls: false } })).toEqual([
+    'temporal.tls is false though there is a secret, which would go in the clear; remove tls',
+  ]);
+});
+
+test('contradictions between what is given from outside', () => {
+  const stack = emptyStack();
+  const vpc = ec2.Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-1', availabilityZones: ['a'] });
+  expect(ofStack({ vpc, cluster: { vpc } })).toEqual(['vpc: the cluster brings its own; remove vpc or cluster']);
+  const taskRole = iam.Role.fromRoleArn(stack, 'Role', 'arn:aws:iam::123456789012:role/worker');
+  expect(ofPool({ taskRole })).toEqual([
+    'pool one: taskRole is imported, so its unique id is not known; give taskRoleId (aws iam get-role: RoleId)',
+  ]);
+  expect(ofPool({ taskRole, taskRoleId: 'AROAEXAMPLE' })).toEqual([]);
+  expect(
+    problemsOf({
+      ...props,
+      cluster: {} as never,
+      pools: { gpu: { taskQueue: 'q', capacityProvider: 'gpus', spot: true, ephemeralStorageGiB: 50 } },
+    }),
+  ).toEqual([
+    'pool gpu: spot is for Fargate; the instances of a capacity provider are its own business: remove spot',
+    "pool gpu: ephemeralStorageGiB 50 is for Fargate; size the instances' volume instead",
+  ]);
+});
+
+test('one queue name in two namespaces is two queues', () => {
+  expect(
+    problemsOf({
+      ...props,
+      pools: { one: { taskQueue: 'q' }, two: { taskQueue: 'q', temporal: { namespace: 'other' } } },
+    }),
+  ).toEqual([]);
+});
+
+test('what is known only when it is deployed is not judged', () => {
+  expect(ofStack({ temporal: { address: '${Token[TOKEN.1]}:7233' } })).toEqual([]);
+});

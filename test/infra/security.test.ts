@@ -1,0 +1,216 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { App } from 'aws-cdk-lib';
+import type { Template } from 'aws-cdk-lib/assertions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import type { ElasticWorkersProps } from '../../infra/index.ts';
+import { PRESETS } from '../../infra/presets.ts';
+import { emptyStack, joined, synthesize } from './synthesize.ts';
+
+const root = join(import.meta.dirname, '../..');
+/** What a new CDK app has in its cdk.json, and what an old one has: nothing. */
+const FLAGS = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')).context as Record<string, unknown>;
+
+/** `cdk synth` exits with 0 whatever cdk-nag finds: so its findings are asked for themselves. */
+function findings(app: App): string[] {
+  app.synth();
+  const { violations } = new AwsSolutionsChecks(app).validateScope(app);
+  return violations.flatMap(({ ruleName, violatingResources }) =>
+    violatingResources.map(({ constructPath }) => `${ruleName} at ${constructPath}`),
+  );
+}
+
+describe('cdk-nag finds nothing that is not explained', () => {
+  test.each([undefined, ...Object.keys(PRESETS)])('in the preset %s', (preset) => {
+    for (const context of [{}, FLAGS]) {
+      const { stack } = synthesize({ ...(preset && { preset: preset as 'staging' }) }, emptyStack(context));
+      expect(findings(stack.node.root as App)).toEqual([]);
+    }
+  });
+
+  test.each(readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.ts')))(
+    'in examples/%s',
+    async (file) => {
+      const { app } = (await import(join(root, 'examples', file))) as { app: App };
+      expect(findings(app)).toEqual([]);
+    },
+  );
+
+  test('in the app', async () => {
+    const { app } = await import('../../infra/app.ts');
+    expect(findings(app)).toEqual([]);
+  });
+
+  test('with all that a user can bring or switch on', () => {
+    const { stack } = everything();
+    expect(findings(stack.node.root as App)).toEqual([]);
+  });
+
+  test('and it would find what is not: another wildcard in a worker’s role', () => {
+    const { stack, workers } = synthesize();
+    workers
+      .pool('fast')
+      .taskRole.addToPrincipalPolicy(new iam.PolicyStatement({ actions: ['s3:*'], resources: ['*'] }));
+    expect(findings(stack.node.root as App)).toEqual([
+      'AwsSolutions-IAM5[Action::s3:*] at Stack/Workers/fast/TaskRole/DefaultPolicy/Resource',
+      'AwsSolutions-IAM5[Resource::*] at Stack/Workers/fast/TaskRole/DefaultPolicy/Resource',
+    ]);
+  });
+});
+
+describe('every right that is granted', () => {
+  test('with the defaults', () => {
+    expect(rightsOf(synthesize().template)).toEqual({
+      WorkersfastTaskRole: [
+        'cloudwatch:PutMetricData on * if cloudwatch:namespace',
+        'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
+        'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
+        'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
+      ],
+      WorkersfastTaskExecutionRole: [
+        'logs:CreateLogStream on <WorkersfastLogs.Arn>',
+        'logs:PutLogEvents on <WorkersfastLogs.Arn>',
+      ],
+      WorkersslowTaskRole: expect.any(Array),
+      WorkersslowTaskExecutionRole: expect.any(Array),
+      WorkersScalerRole: [
+        'cloudwatch:PutMetricData on * if cloudwatch:namespace',
+        'dynamodb:BatchGetItem on <WorkersState.Arn>',
+        'dynamodb:BatchWriteItem on <WorkersState.Arn>',
+        'dynamodb:DeleteItem on <WorkersState.Arn>',
+        'dynamodb:PutItem on <WorkersState.Arn>',
+        'ecs:DescribeServices on <WorkersfastService>',
+        'ecs:DescribeServices on <WorkersslowService>',
+        'ecs:DescribeTasks on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
+        'ecs:ListTasks on * if ecs:cluster',
+        'ecs:UpdateService on <WorkersfastService>',
+        'ecs:UpdateService on <WorkersslowService>',
+        'logs:CreateLogStream on <WorkersScalerLogs.Arn>',
+        'logs:PutLogEvents on <WorkersScalerLogs.Arn>',
+        'ssm:GetParametersByPath on arn:<AWS::Partition>:ssm:eu-west-1:123456789012:parameter/elastic-workers/StackWorkersBB84B11A',
+      ],
+      WorkersScalerInvokeRole: ['lambda:InvokeFunction on <WorkersScalerFunction.Arn>'],
+    });
+  });
+
+  test('a worker may read its own cordon and the scaler’s last tick, and nothing else of the table', () => {
+    const reads = statements(synthesize().template).filter(
+      ({ Action, Condition }) => Action === 'dynamodb:BatchGetItem' && Condition,
+    );
+    expect(reads).toHaveLength(2);
+    for (const { Condition } of reads) {
+      expect(Condition).toEqual({
+        'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', 'scaler'] },
+      });
+    }
+  });
+
+  test('what else is there with all that can be switched on', () => {
+    const all = rightsOf(everything().template);
+    const usual = new Set(
+      Object.values(rightsOf(synthesize().template))
+        .flat()
+        .map((right) => right.split(' on ')[0]),
+    );
+    const more = Object.entries(all).map(([role, rights]) => [
+      role,
+      rights.filter((right) => !usual.has(right.split(' on ')[0] as string)),
+    ]);
+    expect(Object.fromEntries(more)).toEqual({
+      WorkersownTaskRole: [`secretsmanager:GetSecretValue on ${SECRET_ARN}`],
+      WorkersownTaskExecutionRole: [],
+      WorkersforeignTaskRole: [`secretsmanager:GetSecretValue on ${SECRET_ARN}`],
+      WorkersforeignTaskExecutionRole: [],
+      WorkersScalerRole: [
+        'ec2:AssignPrivateIpAddresses on *',
+        'ec2:CreateNetworkInterface on *',
+        'ec2:DeleteNetworkInterface on *',
+        'ec2:DescribeNetworkInterfaces on *',
+        'ec2:DescribeSubnets on *',
+        'ec2:UnassignPrivateIpAddresses on *',
+        `secretsmanager:GetSecretValue on ${SECRET_ARN}`,
+        'xray:PutTelemetryRecords on *',
+        'xray:PutTraceSegments on *',
+      ],
+      WorkersScalerInvokeRole: [],
+    });
+    expect(all.WorkersScalerRole).toContain(
+      'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/platform/* if aws:ResourceTag/aws:ecs:serviceName',
+    );
+  });
+
+  test('a worker of another image has none', () => {
+    const { template } = synthesize({
+      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker') } },
+    });
+    expect(rightsOf(template)).not.toHaveProperty('WorkersforeignTaskRole');
+  });
+});
+
+test('a secret is named in the template, and never in it', () => {
+  const text = JSON.stringify(everything().template.toJSON());
+  expect(text).toContain(SECRET_ARN);
+  expect(text).not.toContain('{{resolve:');
+});
+
+const SECRET_ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:temporal-AbCdEf';
+
+function everything() {
+  return synthesize((scope) => {
+    const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
+      vpcId: 'vpc-0123456789abcdef0',
+      availabilityZones: ['a', 'b'],
+      privateSubnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+    });
+    const secret = Secret.fromSecretCompleteArn(scope, 'Secret', SECRET_ARN);
+    return {
+      cluster: ecs.Cluster.fromClusterAttributes(scope, 'Cluster', { clusterName: 'platform', vpc }),
+      temporal: { address: 'agents.a1b2c.tmprl.cloud:7233', namespace: 'agents.a1b2c', secret },
+      scalerVpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      scalerLogGroup: logs.LogGroup.fromLogGroupName(scope, 'Logs', 'scaler'),
+      tracing: true,
+      metrics: 'full',
+      pools: {
+        own: { taskQueue: 'own' },
+        foreign: { taskQueue: 'foreign', image: ecs.ContainerImage.fromRegistry('python-worker') },
+      },
+    } satisfies Partial<ElasticWorkersProps>;
+  });
+}
+
+type Statement = { Action: string | string[]; Resource: unknown; Condition?: Record<string, Record<string, unknown>> };
+
+function statements(template: Template): Statement[] {
+  return Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
+    (policy) => policy.Properties.PolicyDocument.Statement as Statement[],
+  );
+}
+
+/** By role: each action, on what, and under which condition. Logical ids without their hashes. */
+function rightsOf(template: Template): Record<string, string[]> {
+  const rights: Record<string, string[]> = {};
+  for (const { Properties } of Object.values(template.findResources('AWS::IAM::Policy'))) {
+    const [role] = (Properties.Roles as unknown[]).map((reference) => plain(joined(reference)).slice(1, -1));
+    (rights[role as string] ??= []).push(...(Properties.PolicyDocument.Statement as Statement[]).flatMap(told));
+  }
+  return Object.fromEntries(Object.entries(rights).map(([role, list]) => [role, list.toSorted()]));
+}
+
+function told({ Action, Resource, Condition = {} }: Statement): string[] {
+  const keys = Object.values(Condition).flatMap((condition) => Object.keys(condition));
+  const condition = keys.length > 0 ? ` if ${keys.join(', ')}` : '';
+  return [Action]
+    .flat()
+    .flatMap((action) => [Resource].flat().map((resource) => `${action} on ${plain(joined(resource))}${condition}`));
+}
+
+function plain(text: string): string {
+  return text.replaceAll(/[0-9A-F]{8}(?=[>.]|$)/g, (hash, at: number) =>
+    text.slice(0, at).endsWith('StackWorkers') ? hash : '',
+  );
+}

@@ -1,0 +1,58 @@
+/** A stack with the construct in it, synthesized, for tests to look at. */
+import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { Construct } from 'constructs';
+import { ElasticWorkers, type ElasticWorkersProps } from '../../infra/index.ts';
+
+export const props: ElasticWorkersProps = {
+  temporal: { address: 'temporal.example.com:7233', namespace: 'agents' },
+  workerImage: ecs.ContainerImage.fromRegistry('example/worker:1'),
+  pools: {
+    fast: { taskQueue: 'quick-response-queue', slots: 20 },
+    slow: { taskQueue: 'complex-analysis-queue', slots: 5, minTasks: 1, maxTasks: 40, scaleInAfterSeconds: 300 },
+  },
+};
+
+export const ENVIRONMENT = { account: '123456789012', region: 'eu-west-1' };
+
+export function emptyStack(context: Record<string, unknown> = {}): Stack {
+  return new Stack(new App({ context }), 'Stack', { env: ENVIRONMENT });
+}
+
+type Changes = Partial<ElasticWorkersProps>;
+
+/** Its template is made when it is asked for: until then the stack may get more. */
+export function synthesize(changes: Changes | ((scope: Construct) => Changes) = {}, stack = emptyStack()) {
+  const changed = typeof changes === 'function' ? changes(stack) : changes;
+  const workers = new ElasticWorkers(stack, 'Workers', { ...props, ...changed });
+  return {
+    stack,
+    workers,
+    get template() {
+      return Template.fromStack(stack);
+    },
+  };
+}
+
+/** The only one, or that of the pool. */
+export function containerOf(template: Template, pool = '') {
+  const tasks = Object.entries(template.findResources('AWS::ECS::TaskDefinition'));
+  const [, task] = tasks.find(([id]) => id.startsWith(`Workers${pool}`)) ?? [];
+  const [container] = task?.Properties.ContainerDefinitions ?? [];
+  const variables = (container.Environment as { Name: string; Value: unknown }[]).map(({ Name, Value }) => [
+    Name,
+    Value,
+  ]);
+  return { task: task?.Properties, container, environment: Object.fromEntries(variables) as Record<string, unknown> };
+}
+
+/** A string of the template with its references replaced by their names. */
+export function joined(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const reference = value as { Ref?: string; 'Fn::GetAtt'?: string[]; 'Fn::Join': [string, unknown[]] };
+  if (reference.Ref) return `<${reference.Ref}>`;
+  if (reference['Fn::GetAtt']) return `<${reference['Fn::GetAtt'].join('.')}>`;
+  const [separator, parts] = reference['Fn::Join'];
+  return parts.map(joined).join(separator);
+}
