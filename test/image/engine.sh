@@ -44,6 +44,7 @@ make() {
   say "makes $base"
   "$@" >"$folder/log" 2>&1 || { tail -n 20 "$folder/log" >&2; say "could not make $base."; exit 1; }
 }
+
 reachable=yes
 has() { "$engine" image inspect "$1" >/dev/null 2>&1; }
 pull() {
@@ -53,6 +54,7 @@ pull() {
   say "cannot pull $1: $(tail -n 1 "$folder/pull")"
   return 1
 }
+
 # Sets `base` to the image itself, or to what stands for it.
 find_base() {
   base=$1
@@ -98,5 +100,10 @@ if ! runs && [ "$engine" = podman ]; then
 fi
 runs || { say "$engine runs no container: $(tail -n 1 "$folder/run")"; exit 1; }
 
-echo "export ELASTIC_WORKERS_TEST_IMAGE='$engine' ELASTIC_WORKERS_TEST_IMAGE_BUILD='${arguments# }'"
-if [ -n "${BUILDAH_ISOLATION:-}" ]; then echo "export CONTAINERS_CONF='$CONTAINERS_CONF' BUILDAH_ISOLATION='$BUILDAH_ISOLATION'"; fi
+print() { echo "export $1='$2'"; }
+print ELASTIC_WORKERS_TEST_IMAGE "$engine"
+print ELASTIC_WORKERS_TEST_IMAGE_BUILD "${arguments# }"
+if [ -n "${BUILDAH_ISOLATION:-}" ]; then
+  print CONTAINERS_CONF "$CONTAINERS_CONF"
+  print BUILDAH_ISOLATION "$BUILDAH_ISOLATION"
+fi

@@ -2,11 +2,12 @@
  * The worker's image, built and run for real with Docker or podman: a workflow runs in it on the real Temporal
  * server, from a read-only root file system, and SIGTERM ends it when its work is done.
  *
- * Only where ELASTIC_WORKERS_TEST_IMAGE names the engine (`docker` or `podman`), since pulling the base images takes the network.
+ * `npm run test:image`. Only where ELASTIC_WORKERS_TEST_IMAGE names the engine (`docker` or `podman`), as engine.sh finds it;
  * ELASTIC_WORKERS_TEST_IMAGE_BUILD holds further arguments of its `build`, such as `--build-arg NODE_IMAGE=…`.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client, Connection } from '@temporalio/client';
@@ -52,6 +53,7 @@ withEngine('the image', () => {
     expect(user).toBe(65_532);
     expect(heap).toBeLessThan(512 * 2 ** 20);
     expect(heap).toBeGreaterThan(256 * 2 ** 20);
+    expect(() => container.checkHealth()).not.toThrow();
     container.stop();
     expect(await container.exitCode).toBe(0);
     const { events } = await slow.fetchHistory();
@@ -100,6 +102,13 @@ withEngine('the image', () => {
       async says(message: string) {
         const ended = exitCode.then((code) => Promise.reject(new Error(`Ended (${code}): ${lines.join('\n')}`)));
         while (!lines.some((line) => line.includes(message))) await Promise.race([once(output, 'line'), ended]);
+      },
+      /** As the Dockerfile says. (podman keeps a health check in images of Docker's format alone.) */
+      checkHealth() {
+        const dockerfile = readFileSync(join(root, 'worker/Dockerfile'), 'utf8');
+        const [, command] = /^HEALTHCHECK[^[]*(\[.*\])$/m.exec(dockerfile) ?? [];
+        const check = JSON.parse(command!.replace(':8080/', `:${healthPort}/`)) as string[];
+        execFileSync(engine!, ['exec', name, ...check], { stdio: 'ignore' });
       },
       ask: (code: string) => execFileSync(engine!, ['exec', name, 'node', '-e', code], { encoding: 'utf8' }),
       stop: () => void execFileSync(engine!, ['kill', '--signal', 'SIGTERM', name], { stdio: 'ignore' }),
