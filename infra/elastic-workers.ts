@@ -228,19 +228,27 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       ({ what, dollars, arithmetic }) => `  ${dollars.toFixed(2).padStart(8)}  ${what}: ${arithmetic}`,
     );
     const said = `standing cost, with every pool at minTasks (${PRICES_OF}): ${total}\n${each.join('\n')}`;
-    Annotations.of(this).addInfo(said);
-    // The CLI prints such a note, but not in an app whose annotations go into the validation report, as in new ones.
-    if (this.node.tryGetContext('@aws-cdk/core:annotationsInValidationReport')) {
-      this.node.addValidation({
-        validate: () => {
-          process.stderr.write(`${this.node.path}: ${said}\n`);
-          return [];
-        },
-      });
-    }
+    this.#say(said);
     new CfnOutput(this, 'StandingCost', {
       description: `With every pool at minTasks, by list prices of ${PRICES_OF}`,
       value: `${total}: ${lines.map(({ what, dollars }) => `${what} ${dollars.toFixed(2)}`).join('; ')}`,
+    });
+  }
+
+  /**
+   * When it is synthesized, once. The CLI prints notes; but where annotations go into the validation report, as in new apps,
+   * it leaves them out as soon as there is a warning.
+   */
+  #say(note: string): void {
+    if (!this.node.tryGetContext('@aws-cdk/core:annotationsInValidationReport')) {
+      Annotations.of(this).addInfo(note);
+      return;
+    }
+    this.node.addValidation({
+      validate: () => {
+        process.stderr.write(`${this.node.path}: ${note}\n`);
+        return [];
+      },
     });
   }
 }
