@@ -1,0 +1,225 @@
+/**
+ * A pool with real parts: the Temporal server, the AWS emulator, tasks as real processes in local Fargate, and the scaler's
+ * ticks, with all its adapters, in this process.
+ */
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  CreateClusterCommand,
+  CreateServiceCommand,
+  DescribeServicesCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+  TagResourceCommand,
+  UpdateServiceCommand,
+  type Service,
+} from '@aws-sdk/client-ecs';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { Client, Connection } from '@temporalio/client';
+import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
+import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import { PARTITION_KEY } from '../../contract/state-table.ts';
+import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
+import { localClient } from '../../local/observe.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { TaskProtection } from '../../scaler/protection.ts';
+import { EcsServices } from '../../scaler/signals/ecs.ts';
+import { TemporalReader } from '../../scaler/signals/temporal.ts';
+import { StateTable } from '../../scaler/state.ts';
+import { tick, type Ports } from '../../scaler/tick.ts';
+import type { TickRecord } from '../../scaler/tick-record.ts';
+
+const IMAGE = 'example.test/worker:1';
+const CLUSTER = 'fleet';
+const TABLE = 'state';
+const TICK_MS = 1000;
+
+export interface FleetOptions {
+  /** Stands for the image. */
+  directory: string;
+  command: string[];
+  pool: Partial<PoolConfig>;
+  environment?: Record<string, string>;
+}
+
+export class Fleet {
+  readonly taskQueue = 'fleet-queue';
+  readonly records: TickRecord[] = [];
+  readonly errors: string[] = [];
+  readonly #options: FleetOptions;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'fleet-'));
+  readonly #ended = new AbortController();
+  #ticking: Promise<void> = Promise.resolve();
+  temporal!: LocalTemporal;
+  client!: Client;
+  fargate!: LocalFargate;
+  #emulator!: LocalEmulator;
+  #ecs!: ECSClient;
+  #reader!: TemporalReader;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    [this.temporal, this.#emulator] = await Promise.all([
+      startTemporal({
+        directory: this.#directory,
+        dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
+      }),
+      startEmulator({ directory: this.#directory }),
+    ]);
+    this.client = new Client({ connection: await Connection.connect({ address: this.temporal.address }) });
+    this.fargate = await startLocalFargate({
+      emulatorUrl: this.#emulator.url,
+      images: { [IMAGE]: this.#options.directory },
+      startDelaySeconds: { min: 0.1, max: 0.3 },
+      logDirectory: join(this.#directory, 'tasks'),
+      environment: emulatorCredentials(this.#emulator.url),
+      pollMilliseconds: 200,
+      stopGraceSeconds: 1,
+    });
+    this.#ecs = new ECSClient(localClient(this.fargate.url));
+    await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
+    await this.#createTable();
+    await this.deploy();
+    this.#ticking = this.#tick();
+  }
+
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    await this.#ticking;
+    await this.#reader?.close();
+    await this.client?.connection.close();
+    await this.fargate?.stop();
+    await Promise.all([this.#emulator?.stop(), this.temporal?.stop()]);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** A new revision of the task definition, and the service told to use it; the service itself with the first. */
+  async deploy(): Promise<void> {
+    const environment = {
+      TEMPORAL_ADDRESS: this.temporal.address,
+      TEMPORAL_TASK_QUEUE: this.taskQueue,
+      ...this.#options.environment,
+    };
+    const { taskDefinition } = await this.#ecs.send(
+      new RegisterTaskDefinitionCommand({
+        family: 'worker',
+        cpu: '256',
+        memory: '512',
+        networkMode: 'awsvpc',
+        requiresCompatibilities: ['FARGATE'],
+        containerDefinitions: [
+          {
+            name: 'worker',
+            image: IMAGE,
+            command: this.#options.command,
+            stopTimeout: 2,
+            environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
+          },
+        ],
+      }),
+    );
+    const revision = `worker:${taskDefinition?.revision}`;
+    if (taskDefinition?.revision === 1) await this.#createService(revision);
+    else
+      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition: revision }));
+  }
+
+  async tag(limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
+    const { serviceArn } = await this.service();
+    const tags = Object.entries(limits).map(([name, value]) => ({
+      key: SERVICE_TAGS[name as keyof typeof SERVICE_TAGS],
+      value,
+    }));
+    await this.#ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+  }
+
+  async service(): Promise<Service> {
+    const { services = [] } = await this.#ecs.send(
+      new DescribeServicesCommand({ cluster: CLUSTER, services: ['worker'] }),
+    );
+    return services[0] as Service;
+  }
+
+  running(): TaskSummary[] {
+    return this.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
+  }
+
+  async until<T>(what: string, condition: () => Promise<T | false | undefined> | T | false | undefined): Promise<T> {
+    const giveUpAt = Date.now() + 90_000;
+    while (Date.now() < giveUpAt) {
+      const found = await condition();
+      if (found) return found;
+      await delay(100);
+    }
+    const last = JSON.stringify(this.records.at(-1), null, 1);
+    throw new Error(`never: ${what}\nerrors: ${this.errors.slice(-5).join('; ')}\n${last}`);
+  }
+
+  async #createService(taskDefinition: string): Promise<void> {
+    await this.#ecs.send(
+      new CreateServiceCommand({
+        cluster: CLUSTER,
+        serviceName: 'worker',
+        taskDefinition,
+        desiredCount: 0,
+        launchType: 'FARGATE',
+        networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
+      }),
+    );
+  }
+
+  async #createTable(): Promise<void> {
+    await this.#dynamo().send(
+      new CreateTableCommand({
+        TableName: TABLE,
+        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
+        BillingMode: 'PAY_PER_REQUEST',
+      }),
+    );
+  }
+
+  #dynamo(): DynamoDBDocumentClient {
+    return DynamoDBDocumentClient.from(new DynamoDBClient(localClient(this.#emulator.url)), {
+      marshallOptions: { removeUndefinedValues: true },
+    });
+  }
+
+  async #tick(): Promise<void> {
+    this.#reader = new TemporalReader({ address: this.temporal.address, namespace: this.temporal.namespace });
+    const ports: Ports = {
+      temporal: this.#reader,
+      ecs: new EcsServices(this.#ecs),
+      protection: new TaskProtection(this.#ecs),
+      state: new StateTable(this.#dynamo(), TABLE),
+      telemetry: {
+        report: (record, _outcome, errors) => {
+          this.records.push(record);
+          this.errors.push(...errors);
+        },
+      },
+    };
+    const pool = poolConfigSchema.parse({
+      pool: 'fleet',
+      taskQueue: this.taskQueue,
+      cluster: CLUSTER,
+      service: 'worker',
+      taskRoleId: 'AROA',
+      policy: {},
+      ...this.#options.pool,
+    });
+    const session = new Map();
+    while (!this.#ended.signal.aborted) {
+      await tick([pool], session, ports, { mode: 'act', now: Date.now(), last: true });
+      await delay(TICK_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,146 @@
+/** How the scaler reaches Temporal: a real server, behind what stands before it in the world. */
+import { readFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import type { TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
+import { TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
+import { apiKeyProxy, Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
+
+jest.setTimeout(60_000);
+
+const authority = new Authority();
+const readers: TemporalReader[] = [];
+const proxies: Proxy[] = [];
+let temporal: LocalTemporal;
+
+beforeAll(async () => {
+  temporal = await startTemporal({ directory: authority.directory });
+});
+
+afterAll(async () => {
+  await Promise.all(readers.map((reader) => reader.close()));
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
+  await temporal?.stop();
+});
+
+const home = () => ({ address: temporal.address, namespace: 'default' });
+const seconds = (count: number) => 1_800_000_000_000 + count * 1000;
+const known = ({ activityQueue, workflowQueue, workers }: TemporalSignals) =>
+  [activityQueue, workflowQueue, workers].every((reading) => !('unknown' in reading));
+
+function readerOf(place: TemporalPlace, options: ConstructorParameters<typeof TemporalReader>[1] = {}) {
+  const reader = new TemporalReader(place, options);
+  readers.push(reader);
+  return async (now: number) => {
+    const read = await reader.read([{ pool: 'pool', taskQueue: 'a-queue' }], now);
+    return read.get('pool') as TemporalSignals;
+  };
+}
+
+/** A secret that can be rotated, and the times it was read. */
+function secretOf(text: string) {
+  const secret = { text, reads: 0 };
+  const readSecret = async () => {
+    secret.reads += 1;
+    if (secret.text === '') throw new Error('AccessDeniedException');
+    return secret.text;
+  };
+  return { secret, readSecret };
+}
+
+test('a plain server on this machine', async () => {
+  expect(known(await readerOf(home())(seconds(0)))).toBe(true);
+});
+
+describe('an API key from a secret', () => {
+  test('that is rotated is used at once, and read no more often than needed', async () => {
+    const valid = new Set(['old']);
+    const proxy = await apiKeyProxy(temporal.address, valid);
+    proxies.push(proxy);
+    const { secret, readSecret } = secretOf('old');
+    const read = readerOf({ address: proxy.address, namespace: 'default', tls: false, secret: 'arn' }, { readSecret });
+    expect(known(await read(seconds(0)))).toBe(true);
+    expect(known(await read(seconds(10)))).toBe(true);
+    expect(secret.reads).toBe(1);
+
+    valid.clear();
+    valid.add('new');
+    secret.text = 'new';
+    expect(known(await read(seconds(20)))).toBe(true);
+    expect(secret.reads).toBe(2);
+    expect(proxy.seen).toEqual(['old', 'new']);
+
+    valid.clear();
+    expect(known(await read(seconds(40)))).toBe(false);
+    expect(secret.reads).toBe(3);
+  });
+
+  test('is looked at every few minutes though nothing fails, and goes on while it cannot be read', async () => {
+    const proxy = await apiKeyProxy(temporal.address, new Set(['old', 'new']));
+    proxies.push(proxy);
+    const { secret, readSecret } = secretOf('old');
+    const problems: string[] = [];
+    const read = readerOf(
+      { address: proxy.address, namespace: 'default', tls: false, secret: 'arn' },
+      { readSecret, onProblem: (message) => problems.push(message) },
+    );
+    await read(seconds(0));
+    secret.text = '';
+    expect(known(await read(seconds(300)))).toBe(true);
+    expect(problems).toEqual([expect.stringContaining('AccessDeniedException')]);
+    secret.text = 'new';
+    expect(known(await read(seconds(600)))).toBe(true);
+    expect(proxy.seen.at(-1)).toBe('new');
+  });
+
+  test('that cannot be read makes the queue unknown, with why, and without the key', async () => {
+    const { readSecret } = secretOf('');
+    const { activityQueue } = await readerOf({ ...home(), secret: 'the-secret' }, { readSecret })(seconds(0));
+    expect(activityQueue).toEqual({ unknown: expect.stringContaining('The secret the-secret') });
+  });
+});
+
+test('a client certificate from a secret, and the next one after it', async () => {
+  const proxy = await tlsProxy(temporal.address, authority, { clients: true });
+  proxies.push(proxy);
+  const textOf = (name: string) => {
+    const { certificate, key } = authority.issue(name);
+    return JSON.stringify({
+      TEMPORAL_TLS_CLIENT_CERT_DATA: certificate,
+      TEMPORAL_TLS_CLIENT_KEY_DATA: key,
+      TEMPORAL_TLS_SERVER_CA_CERT_DATA: readFileSync(authority.certificatePath, 'utf8'),
+    });
+  };
+  const { secret, readSecret } = secretOf(textOf('first'));
+  const now = Date.now();
+  const read = readerOf({ address: proxy.address, namespace: 'default', tls: true, secret: 'arn' }, { readSecret });
+  expect(known(await read(now))).toBe(true);
+  secret.text = textOf('second');
+  expect(known(await read(now + 300_000))).toBe(true);
+  expect([...new Set(proxy.seen)]).toEqual(['first', 'second']);
+});
+
+describe('pools of several places', () => {
+  const place = (address: string, namespace = 'default') => ({ address, namespace, tls: false });
+
+  test('are read side by side: one that refuses, hangs or has no such namespace leaves the others known', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const reader = new TemporalReader(home());
+    readers.push(reader);
+    const read = await reader.read(
+      [
+        { pool: 'at home', taskQueue: 'a' },
+        { pool: 'same server', taskQueue: 'a', temporal: place(temporal.address) },
+        { pool: 'no such namespace', taskQueue: 'a', temporal: place(temporal.address, 'nowhere') },
+        { pool: 'refuses', taskQueue: 'a', temporal: place('127.0.0.1:1') },
+        { pool: 'hangs', taskQueue: 'a', temporal: place(`127.0.0.1:${(silent.address() as AddressInfo).port}`) },
+      ],
+      Date.now(),
+    );
+    sockets.forEach((socket) => socket.destroy());
+    silent.close();
+    expect([...read].filter(([, signals]) => known(signals)).map(([pool]) => pool)).toEqual(['at home', 'same server']);
+  });
+});
