@@ -175,9 +175,11 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       preset: props.preset,
       poolsPath,
     };
+    // Below a construct of their own, so that a pool may have any name.
+    const scope = new Construct(this, 'Pools');
     const pools = Object.entries(props.pools).map(([poolName, pool]) => {
       const settings = settingsOf(pool, preset);
-      return new WorkerPool(this, poolName, {
+      return new WorkerPool(scope, poolName, {
         ...shared,
         poolName,
         settings,

@@ -1,5 +1,5 @@
 /** One pool: the task definition and ECS service of its workers, their rights, and what the scaler is told of them. */
-import { Annotations, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Annotations, RemovalPolicy } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -7,18 +7,17 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import * as ssm from 'aws-cdk-lib/aws-ssm';
 import { Construct, type IConstruct } from 'constructs';
-import { METRIC_NAMESPACE, type MetricKey, type MetricSet } from '../contract/metrics.ts';
-import { poolConfigSchema } from '../contract/pool-config.ts';
-import { SCALER_KEY } from '../contract/state-table.ts';
+import type { MetricKey, MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { workerImage } from './assets.ts';
 import { poolMetric } from './metrics.ts';
+import { tellScaler } from './pool-parameter.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
-import { metricsOf, taskDollarsPerHour } from './standing-cost.ts';
+import { metricsOf } from './standing-cost.ts';
 import { workerContainer } from './worker-container.ts';
+import { workerRights } from './worker-rights.ts';
 
 /** A pool as other constructs see it: grant it rights, let it connect, watch it. */
 export interface IWorkerPool extends IConstruct, iam.IGrantable, ec2.IConnectable {
@@ -92,11 +91,11 @@ export class WorkerPool extends Construct implements IWorkerPool {
     this.logGroup = settings.logGroup ?? this.#newLogGroup(options);
     this.taskRole = settings.taskRole ?? this.#newTaskRole();
     this.grantPrincipal = this.taskRole.grantPrincipal;
-    const rights = this.#rights(options);
+    const rights = workerRights(this, options, this.taskRole);
     this.service = this.#newService(options, this.#newTaskDefinition(options));
     this.service.node.addDependency(rights);
     this.connections = this.service.connections;
-    this.#tellScaler(options);
+    tellScaler(this, options, taskRoleIdOf(this.taskRole, settings));
   }
 
   metricBacklog(options?: cloudwatch.MetricOptions) {
@@ -150,44 +149,6 @@ export class WorkerPool extends Construct implements IWorkerPool {
 
   #newTaskRole(): iam.Role {
     return new iam.Role(this, 'TaskRole', { assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com') });
-  }
-
-  /**
-   * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that
-   * protects itself may do that, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing.
-   */
-  #rights({ cluster, stateTable, encryptionKey }: WorkerPoolOptions): iam.Policy {
-    const policy = new iam.Policy(this, 'Rights', { roles: [this.taskRole] });
-    const { secret } = this.temporal;
-    if (secret) {
-      policy.addStatements(
-        new iam.PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [secret.secretArn] }),
-      );
-      secret.encryptionKey?.grantDecrypt(this.taskRole);
-    }
-    if (this.settings.protection !== 'worker') return policy;
-    encryptionKey?.grant(this.taskRole, 'kms:Decrypt', 'kms:DescribeKey');
-    const tasks = Stack.of(this).formatArn({
-      service: 'ecs',
-      resource: 'task',
-      resourceName: `${cluster.clusterName}/*`,
-    });
-    policy.addStatements(
-      new iam.PolicyStatement({ actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'], resources: [tasks] }),
-      new iam.PolicyStatement({
-        actions: ['dynamodb:BatchGetItem'],
-        resources: [stateTable.tableArn],
-        conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', SCALER_KEY] } },
-      }),
-      new iam.PolicyStatement({
-        actions: ['cloudwatch:PutMetricData'],
-        resources: ['*'],
-        conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
-      }),
-    );
-    acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; the cluster is the limit.');
-    acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
-    return policy;
   }
 
   #newTaskDefinition(options: WorkerPoolOptions): ecs.TaskDefinition {
@@ -268,43 +229,6 @@ export class WorkerPool extends Construct implements IWorkerPool {
         ...(onDemandBase > 0 ? [base] : []),
       ],
     };
-  }
-
-  #tellScaler({ cluster, poolsPath }: WorkerPoolOptions): void {
-    const { settings, temporal } = this;
-    const config = poolConfigSchema.parse({
-      pool: this.poolName,
-      taskQueue: this.taskQueue,
-      cluster: cluster.clusterName,
-      service: this.service.serviceName,
-      taskRoleId: taskRoleIdOf(this.taskRole, settings),
-      policy: {
-        minTasks: settings.minTasks,
-        maxTasks: settings.maxTasks,
-        slotsPerTask: settings.slots,
-        targetWaitSeconds: settings.targetWaitSeconds,
-        scaleInAfterSeconds: settings.scaleInAfterSeconds,
-        spendCapDollarsPerHour: settings.spendCapDollarsPerHour,
-        taskDollarsPerHour: taskDollarsPerHour(settings),
-      },
-      ...(settings.schedules && {
-        schedules: settings.schedules.map((schedule) => ({ timeZone: 'UTC', ...schedule })),
-      }),
-      ...(settings.temporal && {
-        temporal: {
-          address: temporal.address,
-          namespace: temporal.namespace,
-          tls: temporal.tls,
-          ...(temporal.secret && { secret: temporal.secret.secretArn }),
-        },
-      }),
-      protection: settings.protection,
-    });
-    new ssm.StringParameter(this, 'Config', {
-      parameterName: `${poolsPath}/${this.poolName}`,
-      description: `What the scaler knows of the worker pool ${this.poolName}`,
-      stringValue: Stack.of(this).toJsonString(config),
-    });
   }
 }
 

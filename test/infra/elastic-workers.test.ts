@@ -314,7 +314,7 @@ describe('what the user brings', () => {
     });
     const ingress = Object.values(template.findResources('AWS::EC2::SecurityGroupIngress'));
     const sources = ingress.map(({ Properties }) => joined(Properties.SourceSecurityGroupId));
-    expect(sources).toEqual([expect.stringContaining('Worker'), expect.stringContaining('Scaler')]);
+    expect(sources).toEqual([expect.stringContaining('WorkerSecurityGroup'), expect.stringContaining('Scaler')]);
     expect(ingress.map(({ Properties }) => [Properties.GroupId, Properties.FromPort])).toEqual([
       ['sg-0123456789abcdef1', 7233],
       ['sg-0123456789abcdef1', 7233],
@@ -459,6 +459,11 @@ describe('what other constructs use', () => {
     expect(() => workers.pool('fats')).toThrow('has no pool "fats"; it has fast, slow');
   });
 
+  test('a pool may have any name, that of another part too', () => {
+    const { workers } = synthesize({ pools: { Scaler: { taskQueue: 'a' }, Cluster: { taskQueue: 'b' } } });
+    expect(workers.pools.map(({ poolName }) => poolName)).toEqual(['Scaler', 'Cluster']);
+  });
+
   test('a pool is a grantee, and its own services alone may be overruled', () => {
     const stack = emptyStack();
     const result = synthesize({}, stack);
@@ -469,7 +474,7 @@ describe('what other constructs use', () => {
     workers.grantOverrule(operator);
     const { template } = result;
     template.hasResourceProperties('AWS::IAM::Policy', {
-      Roles: [{ Ref: Match.stringLikeRegexp('WorkersfastTaskRole') }],
+      Roles: [{ Ref: Match.stringLikeRegexp('WorkersPoolsfastTaskRole') }],
       PolicyDocument: { Statement: [Match.objectLike({ Action: 'sns:Publish' })] },
     });
     template.hasResourceProperties('AWS::IAM::Policy', {

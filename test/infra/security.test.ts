@@ -57,8 +57,8 @@ describe('cdk-nag finds nothing that is not explained', () => {
       .pool('fast')
       .taskRole.addToPrincipalPolicy(new iam.PolicyStatement({ actions: ['s3:*'], resources: ['*'] }));
     expect(findings(stack.node.root as App)).toEqual([
-      'AwsSolutions-IAM5[Action::s3:*] at Stack/Workers/fast/TaskRole/DefaultPolicy/Resource',
-      'AwsSolutions-IAM5[Resource::*] at Stack/Workers/fast/TaskRole/DefaultPolicy/Resource',
+      'AwsSolutions-IAM5[Action::s3:*] at Stack/Workers/Pools/fast/TaskRole/DefaultPolicy/Resource',
+      'AwsSolutions-IAM5[Resource::*] at Stack/Workers/Pools/fast/TaskRole/DefaultPolicy/Resource',
     ]);
   });
 });
@@ -66,30 +66,30 @@ describe('cdk-nag finds nothing that is not explained', () => {
 describe('every right that is granted', () => {
   test('with the defaults', () => {
     expect(rightsOf(synthesize().template)).toEqual({
-      WorkersfastTaskRole: [
+      WorkersPoolsfastTaskRole: [
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
         'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
         'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
       ],
-      WorkersfastTaskExecutionRole: [
-        'logs:CreateLogStream on <WorkersfastLogs.Arn>',
-        'logs:PutLogEvents on <WorkersfastLogs.Arn>',
+      WorkersPoolsfastTaskExecutionRole: [
+        'logs:CreateLogStream on <WorkersPoolsfastLogs.Arn>',
+        'logs:PutLogEvents on <WorkersPoolsfastLogs.Arn>',
       ],
-      WorkersslowTaskRole: expect.any(Array),
-      WorkersslowTaskExecutionRole: expect.any(Array),
+      WorkersPoolsslowTaskRole: expect.any(Array),
+      WorkersPoolsslowTaskExecutionRole: expect.any(Array),
       WorkersScalerRole: [
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn>',
         'dynamodb:BatchWriteItem on <WorkersState.Arn>',
         'dynamodb:DeleteItem on <WorkersState.Arn>',
         'dynamodb:PutItem on <WorkersState.Arn>',
-        'ecs:DescribeServices on <WorkersfastService>',
-        'ecs:DescribeServices on <WorkersslowService>',
+        'ecs:DescribeServices on <WorkersPoolsfastService>',
+        'ecs:DescribeServices on <WorkersPoolsslowService>',
         'ecs:DescribeTasks on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
         'ecs:ListTasks on * if ecs:cluster',
-        'ecs:UpdateService on <WorkersfastService>',
-        'ecs:UpdateService on <WorkersslowService>',
+        'ecs:UpdateService on <WorkersPoolsfastService>',
+        'ecs:UpdateService on <WorkersPoolsslowService>',
         'logs:CreateLogStream on <WorkersScalerLogs.Arn>',
         'logs:PutLogEvents on <WorkersScalerLogs.Arn>',
         'ssm:GetParametersByPath on arn:<AWS::Partition>:ssm:eu-west-1:123456789012:parameter/elastic-workers/StackWorkersBB84B11A',
@@ -122,10 +122,10 @@ describe('every right that is granted', () => {
       rights.filter((right) => !usual.has(right.split(' on ')[0] as string)),
     ]);
     expect(Object.fromEntries(more)).toEqual({
-      WorkersownTaskRole: [`secretsmanager:GetSecretValue on ${SECRET_ARN}`],
-      WorkersownTaskExecutionRole: [],
-      WorkersforeignTaskRole: [`secretsmanager:GetSecretValue on ${SECRET_ARN}`],
-      WorkersforeignTaskExecutionRole: [],
+      WorkersPoolsownTaskRole: [`secretsmanager:GetSecretValue on ${SECRET_ARN}`],
+      WorkersPoolsownTaskExecutionRole: [],
+      WorkersPoolsforeignTaskRole: [`secretsmanager:GetSecretValue on ${SECRET_ARN}`],
+      WorkersPoolsforeignTaskExecutionRole: [],
       WorkersScalerRole: [
         'ec2:AssignPrivateIpAddresses on *',
         'ec2:CreateNetworkInterface on *',
@@ -148,7 +148,7 @@ describe('every right that is granted', () => {
     const { template } = synthesize({
       pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker') } },
     });
-    expect(rightsOf(template)).not.toHaveProperty('WorkersforeignTaskRole');
+    expect(rightsOf(template)).not.toHaveProperty('WorkersPoolsforeignTaskRole');
   });
 });
 

@@ -38,7 +38,7 @@ export function synthesize(changes: Changes | ((scope: Construct) => Changes) = 
 /** The only one, or that of the pool. */
 export function containerOf(template: Template, pool = '') {
   const tasks = Object.entries(template.findResources('AWS::ECS::TaskDefinition'));
-  const [, task] = tasks.find(([id]) => id.startsWith(`Workers${pool}`)) ?? [];
+  const [, task] = tasks.find(([id]) => id.startsWith(`WorkersPools${pool}`)) ?? [];
   const [container] = task?.Properties.ContainerDefinitions ?? [];
   const variables = (container.Environment as { Name: string; Value: unknown }[]).map(({ Name, Value }) => [
     Name,

@@ -1,0 +1,133 @@
+/** The mistakes in one pool's props: the value and the mend. */
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { protectionSchema, scheduleSchema } from '../contract/pool-config.ts';
+import { oneOf, within } from './checks.ts';
+import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
+import type { ScheduleProps } from './props.ts';
+
+/** `hasCluster`: whether the user gave one. */
+export function problemsOfPool(name: string, pool: PoolSettings, hasCluster: boolean): string[] {
+  return [...ofName(name), ...ofSizes(pool), ...ofMachine(pool, hasCluster), ...ofContainer(pool), ...ofRole(pool)].map(
+    (problem) => `pool ${name}: ${problem}`,
+  );
+}
+
+function ofName(name: string): string[] {
+  if (/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) return [];
+  return ["use letters, digits, '.', '_' and '-', 64 at most, a letter or digit first"];
+}
+
+function ofSizes(pool: PoolSettings): string[] {
+  const { taskQueue, minTasks, maxTasks, onDemandBase, spot } = pool;
+  const problems = [
+    ...within('slots', pool.slots, 1, 10_000),
+    ...within('minTasks', minTasks, 0, 5000),
+    ...within('maxTasks', maxTasks, 1, 5000),
+    ...(spot ? within('onDemandBase', onDemandBase, 0, 5000) : []),
+    ...within('targetWaitSeconds', pool.targetWaitSeconds, 0.1, 86_400, 'a number'),
+    ...within('scaleInAfterSeconds', pool.scaleInAfterSeconds, 0, 86_400, 'a number'),
+    ...within('spendCapDollarsPerHour', pool.spendCapDollarsPerHour, 0.01, 1_000_000, 'a number'),
+    ...within('taskDollarsPerHour', pool.taskDollarsPerHour, 0.000_01, 1000, 'a number'),
+    ...(pool.schedules ?? []).flatMap((schedule, index) => ofSchedule(`schedules[${index}]`, schedule, pool)),
+  ];
+  if (taskQueue.trim() === '') problems.push('taskQueue is empty; name the queue its workflows use');
+  if (minTasks > maxTasks) problems.push(`minTasks ${minTasks} is above maxTasks ${maxTasks}; raise maxTasks`);
+  if (spot && onDemandBase >= maxTasks) {
+    problems.push(
+      `onDemandBase ${onDemandBase} leaves nothing of maxTasks ${maxTasks} to Spot; lower it, or remove spot`,
+    );
+  }
+  return problems;
+}
+
+function ofSchedule(where: string, schedule: ScheduleProps, pool: PoolSettings): string[] {
+  const parsed = scheduleSchema.safeParse({ timeZone: 'UTC', ...schedule });
+  if (!parsed.success)
+    return parsed.error.issues.map(({ path, message }) => `${[where, ...path].join('.')}: ${message}`);
+  const { minTasks = pool.minTasks, maxTasks = pool.maxTasks } = schedule;
+  if (schedule.minTasks === undefined && schedule.maxTasks === undefined) {
+    return [`${where}: changes nothing; give it minTasks or maxTasks`];
+  }
+  if (minTasks <= maxTasks) return [];
+  return [`${where}: minTasks ${minTasks} is above maxTasks ${maxTasks} in this window; give it both`];
+}
+
+/** MiB of memory that Fargate offers for so many CPU units. */
+const FARGATE_MEMORY: Record<number, number[]> = {
+  256: [512, 1024, 2048],
+  512: inSteps(1024, 4096, 1024),
+  1024: inSteps(2048, 8192, 1024),
+  2048: inSteps(4096, 16_384, 1024),
+  4096: inSteps(8192, 30_720, 1024),
+  8192: inSteps(16_384, 61_440, 4096),
+  16_384: inSteps(32_768, 122_880, 8192),
+};
+
+function inSteps(from: number, to: number, step: number): number[] {
+  return Array.from({ length: (to - from) / step + 1 }, (_, index) => from + index * step);
+}
+
+function ofMachine(pool: PoolSettings, hasCluster: boolean): string[] {
+  const onFargate = pool.capacityProvider === undefined;
+  if (onFargate) return ofFargate(pool);
+  const problems = [
+    ...within('gpu', pool.gpu, 1, 16),
+    ...within('cpu', pool.cpu, 128, 196_608),
+    ...within('memory', pool.memory, 128, 4_000_000),
+  ];
+  if (!hasCluster) problems.push(`capacityProvider ${pool.capacityProvider} is of which cluster? Give cluster too`);
+  if (pool.spot)
+    problems.push('spot is for Fargate; the instances of a capacity provider are its own business: remove spot');
+  if (pool.ephemeralStorageGiB !== undefined) {
+    problems.push(`ephemeralStorageGiB ${pool.ephemeralStorageGiB} is for Fargate; size the instances' volume instead`);
+  }
+  return problems;
+}
+
+function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, minTasks }: PoolSettings): string[] {
+  const problems = within('ephemeralStorageGiB', ephemeralStorageGiB, 21, 200);
+  if (gpu !== undefined)
+    problems.push(`gpu ${gpu}: Fargate has none; give capacityProvider, an EC2 one of your cluster`);
+  if (!spot && !Object.is(onDemandBase, minTasks))
+    problems.push(`onDemandBase ${onDemandBase} is for Spot; add spot or remove it`);
+  const sizes = FARGATE_MEMORY[cpu];
+  if (!sizes) {
+    problems.push(`cpu ${cpu} does not exist on Fargate; choose one of ${Object.keys(FARGATE_MEMORY).join(', ')}`);
+  } else if (!sizes.includes(memory)) {
+    const near = sizes.find((size) => size >= memory) ?? sizes.at(-1);
+    problems.push(`memory ${memory} does not exist on Fargate with cpu ${cpu}; choose ${near}, or another cpu`);
+  }
+  return problems;
+}
+
+/** What the construct sets itself, and what it would be an error to say in the open. */
+const OURS =
+  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(POOL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
+const SECRET = /(_API_KEY|_SECRET_KEY|_SECRET_ACCESS_KEY|_PASSWORD|_KEY_DATA)$/;
+
+function ofContainer(pool: PoolSettings): string[] {
+  const { stopTimeoutSeconds, drainSeconds, capacityProvider, environment = {}, protection } = pool;
+  const longest = capacityProvider === undefined ? LONGEST_STOP_TIMEOUT_SECONDS : 86_400;
+  const problems = [
+    ...oneOf('protection', protection, protectionSchema.options),
+    ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
+    ...within('drainSeconds', drainSeconds, 2, 86_400),
+  ];
+  if (drainSeconds >= stopTimeoutSeconds) {
+    problems.push(
+      `drainSeconds ${drainSeconds} is not shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, at which the task is killed; shorten it`,
+    );
+  }
+  for (const name of Object.keys(environment)) {
+    if (SECRET.test(name))
+      problems.push(`environment.${name} would be in the template; use secrets, or temporal.secret`);
+    else if (OURS.test(name)) problems.push(`environment.${name} is set by the construct; use its own prop`);
+  }
+  return problems;
+}
+
+function ofRole({ taskRole, taskRoleId, protection }: PoolSettings): string[] {
+  if (!taskRole || taskRoleId || protection === 'scaler' || taskRole.node.defaultChild instanceof iam.CfnRole)
+    return [];
+  return ['taskRole is imported, so its unique id is not known; give taskRoleId (aws iam get-role: RoleId)'];
+}

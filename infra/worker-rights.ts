@@ -1,0 +1,52 @@
+/** What a worker may do. */
+import { Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
+import { METRIC_NAMESPACE } from '../contract/metrics.ts';
+import { SCALER_KEY } from '../contract/state-table.ts';
+import { acknowledgeWildcard } from './acknowledge.ts';
+import type { WorkerPoolOptions } from './worker-pool.ts';
+
+/**
+ * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that protects
+ * itself may do that, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each reads
+ * the secret of its own Temporal.
+ */
+export function workerRights(scope: Construct, options: WorkerPoolOptions, role: iam.IRole): iam.Policy {
+  const { secret } = options.temporal;
+  const policy = new iam.Policy(scope, 'Rights', { roles: [role] });
+  if (secret) {
+    policy.addStatements(
+      new iam.PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [secret.secretArn] }),
+    );
+    secret.encryptionKey?.grantDecrypt(role);
+  }
+  if (options.settings.protection === 'worker') {
+    options.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:DescribeKey');
+    allowToProtectItself(policy, options);
+  }
+  return policy;
+}
+
+function allowToProtectItself(policy: iam.Policy, { cluster, stateTable }: WorkerPoolOptions): void {
+  const tasks = Stack.of(policy).formatArn({
+    service: 'ecs',
+    resource: 'task',
+    resourceName: `${cluster.clusterName}/*`,
+  });
+  policy.addStatements(
+    new iam.PolicyStatement({ actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'], resources: [tasks] }),
+    new iam.PolicyStatement({
+      actions: ['dynamodb:BatchGetItem'],
+      resources: [stateTable.tableArn],
+      conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', SCALER_KEY] } },
+    }),
+    new iam.PolicyStatement({
+      actions: ['cloudwatch:PutMetricData'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
+    }),
+  );
+  acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; the cluster is the limit.');
+  acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
+}

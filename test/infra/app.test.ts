@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Template } from 'aws-cdk-lib/assertions';
+import { joined } from './synthesize.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+/** As the CDK's command line runs it for `-c name=value`. */
+function runApp(context: Record<string, string>) {
+  const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-app-'));
+  const environment = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
+  const { status, stderr } = spawnSync(process.execPath, ['infra/app.ts'], {
+    cwd: root,
+    env: environment,
+    encoding: 'utf8',
+  });
+  try {
+    const file = join(directory, 'TemporalElasticWorkers.template.json');
+    return { stderr, template: Template.fromJSON(status === 0 ? JSON.parse(readFileSync(file, 'utf8')) : {}) };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const limits = (template: Template) =>
+  Object.values(template.findResources('AWS::SSM::Parameter')).map(({ Properties }) => {
+    const { pool, policy } = JSON.parse(joined(Properties.Value));
+    return [pool, policy.minTasks, policy.maxTasks, policy.slotsPerTask];
+  });
+
+test('-c env=staging makes all pools small and always there, and what else is said stands above it', () => {
+  const { template } = runApp({ env: 'staging', maxTasks: '8', workerImage: 'example/worker:1' });
+  expect(limits(template)).toEqual([
+    ['quick-response', 2, 8, 20],
+    ['complex-analysis', 2, 8, 5],
+  ]);
+  const outputs = Object.keys(template.findOutputs('*'));
+  expect(outputs).toEqual(expect.arrayContaining(['Cluster', 'StateTable', 'ScalerFunction', 'Dashboard', 'Pools']));
+});
+
+test('without any it has no minimum', () => {
+  const { template } = runApp({ workerImage: 'example/worker:1' });
+  expect(limits(template)).toEqual([
+    ['quick-response', 0, 10, 20],
+    ['complex-analysis', 0, 10, 5],
+  ]);
+});
+
+test('a wrong context is told whole', () => {
+  const { stderr } = runApp({ env: 'prod', temporalAddress: 'no port' });
+  expect(stderr).toContain('the context is wrong');
+  expect(stderr).toContain('at env');
+  expect(stderr).toContain('expected host:port');
+});
