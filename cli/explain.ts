@@ -1,0 +1,89 @@
+/** Why a pool has the size it has: its last decisions with their numbers, from the scaler's log. */
+import { MEANINGS } from './reasons.ts';
+import { readTicks, type LoggedTick } from './scaler-log.ts';
+import { CommandError, count, wholeNumber, type Common, type Shell } from './shell.ts';
+import { openPool, reasonOf, type Stack } from './stacks.ts';
+
+export interface ExplainOptions extends Common {
+  last: string;
+}
+
+export const DEFAULT_LAST = 10;
+
+/** The same decision, tick after tick. */
+interface Spell {
+  ticks: number;
+  /** Its last tick. */
+  tick: LoggedTick;
+  /** Epoch milliseconds of its first. */
+  from: number;
+  errors: string[];
+}
+
+/** So far back, in steps, until there are enough. */
+const LOOK_BACK_MINUTES = [15, 60, 360, 1440, 10_080];
+
+export async function explain(shell: Shell, name: string, options: ExplainOptions): Promise<void> {
+  const problems: string[] = [];
+  const last = wholeNumber('--last', options.last, [1, 1000], problems) ?? 0;
+  const { stack, pool } = await openPool(name, options, problems);
+  const spells = (await readSpells(stack, pool.pool, last, shell.now())).slice(-last);
+  if (options.json) return shell.printJson(spells.map(({ tick, ...spell }) => ({ ...spell, to: tick.now, ...tick })));
+  if (spells.length === 0) {
+    throw new CommandError(
+      `The scaler's log ${stack.config.scalerLogGroup} has no decision about ${name} in the last 7 days: elastic-workers doctor says why.`,
+    );
+  }
+  shell.print(`${name}: ${spells.length === 1 ? 'the last decision' : `the last ${spells.length} decisions`}, the newest last`);
+  for (const spell of spells) shell.print(`\n${render(shell, spell)}`);
+}
+
+async function readSpells(stack: Stack, pool: string, last: number, now: number): Promise<Spell[]> {
+  const ticks: LoggedTick[] = [];
+  let to = now;
+  try {
+    for (const minutes of LOOK_BACK_MINUTES) {
+      const from = now - minutes * 60_000;
+      ticks.unshift(...(await readTicks(stack, pool, { from, to: to - 1 })));
+      to = from;
+      const spells = spellsOf(ticks);
+      // One more than asked for: of the first it is not known when it began.
+      if (spells.length > last) return spells;
+    }
+  } catch (error) {
+    throw new CommandError(
+      `The scaler's log ${stack.config.scalerLogGroup} cannot be read: ${reasonOf(error)}. logs:FilterLogEvents is needed on it.`,
+      { cause: error },
+    );
+  }
+  return spellsOf(ticks);
+}
+
+function spellsOf(ticks: LoggedTick[]): Spell[] {
+  const spells: Spell[] = [];
+  for (const tick of ticks) {
+    const before = spells.at(-1);
+    if (before && isSame(before.tick, tick)) {
+      before.ticks += 1;
+      before.tick = tick;
+      before.errors = [...new Set([...before.errors, ...tick.errors])];
+    } else spells.push({ ticks: 1, tick, from: tick.now, errors: tick.errors });
+  }
+  return spells;
+}
+
+function isSame(a: LoggedTick, b: LoggedTick): boolean {
+  return a.reason === b.reason && a.desired === b.desired && a.cordon.join() === b.cordon.join();
+}
+
+function render(shell: Shell, { ticks, tick, from, errors }: Spell): string {
+  const { reason, desired, cordon, detail } = tick;
+  const time = (at: number) => new Date(at).toISOString().slice(0, 19).replace('T', ' ');
+  const until = ticks === 1 ? '' : ` to ${time(tick.now).slice(11)}, ${count(ticks, 'tick')}`;
+  return [
+    `${time(from)}${until}  ${shell.style('bold', reason)}: ${MEANINGS[reason]}`,
+    `  desired ${desired}${cordon.length > 0 ? `; leaving: ${cordon.join(', ')}` : ''}`,
+    `  ${detail}`,
+    ...errors.map((error) => `  ${shell.style('red', error)}`),
+  ].join('\n');
+}

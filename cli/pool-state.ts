@@ -1,0 +1,51 @@
+/** What the scaler last wrote of each pool, and of itself, into the state table; and the pools' alarms. */
+import { paginateDescribeAlarms, type CloudWatchClient, type MetricAlarm } from '@aws-sdk/client-cloudwatch';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
+import { z } from 'zod';
+import { METRIC_NAMESPACE, POOL_DIMENSION } from '../contract/metrics.ts';
+import { poolKey, SCALER_KEY } from '../contract/state-table.ts';
+import { REASONS } from '../scaler/policy.ts';
+import { tickRecordSchema } from '../scaler/tick-record.ts';
+import type { Stack } from './stacks.ts';
+
+/** A scaler ticks at least each minute; one that has not for so long is silent. As in the alarm. */
+export const SILENT_AFTER_SECONDS = 180;
+
+const decisionSchema = z.object({
+  desired: z.number(),
+  cordon: z.array(z.string()),
+  reason: z.enum(REASONS),
+  detail: z.string(),
+});
+
+const poolItemSchema = z.object({ tickAt: z.number(), decision: decisionSchema, record: tickRecordSchema });
+
+export type PoolState = z.infer<typeof poolItemSchema>;
+
+/** Undefined when the scaler never wrote it. Throws when the table cannot be read or understood. */
+export async function readPoolState({ aws, config }: Stack, pool: string): Promise<PoolState | undefined> {
+  const { Item } = await aws.table.send(new GetCommand({ TableName: config.stateTable, Key: { id: poolKey(pool) } }));
+  if (Item === undefined) return undefined;
+  const parsed = poolItemSchema.safeParse(Item);
+  if (parsed.success) return parsed.data;
+  throw new Error(`the item ${poolKey(pool)} cannot be understood: ${z.prettifyError(parsed.error)}`);
+}
+
+/** Epoch milliseconds of the scaler's newest sign of life, as workers see it; undefined when it never gave one. */
+export async function readScalerTick({ aws, config }: Stack): Promise<number | undefined> {
+  const { Item } = await aws.table.send(new GetCommand({ TableName: config.stateTable, Key: { id: SCALER_KEY } }));
+  return typeof Item?.tickAt === 'number' ? Item.tickAt : undefined;
+}
+
+/** The alarms on each pool's metrics, by the pool's name. */
+export async function readAlarms(client: CloudWatchClient): Promise<Map<string, MetricAlarm[]>> {
+  const byPool = new Map<string, MetricAlarm[]>();
+  for await (const { MetricAlarms = [] } of paginateDescribeAlarms({ client }, { AlarmTypes: ['MetricAlarm'] })) {
+    for (const alarm of MetricAlarms) {
+      const pool = alarm.Dimensions?.find(({ Name }) => Name === POOL_DIMENSION)?.Value;
+      if (alarm.Namespace !== METRIC_NAMESPACE || pool === undefined) continue;
+      byPool.set(pool, [...(byPool.get(pool) ?? []), alarm]);
+    }
+  }
+  return byPool;
+}

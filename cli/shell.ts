@@ -1,0 +1,113 @@
+/** What every command shares: where it prints, how it complains, and the exit code: 0 ok, 1 a problem was found, 2 usage. */
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { Command } from 'commander';
+
+export interface ShellOptions {
+  env: Record<string, string | undefined>;
+  stdin: NodeJS.ReadableStream;
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+  /** Epoch milliseconds. */
+  now: () => number;
+  /** Ends what would go on for ever. */
+  signal: AbortSignal;
+}
+
+export interface Common {
+  json?: true;
+  stack?: string;
+}
+
+export type Colour = Parameters<typeof styleText>[0];
+
+/** Thrown for bad input, with all that is wrong with it. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** Thrown when a command cannot do what it was asked to; the message says what to do about it. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+export class Shell {
+  exitCode: 0 | 1 = 0;
+  readonly env: ShellOptions['env'];
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+
+  constructor({ env, stdin, stdout, stderr, now, signal }: ShellOptions) {
+    this.env = env;
+    this.stdin = stdin;
+    this.stdout = stdout;
+    this.stderr = stderr;
+    this.now = now;
+    this.signal = signal;
+  }
+
+  print(text: string): void {
+    this.stdout.write(`${text}\n`);
+  }
+
+  /** One document a call. */
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value, undefined, 2));
+  }
+
+  /** Only a terminal gets colours, and none when NO_COLOR is set. */
+  style(colour: Colour, text: string): string {
+    return styleText(colour, text, { stream: this.stdout });
+  }
+}
+
+/** A command over a stack. */
+export function stackCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .option('--stack <id>', 'which stack, where there are several')
+    .option('--json', 'print JSON');
+}
+
+/** Columns as wide as their widest cell; the first is aligned to the left, figures to the right, words by their head. */
+export function table(rows: string[][], right: Set<number>): string {
+  const width = (text: string) => stripVTControlCharacters(text).length;
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? '')))) ?? [];
+  const pad = (cell: string, column: number) => {
+    const space = ' '.repeat((widths[column] ?? 0) - width(cell));
+    return right.has(column) ? space + cell : cell + space;
+  };
+  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.round(seconds / 86_400)} days`;
+}
+
+export function count(amount: number, singular: string, plural = `${singular}s`): string {
+  return `${amount} ${amount === 1 ? singular : plural}`;
+}
+
+/** The number that an option says, or undefined and a problem more. */
+export function wholeNumber(
+  name: string,
+  value: string | undefined,
+  [least, most]: [number, number],
+  problems: string[],
+): number | undefined {
+  if (value === undefined) return undefined;
+  const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
+  if (number >= least && number <= most) return number;
+  problems.push(`${name} must be a whole number from ${least} to ${most}, got '${value}'`);
+  return undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * Where Temporal is, as the stack has told the scaler; over it stand Temporal's standard variables in the environment of
+ * whoever runs the command, since a laptop may reach the server by another address and with another key.
+ */
+import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import type { PoolConfig } from '../contract/pool-config.ts';
+import type { SecretReader } from '../contract/temporal-access.ts';
+import type { TemporalPlace } from '../scaler/signals/temporal-connection.ts';
+import type { Shell } from './shell.ts';
+import type { Stack } from './stacks.ts';
+
+export type PlacedPool = PoolConfig & { temporal: TemporalPlace };
+
+export interface Places {
+  /** Every pool with its place. */
+  pools: PlacedPool[];
+  readSecret: SecretReader;
+}
+
+/** Stands for the secret of a place that has none, where the environment says something of it. */
+const ENVIRONMENT = 'TEMPORAL_… variables of the environment';
+
+export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' | 'aws'>, { env }: Shell): Places {
+  const own = variablesOf(env);
+  const placed = (place: TemporalPlace): TemporalPlace => ({
+    address: own.TEMPORAL_ADDRESS ?? place.address,
+    namespace: own.TEMPORAL_NAMESPACE ?? place.namespace,
+    tls: place.tls,
+    ...(Object.keys(own).length > 0 && { secret: ENVIRONMENT }),
+    ...(place.secret !== undefined && { secret: place.secret }),
+  });
+  return {
+    pools: pools.map((pool) => ({ ...pool, temporal: placed(pool.temporal ?? config.temporal) as PlacedPool['temporal'] })),
+    readSecret: async (secret) => {
+      const read = secret === ENVIRONMENT ? '{}' : await readSecret(aws, secret);
+      return Object.keys(own).length === 0 ? read : JSON.stringify({ ...variablesIn(read), ...own });
+    },
+  };
+}
+
+/** Temporal's own, by their form; an empty one counts as not there. */
+function variablesOf(env: Shell['env']): Record<string, string> {
+  const entries = Object.entries(env).filter(([name, value]) => /^TEMPORAL_[A-Z_]+$/.test(name) && value);
+  return Object.fromEntries(entries.filter(([name]) => name !== 'TEMPORAL_CLI')) as Record<string, string>;
+}
+
+/** As the scaler understands a secret; what is odd about it, the scaler's reader finds and tells. */
+function variablesIn(text: string): Record<string, string> {
+  if (!text.trimStart().startsWith('{')) return { TEMPORAL_API_KEY: text.trim() };
+  try {
+    return JSON.parse(text) as Record<string, string>;
+  } catch {
+    // The parser's own message quotes what it read.
+    throw new Error('it begins like a JSON object but is none');
+  }
+}
+
+async function readSecret({ secrets }: Stack['aws'], secret: string): Promise<string> {
+  const { SecretString } = await secrets.send(new GetSecretValueCommand({ SecretId: secret }));
+  if (!SecretString) throw new Error('it holds no text');
+  return SecretString;
+}
