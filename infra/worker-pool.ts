@@ -208,15 +208,13 @@ export class WorkerPool extends Construct implements IWorkerPool {
       propagateTags: ecs.PropagatedTagSource.SERVICE,
     };
     const { capacityProvider } = this.settings;
-    const service = capacityProvider
+    // No desiredCount: the count is the scaler's alone, and in the template it would reset the fleet with each deployment.
+    return capacityProvider
       ? new ecs.Ec2Service(this, 'Service', {
           ...common,
           capacityProviderStrategies: [{ capacityProvider, weight: 1 }],
         })
       : new ecs.FargateService(this, 'Service', { ...common, assignPublicIp, ...this.#spot() });
-    // The count is the scaler's alone: were it in the template, a deployment in mid-day would reset the fleet.
-    (service.node.defaultChild as ecs.CfnService).addPropertyDeletionOverride('DesiredCount');
-    return service;
   }
 
   #spot(): Pick<ecs.FargateServiceProps, 'capacityProviderStrategies'> {
