@@ -1,0 +1,311 @@
+/**
+ * What must hold. Safety, at every moment: nothing is killed by a decision of the scaler; the count stays within its
+ * limits; nobody leaves on a guess, without a cordon, or at the word of a scaler that another has overtaken; nothing is
+ * ordered that no work asks for. Liveness: two ticks after a fault's end the scaler sees and acts again; when all faults
+ * are over, all work gets done and every fleet returns to its minimum.
+ */
+import { poolKey } from '../../contract/state-table.ts';
+import { known } from '../../scaler/policy.ts';
+import type { Ports } from '../../scaler/tick.ts';
+import { live, type Service } from './ecs.ts';
+import type { Faults } from './faults.ts';
+import type { Invocation } from './lambda.ts';
+import type { PoolPlan } from './scenario.ts';
+import type { Cause, TaskQueue, Work } from './temporal.ts';
+import { HOUR, MINUTE, SECOND, type VirtualTime } from './time.ts';
+
+export const RULES = {
+  killed: 'an attempt at work was killed by scale-in',
+  limits: 'the count was set outside 0 to maxTasks',
+  blind: 'tasks were told to leave although something could not be read',
+  uncordoned: 'the count was lowered below the tasks that were not cordoned',
+  overtaken: 'a scaler acted although another one had written the pool since',
+  unneeded: 'far more was ordered than any work could need',
+  spending: 'the fleet grew although the hour’s budget was spent',
+  notRecovered: 'two ticks after all faults had ended, the scaler still could not see or act',
+  crashed: 'the scaler’s loop ended with an error',
+  notDone: 'work was not done long after all faults had ended',
+  notAtMinimum: 'the fleet did not return to its minimum',
+  leftCordoned: 'a task that shall work was left cordoned',
+} as const;
+export type Rule = keyof typeof RULES;
+
+export interface Violation {
+  rule: Rule;
+  hours: number;
+  pool: string;
+  detail: string;
+}
+
+/** A pool as it truly is. */
+export interface PoolTruth {
+  plan: PoolPlan;
+  service: Service;
+  queue: TaskQueue;
+  /** Pieces of work: started, and what became of them. */
+  work: { started: number; done: number; failed: number; lost: number };
+  arrivals: { at: number; count: number }[];
+}
+
+/** With one of these on, a tick may fail. What happens once counts at its moment. */
+const DISTURBING =
+  /^(temporal\.(unreachable|down|slow|limited|restartsEmpty)|ecs\.(throttled|down|denied|answersLost|partial|serviceDeleted|countByHand)|table\.|ssm\.|scaler\.)/;
+/** Without a fault, ticks in a row that could not see or act. What another wrote meanwhile is found out by one that fails. */
+const TROUBLED_TICKS = 1;
+const PEAK_OVER_MS = 3 * MINUTE;
+/** From the order of a task until it works, at the most. */
+const START_UP_MS = 70 * SECOND;
+
+export class Checks {
+  readonly violations: Violation[] = [];
+  readonly kills: Record<Cause, number> = { scheduler: 0, spot: 0, crash: 0, hand: 0, deleted: 0 };
+  readonly #time: VirtualTime;
+  readonly #faults: Faults;
+  readonly #pools = new Map<string, PoolTruth>();
+  readonly #cordoned: (pool: string, task: string) => boolean;
+  readonly #written = new Map<string, { version: unknown; at: number; by: Invocation | undefined }>();
+  readonly #seen = new WeakMap<Invocation, Seen>();
+  /** Ticks in a row, without a fault. */
+  readonly #troubled = new Map<string, number>();
+  readonly #disturbedAt = new Map<string, number>();
+  readonly #peaks = new Map<string, { at: number; slots: number }[]>();
+  readonly #spent = new Map<string, { hour: number; at: number; dollars: number }>();
+
+  constructor(time: VirtualTime, faults: Faults, cordoned: (pool: string, task: string) => boolean) {
+    this.#time = time;
+    this.#faults = faults;
+    this.#cordoned = cordoned;
+  }
+
+  watch(pool: PoolTruth): void {
+    this.#pools.set(pool.plan.config.pool, pool);
+  }
+
+  // What the world tells
+
+  /** A fault began or ended. */
+  disturbed(kind: string, pool: string | undefined): void {
+    if (!DISTURBING.test(kind)) return;
+    for (const name of pool === undefined ? this.#pools.keys() : [pool]) this.#disturbedAt.set(name, this.#time.now);
+  }
+
+  tickBegins(invocation: Invocation): void {
+    const seen = this.#seenBy(invocation);
+    seen.tickAt = this.#time.now;
+    seen.temporal.clear();
+  }
+
+  readTemporal(invocation: Invocation, pool: string, allKnown: boolean): void {
+    this.#seenBy(invocation).temporal.set(pool, allKnown);
+  }
+
+  readService(invocation: Invocation, service: Service): void {
+    this.#seenBy(invocation).tasks.set(service.pool, new Set(live(service).map(({ id }) => id)));
+  }
+
+  readMemory(invocation: Invocation, pool: string, version: unknown): void {
+    this.#seenBy(invocation).versions.set(pool, version);
+  }
+
+  wroteMemory(invocation: Invocation | undefined, key: string, version: unknown): void {
+    const pool = [...this.#pools.keys()].find((name) => poolKey(name) === key);
+    if (pool === undefined) return;
+    if (invocation !== undefined) this.#checkOvertaken(invocation, pool, 'its memory written');
+    this.#written.set(pool, { version, at: this.#time.now, by: invocation });
+    if (invocation !== undefined) this.readMemory(invocation, pool, version);
+  }
+
+  killed(pool: string, task: string, works: Work[], cause: Cause): void {
+    this.kills[cause] += works.length;
+    if (cause === 'scheduler' && works.length > 0)
+      this.#violated('killed', pool, `${task} with ${works.length} attempts`);
+  }
+
+  crashed(error: unknown): void {
+    if (!this.#faults.active('ssm.down')) this.#violated('crashed', '', String((error as Error)?.stack ?? error));
+  }
+
+  /** Before a pool's tasks are cordoned by the scaler. */
+  cordons(invocation: Invocation, pool: string): void {
+    const truth = this.#pools.get(pool);
+    if (truth === undefined || isDeploying(truth.service)) return;
+    // Tasks above the count leave as was decided, or done by hand, before.
+    if (live(truth.service).length <= truth.service.desired) this.#checkSight(invocation, truth, 'a cordon');
+    this.#checkOvertaken(invocation, pool, 'a cordon');
+  }
+
+  /** Before UpdateService takes effect. */
+  orders(invocation: Invocation, service: Service, desired: number): void {
+    const truth = this.#pools.get(service.pool)!;
+    const { plan } = truth;
+    const step = `${service.desired} to ${desired}`;
+    if (!(Number.isInteger(desired) && desired >= 0 && desired <= maxOf(plan))) {
+      this.#violated('limits', service.pool, `${step}, maxTasks ${maxOf(plan)}`);
+    }
+    if (desired < service.desired) this.#checkLowering(invocation, truth, desired, step);
+    if (desired > service.desired) this.#checkRaising(truth, desired, step);
+  }
+
+  reported([record, outcome, errors]: Parameters<Ports['telemetry']['report']>, invocation: Invocation): void {
+    const truth = this.#pools.get(record.pool);
+    if (truth === undefined) return;
+    this.#account(truth);
+    const disturbed =
+      (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
+      this.#faults.ofPool(record.pool).some((kind) => DISTURBING.test(kind));
+    if (disturbed || truth.plan.misconfigured) return void this.#troubled.set(record.pool, 0);
+    const readings = [record.activityQueue, record.workflowQueue, record.workers, record.tasks];
+    const why = [
+      ...errors,
+      ...readings.flatMap((reading) => (known<unknown>(reading) ? [] : [(reading as { unknown: string }).unknown])),
+    ];
+    const troubled = why.length > 0 || outcome.decision.reason === 'unknown';
+    const ticks = troubled ? (this.#troubled.get(record.pool) ?? 0) + 1 : 0;
+    this.#troubled.set(record.pool, ticks);
+    if (ticks > TROUBLED_TICKS) {
+      this.#violated('notRecovered', record.pool, `tick ${ticks}, ${outcome.decision.reason}: ${why.join('; ')}`);
+    }
+  }
+
+  // The end
+
+  /** Whether all work is done and all fleets are at their minimum. */
+  get settled(): boolean {
+    return [...this.#pools.values()].every((truth) => truth.plan.misconfigured || this.#unsettled(truth) === undefined);
+  }
+
+  ended(): void {
+    for (const truth of this.#pools.values()) {
+      if (truth.plan.misconfigured) continue;
+      const unsettled = this.#unsettled(truth);
+      if (unsettled) this.#violated(unsettled.rule, truth.plan.config.pool, unsettled.detail);
+    }
+  }
+
+  #unsettled({ work, service, plan, queue }: PoolTruth): { rule: Rule; detail: string } | undefined {
+    const undone = work.started - work.done - work.failed - work.lost;
+    const tasks = live(service);
+    const minTasks = plan.config.policy.minTasks ?? 0;
+    if (undone > 0) {
+      return {
+        rule: 'notDone',
+        detail: `${undone} undone, ${queue.queued} queued, desired ${service.desired}, ${tasks.length} tasks`,
+      };
+    }
+    if (service.desired !== minTasks || tasks.length !== minTasks) {
+      return {
+        rule: 'notAtMinimum',
+        detail: `desired ${service.desired}, ${tasks.length} tasks, minTasks ${minTasks}`,
+      };
+    }
+    const left = tasks.filter(({ id }) => this.#cordoned(plan.config.pool, id));
+    return left.length > 0 ? { rule: 'leftCordoned', detail: left.map(({ id }) => id).join(' ') } : undefined;
+  }
+
+  // The rules
+
+  #checkLowering(invocation: Invocation, truth: PoolTruth, desired: number, step: string): void {
+    const { service, plan } = truth;
+    const { pool } = plan.config;
+    if (service.desired <= maxOf(plan)) this.#checkSight(invocation, truth, step);
+    this.#checkOvertaken(invocation, pool, step);
+    if (isDeploying(service)) return;
+    const seen = this.#seenBy(invocation).tasks.get(pool);
+    const staying = live(service).filter(({ id }) => seen?.has(id) && !this.#cordoned(pool, id));
+    if (staying.length > desired)
+      this.#violated('uncordoned', pool, `${step}, not cordoned: ${staying.map(({ id }) => id).join(' ')}`);
+  }
+
+  #checkSight(invocation: Invocation, { plan }: PoolTruth, what: string): void {
+    const { pool } = plan.config;
+    if (this.#seenBy(invocation).temporal.get(pool) !== true)
+      this.#violated('blind', pool, `${what} with an unknown reading`);
+  }
+
+  #checkOvertaken(invocation: Invocation, pool: string, what: string): void {
+    const { tickAt, versions } = this.#seenBy(invocation);
+    const newest = this.#written.get(pool);
+    if (newest === undefined || newest.by === undefined || newest.by === invocation || newest.at >= tickAt) return;
+    if (versions.get(pool) !== newest.version) {
+      this.#violated(
+        'overtaken',
+        pool,
+        `${what} by #${invocation.number} of version ${versions.get(pool)}, the newest is ${newest.version}`,
+      );
+    }
+  }
+
+  #checkRaising(truth: PoolTruth, desired: number, step: string): void {
+    const { plan, service } = truth;
+    const { minTasks = 0, slotsPerTask = 20, spendCapDollarsPerHour } = plan.config.policy;
+    if (desired <= minTasks) return;
+    const most = this.#mostNeeded(truth, slotsPerTask);
+    if (desired > most) this.#violated('unneeded', service.pool, `${step}, at most ${most} could have been of use`);
+    const spending = this.#spent.get(service.pool);
+    const spent = spending?.hour === hourOf(this.#time.now) ? spending.dollars : 0;
+    const cap = spendCapDollarsPerHour ?? Infinity;
+    if (spent > 1.1 * cap + 0.02)
+      this.#violated('spending', service.pool, `${step}, $${spent.toFixed(3)} of ${cap} spent`);
+  }
+
+  /** Generously: all that waited or ran lately at once, and all that comes while it is worked off. */
+  #mostNeeded({ plan, arrivals, queue, service }: PoolTruth, slotsPerTask: number): number {
+    const { now } = this.#time;
+    const peaks = this.#peaks.get(plan.config.pool) ?? [];
+    const slots = Math.max(queue.queued + busy(service), ...peaks.map((peak) => peak.slots));
+    const came = arrivals.filter(({ at }) => at > now - PEAK_OVER_MS).reduce((sum, { count }) => sum + count, 0);
+    const coming = (came / PEAK_OVER_MS) * (START_UP_MS + plan.load.meanServiceMs * 2);
+    return Math.ceil((1.5 * (slots + coming + plan.load.largestBatch)) / slotsPerTask) + 2;
+  }
+
+  #account(truth: PoolTruth): void {
+    const { now } = this.#time;
+    const { pool, policy } = truth.plan.config;
+    const peaks = (this.#peaks.get(pool) ?? []).filter(({ at }) => at > now - PEAK_OVER_MS);
+    this.#peaks.set(pool, [...peaks, { at: now, slots: truth.queue.queued + busy(truth.service) }]);
+    truth.arrivals = truth.arrivals.filter(({ at }) => at > now - PEAK_OVER_MS);
+    if (policy.spendCapDollarsPerHour === undefined) return;
+    const hour = hourOf(now);
+    const before = this.#spent.get(pool);
+    const since = Math.max(hour, before?.at ?? now);
+    const dollars = (live(truth.service).length * (now - since) * 0.04937) / HOUR;
+    this.#spent.set(pool, { hour, at: now, dollars: before?.hour === hour ? before.dollars + dollars : dollars });
+  }
+
+  #seenBy(invocation: Invocation): Seen {
+    let seen = this.#seen.get(invocation);
+    if (seen === undefined) {
+      seen = { tickAt: this.#time.now, temporal: new Map(), tasks: new Map(), versions: new Map() };
+      this.#seen.set(invocation, seen);
+    }
+    return seen;
+  }
+
+  #violated(rule: Rule, pool: string, detail: string): void {
+    this.violations.push({ rule, hours: this.#time.hours, pool, detail });
+  }
+}
+
+/** What an invocation has read. */
+interface Seen {
+  tickAt: number;
+  temporal: Map<string, boolean>;
+  tasks: Map<string, Set<string>>;
+  versions: Map<string, unknown>;
+}
+
+function busy(service: Service): number {
+  return service.tasks.reduce((sum, { container }) => sum + (container?.usedSlots ?? 0), 0);
+}
+
+function hourOf(now: number): number {
+  return now - (now % HOUR);
+}
+
+function isDeploying(service: Service): boolean {
+  return live(service).some(({ revision }) => revision !== service.revision);
+}
+
+function maxOf({ config }: PoolPlan): number {
+  return config.policy.maxTasks ?? 10;
+}

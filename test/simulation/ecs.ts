@@ -1,0 +1,414 @@
+/**
+ * ECS: services that keep their desired count of tasks, by the project's own model of the service scheduler. It chooses
+ * itself whom to stop, and here it chooses the busiest, but never a protected task. Tasks take long to start, crash, are
+ * interrupted, cannot be placed; deployments replace them; people change what they like.
+ */
+import { planTasks } from '../../local/fargate/plan.ts';
+import { RestartBackoff } from '../../local/fargate/restart-backoff.ts';
+import { uniform, type Random } from '../../simulate/random.ts';
+import type { Faults } from './faults.ts';
+import type { Cause } from './temporal.ts';
+import { MINUTE, SECOND, type VirtualTime } from './time.ts';
+
+export const REGION = 'arn:aws:ecs:eu-west-1:123456789012';
+export const CLUSTER = 'cluster';
+
+const STARTS_IN_MS = [20 * SECOND, 60 * SECOND] as const;
+const RECONCILES_IN_MS = [0.2 * SECOND, 3 * SECOND] as const;
+/** From the container's start until the worker takes part. */
+const BOOTS_IN_MS = [1 * SECOND, 8 * SECOND] as const;
+const SPOT_WARNING_MS = 120 * SECOND;
+const STOP_TIMEOUT_MS = 120 * SECOND;
+const BACKOFF = { firstSeconds: 10, maxSeconds: 900, steadyAfterSeconds: 60 };
+/** A deployment whose tasks fail so often is rolled back by the service's circuit breaker. */
+const FAILURES_UNTIL_ROLLBACK = 3;
+
+/** What runs in a task. */
+export interface Container {
+  readonly usedSlots: number;
+  /** SIGTERM. */
+  terminate(cause: Cause): void;
+  /** SIGKILL, or the machine is gone. */
+  kill(cause: Cause): void;
+}
+
+export interface Task {
+  id: string;
+  number: number;
+  service: Service;
+  revision: number;
+  createdAt: number;
+  startedAt: number | undefined;
+  state: 'pending' | 'running' | 'stopping' | 'stopped';
+  /** Why it is stopping. */
+  cause: Cause | undefined;
+  protectedUntil: number;
+  container: Container | undefined;
+}
+
+export interface Service {
+  name: string;
+  pool: string;
+  exists: boolean;
+  desired: number;
+  revision: number;
+  /** The newest revision whose tasks came up. */
+  goodRevision: number;
+  badRevisions: Set<number>;
+  failures: number;
+  tasks: Task[];
+  launched: number;
+  backoff: RestartBackoff;
+  reconciling: boolean;
+}
+
+export interface EcsParts {
+  time: VirtualTime;
+  random: Random;
+  faults: Faults;
+  /** What runs in a task that has started. */
+  start: (task: Task) => Container;
+  /** False for an ECS that stops protected tasks: a guard taken out. */
+  honoursProtection: boolean;
+  /** ListTasks gives so many a page. */
+  pageSize: number;
+  /** False for one that says nothing of the pages after the first: a guard taken out. */
+  paginates: boolean;
+  trace: (what: string) => void;
+}
+
+export class Ecs {
+  readonly #parts: EcsParts;
+  readonly services = new Map<string, Service>();
+
+  constructor(parts: EcsParts) {
+    this.#parts = parts;
+  }
+
+  create(name: string, pool: string, desired: number): Service {
+    const service: Service = {
+      name,
+      pool,
+      exists: true,
+      desired,
+      revision: 1,
+      goodRevision: 1,
+      badRevisions: new Set(),
+      failures: 0,
+      tasks: [],
+      launched: 0,
+      backoff: new RestartBackoff(BACKOFF),
+      reconciling: false,
+    };
+    this.services.set(name, service);
+    this.#touch(service);
+    return service;
+  }
+
+  setDesired(service: Service, desired: number): void {
+    service.desired = desired;
+    this.#touch(service);
+  }
+
+  deploy(service: Service, { bad = false } = {}): void {
+    service.revision += 1;
+    service.failures = 0;
+    if (bad) service.badRevisions.add(service.revision);
+    this.#touch(service);
+  }
+
+  /** Deleting stops all tasks, protected or not. */
+  delete(service: Service): void {
+    service.exists = false;
+    for (const task of live(service)) this.stop(task, 'deleted');
+  }
+
+  recreate(service: Service): void {
+    Object.assign(service, { exists: true, desired: 1, failures: 0, backoff: new RestartBackoff(BACKOFF) });
+    this.#touch(service);
+  }
+
+  /** SIGTERM now, SIGKILL after the stop timeout. */
+  stop(task: Task, cause: Cause): void {
+    if (task.state === 'stopping' || task.state === 'stopped') return;
+    this.#parts.trace(
+      `${task.id} is stopped (${cause})${task.container ? ` with ${task.container.usedSlots} slots in use` : ''}`,
+    );
+    task.state = 'stopping';
+    task.cause = cause;
+    if (task.container === undefined) return this.#gone(task);
+    task.container.terminate(cause);
+    this.#parts.time.after(cause === 'spot' ? SPOT_WARNING_MS : STOP_TIMEOUT_MS, () => {
+      task.container?.kill(cause);
+      this.exited(task);
+    });
+  }
+
+  crash(task: Task): void {
+    if (task.state === 'stopped') return;
+    this.#parts.trace(`${task.id} crashes`);
+    task.container?.kill(task.cause ?? 'crash');
+    this.exited(task);
+  }
+
+  /** To be called when what runs in a task has ended. */
+  exited(task: Task): void {
+    if (task.state === 'stopped') return;
+    if (task.state !== 'stopping') this.#failed(task);
+    this.#gone(task);
+  }
+
+  /** The agent's and UpdateTaskProtection's effect; false for a task that is being stopped. */
+  protect(task: Task, minutes: number): boolean {
+    if (task.state !== 'running') return false;
+    task.protectedUntil = this.#parts.time.now + minutes * MINUTE;
+    this.#parts.time.at(task.protectedUntil, () => this.#touch(task.service));
+    return true;
+  }
+
+  lift(task: Task): boolean {
+    if (task.state !== 'running') return false;
+    task.protectedUntil = 0;
+    this.#touch(task.service);
+    return true;
+  }
+
+  /** The answer to a command of the SDK's client. */
+  answer(command: string, input: Record<string, unknown>): unknown {
+    switch (command) {
+      case 'DescribeServicesCommand':
+        return this.#describeServices(input as { cluster: string; services: string[] });
+      case 'ListTasksCommand':
+        return this.#listTasks(input as { serviceName: string; nextToken?: string });
+      case 'DescribeTasksCommand':
+        return this.#describeTasks(input as { tasks: string[] });
+      case 'UpdateServiceCommand': {
+        const service = this.#find(input.service as string);
+        this.setDesired(service, input.desiredCount as number);
+        return { service: this.#describe(service) };
+      }
+      case 'UpdateTaskProtectionCommand':
+        return this.#updateProtection(
+          input as { tasks: string[]; protectionEnabled: boolean; expiresInMinutes?: number },
+        );
+      case 'GetTaskProtectionCommand':
+        return {
+          protectedTasks: this.#tasksOf(input.tasks as string[]).map((task) => this.#protection(task)),
+          failures: [],
+        };
+      default:
+        throw new Error(`the modelled ECS does not know ${command}`);
+    }
+  }
+
+  isProtected(task: Task): boolean {
+    return task.protectedUntil > this.#parts.time.now;
+  }
+
+  #touch(service: Service): void {
+    if (service.reconciling) return;
+    service.reconciling = true;
+    this.#parts.time.after(uniform(this.#parts.random, RECONCILES_IN_MS), () => {
+      service.reconciling = false;
+      if (service.exists) this.#reconcile(service);
+    });
+  }
+
+  #reconcile(service: Service): void {
+    const { time, honoursProtection } = this.#parts;
+    // Busiest first, and numbers that rise: so the plan takes them in this order, as the worst of all ECS would.
+    const tasks = live(service).sort((a, b) => (b.container?.usedSlots ?? 0) - (a.container?.usedSlots ?? 0));
+    service.backoff.observe(
+      tasks.filter(({ startedAt }) => startedAt !== undefined),
+      time.now,
+    );
+    let order = 0;
+    const plan = planTasks(
+      {
+        desiredCount: service.desired,
+        maximumPercent: 200,
+        minimumHealthyPercent: 100,
+        deploymentId: String(service.revision),
+      },
+      tasks.map((task) => ({
+        id: task.id,
+        deploymentId: String(task.revision),
+        isRunning: task.state === 'running',
+        isProtected: honoursProtection && this.isProtected(task),
+      })),
+      () => (order += 1e-6),
+    );
+    for (const task of tasks.filter(({ id }) => plan.stop.includes(id))) this.stop(task, 'scheduler');
+    if (plan.launch === 0) return;
+    if (time.now >= service.backoff.launchAfter) this.#launch(service, plan.launch);
+    else time.at(service.backoff.launchAfter, () => this.#touch(service));
+  }
+
+  #launch(service: Service, count: number): void {
+    const { time, random, trace } = this.#parts;
+    for (let n = 0; n < count; n += 1) {
+      service.launched += 1;
+      const task: Task = {
+        id: `${service.name}-${service.launched}`,
+        number: service.launched,
+        service,
+        revision: service.revision,
+        createdAt: time.now,
+        startedAt: undefined,
+        state: 'pending',
+        cause: undefined,
+        protectedUntil: 0,
+        container: undefined,
+      };
+      service.tasks.push(task);
+      trace(`${task.id} is launched`);
+      time.after(uniform(random, STARTS_IN_MS), () => this.#placed(task));
+    }
+  }
+
+  #placed(task: Task): void {
+    const { time, random, faults } = this.#parts;
+    const { service } = task;
+    if (task.state !== 'pending') return;
+    if (faults.active('ecs.noCapacity', service.pool)) return this.exited(task);
+    task.state = 'running';
+    task.startedAt = time.now;
+    const broken = faults.active('ecs.badImage', service.pool) || service.badRevisions.has(task.revision);
+    time.after(uniform(random, BOOTS_IN_MS), () => {
+      if (task.state !== 'running') return;
+      if (broken) return this.crash(task);
+      service.goodRevision = Math.max(service.goodRevision, task.revision);
+      task.container = this.#parts.start(task);
+    });
+    this.#touch(service);
+  }
+
+  #failed(task: Task): void {
+    const { service } = task;
+    const { now } = this.#parts.time;
+    service.backoff.taskFailed(task, now);
+    if (task.revision !== service.revision || service.revision === service.goodRevision) return;
+    service.failures += 1;
+    if (service.failures < FAILURES_UNTIL_ROLLBACK) return;
+    this.#parts.trace(`${service.name} is rolled back`);
+    service.failures = 0;
+    // A rollback is a deployment of the old definition.
+    service.revision = service.goodRevision;
+  }
+
+  #gone(task: Task): void {
+    task.state = 'stopped';
+    task.service.tasks.splice(task.service.tasks.indexOf(task), 1);
+    this.#touch(task.service);
+  }
+
+  #find(name: string): Service {
+    const service = this.services.get(name.split('/').at(-1)!);
+    if (!service?.exists) throw named('ServiceNotFoundException', 'Service not found.');
+    return service;
+  }
+
+  /** One service that is another cluster's makes the whole request invalid. */
+  #describeServices({ cluster, services }: { cluster: string; services: string[] }): unknown {
+    if (services.length > 10) throw named('InvalidParameterException', 'Services cannot have more than 10 elements.');
+    const foreign = services.find((name) => name.startsWith('arn:') && !name.includes(`:service/${cluster}/`));
+    if (foreign !== undefined) throw named('InvalidParameterException', `${foreign} is not of the cluster ${cluster}`);
+    const found = services.flatMap((name) => this.services.get(name.split('/').at(-1)!) ?? []);
+    const hidden = (service: Service) => !service.exists || this.#parts.faults.active('ecs.partial', service.pool);
+    return {
+      services: found.filter((service) => !hidden(service)).map((service) => this.#describe(service)),
+      failures: services
+        .filter((name) => found.every((service) => service.name !== name.split('/').at(-1) || hidden(service)))
+        .map((name) => ({ arn: `${REGION}:service/${cluster}/${name.split('/').at(-1)}`, reason: 'MISSING' })),
+    };
+  }
+
+  #describe(service: Service) {
+    const tasks = live(service);
+    const revisions = new Set([service.revision, ...tasks.map(({ revision }) => revision)]);
+    return {
+      serviceArn: `${REGION}:service/${CLUSTER}/${service.name}`,
+      serviceName: service.name,
+      status: 'ACTIVE',
+      desiredCount: service.desired,
+      runningCount: tasks.filter(({ state }) => state === 'running').length,
+      pendingCount: tasks.filter(({ state }) => state === 'pending').length,
+      taskDefinition: definitionArn(service, service.revision),
+      deployments: [...revisions].map((revision) => ({
+        id: `${revision}`,
+        status: revision === service.revision ? 'PRIMARY' : 'ACTIVE',
+      })),
+      events: [],
+      tags: [],
+    };
+  }
+
+  /** As the API does by default: tasks being stopped are left out. A token says which task comes next, not how many came. */
+  #listTasks({ serviceName, nextToken }: { serviceName: string; nextToken?: string }): unknown {
+    const { pageSize, paginates } = this.#parts;
+    const from = Number(nextToken ?? 0);
+    const left = live(this.#find(serviceName)).filter(({ number }) => number >= from);
+    const next = left[pageSize];
+    return {
+      taskArns: left.slice(0, pageSize).map(arnOf),
+      ...(next && paginates && { nextToken: String(next.number) }),
+    };
+  }
+
+  #describeTasks({ tasks }: { tasks: string[] }): unknown {
+    if (tasks.length === 0 || tasks.length > 100) throw named('InvalidParameterException', '1 to 100 tasks');
+    const described = this.#tasksOf(tasks).map((task) => ({
+      taskArn: arnOf(task),
+      lastStatus: task.state === 'pending' ? 'PENDING' : 'RUNNING',
+      desiredStatus: task.state === 'stopping' ? 'STOPPED' : 'RUNNING',
+      taskDefinitionArn: definitionArn(task.service, task.revision),
+      createdAt: new Date(task.createdAt),
+      containers: [],
+      attachments: [],
+    }));
+    return { tasks: described, failures: [] };
+  }
+
+  #updateProtection(input: { tasks: string[]; protectionEnabled: boolean; expiresInMinutes?: number }): unknown {
+    const tasks = this.#tasksOf(input.tasks);
+    const done = tasks.filter((task) =>
+      input.protectionEnabled ? this.protect(task, input.expiresInMinutes ?? 120) : this.lift(task),
+    );
+    const refused = tasks.filter((task) => !done.includes(task));
+    return {
+      protectedTasks: done.map((task) => this.#protection(task)),
+      failures: refused.map((task) => ({ arn: arnOf(task), reason: 'TASK_NOT_VALID' })),
+    };
+  }
+
+  #protection(task: Task) {
+    const on = this.isProtected(task);
+    return {
+      taskArn: arnOf(task),
+      protectionEnabled: on,
+      ...(on && { expirationDate: new Date(task.protectedUntil) }),
+    };
+  }
+
+  #tasksOf(arns: string[]): Task[] {
+    const wanted = new Set(arns.map((arn) => arn.split('/').at(-1)));
+    return [...this.services.values()].flatMap(({ tasks }) => tasks.filter(({ id }) => wanted.has(id)));
+  }
+}
+
+/** Tasks that nobody has asked to stop. */
+export function live(service: Service): Task[] {
+  return service.tasks.filter(({ state }) => state === 'pending' || state === 'running');
+}
+
+export function named(name: string, message: string): Error {
+  return Object.assign(new Error(message), { name });
+}
+
+function arnOf(task: Task): string {
+  return `${REGION}:task/${CLUSTER}/${task.id}`;
+}
+
+function definitionArn(service: Service, revision: number): string {
+  return `${REGION}:task-definition/${service.name}:${revision}`;
+}

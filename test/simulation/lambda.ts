@@ -1,0 +1,221 @@
+/**
+ * The scaler as Lambda runs it: the shipped loop, tick, adapters of ECS, state table and telemetry, and the reading of the
+ * pools' parameters, over modelled services. Only the few lines of the handler are written here again. Each request to a
+ * service is a point at which the function may die, before or after the request took effect.
+ */
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import type { PoolConfig } from '../../contract/pool-config.ts';
+import { readPools } from '../../scaler/config.ts';
+import { tickUntilTheMinuteEnds } from '../../scaler/loop.ts';
+import { EcsServices } from '../../scaler/signals/ecs.ts';
+import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
+import { TaskProtection } from '../../scaler/protection.ts';
+import { StateTable } from '../../scaler/state.ts';
+import { Telemetry } from '../../scaler/telemetry.ts';
+import { tick, type Ports, type Session } from '../../scaler/tick.ts';
+import type { VirtualTime } from './time.ts';
+
+export const STATE_TABLE = 'state';
+export const POOLS_PATH = '/pools';
+/** As the stack sets it. */
+const TIMEOUT_MS = 60_000;
+
+export type ServiceName = 'ecs' | 'table' | 'cloudwatch' | 'ssm' | 'temporal';
+
+/** The services' side: how long a request takes, and what it does and gives, or throws. */
+export interface Services {
+  latencyMs(service: ServiceName): number;
+  answer(service: ServiceName, command: string, input: object, invocation: Invocation): unknown;
+  readTemporal(pools: Pick<PoolConfig, 'pool' | 'taskQueue'>[], invocation: Invocation): Map<string, TemporalSignals>;
+}
+
+export interface LambdaParts {
+  time: VirtualTime;
+  services: Services;
+  /** By how much the machine's clock is wrong, now. */
+  clockErrorMs: () => number;
+  tickSeconds: number;
+  onReport: (invocation: Invocation, report: Parameters<Ports['telemetry']['report']>) => void;
+  onTick: (invocation: Invocation) => void;
+  onLog: (line: string) => void;
+  onCrash: (error: unknown) => void;
+}
+
+/** What the scaler asks of others, by the names of the AWS SDK's commands. */
+export const REQUESTS = [
+  'GetParametersByPathCommand',
+  'read Temporal',
+  'DescribeServicesCommand',
+  'ListTasksCommand',
+  'DescribeTasksCommand',
+  'BatchGetCommand',
+  'PutCommand',
+  'BatchWriteCommand',
+  'UpdateServiceCommand',
+  'PutMetricDataCommand',
+] as const;
+
+/** Where an invocation dies: at its n-th request, or its n-th of one kind, and whether that still takes effect. */
+export interface Death {
+  request: number;
+  of: (typeof REQUESTS)[number] | undefined;
+  afterEffect: boolean;
+}
+
+/** One invocation. Once dead it sends nothing any more; what it had sent takes effect all the same. */
+export class Invocation {
+  ticks = 0;
+  over = false;
+  readonly number: number;
+  readonly startedAt: number;
+  readonly #time: VirtualTime;
+  readonly #death: Death | undefined;
+  readonly #onDeath: (at: string) => void;
+  #requests = 0;
+
+  constructor(number: number, time: VirtualTime, death: Death | undefined, onDeath: (at: string) => void) {
+    this.number = number;
+    this.startedAt = time.now;
+    this.#time = time;
+    this.#death = death;
+    this.#onDeath = onDeath;
+    time.after(TIMEOUT_MS, () => this.#die('the timeout'));
+  }
+
+  sleep(milliseconds: number): Promise<void> {
+    return this.#ofTheLiving(this.#time.later(milliseconds, () => undefined));
+  }
+
+  request<T>(command: string, latencyMs: number, effect: () => T): Promise<T> {
+    if (this.over) return NEVER as Promise<T>;
+    const death = this.#death;
+    if (death !== undefined && (death.of === undefined || death.of === command)) this.#requests += 1;
+    const dies = death !== undefined && this.#requests === death.request;
+    if (dies && !death.afterEffect) {
+      this.#die(`${command}, before`);
+      return NEVER as Promise<T>;
+    }
+    const answer = this.#time.later(latencyMs, () => {
+      try {
+        return effect();
+      } finally {
+        if (dies) this.#die(`${command}, after`);
+      }
+    });
+    return this.#ofTheLiving(answer);
+  }
+
+  #die(at: string): void {
+    if (this.over) return;
+    this.over = true;
+    this.#onDeath(at);
+  }
+
+  /** To the dead no answer comes. */
+  #ofTheLiving<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      answer.then(
+        (value) => this.over || resolve(value),
+        (error: Error) => this.over || reject(error),
+      );
+    });
+  }
+}
+
+const NEVER = new Promise<never>(() => undefined);
+
+/** A Lambda process: its clients and telemetry live from one invocation to the next, until it dies. */
+export class LambdaProcess {
+  readonly #parts: LambdaParts;
+  readonly #telemetry: Telemetry;
+  readonly #ports: Ports;
+  readonly #ssm: SSMClient;
+  #invocation: Invocation | undefined;
+
+  constructor(parts: LambdaParts) {
+    this.#parts = parts;
+    const { services, onLog, onReport } = parts;
+    const client = <Client extends object>(Class: new (settings: { region: string }) => Client, service: ServiceName) =>
+      Object.assign(new Class({ region: 'eu-west-1' }), { send: this.#sender(service) });
+    this.#ssm = client(SSMClient, 'ssm');
+    this.#telemetry = new Telemetry(client(CloudWatchClient, 'cloudwatch'), onLog, 'full');
+    const table = { send: this.#sender('table') } as unknown as DynamoDBDocumentClient;
+    const ecs = client(ECSClient, 'ecs');
+    this.#ports = {
+      temporal: {
+        read: (pools) => {
+          const invocation = this.#invocation!;
+          const latencyMs = services.latencyMs('temporal');
+          return invocation.request('read Temporal', latencyMs, () => services.readTemporal(pools, invocation));
+        },
+      },
+      ecs: new EcsServices(ecs),
+      protection: new TaskProtection(ecs),
+      state: new StateTable(table, STATE_TABLE),
+      telemetry: {
+        report: (...report) => {
+          this.#telemetry.report(...report);
+          onReport(this.#invocation!, report);
+        },
+      },
+    };
+  }
+
+  /** What the handler does. Never settles for an invocation that dies. */
+  async run(invocation: Invocation): Promise<void> {
+    this.#invocation = invocation;
+    try {
+      await this.#handle(invocation);
+    } catch (error) {
+      this.#parts.onCrash(error);
+    }
+    invocation.over = true;
+  }
+
+  async #handle(invocation: Invocation): Promise<void> {
+    const { time, clockErrorMs, tickSeconds, onLog, onTick } = this.#parts;
+    const clock = {
+      now: () => time.now + clockErrorMs(),
+      sleep: (milliseconds: number) => invocation.sleep(milliseconds),
+    };
+    const { pools, problems } = await readPools(this.#ssm, POOLS_PATH);
+    for (const message of problems) onLog(message);
+    const session: Session = new Map();
+    await tickUntilTheMinuteEnds(
+      async (now, last) => {
+        onTick(invocation);
+        await tick(pools, session, this.#ports, { mode: 'act', now, last });
+        invocation.ticks += 1;
+        await this.#telemetry.send(now);
+      },
+      tickSeconds,
+      clock,
+      TIMEOUT_MS - (time.now - invocation.startedAt),
+    );
+    await this.#telemetry.send(clock.now(), { force: true });
+  }
+
+  #sender(service: ServiceName) {
+    return (command: { constructor: { name: string }; input: object }) => {
+      const invocation = this.#invocation!;
+      const { name } = command.constructor;
+      const { services } = this.#parts;
+      const answer = () => services.answer(service, name, command.input, invocation);
+      return invocation.request(name, services.latencyMs(service), answer);
+    };
+  }
+}
+
+/** One SSM parameter a pool, as the stack writes it. */
+export function parametersOf(
+  pools: PoolConfig[],
+  damaged: (pool: string) => boolean,
+): { Name: string; Value: string }[] {
+  return pools.map((pool) => ({
+    Name: `${POOLS_PATH}/${pool.pool}`,
+    Value: damaged(pool.pool) ? JSON.stringify(pool).slice(0, -20) : JSON.stringify(pool),
+  }));
+}

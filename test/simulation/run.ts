@@ -1,0 +1,125 @@
+/**
+ * Runs worlds from seeds, each twice, until they have lived for so many hours of fleet time; prints what happened, and
+ * for each violation the command that shows it again. Exit code 1 when there was one, or when a seed gave two histories.
+ */
+import { Command, InvalidArgumentError } from 'commander';
+import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import { MUTANTS, simulateWorld, type Mutant, type WorldResult } from './world.ts';
+import { RULES } from './checks.ts';
+
+interface Options {
+  seed: number;
+  runs: number;
+  hours: number;
+  worldHours: number;
+  once: boolean;
+  json: boolean;
+  trace: boolean;
+  mutant?: Mutant;
+  faults?: FaultKind[];
+}
+
+const command = new Command('simulation')
+  .description('The shipped scaler and the shipped scale-in protocol in a simulated world with faults.')
+  .option('--seed <number>', 'the first world’s seed', whole, Math.floor(Math.random() * 1e9))
+  .option('--hours <number>', 'fleet time, in hours of pools, to simulate at least', positive, 2000)
+  .option('--runs <number>', 'so many worlds instead, one a seed', whole, 0)
+  .option('--world-hours <number>', 'how long faults come in a world', positive, 8)
+  .option('--once', 'do not run each seed a second time to compare the histories', false)
+  .option('--faults <kinds>', `only these, with commas: ${FAULT_KINDS.join(' ')}`, listOf(FAULT_KINDS))
+  .option('--mutant <guard>', `take a guard out, to see that it is noticed: ${MUTANTS.join(' | ')}`, oneOf(MUTANTS))
+  .option('--trace', 'print all that happens', false)
+  .option('--json', 'print the result as one line of JSON', false)
+  .parse();
+const options = command.opts<Options>();
+await main(options);
+
+async function main({ seed, runs, hours, worldHours, once, json, trace, mutant, faults }: Options): Promise<void> {
+  const startedAt = performance.now();
+  const total = { worlds: 0, poolHours: 0, taskHours: 0, ticks: 0, activities: 0, scaleIns: 0, violations: 0 };
+  const [kills, faultCounts, deaths, rests]: [
+    Record<string, number>,
+    Record<string, number>,
+    Record<string, number>,
+    number[],
+  ] = [{}, {}, {}, []];
+  for (let next = seed; runs > 0 ? next < seed + runs : total.poolHours < hours; next += 1) {
+    const world = { seed: next, hours: worldHours, mutant, faults, untilBroken: mutant !== undefined };
+    const result = await simulateWorld({ ...world, ...(trace && { print: say }) });
+    const again = once ? result : await simulateWorld(world);
+    total.worlds += 1;
+    total.poolHours += result.poolHours;
+    total.taskHours += result.taskHours;
+    total.ticks += result.ticks;
+    total.activities += result.activities;
+    total.scaleIns += result.scaleIns;
+    total.violations += result.violations.length + Number(again.hash !== result.hash);
+    addUp(kills, result.kills);
+    addUp(faultCounts, result.faults);
+    addUp(deaths, result.deaths);
+    rests.push(result.restedAfterMinutes);
+    if (!json) tell(result, again, replay(next));
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  const longestRestMinutes = Math.max(...rests);
+  const all = { seed, ...total, seconds, longestRestMinutes, kills, faults: faultCounts, deaths, replay: replay(seed) };
+  if (json) say(JSON.stringify(all));
+  else sum(all);
+  process.exitCode = total.violations > 0 ? 1 : 0;
+}
+
+function tell(result: WorldResult, again: WorldResult, command: string): void {
+  const { seed, violations, hash } = result;
+  if (again.hash !== hash) say(`seed ${seed}: NOT DETERMINISTIC, ${hash} and then ${again.hash}`);
+  const firsts = Object.values(Object.groupBy(violations, ({ rule }) => rule)).map(([first]) => first!);
+  for (const { rule, pool, hours, detail } of firsts) {
+    say(`seed ${seed}, ${hours.toFixed(2)} h, ${pool}: ${RULES[rule].toUpperCase()}: ${detail}`);
+  }
+  if (violations.length > 0) say(`  ${violations.length} in all; again: ${command}`);
+}
+
+function sum(
+  all: Record<string, unknown> & { worlds: number; poolHours: number; taskHours: number; seconds: number },
+): void {
+  for (const [name, value] of Object.entries(all)) {
+    say(
+      `${name.padEnd(20)} ${typeof value === 'object' ? JSON.stringify(value) : typeof value === 'number' ? Math.round(value * 10) / 10 : value}`,
+    );
+  }
+}
+
+function replay(seed: number): string {
+  const { worldHours, mutant, faults } = options;
+  const more = [mutant && `--mutant '${mutant}'`, faults && `--faults ${faults.join(',')}`].filter(Boolean).join(' ');
+  return `node test/simulation/run.ts --runs 1 --seed ${seed} --world-hours ${worldHours} ${more}`.trim();
+}
+
+function addUp(sums: Record<string, number>, more: Record<string, number>): void {
+  for (const [name, count] of Object.entries(more)) sums[name] = (sums[name] ?? 0) + count;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function whole(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number, such as 7');
+  return Number(text);
+}
+
+function positive(text: string): number {
+  if (!(Number(text) > 0 && Number(text) < Infinity)) throw new InvalidArgumentError('a number above 0, such as 8');
+  return Number(text);
+}
+
+function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((each) => each === text);
+    if (found === undefined) throw new InvalidArgumentError(`one of: ${allowed.join(' | ')}`);
+    return found;
+  };
+}
+
+function listOf<T extends string>(allowed: readonly T[]): (text: string) => T[] {
+  return (text) => text.split(',').map((each) => oneOf(allowed)(each.trim()));
+}

@@ -1,0 +1,326 @@
+/**
+ * Temporal as the fleet and the scaler see it: task queues, first in first out; workers that hold polls open; attempts
+ * that end, fail, are lost with their worker and come back after a timeout; and what the server tells of all that: an
+ * answer cached for five seconds, heartbeats every five seconds, ghosts of workers that are gone.
+ */
+import type { QueueReading } from '../../scaler/policy.ts';
+import type { ReportedWorker } from '../../scaler/signals/temporal.ts';
+import { uniform, type Random } from '../../simulate/random.ts';
+import type { Faults } from './faults.ts';
+import { MINUTE, SECOND, type VirtualTime } from './time.ts';
+
+const STATS_CACHED_MS = 5 * SECOND;
+const HEARTBEAT_MS = 5 * SECOND;
+const GHOST_MS = 320 * SECOND;
+const DEAD_WORK_MS = 10 * MINUTE;
+const RATE_OVER_MS = 30 * SECOND;
+const LONG_POLL_MS = 60 * SECOND;
+/** From the loss of an attempt until the server knows: the activity's heartbeat timeout. */
+const LOST_FOR_MS = [10 * SECOND, 60 * SECOND] as const;
+const MOST_RETRY_MS = 100 * SECOND;
+
+export interface Work {
+  id: number;
+  pool: string;
+  serviceMs: number;
+  /** 0 for no limit. */
+  maximumAttempts: number;
+  attempts: number;
+  /** Its attempts kill the worker that runs them. */
+  poisoned: boolean;
+}
+
+/** What ended an attempt that was at work: the scaler's wish, through ECS's scheduler, or what nobody can help. */
+export type Cause = 'scheduler' | 'spot' | 'crash' | 'hand' | 'deleted';
+
+/** A poll that is open. `take` is called at most once, with work or, when the long poll is over, without. */
+export interface Poll {
+  take(work: Work | undefined): void;
+}
+
+/** A worker as the server knows it by its heartbeats. */
+export interface Reporting {
+  key: string;
+  taskId: string;
+  usedSlots: number;
+  processed: number;
+  failed: number;
+}
+
+interface Heartbeat {
+  worker: Reporting;
+  /** The newest multiple of the interval, since the worker's start, that was reported. */
+  since: number;
+  at: number | undefined;
+  usedSlots: number;
+  processed: number;
+  failed: number;
+  goneAt: number | undefined;
+}
+
+export class TaskQueue {
+  readonly #time: VirtualTime;
+  readonly #random: Random;
+  readonly #faults: Faults;
+  readonly #pool: string;
+  readonly #onEnd: (work: Work, how: 'done' | 'failed' | 'lost') => void;
+  #waiting: { work: Work; since: number }[] = [];
+  #head = 0;
+  /** Workflows whose first workflow task waits for any worker at all. */
+  #workflows: { activities: Work[]; since: number }[] = [];
+  #polls: Poll[] = [];
+  #heartbeats: Heartbeat[] = [];
+  #dead = { count: 0, since: 0 };
+  #adds: number[] = [];
+  #dispatches: number[] = [];
+  #nextDispatchAt = 0;
+  #dispatching = false;
+  #epoch = 0;
+  #stats: { at: number; activity: QueueReading; workflow: QueueReading } | undefined;
+
+  constructor(parts: {
+    time: VirtualTime;
+    random: Random;
+    faults: Faults;
+    pool: string;
+    onEnd: (work: Work, how: 'done' | 'failed' | 'lost') => void;
+  }) {
+    this.#time = parts.time;
+    this.#random = parts.random;
+    this.#faults = parts.faults;
+    this.#pool = parts.pool;
+    this.#onEnd = parts.onEnd;
+  }
+
+  get queued(): number {
+    return this.#waiting.length - this.#head + this.#dead.count + this.#workflows.length;
+  }
+
+  /** Whether the server answers its workers. */
+  get reachable(): boolean {
+    return !this.#faults.active('temporal.down');
+  }
+
+  /** A workflow that schedules its activities as soon as some worker has run its first workflow task. */
+  startWorkflow(activities: Work[]): void {
+    this.#workflows.push({ activities, since: this.#time.now });
+    this.#runWorkflows();
+  }
+
+  /** Tasks of workflows that were terminated: counted until a worker polls them away, or for ten minutes. */
+  addDeadWork(count: number): void {
+    if (this.#polls.length > 0) return;
+    this.#dead = { count: this.#dead.count + count, since: this.#time.now };
+  }
+
+  /** All state is lost, as a development server's without a file is. What ran is not known any more. */
+  restartEmpty(): void {
+    const lost = [
+      ...this.#waiting.slice(this.#head).map(({ work }) => work),
+      ...this.#workflows.flatMap((each) => each.activities),
+    ];
+    [this.#waiting, this.#head, this.#workflows, this.#stats] = [[], 0, [], undefined];
+    this.#dead.count = 0;
+    this.#heartbeats = this.#heartbeats.filter(({ goneAt }) => goneAt === undefined);
+    for (const heartbeat of this.#heartbeats) heartbeat.at = undefined;
+    this.#epoch += 1;
+    for (const work of lost) this.#onEnd(work, 'lost');
+  }
+
+  /** Stamps an attempt: what began before a restart of the server is unknown to it afterwards. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  open(poll: Poll): void {
+    this.#polls.push(poll);
+    this.#dead.count = 0;
+    this.dispatch();
+  }
+
+  /** Ends open polls within the long poll's time, each by itself; a task may still come to them. */
+  endSoon(polls: Iterable<Poll>): void {
+    for (const poll of polls) {
+      this.#time.after(uniform(this.#random, [0, LONG_POLL_MS]), () => {
+        if (this.drop(poll)) poll.take(undefined);
+      });
+    }
+  }
+
+  /** False when the poll is not open any more. */
+  drop(poll: Poll): boolean {
+    const index = this.#polls.indexOf(poll);
+    if (index !== -1) this.#polls.splice(index, 1);
+    return index !== -1;
+  }
+
+  dispatch(): void {
+    if (!this.reachable) return;
+    while (this.#head < this.#waiting.length && this.#polls.length > 0) {
+      if (this.#isLimited()) return;
+      const { work } = this.#waiting[this.#head++]!;
+      this.#count(this.#dispatches);
+      const [poll] = this.#polls.splice(Math.floor(this.#random() * this.#polls.length), 1);
+      work.attempts += 1;
+      poll!.take(work);
+    }
+    if (this.#head > 500 && this.#head * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** An attempt is over. One that is retried comes back after its back-off. */
+  ended(work: Work, epoch: number, how: 'done' | 'failed'): void {
+    if (epoch !== this.#epoch) return this.#onEnd(work, 'lost');
+    if (how === 'done') return this.#onEnd(work, 'done');
+    this.#retry(work, 0);
+  }
+
+  /** An attempt was lost with its worker: known only when it has timed out. */
+  lost(work: Work, epoch: number): void {
+    if (epoch !== this.#epoch) return this.#onEnd(work, 'lost');
+    this.#retry(work, uniform(this.#random, LOST_FOR_MS));
+  }
+
+  register(worker: Reporting): void {
+    this.#heartbeats.push({
+      worker,
+      since: this.#time.now,
+      at: undefined,
+      usedSlots: 0,
+      processed: 0,
+      failed: 0,
+      goneAt: undefined,
+    });
+    this.#runWorkflows();
+  }
+
+  /** To be called before a worker's figures change: a heartbeat that is due shows those from before. */
+  report(worker: Reporting): void {
+    const heartbeat = this.#heartbeats.find((each) => each.worker === worker);
+    if (heartbeat !== undefined) this.#beat(heartbeat);
+  }
+
+  /** The server lists a worker that is gone for some more minutes. */
+  unregister(worker: Reporting): void {
+    this.report(worker);
+    for (const heartbeat of this.#heartbeats) if (heartbeat.worker === worker) heartbeat.goneAt = this.#time.now;
+  }
+
+  /** DescribeTaskQueue with its statistics, both types. */
+  describe(): { activity: QueueReading; workflow: QueueReading } {
+    const { now } = this.#time;
+    if (this.#stats === undefined || now - this.#stats.at >= STATS_CACHED_MS)
+      this.#stats = { at: now, ...this.#readStats() };
+    return this.#stats;
+  }
+
+  /** ListWorkers, those of this queue that the server takes to be running. */
+  workers(): ReportedWorker[] {
+    const { now } = this.#time;
+    if (this.#faults.active('temporal.noHeartbeats', this.#pool)) return [];
+    this.#heartbeats = this.#heartbeats.filter(({ goneAt }) => goneAt === undefined || now - goneAt < GHOST_MS);
+    return this.#heartbeats.flatMap((heartbeat) => {
+      this.#beat(heartbeat);
+      const { worker, at, usedSlots, processed, failed } = heartbeat;
+      if (at === undefined) return [];
+      // Slots that are not of the SDK's fixed kind are reported without how many are free.
+      const { key, taskId } = worker;
+      const names = [taskId, `host-of-${taskId}`];
+      const ageSeconds = (now - at) / 1000;
+      return [{ key, task: taskId, names, busy: usedSlots > 0, ageSeconds, usedSlots, slots: null, processed, failed }];
+    });
+  }
+
+  #runWorkflows(): void {
+    const served = this.#heartbeats.some(({ goneAt }) => goneAt === undefined) && this.reachable;
+    if (!served) return;
+    const begun = this.#workflows;
+    this.#workflows = [];
+    for (const { activities } of begun) for (const work of activities) this.#enqueue(work);
+  }
+
+  /** After an outage of the server for all. */
+  resume(): void {
+    this.#runWorkflows();
+    this.dispatch();
+  }
+
+  #enqueue(work: Work): void {
+    this.#count(this.#adds);
+    this.#waiting.push({ work, since: this.#time.now });
+    this.dispatch();
+  }
+
+  #retry(work: Work, afterMs: number): void {
+    if (work.maximumAttempts > 0 && work.attempts >= work.maximumAttempts) return this.#onEnd(work, 'failed');
+    const backOffMs = Math.min(SECOND * 2 ** Math.min(work.attempts - 1, 10), MOST_RETRY_MS);
+    const epoch = this.#epoch;
+    this.#time.after(afterMs + backOffMs, () => {
+      if (epoch === this.#epoch) this.#enqueue(work);
+      else this.#onEnd(work, 'lost');
+    });
+  }
+
+  #isLimited(): boolean {
+    if (!this.#faults.active('temporal.rateLimited', this.#pool)) return false;
+    const { now } = this.#time;
+    if (now >= this.#nextDispatchAt) {
+      this.#nextDispatchAt = now + 2 * SECOND;
+      return false;
+    }
+    if (!this.#dispatching) {
+      this.#dispatching = true;
+      this.#time.at(this.#nextDispatchAt, () => {
+        this.#dispatching = false;
+        this.dispatch();
+      });
+    }
+    return true;
+  }
+
+  #beat(heartbeat: Heartbeat): void {
+    const { worker, since, goneAt } = heartbeat;
+    if (goneAt !== undefined || !this.reachable || this.#faults.active('temporal.staleHeartbeats', this.#pool)) return;
+    const at = since + Math.floor((this.#time.now - since) / HEARTBEAT_MS) * HEARTBEAT_MS;
+    if (at === since || at === heartbeat.at) return;
+    const { usedSlots, processed, failed } = worker;
+    Object.assign(heartbeat, { at, usedSlots, processed, failed });
+  }
+
+  #readStats(): { activity: QueueReading; workflow: QueueReading } {
+    const { now } = this.#time;
+    if (now - this.#dead.since > DEAD_WORK_MS) this.#dead.count = 0;
+    const head = Math.min(this.#waiting[this.#head]?.since ?? now, this.#dead.count > 0 ? this.#dead.since : now);
+    const rateLimited = this.#dispatching;
+    const activity = {
+      backlog: this.#waiting.length - this.#head + this.#dead.count,
+      ageSeconds: (now - head) / 1000,
+      addRate: this.#rate(this.#adds),
+      dispatchRate: this.#rate(this.#dispatches),
+      rateLimited,
+    };
+    const workflowAge = (now - (this.#workflows[0]?.since ?? now)) / 1000;
+    const workflow = {
+      backlog: this.#workflows.length,
+      ageSeconds: workflowAge,
+      addRate: 0,
+      dispatchRate: 0,
+      rateLimited: false,
+    };
+    return { activity, workflow };
+  }
+
+  #count(times: number[]): void {
+    times.push(this.#time.now);
+    if (times.length > 2000) times.splice(0, 1000);
+  }
+
+  #rate(times: number[]): number {
+    const from = this.#time.now - RATE_OVER_MS;
+    const first = times.findIndex((at) => at > from);
+    times.splice(0, first === -1 ? times.length : first);
+    return times.length / (RATE_OVER_MS / 1000);
+  }
+}

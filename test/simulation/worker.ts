@@ -1,0 +1,238 @@
+/**
+ * A worker of ours in its task: the shipped slots and the shipped side of the scale-in protocol, over a modelled SDK that
+ * holds polls open and a modelled agent that protects the task. Only the process around them is written here again.
+ */
+import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
+import type { CordonReading } from '../../worker/cordon.ts';
+import { ScaleInProtocol, type PollingWorker } from '../../worker/scale-in.ts';
+import type { ProtectionAnswer } from '../../worker/task.ts';
+import { uniform, type Random } from '../../simulate/random.ts';
+import type { Container } from './ecs.ts';
+import type { Cause, Poll, Reporting, TaskQueue, Work } from './temporal.ts';
+import { MINUTE, SECOND, type VirtualTime } from './time.ts';
+
+/** The defaults of docs/worker.md. */
+const CORDON_POLL_MS = 3 * SECOND;
+const SCALER_GONE_SECONDS = 300;
+const DRAIN_GRACE_MS = 90 * SECOND;
+/**
+ * A worker that polls and hears from a living scaler does nothing new in its rounds: those are left out, but for one a
+ * minute and the one that follows a change of its cordon.
+ */
+const CALM_ROUND_MS = MINUTE;
+const CALM_WHILE_HEARD_MS = 150 * SECOND;
+
+type Permit = Parameters<ActivitySlots['markSlotUsed']>[0]['permit'];
+
+export interface WorkerParts {
+  time: VirtualTime;
+  random: Random;
+  queue: TaskQueue;
+  taskId: string;
+  slots: number;
+  agent: { protect(minutes: number): Promise<ProtectionAnswer>; lift(): Promise<ProtectionAnswer> };
+  readCordon: () => Promise<CordonReading>;
+  /** Whether an attempt of this work fails at its end. */
+  fails: (work: Work) => boolean;
+  onKilled: (works: Work[], cause: Cause) => void;
+  onExit: () => void;
+  onPoison: () => void;
+  /** Does it look at its own work when it is asked whether it is done? False: a guard with a bug. */
+  knowsItsWork: boolean;
+}
+
+interface Running {
+  work: Work;
+  permit: Permit;
+  epoch: number;
+}
+
+const NEVER_ABORTED = { addEventListener: () => undefined } as unknown as AbortSignal;
+
+export class ModelledWorker implements Container, PollingWorker, Reporting {
+  readonly key: string;
+  readonly taskId: string;
+  processed = 0;
+  failed = 0;
+  readonly #parts: WorkerParts;
+  readonly #slots: ActivitySlots;
+  readonly #protocol: ScaleInProtocol;
+  readonly #running = new Set<Running>();
+  readonly #polls = new Set<Poll>();
+  readonly #phase: number;
+  #reading: CordonReading = { known: false, why: 'not read yet' };
+  #heardAt = 0;
+  #roundAt = Infinity;
+  #cause: Cause | undefined;
+  #gone = false;
+
+  constructor(parts: WorkerParts) {
+    const { time, random, taskId } = parts;
+    this.#parts = parts;
+    this.taskId = taskId;
+    this.key = `w-${taskId}`;
+    this.#phase = time.now + uniform(random, [0, CORDON_POLL_MS]);
+    this.#slots = new ActivitySlots(parts.slots, () => this.#changed());
+    this.#protocol = new ScaleInProtocol({
+      worker: this,
+      protection: parts.agent,
+      readCordon: async () => this.#heard(await parts.readCordon()),
+      now: () => time.now,
+      scalerGoneSeconds: SCALER_GONE_SECONDS,
+      log: { info: () => undefined, warn: () => undefined } as never,
+    });
+    this.pause();
+    parts.queue.register(this);
+    for (let n = 0; n < Math.min(MAX_OPEN_POLLS, parts.slots); n += 1) this.#reserve();
+    void this.#round();
+  }
+
+  get usedSlots(): number {
+    return this.#slots.used;
+  }
+
+  get runningActivities(): number {
+    return this.#parts.knowsItsWork ? this.#slots.used : 0;
+  }
+
+  get drained(): boolean {
+    return this.#slots.closed && (!this.#parts.knowsItsWork || this.#slots.idle);
+  }
+
+  pause(): void {
+    if (!this.#slots.closed) this.#parts.queue.endSoon(this.#polls);
+    this.#slots.close();
+  }
+
+  resume(): void {
+    if (this.#cause !== undefined) return;
+    this.#slots.open();
+    this.#parts.time.stir();
+  }
+
+  /** The item under its own key was written or deleted. */
+  cordonChanged(): void {
+    const { now } = this.#parts.time;
+    this.#roundSoon(this.#phase + Math.ceil((now - this.#phase) / CORDON_POLL_MS) * CORDON_POLL_MS);
+  }
+
+  /** As the worker's manager drains after SIGTERM: open polls end, work goes on until the grace is over. */
+  terminate(cause: Cause): void {
+    if (this.#gone) return;
+    this.#cause = cause;
+    this.#protocol.stop();
+    this.pause();
+    this.#parts.time.after(DRAIN_GRACE_MS, () => this.#leave(cause));
+    this.#leaveIfIdle();
+  }
+
+  /** What it runs is lost. */
+  kill(cause: Cause): void {
+    if (!this.#gone) this.#end(cause);
+  }
+
+  #leave(cause: Cause): void {
+    if (this.#gone) return;
+    this.#end(cause);
+    this.#parts.onExit();
+  }
+
+  #end(cause: Cause): void {
+    this.#gone = true;
+    this.#protocol.stop();
+    this.#parts.queue.unregister(this);
+    for (const poll of this.#polls) this.#parts.queue.drop(poll);
+    this.#parts.onKilled(
+      [...this.#running].map(({ work }) => work),
+      cause,
+    );
+    for (const { work, epoch } of this.#running) this.#parts.queue.lost(work, epoch);
+    this.#running.clear();
+  }
+
+  #reserve(): void {
+    void this.#slots.reserveSlot(undefined, NEVER_ABORTED).then((permit) => this.#poll(permit as Permit));
+  }
+
+  #poll(permit: Permit): void {
+    if (this.#gone) return;
+    const poll: Poll = {
+      take: (work) => {
+        this.#polls.delete(poll);
+        if (this.#gone) return;
+        this.#parts.time.stir();
+        if (work === undefined) this.#slots.releaseSlot({ permit } as never);
+        else this.#run(work, permit);
+        this.#reserve();
+        this.#leaveIfIdle();
+      },
+    };
+    this.#polls.add(poll);
+    if (this.#slots.closed) this.#parts.queue.endSoon([poll]);
+    this.#parts.queue.open(poll);
+  }
+
+  #run(work: Work, permit: Permit): void {
+    const { queue, time, onPoison } = this.#parts;
+    queue.report(this);
+    const running = { work, permit, epoch: queue.epoch };
+    this.#running.add(running);
+    this.#slots.markSlotUsed({ permit });
+    if (work.poisoned) time.after(SECOND, () => this.#gone || onPoison());
+    else time.after(work.serviceMs, () => this.#finish(running));
+  }
+
+  /** A result that cannot be told to the server is kept, slot and all, until it can be. */
+  #finish(running: Running): void {
+    const { queue, time, fails } = this.#parts;
+    if (this.#gone || !this.#running.has(running)) return;
+    if (!queue.reachable) return time.after(5 * SECOND, () => this.#finish(running));
+    queue.report(this);
+    this.#running.delete(running);
+    this.processed += 1;
+    const failed = fails(running.work);
+    if (failed) this.failed += 1;
+    queue.ended(running.work, running.epoch, failed ? 'failed' : 'done');
+    time.stir();
+    this.#slots.releaseSlot({ permit: running.permit } as never);
+    this.#leaveIfIdle();
+  }
+
+  #leaveIfIdle(): void {
+    if (this.#cause !== undefined && this.#slots.idle) this.#leave(this.#cause);
+  }
+
+  /** Something began or ended: as in the shipped process, the protocol looks at it. */
+  #changed(): void {
+    if (this.#gone || this.#isCalm()) return;
+    void this.#protocol.settle();
+    this.#parts.time.stir();
+  }
+
+  #heard(reading: CordonReading): CordonReading {
+    this.#reading = reading;
+    if (reading.known) this.#heardAt = Math.max(this.#heardAt, reading.scalerTickAt ?? 0);
+    return reading;
+  }
+
+  #isCalm(): boolean {
+    const heard = this.#parts.time.now - this.#heardAt < CALM_WHILE_HEARD_MS;
+    return !this.#slots.closed && heard && this.#reading.known && !this.#reading.cordoned;
+  }
+
+  #roundSoon(at: number): void {
+    if (at >= this.#roundAt) return;
+    this.#roundAt = at;
+    this.#parts.time.at(at, () => {
+      if (this.#roundAt === at) void this.#round();
+    });
+  }
+
+  async #round(): Promise<void> {
+    if (this.#gone || this.#cause !== undefined) return;
+    this.#roundAt = Infinity;
+    this.#parts.time.stir();
+    await this.#protocol.round();
+    this.#roundSoon(this.#parts.time.now + (this.#isCalm() ? CALM_ROUND_MS : CORDON_POLL_MS));
+  }
+}
