@@ -19,7 +19,7 @@ interface ByToken {
 const CPU_UNITS_PER_VCPU = 1024;
 const protectionRequest = z.strictObject({ ProtectionEnabled: z.boolean(), ExpiresInMinutes: protectionMinutes });
 
-export function createAgent(tasks: TaskStore): FastifyInstance {
+export function createAgent(tasks: TaskStore, isBlocked: (task: Task) => boolean): FastifyInstance {
   const server = fastify({ forceCloseConnections: true });
   const caller = (token: string) => {
     const found = tasks.byToken(token);
@@ -33,7 +33,7 @@ export function createAgent(tasks: TaskStore): FastifyInstance {
   );
   server.put<ByToken>('/api/:token/task-protection/v1/state', ({ params, body }, reply) => {
     const { task } = caller(params.token);
-    return putProtection(task, body, (status) => reply.status(status));
+    return putProtection(task, body, isBlocked, (status) => reply.status(status));
   });
   server.get<ByToken>('/v4/:token', ({ params }) => {
     const { task, container } = caller(params.token);
@@ -48,10 +48,15 @@ export function createAgent(tasks: TaskStore): FastifyInstance {
 }
 
 /** As the agent has it: a refusal by ECS is an answer with status 200, a malformed request one with status 400. */
-function putProtection(task: Task, body: unknown, setStatus: (status: number) => void) {
+function putProtection(
+  task: Task,
+  body: unknown,
+  isBlocked: (task: Task) => boolean,
+  setStatus: (status: number) => void,
+) {
   try {
     const request = protectionRequest.parse(JSON.parse(String(body)));
-    const failure = updateProtection(task, request.ProtectionEnabled, request.ExpiresInMinutes);
+    const failure = updateProtection(task, request.ProtectionEnabled, request.ExpiresInMinutes, isBlocked);
     return failure ? failureBody(failure) : protectionBody(task);
   } catch (error) {
     setStatus(400);

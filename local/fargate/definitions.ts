@@ -22,6 +22,15 @@ const containerSchema = z.object({
     .default(30)
     .transform((seconds) => Math.min(seconds, 120)),
   cpu: z.coerce.number().default(0),
+  healthCheck: z
+    .object({
+      command: z.array(z.string()).min(1),
+      interval: z.coerce.number().default(30),
+      timeout: z.coerce.number().default(5),
+      retries: z.coerce.number().default(3),
+      startPeriod: z.coerce.number().default(0),
+    })
+    .optional(),
 });
 
 const taskDefinitionSchema = z.object({
@@ -48,11 +57,22 @@ const serviceSchema = z.looseObject({
   taskDefinition: z.string(),
   desiredCount: z.coerce.number(),
   launchType: z.string().optional(),
-  capacityProviderStrategy: z.array(z.looseObject({ capacityProvider: z.string() })).optional(),
+  capacityProviderStrategy: z
+    .array(
+      z.looseObject({
+        capacityProvider: z.string(),
+        base: z.coerce.number().default(0),
+        weight: z.coerce.number().default(0),
+      }),
+    )
+    .optional(),
   deploymentConfiguration: z
     .looseObject({
       maximumPercent: z.coerce.number().default(200),
       minimumHealthyPercent: z.coerce.number().default(100),
+      deploymentCircuitBreaker: z
+        .object({ enable: z.coerce.boolean().default(false), rollback: z.coerce.boolean().default(false) })
+        .prefault({}),
     })
     .prefault({}),
   deployments: z.array(deploymentSchema).default([]),
@@ -62,6 +82,7 @@ const serviceSchema = z.looseObject({
 
 export type ContainerDefinition = z.infer<typeof containerSchema>;
 export type TaskDefinition = z.infer<typeof taskDefinitionSchema>;
+export type HealthCheck = NonNullable<ContainerDefinition['healthCheck']>;
 export type ServiceDeployment = z.infer<typeof deploymentSchema>;
 /** A service as the emulator describes it, other fields kept for DescribeServices to hand on. */
 export type ServiceDefinition = z.infer<typeof serviceSchema>;

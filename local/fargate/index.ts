@@ -30,6 +30,8 @@ export interface LocalFargateOptions {
   /** How long stop() waits between SIGTERM and SIGKILL. */
   stopGraceSeconds?: number;
   restartBackoff?: RestartBackoffOptions;
+  /** Runs the containers' health checks. Off unless given: on one machine all tasks share the ports that checks ask. */
+  healthChecks?: boolean;
   onTaskChange?: (task: TaskSummary) => void;
   /** Epoch milliseconds; the machine's clock unless given. */
   now?: () => number;
@@ -61,6 +63,8 @@ export interface LocalFargate {
   tasks(): TaskSummary[];
   /** What was used up to now, by service name. */
   usage(): Record<string, ServiceUsage>;
+  /** Takes up to so many FARGATE_SPOT tasks back, the oldest first: SIGTERM, stopTimeout, protected or not. Their ids. */
+  reclaimSpot(count: number): string[];
   /** Ends every task (SIGTERM, after the grace SIGKILL) and closes the endpoint. */
   stop(): Promise<void>;
   /** SIGKILL to every process of every task, synchronously: the last resort of an entry point's `exit` handler. */
@@ -74,6 +78,7 @@ export async function startLocalFargate(options: LocalFargateOptions): Promise<L
     url,
     tasks: () => platform.taskSummaries(),
     usage: () => platform.usageSoFar(),
+    reclaimSpot: (count) => platform.reclaimSpot(count),
     stop: () => platform.stop(),
     killAll: () => platform.killAll(),
   };

@@ -22,6 +22,8 @@ export interface ControlPlane {
   tasks: TaskStore;
   clusterExists(name: string): Promise<boolean>;
   scheduler(serviceArn: string): ServiceScheduler | undefined;
+  /** Whether protected tasks hold up a deployment of the task's service, so that no more may be protected. */
+  isBlocked(task: Task): boolean;
   /** Reads the services again and acts on what has changed. */
   refresh(): Promise<void>;
 }
@@ -41,6 +43,9 @@ export function createOperations(plane: ControlPlane): Record<string, Operation>
   };
 }
 
+/** ECS starts no deployment while so many are not over. */
+const ACTIVE_DEPLOYMENTS = 5;
+
 const cluster = z.string().default('default').transform(nameOf);
 const include = z.array(z.string()).default([]);
 const taskIds = (max: number) => z.array(z.string()).min(1, 'Tasks cannot be empty.').max(max);
@@ -51,6 +56,7 @@ const updateServiceInput = z.looseObject({
   service: z.string(),
   desiredCount: z.int().min(0).optional(),
   taskDefinition: z.string().optional(),
+  forceNewDeployment: z.boolean().default(false),
 });
 const listTasksInput = z.object({
   cluster,
@@ -86,9 +92,19 @@ async function updateService(plane: ControlPlane, input: z.infer<typeof updateSe
   if (known.status !== 'ACTIVE') throw new EcsError('ServiceNotActiveException', 'Service was not ACTIVE.');
   if (input.taskDefinition)
     await plane.emulator.ecs('DescribeTaskDefinition', { taskDefinition: input.taskDefinition });
+  if (input.taskDefinition || input.forceNewDeployment) requireRoomForDeployment(overlay(plane, known));
   const answer = await plane.emulator.ecs('UpdateService', input);
   await plane.refresh();
   return { service: overlay(plane, parseService(answer['service'])) };
+}
+
+/** What CloudFormation changes goes to the emulator directly, and is not held up by this. */
+function requireRoomForDeployment({ deployments }: Record<string, unknown>): void {
+  const open = (deployments as { rolloutState: string; status: string }[]).filter(
+    ({ rolloutState, status }) => status !== 'PRIMARY' || rolloutState === 'IN_PROGRESS',
+  );
+  if (open.length >= ACTIVE_DEPLOYMENTS)
+    throw invalidParameter(`${ACTIVE_DEPLOYMENTS} active deployments exist, unable to create new deployment.`);
 }
 
 async function listTasks(plane: ControlPlane, input: z.infer<typeof listTasksInput>) {
@@ -121,7 +137,9 @@ async function getTaskProtection(plane: ControlPlane, input: z.infer<typeof getT
 
 async function updateTaskProtection(plane: ControlPlane, input: z.infer<typeof updateTaskProtectionInput>) {
   const { found, failures } = await findTasks(plane, input);
-  const refused = found.map((task) => updateProtection(task, input.protectionEnabled, input.expiresInMinutes));
+  const refused = found.map((task) =>
+    updateProtection(task, input.protectionEnabled, input.expiresInMinutes, plane.isBlocked),
+  );
   return {
     protectedTasks: found.filter((_, index) => !refused[index]).map(protectedTask),
     failures: [...failures, ...refused.filter((failure) => failure !== undefined)],

@@ -53,18 +53,21 @@ export class Platform {
       images,
       logDirectory,
       environment: { ...plainEnvironment(), AWS_REGION: region, AWS_DEFAULT_REGION: region, ...environment },
+      healthChecks: options.healthChecks ?? false,
       agentUrl: () => this.#agentUrl,
       secretValue: (valueFrom) => this.#emulator.secretValue(valueFrom),
       now: this.#now,
       onChange: (task) => this.#taskChanged(task),
     };
-    this.#agent = createAgent(this.#tasks);
+    const isBlocked = (task: Task) => this.#schedulers.get(task.origin.service.serviceArn)?.isBlocked(task) ?? false;
+    this.#agent = createAgent(this.#tasks, isBlocked);
     this.#api = createEcsApi(
       createOperations({
         emulator: this.#emulator,
         tasks: this.#tasks,
         clusterExists: (name) => this.#clusterExists(name),
         scheduler: (serviceArn) => this.#schedulers.get(serviceArn),
+        isBlocked,
         refresh: () => this.#refresh(),
       }),
       emulatorUrl,
@@ -80,6 +83,15 @@ export class Platform {
 
   taskSummaries(): TaskSummary[] {
     return this.#tasks.all().map(summary);
+  }
+
+  reclaimSpot(count: number): string[] {
+    const onSpot = this.#tasks
+      .all()
+      .filter(({ isStopping, origin }) => !isStopping && origin.capacityProvider === 'FARGATE_SPOT')
+      .slice(0, count);
+    for (const task of onSpot) task.stop('SpotInterruption', 'Your Spot Task was interrupted.');
+    return onSpot.map(({ id }) => id);
   }
 
   usageSoFar(): Record<string, ServiceUsage> {
@@ -144,6 +156,7 @@ export class Platform {
       const surroundings = {
         tasks: (arn: string) => this.#tasks.ofService(arn),
         launch: (origin: LaunchOrder) => this.#launch(origin),
+        rollBack: (definition: ServiceDefinition, earlier: string) => void this.#rollBack(definition, earlier),
         random: this.#random,
         now: this.#now,
       };
@@ -163,6 +176,15 @@ export class Platform {
     this.#tasks.add(task);
     this.#usage.taskLaunched(origin.service.serviceName);
     return task;
+  }
+
+  async #rollBack({ clusterArn, serviceName }: ServiceDefinition, taskDefinition: string): Promise<void> {
+    try {
+      await this.#emulator.ecs('UpdateService', { cluster: nameOf(clusterArn), service: serviceName, taskDefinition });
+      await this.#refresh();
+    } catch (error) {
+      this.#log(`Service ${serviceName} could not be rolled back: ${String(error)}`);
+    }
   }
 
   #taskChanged(task: Task): void {

@@ -14,10 +14,24 @@ export interface ProtectionFailure {
   detail?: string;
 }
 
-/** Turns protection on or off; a task that is being stopped takes neither. */
-export function updateProtection(task: Task, enabled: boolean, minutes: number): ProtectionFailure | undefined {
+/**
+ * Turns protection on or off; a task that is being stopped takes neither. `isBlocked` tells of a deployment that protected
+ * tasks hold up: no more of them are taken than the service shall have.
+ */
+export function updateProtection(
+  task: Task,
+  enabled: boolean,
+  minutes: number,
+  isBlocked: (task: Task) => boolean,
+): ProtectionFailure | undefined {
   if (task.isStopping)
     return { arn: task.arn, reason: 'TASK_NOT_VALID', detail: `The task is ${task.lastStatus} and cannot be changed.` };
+  if (enabled && isBlocked(task))
+    return {
+      arn: task.arn,
+      reason: 'DEPLOYMENT_BLOCKED',
+      detail: 'Protected tasks keep the deployment from completing.',
+    };
   if (enabled) task.protect(minutes);
   else task.unprotect();
   return undefined;

@@ -40,14 +40,12 @@ function primaryRecord(
   tasks: readonly Task[],
   scheduler: ServiceScheduler | undefined,
 ) {
-  const completed = scheduler?.isCompleted(deployment.id) ?? false;
   return {
     ...deployment,
     desiredCount: service.desiredCount,
     ...counts(tasks.filter((task) => task.origin.deploymentId === deployment.id)),
     failedTasks: scheduler?.failedTasks(deployment.id) ?? 0,
-    rolloutState: completed ? 'COMPLETED' : 'IN_PROGRESS',
-    rolloutStateReason: `ECS deployment ${deployment.id} ${completed ? 'completed' : 'in progress'}.`,
+    ...rollout(deployment.id, scheduler),
   };
 }
 
@@ -67,6 +65,14 @@ function olderRecord(id: string, tasks: Task[], scheduler: ServiceScheduler | un
     rolloutState: scheduler?.isCompleted(id) ? 'COMPLETED' : 'IN_PROGRESS',
     rolloutStateReason: `ECS deployment ${id} is being replaced.`,
   };
+}
+
+function rollout(id: string, scheduler: ServiceScheduler | undefined) {
+  if (scheduler?.isFailed(id))
+    return { rolloutState: 'FAILED', rolloutStateReason: 'ECS deployment circuit breaker: tasks failed to start.' };
+  return scheduler?.isCompleted(id)
+    ? { rolloutState: 'COMPLETED', rolloutStateReason: `ECS deployment ${id} completed.` }
+    : { rolloutState: 'IN_PROGRESS', rolloutStateReason: `ECS deployment ${id} in progress.` };
 }
 
 function counts(tasks: readonly Task[]) {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { primaryDeployment } from './definitions.ts';
 import type { ServiceDefinition, TaskDefinition } from './definitions.ts';
+import { nextProvider } from './capacity.ts';
 import { planTasks } from './plan.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
@@ -15,6 +16,8 @@ import { epochSeconds } from './task-record.ts';
 export interface SchedulerPlatform {
   tasks(serviceArn: string): Task[];
   launch(order: LaunchOrder): Task;
+  /** Makes the service use an earlier task definition again, as a deployment of its own. */
+  rollBack(service: ServiceDefinition, taskDefinition: string): void;
   random(): number;
   now(): number;
 }
@@ -26,6 +29,7 @@ export interface ServiceEvent {
 }
 
 const KEEP_EVENTS = 100;
+const UNHEALTHY = 'Task failed container health checks';
 /** From the second failure in a row on, ECS says so. */
 const FAILURES_WORTH_TELLING = 2;
 
@@ -35,7 +39,9 @@ export class ServiceScheduler {
   readonly #backoff: RestartBackoff;
   readonly #failedTasks = new Map<string, number>();
   readonly #completed = new Set<string>();
+  readonly #failed = new Set<string>();
   readonly #settled = new Set<string>();
+  #lastGood: string | undefined;
   #service: ServiceDefinition;
   #taskDefinition: TaskDefinition;
   #isSteady = false;
@@ -86,7 +92,10 @@ export class ServiceScheduler {
     };
     const plan = planTasks(wanted, live.map(plannedTask), this.#platform.random);
     for (const task of live.filter(({ id }) => plan.stop.includes(id))) this.#stop(task, scalingReason(deployment.id));
-    if (this.#platform.now() >= this.#backoff.launchAfter) this.#launch(plan.launch, deployment.id);
+    for (const task of live.filter(({ health }) => health === 'UNHEALTHY')) this.#stop(task, UNHEALTHY);
+    this.#breakCircuit(deployment.id);
+    const mayLaunch = this.#platform.now() >= this.#backoff.launchAfter && !this.#failed.has(deployment.id);
+    if (mayLaunch) this.#launch(plan.launch, deployment.id);
     this.#noteProgress(deployment.id);
   }
 
@@ -100,15 +109,32 @@ export class ServiceScheduler {
     return this.#completed.has(deploymentId);
   }
 
+  /** The circuit breaker has given the deployment up. */
+  isFailed(deploymentId: string): boolean {
+    return this.#failed.has(deploymentId);
+  }
+
+  /** In a deployment that is not over, as many tasks are protected as the service shall have, besides this one. */
+  isBlocked(task: Task): boolean {
+    const others = this.#live().filter(({ id }) => id !== task.id);
+    const deployments = new Set([task, ...others].map(({ origin }) => origin.deploymentId));
+    const protectedOthers = others.filter(({ protectedUntil }) => protectedUntil !== undefined).length;
+    return deployments.size > 1 && protectedOthers >= this.#service.desiredCount;
+  }
+
   #live(): Task[] {
     return this.#platform.tasks(this.#service.serviceArn).filter((task) => !task.isStopping);
   }
 
   #launch(count: number, deploymentId: string): void {
     if (count === 0) return;
-    const launched = Array.from({ length: count }, () =>
-      this.#platform.launch({ service: this.#service, taskDefinition: this.#taskDefinition, deploymentId }),
-    );
+    const present = this.#live().map(({ origin }) => origin.capacityProvider);
+    const launched = Array.from({ length: count }, () => {
+      const capacityProvider = nextProvider(this.#service.capacityProviderStrategy, present);
+      present.push(capacityProvider);
+      const { service, taskDefinition } = { service: this.#service, taskDefinition: this.#taskDefinition };
+      return this.#platform.launch({ service, taskDefinition, deploymentId, capacityProvider });
+    });
     this.#tell(`has started ${count} tasks: ${launched.map((task) => `(task ${task.id})`).join(' ')}.`);
   }
 
@@ -120,7 +146,10 @@ export class ServiceScheduler {
   /** A failure is a task that left without having been asked to. */
   #countFailures(): void {
     for (const task of this.#platform.tasks(this.#service.serviceArn)) {
-      const failed = task.stopCode === 'EssentialContainerExited' || task.stopCode === 'TaskFailedToStart';
+      const failed =
+        task.stopCode === 'EssentialContainerExited' ||
+        task.stopCode === 'TaskFailedToStart' ||
+        task.stoppedReason === UNHEALTHY;
       if (!failed || this.#settled.has(task.id)) continue;
       this.#settled.add(task.id);
       const deployment = task.origin.deploymentId;
@@ -132,12 +161,26 @@ export class ServiceScheduler {
     }
   }
 
+  /** Half the tasks, three at least and two hundred at the most, may fail before a deployment is given up. */
+  #breakCircuit(deploymentId: string): void {
+    const { enable, rollback } = this.#service.deploymentConfiguration.deploymentCircuitBreaker;
+    const threshold = Math.min(200, Math.max(3, Math.ceil(this.#service.desiredCount / 2)));
+    const isOver = this.#completed.has(deploymentId) || this.#failed.has(deploymentId);
+    if (!enable || isOver || this.failedTasks(deploymentId) < threshold) return;
+    this.#failed.add(deploymentId);
+    this.#tell(`(deployment ${deploymentId}) deployment failed: tasks failed to start.`);
+    if (!rollback || this.#lastGood === undefined) return;
+    this.#tell(`rolling back to ${this.#lastGood}.`);
+    this.#platform.rollBack(this.#service, this.#lastGood);
+  }
+
   #noteProgress(deploymentId: string): void {
     const live = this.#live();
-    const running = live.filter((task) => task.isRunning && task.origin.deploymentId === deploymentId).length;
+    const running = live.filter((task) => task.isServing && task.origin.deploymentId === deploymentId).length;
     const isSteady = running === this.#service.desiredCount && live.length === running;
     if (isSteady && !this.#completed.has(deploymentId)) {
       this.#completed.add(deploymentId);
+      this.#lastGood = this.#taskDefinition.taskDefinitionArn;
       this.#tell(`(deployment ${deploymentId}) deployment completed.`);
     }
     if (isSteady && !this.#isSteady) this.#tell('has reached a steady state.');
@@ -155,7 +198,7 @@ function plannedTask(task: Task) {
   return {
     id: task.id,
     deploymentId: task.origin.deploymentId,
-    isRunning: task.isRunning,
+    isRunning: task.isServing,
     isProtected: task.protectedUntil !== undefined,
   };
 }

@@ -16,7 +16,7 @@ export function taskRecord(task: Task, { withTags = false } = {}): Record<string
     cpu: taskDefinition.cpu,
     memory: taskDefinition.memory,
     version: task.version,
-    healthStatus: 'UNKNOWN',
+    healthStatus: task.health,
     ...timestamps(task),
     stopCode: task.stopCode,
     stoppedReason: task.stoppedReason,
@@ -61,19 +61,22 @@ function containerRecord(task: Task, container: TaskContainer): Record<string, u
     runtimeId: container.token,
     lastStatus: containerStatus(task, container),
     exitCode: container.exitCode,
-    healthStatus: 'UNKNOWN',
+    healthStatus: container.health,
     networkInterfaces: [{ attachmentId: task.id, privateIpv4Address: task.origin.privateAddress }],
     cpu: String(container.definition.cpu),
   };
 }
 
-/** A service has a launch type or a capacity provider strategy; of several providers the first one is taken. */
-function launchedOn(task: Task): Record<string, unknown> {
-  const { launchType, capacityProviderStrategy } = task.origin.service;
-  const provider = capacityProviderStrategy?.[0]?.capacityProvider;
-  return provider
-    ? { launchType: 'FARGATE', capacityProviderName: provider, platformVersion: '1.4.0', platformFamily: 'Linux' }
-    : { launchType: launchType ?? 'FARGATE', platformVersion: '1.4.0', platformFamily: 'Linux' };
+/** A service has a launch type or a capacity provider strategy. */
+function launchedOn({ origin }: Task): Record<string, unknown> {
+  const { service, capacityProvider } = origin;
+  const launchType = capacityProvider ? 'FARGATE' : (service.launchType ?? 'FARGATE');
+  return {
+    launchType,
+    ...(capacityProvider && { capacityProviderName: capacityProvider }),
+    platformVersion: '1.4.0',
+    platformFamily: 'Linux',
+  };
 }
 
 function timestamps(task: Task): Record<string, number | undefined> {

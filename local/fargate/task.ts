@@ -10,16 +10,20 @@ import { ContainerProcess } from './container.ts';
 import { nameOf } from './definitions.ts';
 import type { ContainerDefinition, ServiceDefinition, TaskDefinition } from './definitions.ts';
 import { TaskStartError } from './errors.ts';
+import { watchHealth, type HealthStatus } from './health.ts';
 
 export type TaskStatus =
   'PROVISIONING' | 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'DEPROVISIONING' | 'STOPPED';
 
-export type StopCode = 'ServiceSchedulerInitiated' | 'UserInitiated' | 'EssentialContainerExited' | 'TaskFailedToStart';
+export type StopCode =
+  'ServiceSchedulerInitiated' | 'UserInitiated' | 'EssentialContainerExited' | 'TaskFailedToStart' | 'SpotInterruption';
 
 export interface TaskOrigin {
   service: ServiceDefinition;
   taskDefinition: TaskDefinition;
   deploymentId: string;
+  /** Undefined for a service with a launch type. */
+  capacityProvider: string | undefined;
   startDelaySeconds: number;
   /** In the VPC that is not there: what tells tasks apart for those who know no task ids. */
   privateAddress: string;
@@ -35,6 +39,8 @@ export interface TaskPlatform {
   /** What every container gets, besides its own definition's variables. */
   environment: Readonly<Record<string, string>>;
   logDirectory: string;
+  /** Whether containers' health checks are run. */
+  healthChecks: boolean;
   /** Where the agent serves the container with this token. */
   agentUrl(): string;
   secretValue(valueFrom: string): Promise<string>;
@@ -48,6 +54,7 @@ export interface TaskContainer {
   token: string;
   process?: ContainerProcess;
   exitCode?: number;
+  health: HealthStatus;
 }
 
 export class Task {
@@ -78,6 +85,7 @@ export class Task {
     this.containers = taskDefinition.containerDefinitions.map((definition) => ({
       definition,
       token: `${this.id}-${randomBytes(5).toString('hex')}`,
+      health: 'UNKNOWN',
     }));
     this.#enter('PROVISIONING');
     this.stopped = this.#live();
@@ -102,6 +110,19 @@ export class Task {
 
   get isRunning(): boolean {
     return this.lastStatus === 'RUNNING';
+  }
+
+  /** Running, and found healthy where that is looked for: what a deployment waits for. */
+  get isServing(): boolean {
+    const isChecked = this.#platform.healthChecks && this.containers.some(({ definition }) => definition.healthCheck);
+    return this.isRunning && (!isChecked || this.health === 'HEALTHY');
+  }
+
+  /** UNHEALTHY when one of its containers is, HEALTHY when all that have a check are. */
+  get health(): HealthStatus {
+    const checked = this.containers.filter(({ definition }) => definition.healthCheck).map(({ health }) => health);
+    if (checked.includes('UNHEALTHY')) return 'UNHEALTHY';
+    return checked.length === 0 || checked.includes('UNKNOWN') ? 'UNKNOWN' : 'HEALTHY';
   }
 
   /** The essential container's, once it has one. */
@@ -179,10 +200,20 @@ export class Task {
         });
         container.process = started;
         void started.exited.then((exitCode) => (container.exitCode = exitCode));
+        this.#watchHealth(container, { cwd: directory, env: environment });
       }
     } finally {
       closeSync(output);
     }
+  }
+
+  #watchHealth(container: TaskContainer, surroundings: { cwd: string; env: Record<string, string> }): void {
+    const { healthCheck } = container.definition;
+    if (!healthCheck || !this.#platform.healthChecks) return;
+    void watchHealth(healthCheck, surroundings, this.#stopRequest.signal, (status) => {
+      container.health = status;
+      this.#changed();
+    });
   }
 
   /** Until an essential container exits by itself, or the task is asked to stop. */

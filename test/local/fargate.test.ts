@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,14 +20,24 @@ import {
   DescribeTasksCommand,
   ECSClient,
   GetTaskProtectionCommand,
+  ListTagsForResourceCommand,
   ListTasksCommand,
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
   StopTaskCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
   UpdateServiceCommand,
   UpdateTaskProtectionCommand,
 } from '@aws-sdk/client-ecs';
-import type { ContainerDefinition, Service, Task } from '@aws-sdk/client-ecs';
+import type {
+  CapacityProviderStrategyItem,
+  ContainerDefinition,
+  DeploymentCircuitBreaker,
+  HealthCheck,
+  Service,
+  Task,
+} from '@aws-sdk/client-ecs';
 import { emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import type { LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate } from '../../local/fargate/index.ts';
@@ -74,6 +84,7 @@ beforeAll(async () => {
     logDirectory: join(directory, 'tasks'),
     environment: emulatorCredentials(emulator.url),
     pollMilliseconds: 50,
+    healthChecks: true,
     stopGraceSeconds: 1,
     restartBackoff: { firstSeconds: 0.2, maxSeconds: 2, steadyAfterSeconds: 5 },
     now: () => Date.now() + clockOffset,
@@ -205,6 +216,99 @@ describe('A service', () => {
   });
 });
 
+describe('A service in a deployment', () => {
+  const circuitBreaker = { enable: true, rollback: true };
+
+  test('goes back to what ran before when the new tasks keep failing.', async () => {
+    const service = await createService({ desiredCount: 1, circuitBreaker });
+    const [good] = await untilRunning(service, 1);
+    await deployRevision(service, { image: 'example.test/nowhere:1' });
+    await until(async () => (await messagesOf(service)).some((message) => message.includes('rolling back to')));
+    const described = await until(async () => {
+      const now = await describeService(service);
+      return now.deployments?.length === 1 && now.deployments[0]!.rolloutState === 'COMPLETED' && now;
+    });
+    expect(described.taskDefinition).toBe(good!.taskDefinitionArn);
+    const failed = (await tasksOf(service, 'STOPPED')).filter(({ stopCode }) => stopCode === 'TaskFailedToStart');
+    expect(failed).toHaveLength(3);
+  });
+
+  test('without a way back starts no more of them, and keeps what runs.', async () => {
+    const service = await createService({ desiredCount: 1, circuitBreaker: { enable: true, rollback: false } });
+    const [good] = await untilRunning(service, 1);
+    await deployRevision(service, { image: 'example.test/nowhere:1' });
+    await until(async () => (await describeService(service)).deployments?.[0]?.rolloutState === 'FAILED');
+    await anotherReconciliation();
+    expect(await runningTasks(service)).toMatchObject([{ taskArn: good!.taskArn }]);
+  });
+
+  test('takes no sixth one while protected tasks keep five open, but counts all the same.', async () => {
+    const service = await createService({ desiredCount: 5 });
+    const kept: string[] = [];
+    for (let revision = 1; revision <= 5; revision += 1) {
+      const newest = await until(async () => {
+        const tasks = (await runningTasks(service)).filter(({ taskArn }) => !kept.includes(taskArn!));
+        const isRolledOut = tasks.length === 5 && new Set(tasks.map(({ startedBy }) => startedBy)).size === 1;
+        return isRolledOut && tasks[0]!.taskArn!;
+      });
+      await protect([newest], true);
+      kept.push(newest);
+      if (revision < 5) await deployRevision(service, {});
+    }
+    expect((await describeService(service)).deployments).toHaveLength(5);
+    await expect(deployRevision(service, {})).rejects.toThrow('5 active deployments exist');
+    await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, desiredCount: 1 }));
+    await protect(kept, false);
+    await until(async () => (await describeService(service)).deployments?.length === 1);
+    await deployRevision(service, {});
+  });
+
+  test('protects no more tasks than it shall have.', async () => {
+    const service = await createService({ desiredCount: 1 });
+    const [old] = await untilRunning(service, 1);
+    await protect([old!.taskArn!], true);
+    await deployRevision(service, {});
+    const tasks = await untilRunning(service, 2);
+    const added = tasks.find(({ taskArn }) => taskArn !== old!.taskArn)!.taskArn!;
+    expect((await protect([added], true)).failures).toMatchObject([{ arn: added, reason: 'DEPLOYMENT_BLOCKED' }]);
+    expect((await protect([old!.taskArn!], true)).failures).toEqual([]);
+    await protect([old!.taskArn!], false);
+    await untilStopped(service, 1);
+    expect((await protect([added], true)).failures).toEqual([]);
+  });
+});
+
+describe('A service on capacity providers', () => {
+  test('has its base on demand and the rest by weight, and loses Spot tasks, protected or not.', async () => {
+    const service = await createService({
+      desiredCount: 5,
+      stopTimeout: 3,
+      capacityProviderStrategy: [
+        { capacityProvider: 'FARGATE', base: 1, weight: 1 },
+        { capacityProvider: 'FARGATE_SPOT', weight: 3 },
+      ],
+    });
+    const tasks = await untilRunning(service, 5);
+    const spot = tasks.filter(({ capacityProviderName }) => capacityProviderName === 'FARGATE_SPOT');
+    expect(spot).toHaveLength(3);
+    await protect(
+      spot.map(({ taskArn }) => taskArn!),
+      true,
+    );
+    await Promise.all(tasks.map(reportOf));
+
+    expect(fargate.reclaimSpot(2)).toHaveLength(2);
+    const stopped = await untilStopped(service, 2);
+    for (const task of stopped) {
+      expect(task).toMatchObject({ stopCode: 'SpotInterruption', capacityProviderName: 'FARGATE_SPOT' });
+      expect(task.containers![0]!.exitCode).toBe(0);
+    }
+    const again = await untilRunning(service, 5);
+    expect(again.filter(({ capacityProviderName }) => capacityProviderName === 'FARGATE_SPOT')).toHaveLength(3);
+    await ecs.send(new DeleteServiceCommand({ cluster: CLUSTER, service, force: true }));
+  });
+});
+
 describe('A container', () => {
   test('finds its variables, its secrets, its agent and its metadata, and nothing else of this machine.', async () => {
     const secret = await emulatorCall('secretsmanager.CreateSecret', {
@@ -252,6 +356,25 @@ describe('A container', () => {
     });
     const container = await (await fetch(environment['ECS_CONTAINER_METADATA_URI_V4']!)).json();
     expect(container).toMatchObject({ Name: 'worker', KnownStatus: 'RUNNING' });
+  });
+
+  test('whose health check fails is replaced, protected or not.', async () => {
+    const sick = join(directory, 'sick');
+    const command = ['CMD-SHELL', `test ! -e ${sick}`];
+    const service = await createService({
+      desiredCount: 1,
+      healthCheck: { command, interval: 1, timeout: 2, retries: 2 },
+    });
+    const [task] = await until(async () => {
+      const running = await runningTasks(service);
+      return running[0]?.healthStatus === 'HEALTHY' && running;
+    });
+    await protect([task!.taskArn!], true);
+    await writeFile(sick, '');
+    const [stopped] = await untilStopped(service, 1);
+    expect(stopped).toMatchObject({ taskArn: task!.taskArn, stoppedReason: 'Task failed container health checks' });
+    await rm(sick);
+    await until(async () => (await runningTasks(service))[0]?.healthStatus === 'HEALTHY');
   });
 
   test('whose secret does not exist is never started.', async () => {
@@ -402,6 +525,21 @@ describe('The endpoint', () => {
     expect(family.taskArns).toHaveLength(5);
   });
 
+  test('hands tags on, and DescribeServices includes them when asked.', async () => {
+    const service = await createService({ desiredCount: 0 });
+    const { serviceArn: resourceArn } = await describeService(service);
+    const read = async () => {
+      const command = new DescribeServicesCommand({ cluster: CLUSTER, services: [service], include: ['TAGS'] });
+      return (await ecs.send(command)).services![0]!.tags;
+    };
+    await ecs.send(new TagResourceCommand({ resourceArn, tags: [{ key: 'a', value: '1' }] }));
+    await ecs.send(new TagResourceCommand({ resourceArn, tags: [{ key: 'b', value: '2' }] }));
+    await ecs.send(new UntagResourceCommand({ resourceArn, tagKeys: ['a'] }));
+    await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, forceNewDeployment: true }));
+    expect(await read()).toEqual([{ key: 'b', value: '2' }]);
+    expect((await ecs.send(new ListTagsForResourceCommand({ resourceArn }))).tags).toEqual(await read());
+  });
+
   test('tells what is missing.', async () => {
     const missing = `arn:aws:ecs:us-east-1:000000000000:task/${CLUSTER}/${'0'.repeat(32)}`;
     const services = await ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: ['none'] }));
@@ -501,6 +639,9 @@ interface ServiceOptions {
   exitCode?: number;
   stopTimeout?: number;
   image?: string;
+  healthCheck?: HealthCheck;
+  circuitBreaker?: DeploymentCircuitBreaker;
+  capacityProviderStrategy?: CapacityProviderStrategyItem[];
   secrets?: { name: string; valueFrom: string }[];
 }
 
@@ -515,7 +656,12 @@ async function createService(options: ServiceOptions): Promise<string> {
       serviceName: service,
       taskDefinition: service,
       desiredCount: options.desiredCount,
-      launchType: 'FARGATE',
+      ...(options.capacityProviderStrategy
+        ? { capacityProviderStrategy: options.capacityProviderStrategy }
+        : { launchType: 'FARGATE' }),
+      ...(options.circuitBreaker && {
+        deploymentConfiguration: { deploymentCircuitBreaker: options.circuitBreaker },
+      }),
       networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
     }),
   );
@@ -529,6 +675,7 @@ async function registerTaskDefinition(family: string, options: Partial<ServiceOp
     command: ['node', 'worker.mjs'],
     stopTimeout: options.stopTimeout ?? 10,
     environment: Object.entries({ SERVICE: family, ...behaviour(options) }).map(([name, value]) => ({ name, value })),
+    ...(options.healthCheck && { healthCheck: options.healthCheck }),
     ...(options.secrets && { secrets: options.secrets }),
   };
   await ecs.send(
@@ -541,6 +688,15 @@ async function registerTaskDefinition(family: string, options: Partial<ServiceOp
       containerDefinitions: [container],
     }),
   );
+}
+
+async function deployRevision(service: string, options: Partial<ServiceOptions>): Promise<void> {
+  await registerTaskDefinition(service, options);
+  await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, taskDefinition: service }));
+}
+
+async function messagesOf(service: string): Promise<string[]> {
+  return ((await describeService(service)).events ?? []).map(({ message = '' }) => message);
 }
 
 function behaviour({ behaviour = 'serve', exitCode = 0 }: Partial<ServiceOptions>): Record<string, string> {

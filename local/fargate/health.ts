@@ -1,0 +1,32 @@
+/** A container's health check, as ECS runs it: a command every so often, in the container's own surroundings. */
+import { execFile } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HealthCheck } from './definitions.ts';
+
+export type HealthStatus = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY';
+
+/** Checks until aborted. Failures within the start period do not count, unless the container was healthy before. */
+export async function watchHealth(
+  { command, interval, timeout, retries, startPeriod }: HealthCheck,
+  surroundings: { cwd: string; env: Record<string, string> },
+  signal: AbortSignal,
+  onStatus: (status: HealthStatus) => void,
+): Promise<void> {
+  const [kind, ...rest] = command;
+  const line = kind === 'CMD-SHELL' ? ['/bin/sh', '-c', ...rest] : kind === 'CMD' ? rest : command;
+  let status: HealthStatus = 'UNKNOWN';
+  let failures = 0;
+  for (let waited = 0; !signal.aborted; waited += interval) {
+    await delay(interval * 1000, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const passed = await passes(line, { ...surroundings, timeout: timeout * 1000, signal });
+    const counts = status === 'HEALTHY' || waited + interval > startPeriod;
+    failures = passed ? 0 : failures + (counts ? 1 : 0);
+    const next: HealthStatus = passed ? 'HEALTHY' : failures >= retries ? 'UNHEALTHY' : status;
+    if (next !== status && !signal.aborted) onStatus((status = next));
+  }
+}
+
+function passes([file = '', ...args]: string[], options: Parameters<typeof execFile>[2]): Promise<boolean> {
+  return new Promise((resolve) => execFile(file, args, options ?? {}, (error) => resolve(error === null)));
+}
