@@ -34,7 +34,9 @@ export async function explain(shell: Shell, name: string, options: ExplainOption
       `The scaler's log ${stack.config.scalerLogGroup} has no decision about ${name} in the last 7 days: elastic-workers doctor says why.`,
     );
   }
-  shell.print(`${name}: ${spells.length === 1 ? 'the last decision' : `the last ${spells.length} decisions`}, the newest last`);
+  shell.print(
+    `${name}: ${spells.length === 1 ? 'the last decision' : `the last ${spells.length} decisions`}, the newest last`,
+  );
   for (const spell of spells) shell.print(`\n${render(shell, spell)}`);
 }
 

@@ -70,7 +70,8 @@ export async function openPool(
   const stack = await openStack(common, problems);
   const pool = stack.pools.find(({ pool }) => pool === name);
   const names = stack.pools.map(({ pool }) => pool).join(', ');
-  if (pool === undefined) throw new UsageError([...problems, `there is no pool '${name}': there is ${names || 'none'}`]);
+  if (pool === undefined)
+    throw new UsageError([...problems, `there is no pool '${name}': there is ${names || 'none'}`]);
   if (problems.length > 0) throw new UsageError(problems);
   return { stack, pool };
 }

@@ -91,7 +91,12 @@ function statusOf(
   if (typeof state === 'string') return { ...NOTHING, pool, alarms: names, problem: state };
   const { record, decision, tickAt } = state;
   // The figures are the policy's own; what it remembers has no part in them.
-  const { figures } = decide(record, undefined, { ...DEFAULT_POLICY, ...(record.policy as Partial<Policy>) }, record.now);
+  const { figures } = decide(
+    record,
+    undefined,
+    { ...DEFAULT_POLICY, ...(record.policy as Partial<Policy>) },
+    record.now,
+  );
   const tasks = known(record.tasks) ? record.tasks : undefined;
   const seenSecondsAgo = Math.max(0, (now - tickAt) / 1000);
   const silent = seenSecondsAgo > SILENT_AFTER_SECONDS;
@@ -134,7 +139,19 @@ function show(shell: Shell, status: Status, { json }: Common, print: (text: stri
   print(json ? JSON.stringify(status) : render(shell, status));
 }
 
-const HEADS = ['pool', 'backlog', 'age', 'slots', 'desired', 'running', 'starting', 'cordoned', 'reason', 'seen', 'alarms'];
+const HEADS = [
+  'pool',
+  'backlog',
+  'age',
+  'slots',
+  'desired',
+  'running',
+  'starting',
+  'cordoned',
+  'reason',
+  'seen',
+  'alarms',
+];
 const FIGURES = new Set([1, 2, 3, 4, 5, 6, 7, 9]);
 
 function render(shell: Shell, { stack, pools, problems }: Status): string {

@@ -30,7 +30,10 @@ export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' 
     ...(place.secret !== undefined && { secret: place.secret }),
   });
   return {
-    pools: pools.map((pool) => ({ ...pool, temporal: placed(pool.temporal ?? config.temporal) as PlacedPool['temporal'] })),
+    pools: pools.map((pool) => ({
+      ...pool,
+      temporal: placed(pool.temporal ?? config.temporal) as PlacedPool['temporal'],
+    })),
     readSecret: async (secret) => {
       const read = secret === ENVIRONMENT ? '{}' : await readSecret(aws, secret);
       return Object.keys(own).length === 0 ? read : JSON.stringify({ ...variablesIn(read), ...own });

@@ -1,0 +1,143 @@
+/**
+ * What each pool has cost and would cost in a month at that rate: task-hours by the metrics that the scaler publishes, times
+ * the price of a task. Hours of which there is no metric are unknown, not free: they are told, and the forecast leaves them out.
+ */
+import { GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-cloudwatch';
+import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../contract/metrics.ts';
+import type { PoolConfig } from '../contract/pool-config.ts';
+import { DEFAULT_POLICY } from '../scaler/policy.ts';
+import { CommandError, table, wholeNumber, type Common, type Shell } from './shell.ts';
+import { openStack, reasonOf, type Stack } from './stacks.ts';
+
+export interface CostOptions extends Common {
+  hours: string;
+}
+
+export const DEFAULT_HOURS = 24;
+const MOST_HOURS = 15 * 24;
+const PERIOD_SECONDS = 300;
+const HOURS_A_MONTH = 730;
+
+export interface PoolCost {
+  pool: string;
+  /** Which metric the tasks were counted by; null when there is none. */
+  by: string | null;
+  /** Hours of which it is known how many tasks there were. */
+  knownHours: number;
+  taskHours: number;
+  taskDollarsPerHour: number;
+  /** False when the price is the default one, since the pool's settings name none. */
+  priced: boolean;
+  dollars: number;
+  /** At this rate; null when nothing is known. */
+  monthDollars: number | null;
+}
+
+export async function cost(shell: Shell, options: CostOptions): Promise<void> {
+  const problems: string[] = [];
+  const hours = wholeNumber('--hours', options.hours, [1, MOST_HOURS], problems) ?? 0;
+  const stack = await openStack(options, problems);
+  const costs = await Promise.all(
+    stack.pools.map(async (pool) => costOf(pool, await readTasks(stack, pool.pool, hours, shell.now()))),
+  );
+  if (costs.some(({ by }) => by === null)) shell.exitCode = 1;
+  if (options.json) return shell.printJson({ stack: stack.id, hours, pools: costs });
+  shell.print(render(costs, hours));
+}
+
+interface CountedTasks {
+  by: string | null;
+  /** Averages of the periods that are known. */
+  tasks: number[];
+}
+
+/** Running tasks are published with `metrics: 'full'` only; without, the desired ones stand for them. */
+async function readTasks(stack: Stack, pool: string, hours: number, now: number): Promise<CountedTasks> {
+  const metrics = [METRICS.runningTasks.name, METRICS.desiredTasks.name];
+  const values = metrics.map(() => [] as number[]);
+  let NextToken: string | undefined;
+  try {
+    do {
+      const answer = await stack.aws.cloudwatch.send(
+        new GetMetricDataCommand({
+          StartTime: new Date(now - hours * 3_600_000),
+          EndTime: new Date(now),
+          MetricDataQueries: metrics.map((metric, index) => queryOf(`m${index}`, metric, pool)),
+          NextToken,
+        }),
+      );
+      for (const { Id, Values = [] } of answer.MetricDataResults ?? []) values[Number(Id?.slice(1))]?.push(...Values);
+      ({ NextToken } = answer);
+    } while (NextToken);
+  } catch (error) {
+    throw new CommandError(
+      `CloudWatch did not tell the metrics: ${reasonOf(error)}. cloudwatch:GetMetricData is needed.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const index = values.findIndex((found) => found.length > 0);
+  return { by: metrics[index] ?? null, tasks: values[index] ?? [] };
+}
+
+function queryOf(Id: string, MetricName: string, pool: string): MetricDataQuery {
+  const Metric = { Namespace: METRIC_NAMESPACE, MetricName, Dimensions: [{ Name: POOL_DIMENSION, Value: pool }] };
+  return { Id, MetricStat: { Metric, Period: PERIOD_SECONDS, Stat: 'Average' } };
+}
+
+function costOf({ pool, policy }: PoolConfig, { by, tasks }: CountedTasks): PoolCost {
+  const price = policy.taskDollarsPerHour ?? DEFAULT_POLICY.taskDollarsPerHour;
+  const periodHours = PERIOD_SECONDS / 3600;
+  const knownHours = tasks.length * periodHours;
+  const taskHours = tasks.reduce((sum, each) => sum + each, 0) * periodHours;
+  const dollars = taskHours * price;
+  return {
+    pool,
+    by,
+    knownHours,
+    taskHours,
+    taskDollarsPerHour: price,
+    priced: policy.taskDollarsPerHour !== undefined,
+    dollars,
+    monthDollars: knownHours === 0 ? null : (dollars / knownHours) * HOURS_A_MONTH,
+  };
+}
+
+const HEADS = ['pool', 'task-hours', 'x $ an hour', '= spent', 'a month at this rate'];
+
+function render(costs: PoolCost[], hours: number): string {
+  const money = (dollars: number) => `$${dollars.toFixed(2)}`;
+  const rows = costs.map(({ pool, by, taskHours, taskDollarsPerHour, dollars, monthDollars }) => [
+    pool,
+    by === null ? '?' : taskHours.toFixed(2),
+    String(taskDollarsPerHour),
+    by === null ? '?' : money(dollars),
+    monthDollars === null ? '?' : money(monthDollars),
+  ]);
+  const sum = (of: (cost: PoolCost) => number) => money(costs.reduce((total, each) => total + of(each), 0));
+  const total = ['all', '', '', sum(({ dollars }) => dollars), sum(({ monthDollars }) => monthDollars ?? 0)];
+  return [
+    `The last ${hours} h`,
+    '',
+    table([HEADS, ...rows, ...(costs.length > 1 ? [total] : [])], new Set([1, 2, 3, 4])),
+    '',
+    ...costs.flatMap((each) => notes(each, hours)),
+    `A month has ${HOURS_A_MONTH} h. Prices are list prices of on-demand tasks; Spot costs less, data transfer and logs are not in it.`,
+  ].join('\n');
+}
+
+function notes({ pool, by, knownHours, priced }: PoolCost, hours: number): string[] {
+  if (by === null) return [`${pool}: no metric says how many tasks there were: unknown, not free.`];
+  return [
+    ...(knownHours < hours - 1
+      ? [`${pool}: ${knownHours.toFixed(1)} of ${hours} h are known; the rest is unknown, not free.`]
+      : []),
+    ...(by === METRICS.desiredTasks.name
+      ? [
+          `${pool}: counted by ${by}; tasks that finish their work before they leave are not in it. RunningTasks is published with metrics: 'full'.`,
+        ]
+      : []),
+    ...(priced ? [] : [`${pool}: its settings name no price (taskDollarsPerHour); this one is of 1 vCPU and 2 GB.`]),
+  ];
+}

@@ -1,0 +1,68 @@
+/** Why a server did not answer: what gRPC hides, a plain connection tells. */
+import { connect as connectPlain } from 'node:net';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import type { TemporalAccess } from '../../contract/temporal-access.ts';
+
+const WITHIN_MS = 4000;
+
+/** `reason` is what gRPC said. */
+export async function probe({ address, tls }: TemporalAccess, reason: string): Promise<{ says: string; mend: string }> {
+  const [host = '', port = '7233'] = splitAddress(address);
+  const plain = await failure((done) => connectPlain({ host, port: Number(port) }, done));
+  if (plain !== undefined) {
+    return {
+      says: `${address} cannot be reached: ${plain}`,
+      mend: `check the address (temporal.address), that the server runs, and security groups and routes; from here another address may be right: TEMPORAL_ADDRESS=host:port elastic-workers doctor`,
+    };
+  }
+  if (tls === undefined || tls === false) {
+    return {
+      says: `${address} takes connections but does not answer as Temporal does without TLS: ${reason}`,
+      mend: 'if the server wants TLS, set temporal.tls to true; else check that Temporal’s frontend listens on that port',
+    };
+  }
+  const shaken = await failure((done) => connectTls({ host, port: Number(port), ...tlsOptions(tls, host) }, done));
+  if (shaken === undefined) {
+    return {
+      says: `${address} speaks TLS, but does not answer as Temporal does: ${reason}`,
+      mend: 'check that Temporal’s frontend listens on that port, and that it accepts the client certificate',
+    };
+  }
+  return {
+    says: `TLS with ${address} fails: ${shaken}`,
+    mend: /wrong version number|packet length too long/i.test(shaken)
+      ? 'the server speaks no TLS there: set temporal.tls to false, or use its TLS port'
+      : 'the certificate must be valid for that name and signed by a known authority: renew it, or name its authority and server name in the secret (TEMPORAL_TLS_SERVER_CA_CERT_DATA, TEMPORAL_TLS_SERVER_NAME)',
+  };
+}
+
+function splitAddress(address: string): string[] {
+  const at = address.lastIndexOf(':');
+  return at === -1 ? [address] : [address.slice(0, at).replaceAll(/^\[|\]$/g, ''), address.slice(at + 1)];
+}
+
+function tlsOptions(tls: NonNullable<TemporalAccess['tls']>, host: string): ConnectionOptions {
+  const { serverNameOverride, serverRootCACertificate, clientCertPair } = typeof tls === 'object' ? tls : {};
+  const servername = serverNameOverride ?? (/^[\d.]+$|:/.test(host) ? '' : host);
+  return {
+    ALPNProtocols: ['h2'],
+    ...(servername && { servername }),
+    ...(serverRootCACertificate && { ca: Buffer.from(serverRootCACertificate) }),
+    ...(clientCertPair && { cert: Buffer.from(clientCertPair.crt), key: Buffer.from(clientCertPair.key) }),
+  };
+}
+
+type Connect = (done: () => void) => ReturnType<typeof connectPlain>;
+
+/** What kept the connection from standing; undefined when it stands. */
+function failure(connect: Connect): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(() => end(undefined));
+    const end = (reason: string | undefined) => {
+      socket.destroy();
+      resolve(reason);
+    };
+    socket.setTimeout(WITHIN_MS, () => end(`no answer within ${WITHIN_MS / 1000} s`));
+    socket.on('error', (error: NodeJS.ErrnoException) => end(error.message || (error.code ?? 'no reason given')));
+  });
+}

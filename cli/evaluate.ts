@@ -1,0 +1,82 @@
+/** One tick with the shipped code that reads everything, decides, and changes nothing: try before you trust. */
+import { EcsServices } from '../scaler/signals/ecs.ts';
+import { TemporalReader } from '../scaler/signals/temporal.ts';
+import { StateTable } from '../scaler/state.ts';
+import { known, type Outcome } from '../scaler/policy.ts';
+import { tick, type Ports } from '../scaler/tick.ts';
+import type { TickRecord } from '../scaler/tick-record.ts';
+import { MEANINGS } from './reasons.ts';
+import type { Common, Shell } from './shell.ts';
+import { openPool, openStack, type Stack } from './stacks.ts';
+import { placesOf, type Places } from './temporal-places.ts';
+
+interface Evaluation {
+  record: TickRecord;
+  outcome: Outcome;
+  errors: string[];
+}
+
+export async function evaluate(shell: Shell, name: string | undefined, options: Common): Promise<void> {
+  const stack = name === undefined ? await openStack(options) : (await openPool(name, options)).stack;
+  const pools = stack.pools.filter(({ pool }) => name === undefined || pool === name);
+  const evaluations = await tickOnce({ ...stack, pools }, placesOf({ ...stack, pools }, shell), shell.now());
+  if (evaluations.some(({ record, errors }) => errors.length > 0 || unknowns(record).length > 0)) shell.exitCode = 1;
+  if (options.json) {
+    return shell.printJson(
+      evaluations.map(({ record, outcome, errors }) => ({
+        record,
+        decision: outcome.decision,
+        figures: outcome.figures,
+        errors,
+      })),
+    );
+  }
+  shell.print(evaluations.map((evaluation) => render(shell, evaluation)).join('\n\n'));
+}
+
+/** As in the handler, but nothing is written: neither what is remembered, nor cordons, counts, metrics or the log. */
+async function tickOnce({ aws, config }: Stack, { pools, readSecret }: Places, now: number): Promise<Evaluation[]> {
+  const temporal = new TemporalReader(config.temporal, { readSecret });
+  const state = new StateTable(aws.table, config.stateTable);
+  const evaluations: Evaluation[] = [];
+  const nothing = async () => {};
+  const ports: Ports = {
+    temporal,
+    ecs: { read: (of) => new EcsServices(aws.ecs).read(of), setDesired: nothing },
+    protection: { protect: async () => ({ unprotected: [], problems: [] }), lift: async () => [] },
+    state: {
+      load: (of) => state.load(of),
+      cordoned: (of) => state.cordoned(of),
+      save: async (_pool, { version }) => version,
+      markTick: nothing,
+      cordon: nothing,
+      takeBack: nothing,
+    },
+    telemetry: { report: (record, outcome, errors) => void evaluations.push({ record, outcome, errors }) },
+  };
+  try {
+    await tick(pools, new Map(), ports, { mode: 'observe', now, last: false });
+  } finally {
+    await temporal.close();
+  }
+  return evaluations.toSorted((a, b) => (a.record.pool < b.record.pool ? -1 : 1));
+}
+
+function unknowns(record: TickRecord): string[] {
+  const { activityQueue, workflowQueue, workers, tasks } = record;
+  return Object.entries({ activityQueue, workflowQueue, workers, tasks }).flatMap(([name, reading]) =>
+    known<unknown>(reading) ? [] : [`${name}: ${(reading as { unknown: string }).unknown}`],
+  );
+}
+
+function render(shell: Shell, { record, outcome: { decision }, errors }: Evaluation): string {
+  const { desired, cordon, reason, detail } = decision;
+  const present = known(record.tasks) ? `${record.tasks.desired} to ${desired}` : `? to ${desired}`;
+  return [
+    `${record.pool}: desired ${present}, ${shell.style('bold', reason)}: ${MEANINGS[reason]}`,
+    `  ${detail}`,
+    ...(cordon.length > 0 ? [`  would leave: ${cordon.join(', ')}`] : []),
+    ...[...unknowns(record), ...errors].map((problem) => `  ${shell.style('red', problem)}`),
+    `  ${shell.style('dim', JSON.stringify(record))}`,
+  ].join('\n');
+}

@@ -1,0 +1,144 @@
+/**
+ * Pausing a pool and overruling its limits, by tags on its ECS service that the scaler reads with each tick. CloudTrail
+ * records who has set and removed them (TagResource, UntagResource), and a deployment leaves them alone.
+ */
+import { DescribeServicesCommand, TagResourceCommand, UntagResourceCommand } from '@aws-sdk/client-ecs';
+import type { PoolConfig } from '../contract/pool-config.ts';
+import { SERVICE_TAGS } from '../contract/service-tags.ts';
+import { overrule, readOverrides } from '../scaler/overrides.ts';
+import { DEFAULT_POLICY } from '../scaler/policy.ts';
+import { policyAt } from '../scaler/schedules.ts';
+import { CommandError, UsageError, wholeNumber, type Common, type Shell } from './shell.ts';
+import { openPool, reasonOf, type Stack } from './stacks.ts';
+
+export interface SetOptions extends Common {
+  min?: string;
+  max?: string;
+  reset?: true;
+}
+
+type TagName = keyof typeof SERVICE_TAGS;
+type Tags = Partial<Record<TagName, string>>;
+
+/** What holds for the pool now, schedules and tags minded. */
+interface Effective {
+  minTasks: number;
+  maxTasks: number;
+  paused: boolean;
+}
+
+const MOST_TASKS = 5000;
+
+export async function pause(shell: Shell, name: string, options: Common): Promise<void> {
+  await change(shell, await openPool(name, options), { paused: 'true' }, options);
+}
+
+export async function resume(shell: Shell, name: string, options: Common): Promise<void> {
+  await change(shell, await openPool(name, options), { paused: undefined }, options);
+}
+
+export async function set(shell: Shell, name: string, options: SetOptions): Promise<void> {
+  const problems: string[] = [];
+  const min = wholeNumber('--min', options.min, [0, MOST_TASKS], problems);
+  const max = wholeNumber('--max', options.max, [1, MOST_TASKS], problems);
+  if (min !== undefined && max !== undefined && min > max) problems.push(`--min ${min} is more than --max ${max}`);
+  const limits = options.min !== undefined || options.max !== undefined;
+  if (options.reset && limits) problems.push('--reset takes the limits off again: leave --min and --max out');
+  if (!options.reset && !limits) problems.push('say what to set: --min, --max, or --reset to take both off again');
+  const opened = await openPool(name, options, problems);
+  const changes: Partial<Record<TagName, string | undefined>> = options.reset
+    ? { minTasks: undefined, maxTasks: undefined }
+    : { ...(min !== undefined && { minTasks: String(min) }), ...(max !== undefined && { maxTasks: String(max) }) };
+  await change(shell, opened, changes, options);
+}
+
+interface Opened {
+  stack: Stack;
+  pool: PoolConfig;
+}
+
+/** A change to undefined takes the tag off. */
+async function change(
+  shell: Shell,
+  { stack, pool }: Opened,
+  changes: Partial<Record<TagName, string | undefined>>,
+  { json }: Common,
+): Promise<void> {
+  const { arn, tags } = await readService(stack, pool);
+  const wanted = Object.fromEntries(
+    Object.entries({ ...tags, ...changes }).filter(([, value]) => value !== undefined),
+  ) as Tags;
+  refuseContradiction(wanted);
+  await writeTags(stack, arn, changes, tags);
+  const [before, after] = [effective(pool, tags, shell.now()), effective(pool, wanted, shell.now())];
+  if (json) return shell.printJson({ pool: pool.pool, before: { ...before, tags }, after: { ...after, tags: wanted } });
+  shell.print(`${pool.pool}: ${describe(before, tags)}\n${' '.repeat(pool.pool.length)}→ ${describe(after, wanted)}`);
+  shell.print(
+    'The scaler minds it with its next tick, until the tag is taken off again; a deployment leaves it alone.',
+  );
+}
+
+async function readService({ aws }: Stack, { cluster, service }: PoolConfig): Promise<{ arn: string; tags: Tags }> {
+  try {
+    const { services = [] } = await aws.ecs.send(
+      new DescribeServicesCommand({ cluster, services: [service], include: ['TAGS'] }),
+    );
+    const [found] = services;
+    if (!found?.serviceArn || found.status !== 'ACTIVE') throw new Error(`it is ${found?.status ?? 'MISSING'}`);
+    const names = Object.entries(SERVICE_TAGS) as [TagName, string][];
+    const tags = names.flatMap(([name, key]) => {
+      const value = found.tags?.find((tag) => tag.key === key)?.value;
+      return value === undefined ? [] : [[name, value] as const];
+    });
+    return { arn: found.serviceArn, tags: Object.fromEntries(tags) };
+  } catch (error) {
+    throw new CommandError(`The ECS service ${service} of cluster ${cluster} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Of what will stand there, old and new together: the scaler would pass over both. */
+function refuseContradiction({ minTasks, maxTasks }: Tags): void {
+  if (minTasks === undefined || maxTasks === undefined || !(Number(minTasks) > Number(maxTasks))) return;
+  throw new UsageError([
+    `minTasks would be ${minTasks} and maxTasks ${maxTasks}, by this command and a tag that is there already: ` +
+      `give both --min and --max, or take both off with --reset`,
+  ]);
+}
+
+async function writeTags(
+  { aws }: Stack,
+  arn: string,
+  changes: Partial<Record<TagName, string | undefined>>,
+  before: Tags,
+) {
+  const entries = Object.entries(changes) as [TagName, string | undefined][];
+  const set = entries.flatMap(([name, value]) => (value === undefined ? [] : [{ key: SERVICE_TAGS[name], value }]));
+  const removed = entries.filter(([name, value]) => value === undefined && before[name] !== undefined);
+  try {
+    if (set.length > 0) await aws.ecs.send(new TagResourceCommand({ resourceArn: arn, tags: set }));
+    if (removed.length > 0) {
+      const tagKeys = removed.map(([name]) => SERVICE_TAGS[name]);
+      await aws.ecs.send(new UntagResourceCommand({ resourceArn: arn, tagKeys }));
+    }
+  } catch (error) {
+    throw new CommandError(
+      `The tags of ${arn} cannot be changed: ${reasonOf(error)}. ecs:TagResource and ecs:UntagResource are needed on it: the construct's grantOverrule() gives them.`,
+      { cause: error },
+    );
+  }
+}
+
+function effective(pool: PoolConfig, tags: Tags, now: number): Effective {
+  const list = Object.entries(tags).map(([name, value]) => ({ key: SERVICE_TAGS[name as TagName], value }));
+  const policy = overrule(policyAt(pool, now), readOverrides(list));
+  const { minTasks = DEFAULT_POLICY.minTasks, maxTasks = DEFAULT_POLICY.maxTasks, paused = false } = policy;
+  return { minTasks, maxTasks, paused };
+}
+
+function describe({ minTasks, maxTasks, paused }: Effective, tags: Tags): string {
+  const by = Object.entries(tags).map(([name, value]) => `${SERVICE_TAGS[name as TagName]}=${value}`);
+  const tagged = by.length === 0 ? 'no tags' : `by ${by.join(', ')}`;
+  return `${minTasks} to ${maxTasks} tasks, ${paused ? 'paused' : 'not paused'} (${tagged})`;
+}
