@@ -9,10 +9,10 @@ jest.setTimeout(240_000);
 const fleet = new Fleet({
   directory: join(import.meta.dirname, '../../dist/worker'),
   command: ['node', 'main.js'],
-  pool: { policy: { slotsPerTask: 2, minTasks: 2, maxTasks: 2 } },
+  pool: { policy: { slotsPerTask: 1, minTasks: 2, maxTasks: 2 } },
   environment: {
     ELASTIC_WORKERS_PROCESSES: '1',
-    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '2',
+    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1',
     ELASTIC_WORKERS_STATE_TABLE: 'state',
     ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
     ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',

@@ -1,0 +1,46 @@
+import { poolConfigSchema } from '../../contract/pool-config.ts';
+import { ConfigError, readScalerConfig } from '../../scaler/config.ts';
+
+const environment = {
+  TEMPORAL_ADDRESS: 'server:7233',
+  ELASTIC_WORKERS_STATE_TABLE: 'state',
+  ELASTIC_WORKERS_POOLS_PATH: '/elastic-workers/stack',
+};
+
+test('what is not said has defaults', () => {
+  expect(readScalerConfig(environment)).toEqual({
+    temporal: { address: 'server:7233', namespace: 'default' },
+    stateTable: 'state',
+    poolsPath: '/elastic-workers/stack',
+    tickSeconds: 10,
+    mode: 'act',
+    metrics: 'essential',
+  });
+});
+
+test('TLS, the secret and the metrics are said by the environment', () => {
+  const more = {
+    TEMPORAL_NAMESPACE: 'prod',
+    TEMPORAL_TLS: 'false',
+    ELASTIC_WORKERS_TEMPORAL_SECRET: 'the-secret',
+    ELASTIC_WORKERS_METRICS: 'full',
+  };
+  const { temporal, metrics } = readScalerConfig({ ...environment, ...more });
+  expect(temporal).toEqual({ address: 'server:7233', namespace: 'prod', tls: false, secret: 'the-secret' });
+  expect(metrics).toBe('full');
+});
+
+test('every wrong value is told at once', () => {
+  const wrong = { TEMPORAL_TLS: 'yes', ELASTIC_WORKERS_METRICS: 'all', ELASTIC_WORKERS_MODE: 'dry' };
+  const read = () => readScalerConfig({ ...environment, ...wrong });
+  expect(read).toThrow(ConfigError);
+  for (const name of Object.keys(wrong)) expect(read).toThrow(name);
+});
+
+test('a pool protects its own tasks, at the scaler’s own Temporal, unless it says otherwise', () => {
+  const pool = { pool: 'a', taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
+  expect(poolConfigSchema.parse(pool)).toEqual({ ...pool, protection: 'worker' });
+  const temporal = { address: 'x.tmprl.cloud:7233', namespace: 'prod.1', tls: true, secret: 'arn' };
+  expect(poolConfigSchema.parse({ ...pool, temporal, protection: 'scaler' })).toMatchObject({ temporal });
+  expect(poolConfigSchema.safeParse({ ...pool, temporal: { ...temporal, apiKey: 'no' } }).success).toBe(false);
+});

@@ -1,0 +1,52 @@
+import type { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import { METRICS, type MetricSet } from '../../contract/metrics.ts';
+import { decide, DEFAULT_POLICY } from '../../scaler/policy.ts';
+import { Telemetry } from '../../scaler/telemetry.ts';
+import type { TickRecord } from '../../scaler/tick-record.ts';
+
+const queue = { backlog: 3, ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };
+const worker = { key: 'w', task: 'a', ageSeconds: 1, usedSlots: 1, slots: 2, processed: 0, failed: 0 };
+const record: TickRecord = {
+  v: 1,
+  pool: 'fast',
+  now: 1_800_000_000_000,
+  policy: {},
+  activityQueue: queue,
+  workflowQueue: queue,
+  workers: [worker],
+  tasks: { desired: 1, running: ['a'], pending: [], cordoned: [], outdated: [] },
+};
+
+/** The names of the metrics that a tick publishes, in which some work was done. */
+async function published(metrics: MetricSet): Promise<string[]> {
+  const names: string[] = [];
+  const client = {
+    send: async ({ input }: PutMetricDataCommand) =>
+      void names.push(...(input.MetricData ?? []).map(({ MetricName = '' }) => MetricName)),
+  };
+  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, metrics);
+  const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
+  telemetry.report(record, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, []);
+  await telemetry.send(record.now, { force: true });
+  return names.toSorted();
+}
+
+test('the essential metrics are those the alarms stand on', async () => {
+  expect(await published('essential')).toEqual([
+    'Backlog',
+    'DesiredTasks',
+    'ErrorRate',
+    'PinnedAtMax',
+    'ScalerErrors',
+    'WorkersDown',
+  ]);
+});
+
+test('all of them are all that the scaler knows; two are the workers’', async () => {
+  const { taskDuration: _, scheduleToStart: __, ...ofScaler } = METRICS;
+  expect(await published('full')).toEqual(
+    Object.values(ofScaler)
+      .map(({ name }) => name)
+      .toSorted(),
+  );
+});
