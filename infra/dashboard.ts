@@ -21,12 +21,18 @@ export interface PoolsDashboardProps {
 export function poolsDashboard(scope: Construct, id: string, props: PoolsDashboardProps): cloudwatch.Dashboard {
   const { pools, alarms } = props;
   const dashboard = new cloudwatch.Dashboard(scope, id);
-  if (alarms.length > 0) {
-    const height = 1 + 2 * Math.ceil(alarms.length / 6);
-    dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height }));
-  }
+  for (let from = 0; from < alarms.length; from += ALARMS_A_WIDGET)
+    dashboard.addWidgets(statusOf(alarms.slice(from, from + ALARMS_A_WIDGET)));
   for (const pool of pools) dashboard.addWidgets(...rowOf(pool, props));
   return dashboard;
+}
+
+/** CloudWatch shows a hundred at the most; so many are whole pools. */
+const ALARMS_A_WIDGET = 96;
+
+function statusOf(alarms: cloudwatch.Alarm[]): cloudwatch.IWidget {
+  const height = 1 + 2 * Math.ceil(alarms.length / 6);
+  return new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height });
 }
 
 interface Line {

@@ -16,6 +16,7 @@ import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { scalerCode } from './assets.ts';
 import type { TemporalSettings } from './presets.ts';
 import type { WorkerPool } from './worker-pool.ts';
+import { mayRead } from './worker-rights.ts';
 
 export interface ScalerFunctionProps {
   temporal: TemporalSettings;
@@ -116,14 +117,7 @@ export class ScalerFunction extends Construct {
         [stack.formatArn({ service: 'ssm', resource: 'parameter', resourceName: poolsPath.slice(1) })],
       ),
       statement(['cloudwatch:PutMetricData'], ['*'], { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } }),
-      ...(secrets.length > 0
-        ? [
-            statement(
-              ['secretsmanager:GetSecretValue'],
-              secrets.map(({ secretArn }) => secretArn),
-            ),
-          ]
-        : []),
+      ...(secrets.length > 0 ? [mayRead(secrets)] : []),
       ...(vpcSubnets ? [statement(NETWORK_ACTIONS, ['*'])] : []),
     ];
   }

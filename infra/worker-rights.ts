@@ -1,6 +1,7 @@
 /** What a worker may do. */
 import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../contract/metrics.ts';
 import { SCALER_KEY } from '../contract/state-table.ts';
@@ -16,9 +17,7 @@ export function workerRights(scope: Construct, options: WorkerPoolOptions, role:
   const { secret } = options.temporal;
   const policy = new iam.Policy(scope, 'Rights', { roles: [role] });
   if (secret) {
-    policy.addStatements(
-      new iam.PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [secret.secretArn] }),
-    );
+    policy.addStatements(mayRead([secret]));
     secret.encryptionKey?.grantDecrypt(role);
   }
   if (options.settings.protection === 'worker') {
@@ -26,6 +25,14 @@ export function workerRights(scope: Construct, options: WorkerPoolOptions, role:
     allowToProtectItself(policy, options);
   }
   return policy;
+}
+
+/** Of a secret that is known by name alone the six characters are not known that Secrets Manager adds to its ARN. */
+export function mayRead(secrets: ISecret[]): iam.PolicyStatement {
+  return new iam.PolicyStatement({
+    actions: ['secretsmanager:GetSecretValue'],
+    resources: secrets.map(({ secretFullArn, secretArn }) => secretFullArn ?? `${secretArn}-??????`),
+  });
 }
 
 function allowToProtectItself(policy: iam.Policy, { cluster, stateTable }: WorkerPoolOptions): void {

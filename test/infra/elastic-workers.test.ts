@@ -406,6 +406,20 @@ describe('the dashboard', () => {
     expect([...rows.values()].map((row) => row.reduce((sum, { width }) => sum + width, 0))).toEqual([24, 24]);
   });
 
+  test('holds as many pools as a stack can, with no widget of more alarms than CloudWatch shows', () => {
+    const pools = Object.fromEntries(
+      Array.from({ length: 30 }, (_, index) => [`p${index}`, { taskQueue: `q${index}` }]),
+    );
+    const { template } = synthesize({ pools });
+    expect(Object.keys(template.toJSON().Resources).length).toBeLessThan(500);
+    const [dashboard] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
+    const { widgets } = JSON.parse(joined(dashboard?.Properties.DashboardBody)) as {
+      widgets: { type: string; properties: { alarms: unknown[] } }[];
+    };
+    const alarms = widgets.filter(({ type }) => type === 'alarm').map(({ properties }) => properties.alarms.length);
+    expect(alarms).toEqual([96, 84]);
+  });
+
   test('reads from the tick records what is not published, and only that', () => {
     const fromLog = (metrics: 'essential' | 'full') =>
       widgetsOf(metrics)

@@ -158,6 +158,16 @@ test('a secret is named in the template, and never in it', () => {
   expect(text).not.toContain('{{resolve:');
 });
 
+test('a secret that is known by its name can be read too', () => {
+  const { template } = synthesize((scope) => ({
+    temporal: { address: 'cloud.tmprl.cloud:7233', secret: Secret.fromSecretNameV2(scope, 'Secret', 'temporal') },
+  }));
+  const reading =
+    'secretsmanager:GetSecretValue on arn:<AWS::Partition>:secretsmanager:eu-west-1:123456789012:secret:temporal-??????';
+  expect(rightsOf(template).WorkersPoolsfastTaskRole).toContain(reading);
+  expect(rightsOf(template).WorkersScalerRole).toContain(reading);
+});
+
 const SECRET_ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:temporal-AbCdEf';
 
 function everything() {
