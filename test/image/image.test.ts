@@ -5,7 +5,7 @@
  * `npm run test:image`. Only where ELASTIC_WORKERS_TEST_IMAGE names the engine (`docker` or `podman`), as engine.sh finds it;
  * ELASTIC_WORKERS_TEST_IMAGE_BUILD holds further arguments of its `build`, such as `--build-arg NODE_IMAGE=…`.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ jest.setTimeout(600_000);
 const engine = process.env.ELASTIC_WORKERS_TEST_IMAGE;
 const buildArguments = process.env.ELASTIC_WORKERS_TEST_IMAGE_BUILD?.split(' ').filter(Boolean) ?? [];
 const IMAGE = 'temporal-elastic-workers/worker:test';
+const CONTAINER = `worker-image-test-${process.pid}`;
 const root = join(import.meta.dirname, '../..');
 const withEngine = engine ? describe : describe.skip;
 
@@ -38,6 +39,9 @@ withEngine('the image', () => {
     await client?.connection.close();
     await temporal?.stop();
   });
+
+  // A test that failed has not ended its container.
+  afterEach(() => void spawnSync(engine!, ['rm', '--force', CONTAINER], { stdio: 'ignore' }));
 
   test('finishes its work on SIGTERM, as nobody, on a read-only file system, within its memory', async () => {
     const container = await start();
@@ -82,7 +86,6 @@ withEngine('the image', () => {
 
   async function start() {
     const [healthPort, metricsPort] = await freePorts(2);
-    const name = `worker-image-test-${process.pid}`;
     const strict = ['--read-only', '--cap-drop=all', '--security-opt=no-new-privileges', '--memory=512m'];
     const variables = {
       TEMPORAL_ADDRESS: temporal.address,
@@ -91,7 +94,7 @@ withEngine('the image', () => {
       ELASTIC_WORKERS_METRICS_PORT: metricsPort,
     };
     const settings = Object.entries(variables).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
-    const args = ['run', '--rm', '--name', name, '--network', 'host', ...strict, ...settings, IMAGE];
+    const args = ['run', '--rm', '--name', CONTAINER, '--network', 'host', ...strict, ...settings, IMAGE];
     const child = spawn(engine!, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     const lines: string[] = [];
     const output = createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
@@ -108,10 +111,10 @@ withEngine('the image', () => {
         const dockerfile = readFileSync(join(root, 'worker/Dockerfile'), 'utf8');
         const [, command] = /^HEALTHCHECK[^[]*(\[.*\])$/m.exec(dockerfile) ?? [];
         const check = JSON.parse(command!.replace(':8080/', `:${healthPort}/`)) as string[];
-        execFileSync(engine!, ['exec', name, ...check], { stdio: 'ignore' });
+        execFileSync(engine!, ['exec', CONTAINER, ...check], { stdio: 'ignore' });
       },
-      ask: (code: string) => execFileSync(engine!, ['exec', name, 'node', '-e', code], { encoding: 'utf8' }),
-      stop: () => void execFileSync(engine!, ['kill', '--signal', 'SIGTERM', name], { stdio: 'ignore' }),
+      ask: (code: string) => execFileSync(engine!, ['exec', CONTAINER, 'node', '-e', code], { encoding: 'utf8' }),
+      stop: () => void execFileSync(engine!, ['kill', '--signal', 'SIGTERM', CONTAINER], { stdio: 'ignore' }),
     };
   }
 
