@@ -25,6 +25,8 @@ import type { ReportedWorker } from './signals/temporal.ts';
 /** Many times the distance of ticks, and long enough to be refused for a while without harm. */
 const PROTECTION_MINUTES = 15;
 const RENEW_BELOW_MS = 10 * 60_000;
+/** After a longer silence another process may have ticked, and lifted what this one remembers as protected. */
+const REMEMBERED_MS = 45_000;
 /** A protection that ends sooner does not count. */
 const SAFE_MS = 60_000;
 const TASKS_A_CALL = 10;
@@ -73,8 +75,11 @@ export interface Protected {
   problems: string[];
 }
 
-/** Until when ECS protects each task, as far as this process has asked for it: 0 is lifted, absent unknown. */
-type Protections = Map<string, number>;
+interface Protections {
+  at: number;
+  /** Until when ECS protects each task, as far as this process has asked for it: 0 is lifted, absent unknown. */
+  until: Map<string, number>;
+}
 
 export class TaskProtection {
   readonly #client: ECSClient;
@@ -86,7 +91,7 @@ export class TaskProtection {
 
   /** Sees to it that the tasks are protected for the next minutes; asks ECS only where that is not so. Never throws. */
   async protect(pool: PoolConfig, tasks: string[], now: number): Promise<Protected> {
-    const protections = this.#of(pool);
+    const protections = this.#at(pool, now);
     for (const [task, end] of protections) if (end !== 0 && end < now) protections.delete(task);
     const until = (task: string) => protections.get(task) ?? 0;
     const due = tasks.filter((task) => until(task) - now < RENEW_BELOW_MS).sort((a, b) => until(a) - until(b));
@@ -103,8 +108,8 @@ export class TaskProtection {
   }
 
   /** Lets ECS stop the tasks. Never throws; what could not be lifted is asked for again the next time. */
-  async lift(pool: PoolConfig, tasks: string[]): Promise<string[]> {
-    const protections = this.#of(pool);
+  async lift(pool: PoolConfig, tasks: string[], now: number): Promise<string[]> {
+    const protections = this.#at(pool, now);
     for (const [task, end] of protections) if (end === 0 && !tasks.includes(task)) protections.delete(task);
     const due = tasks.filter((task) => protections.get(task) !== 0);
     const answers = await Promise.all(chunks(due, TASKS_A_CALL).map((batch) => this.#update(pool, batch)));
@@ -133,9 +138,10 @@ export class TaskProtection {
     }
   }
 
-  #of({ pool }: PoolConfig): Protections {
-    const protections = this.#pools.get(pool) ?? new Map<string, number>();
-    this.#pools.set(pool, protections);
-    return protections;
+  #at({ pool }: PoolConfig, now: number): Map<string, number> {
+    const before = this.#pools.get(pool);
+    const until = before !== undefined && now - before.at <= REMEMBERED_MS ? before.until : new Map<string, number>();
+    this.#pools.set(pool, { at: now, until });
+    return until;
   }
 }

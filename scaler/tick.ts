@@ -250,7 +250,7 @@ async function protectAndSet(
   const count = mayLower ? Math.max(desired, lowest(tasks, leaving)) : tasks.desired;
   if (count !== tasks.desired) await ports.ecs.setDesired(config, count);
   const lifted = tasks.running.filter((task) => leaving.has(task));
-  problems.push(...(await ports.protection.lift(config, lifted)));
+  problems.push(...(await ports.protection.lift(config, lifted, record.now)));
 }
 
 /** The count that those who leave allow. In a deployment tasks of two revisions are there, and the count is of one. */
