@@ -115,8 +115,13 @@ function render(costs: PoolCost[], hours: number): string {
     by === null ? '?' : money(dollars),
     monthDollars === null ? '?' : money(monthDollars),
   ]);
-  const sum = (of: (cost: PoolCost) => number) => money(costs.reduce((total, each) => total + of(each), 0));
-  const total = ['all', '', '', sum(({ dollars }) => dollars), sum(({ monthDollars }) => monthDollars ?? 0)];
+  // A total of which a part is unknown is unknown.
+  const sum = (of: (cost: PoolCost) => number | null) => {
+    const all = costs.map(of);
+    return all.includes(null) ? '?' : money(all.reduce<number>((total, each) => total + (each ?? 0), 0));
+  };
+  const spent = sum(({ by, dollars }) => (by === null ? null : dollars));
+  const total = ['all', '', '', spent, sum(({ monthDollars }) => monthDollars)];
   return [
     `The last ${hours} h`,
     '',

@@ -4,6 +4,8 @@ import { CommanderError } from 'commander';
 import { programOf } from './program.ts';
 import { CommandError, Shell, UsageError } from './shell.ts';
 
+// What a dependency does that Node will one day forbid is nothing to whoever is on call.
+process.noDeprecation = true;
 const ended = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort());
 // Whoever reads our output may stop reading: head, less.

@@ -75,6 +75,8 @@ async function checkLog(stack: Stack, now: number): Promise<Check[]> {
   const group = stack.config.scalerLogGroup;
   try {
     const lines = await readLines(stack, { from: now - LOG_MINUTES * 60_000, to: now });
+    // Silence is the schedule's matter; of rights it says nothing.
+    if (lines.length === 0) return [unseen('rights', `not seen: ${group} has nothing of the last ${LOG_MINUTES} min`)];
     const complaints = [...new Set(lines.flatMap(complaintsIn))];
     const denied = complaints.filter((complaint) => DENIED.test(complaint));
     const others = complaints.filter((complaint) => !DENIED.test(complaint));

@@ -1,0 +1,260 @@
+/** The commands as processes, against the emulator and the Temporal server. */
+import { DescribeServicesCommand } from '@aws-sdk/client-ecs';
+import { Client, Connection } from '@temporalio/client';
+import { Rig, runCli } from './rig.ts';
+
+jest.setTimeout(120_000);
+
+const rig = new Rig();
+const pools = [
+  { pool: 'fast', taskQueue: 'fast-queue' },
+  { pool: 'slow', taskQueue: 'slow-queue', policy: { minTasks: 1, maxTasks: 4, taskDollarsPerHour: 0.5 } },
+];
+let client: Client;
+
+beforeAll(async () => {
+  await rig.start();
+  await rig.deploy('shop', { pools });
+  await rig.alarm('fast');
+  client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
+  for (const workflowId of ['one', 'two', 'three']) {
+    await client.workflow.start('order', { taskQueue: 'fast-queue', workflowId });
+  }
+  await rig.queued('fast-queue', 3);
+  await rig.tick('shop', { pools }, Date.now() - 20_000);
+});
+
+afterAll(async () => {
+  await client?.connection.close();
+  await rig.stop();
+});
+
+async function tagsOf(service: string): Promise<Record<string, string>> {
+  const { services = [] } = await rig.ecs.send(
+    new DescribeServicesCommand({ cluster: 'cluster', services: [service], include: ['TAGS'] }),
+  );
+  return Object.fromEntries((services[0]?.tags ?? []).map(({ key = '', value = '' }) => [key, value]));
+}
+
+describe('eval', () => {
+  test('reads and decides with the shipped code, and changes nothing', async () => {
+    const before = await rig.cli('status', '--json');
+    const { code, stdout } = await rig.cli('eval', 'fast', '--json');
+    expect({ code, evaluated: JSON.parse(stdout) }).toMatchObject({
+      code: 0,
+      evaluated: [{ record: { pool: 'fast', workflowQueue: { backlog: 3 } }, decision: { desired: 1 }, errors: [] }],
+    });
+    const after = await rig.cli('status', '--json');
+    const withoutAge = ({ stdout }: { stdout: string }) => stdout.replaceAll(/"seenSecondsAgo":[\d.]+/g, '');
+    expect(withoutAge(after)).toBe(withoutAge(before));
+  });
+
+  test('of all pools says each decision, its meaning and its numbers', async () => {
+    const { code, stdout } = await rig.cli('eval');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^fast: desired 1 to 1, [a-z-]+: .+\n {2}busy .+ queued 3 /m);
+    expect(stdout).toMatch(/^slow: desired 1 to 1, /m);
+  });
+
+  test('finds Temporal elsewhere by its standard variables, and says what could not be read', async () => {
+    const { code, stdout } = await rig.cliWith({ env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } }, 'eval', 'fast', '--json');
+    expect({ code, evaluated: JSON.parse(stdout) }).toMatchObject({
+      code: 1,
+      evaluated: [{ record: { workflowQueue: { unknown: expect.any(String) } }, decision: { reason: 'unknown' } }],
+    });
+  });
+});
+
+describe('status', () => {
+  test('shows what the scaler last wrote of each pool, and how old that is', async () => {
+    const { code, stdout } = await rig.cli('status', '--json');
+    const { stack, pools: shown } = JSON.parse(stdout);
+    expect({ code, stack }).toEqual({ code: 0, stack: 'shop' });
+    expect(shown).toMatchObject([
+      { pool: 'fast', backlog: 3, busySlots: 0, desired: 1, running: 1, starting: 0, cordoned: 0, alarms: [] },
+      { pool: 'slow', alarms: [] },
+    ]);
+    expect(shown[0].seenSecondsAgo).toBeGreaterThan(19);
+  });
+
+  test('is a table without colours where there is no terminal', async () => {
+    const { stdout } = await rig.cli('status');
+    const lines = stdout.split('\n');
+    expect(lines[0]).toBe('Stack shop');
+    expect(lines[2]).toMatch(/^pool +backlog +age +slots +desired +running +starting +cordoned +reason +seen +alarms$/);
+    expect(lines[3]).toMatch(/^fast +3 +\d+ (s|min) +0\/0 +1 +1 +0 +0 +[a-z-]+ +\d+ (s|min) ago +none$/);
+    // eslint-disable-next-line no-control-regex
+    expect(stdout).not.toMatch(/\u001b/);
+  });
+
+  test('names the metric of an alarm that rings, and ends with 1', async () => {
+    await rig.ring('fast-Backlog');
+    const { code, stdout } = await rig.cli('status');
+    await rig.ring('fast-Backlog', 'OK');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^fast .* Backlog$/m);
+  });
+
+  test('of a silent scaler says for how long, and ends with 1', async () => {
+    await rig.deploy('silent', { pools: [{ pool: 'quiet' }] });
+    await rig.tick('silent', { pools: [{ pool: 'quiet' }] }, Date.now() - 600_000);
+    const { code, stdout } = await rig.cli('status', '--stack', 'silent');
+    expect(code).toBe(1);
+    expect(stdout).toContain('quiet: the scaler has not written anything for 10 min');
+  });
+});
+
+describe('explain', () => {
+  test('joins ticks that decided the same, newest last, with their numbers', async () => {
+    await rig.tick('shop', { pools }, Date.now() - 10_000);
+    await rig.tick('shop', { pools: pools.map((pool) => ({ ...pool, policy: { minTasks: 3, maxTasks: 5 } })) });
+    const { code, stdout } = await rig.cli('explain', 'fast', '--stack', 'shop');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/minimum: more tasks, for minTasks alone\n {2}desired 3\n {2}busy .+\(3\.\.5\), 1 to 3\n$/);
+  });
+
+  test('gives so many as it is asked for', async () => {
+    const { stdout } = await rig.cli('explain', 'fast', '--last', '1', '--stack', 'shop', '--json');
+    expect(JSON.parse(stdout)).toMatchObject([{ pool: 'fast', ticks: 1, reason: 'minimum', desired: 3 }]);
+  });
+
+  test('tells what to do where there is no decision', async () => {
+    await rig.deploy('fresh', { pools: [{ pool: 'new' }] });
+    const { code, stderr } = await rig.cli('explain', 'new', '--stack', 'fresh');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('elastic-workers doctor says why') });
+  });
+});
+
+describe('pause, resume and set', () => {
+  const shop = ['--stack', 'shop'];
+
+  test('pause and resume set a tag that the scaler minds, and take it off', async () => {
+    const paused = await rig.cli('pause', 'slow', ...shop);
+    expect(paused.stdout).toContain(
+      'slow: 1 to 4 tasks, not paused (no tags)\n    → 1 to 4 tasks, paused (by elastic-workers:paused=true)',
+    );
+    expect(await tagsOf('shop-slow')).toEqual({ 'elastic-workers:paused': 'true' });
+    expect((await rig.cli('eval', 'slow', ...shop)).stdout).toContain('paused: somebody has paused the pool');
+
+    const resumed = await rig.cli('resume', 'slow', ...shop, '--json');
+    expect(JSON.parse(resumed.stdout)).toMatchObject({ before: { paused: true }, after: { paused: false, tags: {} } });
+    expect(await tagsOf('shop-slow')).toEqual({});
+  });
+
+  test('set overrules the limits, one or both, and --reset takes them off', async () => {
+    const { stdout } = await rig.cli('set', 'slow', '--min', '6', ...shop, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      before: { minTasks: 1, maxTasks: 4 },
+      after: { minTasks: 6, maxTasks: 6, tags: { minTasks: '6' } },
+    });
+    expect(await tagsOf('shop-slow')).toEqual({ 'elastic-workers:min-tasks': '6' });
+    await rig.cli('set', 'slow', '--reset', ...shop);
+    expect(await tagsOf('shop-slow')).toEqual({});
+  });
+
+  test('refuse what contradicts a tag that is there, and change nothing', async () => {
+    await rig.cli('set', 'slow', '--max', '3', ...shop);
+    const { code, stderr } = await rig.cli('set', 'slow', '--min', '5', ...shop);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('minTasks would be 5 and maxTasks 3'),
+    });
+    expect(await tagsOf('shop-slow')).toEqual({ 'elastic-workers:max-tasks': '3' });
+    await rig.cli('set', 'slow', '--reset', ...shop);
+  });
+
+  test('list everything that is wrong with the input at once', async () => {
+    const { code, stderr } = await rig.cli('set', 'slo', '--min', 'five', '--max', '0', ...shop);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr:
+        'error: 3 problems:\n' +
+        "  - --min must be a whole number from 0 to 5000, got 'five'\n" +
+        "  - --max must be a whole number from 1 to 5000, got '0'\n" +
+        "  - there is no pool 'slo': there is fast, slow\n",
+    });
+    const contradictory = await rig.cli('set', 'slow', '--min', '5', '--max', '2', '--reset', '--json', ...shop);
+    expect(JSON.parse(contradictory.stderr)).toEqual({
+      problems: ['--min 5 is more than --max 2', '--reset takes the limits off again: leave --min and --max out'],
+    });
+  });
+});
+
+describe('cost', () => {
+  test('multiplies task-hours by the price, and says what is not known', async () => {
+    const { code, stdout } = await rig.cli('cost', '--hours', '2', '--stack', 'shop', '--json');
+    const { pools: costs } = JSON.parse(stdout);
+    expect(code).toBe(0);
+    expect(costs).toMatchObject([
+      { pool: 'fast', by: 'DesiredTasks', priced: false, taskDollarsPerHour: 0.04937 },
+      { pool: 'slow', by: 'DesiredTasks', priced: true, taskDollarsPerHour: 0.5 },
+    ]);
+    for (const { taskHours, dollars, taskDollarsPerHour, knownHours, monthDollars } of costs) {
+      expect(taskHours).toBeGreaterThan(0);
+      expect(dollars).toBeCloseTo(taskHours * taskDollarsPerHour);
+      expect(monthDollars).toBeCloseTo((dollars / knownHours) * 730);
+    }
+    const text = (await rig.cli('cost', '--hours', '2', '--stack', 'shop')).stdout;
+    expect(text).toMatch(/slow: 0\.[12] of 2 h are known; the rest is unknown, not free\./);
+  });
+
+  test('of a pool without metrics is unknown, and ends with 1', async () => {
+    await rig.deploy('unseen', { pools: [{ pool: 'unmeasured' }] });
+    const { code, stdout } = await rig.cli('cost', '--stack', 'unseen');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('unmeasured: no metric says') });
+  });
+});
+
+describe('replay and simulate', () => {
+  const record = (backlog: number) => ({
+    v: 1,
+    pool: 'a',
+    now: 1_763_860_000_000,
+    activityQueue: { backlog, ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false },
+    workflowQueue: { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false },
+    workers: [],
+    tasks: { desired: 0, running: [], pending: [], cordoned: [] },
+  });
+
+  test('replay decides again, under another policy', async () => {
+    const input = `START of a log\n${JSON.stringify(record(50))}\n`;
+    const { code, stdout } = await runCli(['replay', '--policy', '{"maxTasks":1,"slotsPerTask":1}'], { input });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ pool: 'a', desired: 1, reason: 'maximum' });
+  });
+
+  test('replay ends with 1 after a record it does not understand, and with 2 for a policy that is none', async () => {
+    expect((await runCli(['replay'], { input: '{"v":1,"pool":"a"}\n' })).code).toBe(1);
+    const { code, stderr } = await runCli(['replay', '--policy', '{"minTasks":5,"maxTasks":2}']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('minTasks must be at most maxTasks') });
+  });
+
+  test('simulate is the simulator', async () => {
+    const { code, stdout } = await runCli(['simulate', '--trace', 'trickle', '--no-peers', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).queues).toMatchObject([{ trace: 'trickle' }]);
+    expect(await runCli(['simulate', '--trace', 'nope'])).toMatchObject({ code: 2 });
+  });
+});
+
+describe('any command', () => {
+  test('asks which stack where there are several, and knows their names', async () => {
+    const { code, stderr } = await rig.cli('status');
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/choose one with --stack: fresh, shop, /),
+    });
+    const unknown = await rig.cli('status', '--stack', 'shopp');
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('--stack must be one of fresh, shop') });
+  });
+
+  test('ends with 2 for what it does not know, and suggests', async () => {
+    expect(await rig.cli('statsu')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean status?') });
+    expect(await rig.cli('status', '--jsn')).toMatchObject({ code: 2, stderr: expect.stringContaining('--json') });
+  });
+
+  test('says what to do when AWS does not answer', async () => {
+    const { code, stderr } = await rig.cliWith({ env: { AWS_ENDPOINT_URL: 'http://127.0.0.1:1' } }, 'status');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('AWS_PROFILE and AWS_REGION choose') });
+  });
+});

@@ -1,0 +1,310 @@
+/** The doctor, and each fault that it shall find, produced for real. */
+import { createServer as createHttp2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { DeleteServiceCommand } from '@aws-sdk/client-ecs';
+import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { Check } from '../../cli/doctor/check.ts';
+import { tlsProxy, Authority, type Proxy } from '../worker/temporal-proxies.ts';
+import { Rig, type StackSettings } from './rig.ts';
+
+jest.setTimeout(180_000);
+
+const rig = new Rig();
+const authority = new Authority();
+const proxies: Proxy[] = [];
+const workers: { worker: Worker; running: Promise<void> }[] = [];
+let connection: NativeConnection;
+let client: Client;
+
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' });
+  await rig.start();
+  connection = await NativeConnection.connect({ address: rig.temporal.address });
+  client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
+});
+
+afterAll(async () => {
+  for (const { worker } of workers) worker.shutdown();
+  await Promise.all(workers.map(({ running }) => running));
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
+  await connection?.close();
+  await client?.connection.close();
+  await rig.stop();
+});
+
+async function serve(taskQueue: string, options: { activities?: object } = {}): Promise<void> {
+  const workflowBundle = await bundleWorkflowCode({
+    workflowsPath: require.resolve('./fixtures/workflows.ts'),
+    logger: new DefaultLogger('ERROR'),
+  });
+  const activities = { work: async () => 'done' };
+  const worker = await Worker.create({ connection, workflowBundle, taskQueue, activities, ...options });
+  workers.push({ worker, running: worker.run() });
+}
+
+/** A stack that is well but for what its settings say, after one tick of the scaler. */
+async function deploy(id: string, settings: StackSettings = {}, at = Date.now()): Promise<void> {
+  const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
+  await rig.deploy(id, { ...settings, pools });
+  await rig.alarm(`${id}-pool`);
+  await rig.tick(id, { ...settings, pools }, at);
+}
+
+interface Examined {
+  code: number;
+  checks: Check[];
+  /** As a person reads it. */
+  text: string;
+}
+
+async function examine(id: string, env: Record<string, string> = {}): Promise<Examined> {
+  const [json, text] = await Promise.all([
+    rig.cliWith({ env }, 'doctor', '--stack', id, '--json'),
+    rig.cliWith({ env }, 'doctor', '--stack', id),
+  ]);
+  expect([json.stderr, text.stderr]).toEqual(['', '']);
+  return { code: json.code, checks: JSON.parse(json.stdout).checks, text: text.stdout };
+}
+
+/** The wrong ones; every one says why it matters and how it is mended. */
+function wrong({ checks }: Examined): Check[] {
+  const found = checks.filter(({ ok }) => ok === false);
+  for (const { matters, mend } of found) expect([matters, mend]).not.toContain(undefined);
+  return found;
+}
+
+test('a stack that is well has nothing wrong', async () => {
+  await serve('well-queue');
+  await rig.heartbeat('well-queue');
+  await deploy('well');
+  const examined = await examine('well');
+  expect(wrong(examined)).toEqual([]);
+  expect(examined.code).toBe(0);
+  expect(examined.checks.map(({ check }) => check).toSorted()).toEqual(
+    [
+      'ECS service',
+      'alarms',
+      'heartbeats',
+      'namespace',
+      'pool settings',
+      'queue names',
+      'rights',
+      'scaler',
+      'schedule',
+      'server',
+      'signals',
+      'versions',
+      'workers',
+    ].toSorted(),
+  );
+  expect(examined.text).toMatch(/^✓ workers \(well-pool\): 1 worker polling 'well-queue'; nothing waits$/m);
+  expect(examined.text).toMatch(/^✓ versions \(well-pool\): all workers run temporal-typescript \d/m);
+  expect(examined.text).toMatch(/^All 13 checks are ok\.$/m);
+});
+
+test('no server', async () => {
+  await deploy('no-server', { config: { temporal: { address: '127.0.0.1:1', namespace: 'default', tls: false } } });
+  const examined = await examine('no-server');
+  expect(examined.code).toBe(1);
+  expect(wrong(examined)).toMatchObject([
+    { check: 'server', says: '127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1' },
+    { check: 'signals', says: expect.stringContaining('the scaler could not read activityQueue: ') },
+  ]);
+  expect(examined.text).toMatch(
+    /^✗ server \(default at 127.0.0.1:1\): .+\n {4}why it matters: .+\n {4}mend: .+temporal\.address/m,
+  );
+});
+
+test('a server that is reached from here by another address, and not by the scaler', async () => {
+  await deploy('elsewhere', { config: { temporal: { address: '127.0.0.1:1', namespace: 'default', tls: false } } });
+  const examined = await examine('elsewhere', { TEMPORAL_ADDRESS: rig.temporal.address });
+  expect(wrong(examined).map(({ check }) => check)).toEqual(['workers', 'signals']);
+});
+
+test('a server that speaks no TLS, and one whose certificate nobody here trusts', async () => {
+  await deploy('no-tls', { config: { temporal: { address: rig.temporal.address, namespace: 'default', tls: true } } });
+  expect(wrong(await examine('no-tls'))).toMatchObject([
+    {
+      check: 'server',
+      says: expect.stringMatching(/^TLS with .+ fails: .*(wrong version number|packet length)/i),
+      mend: expect.stringContaining('speaks no TLS'),
+    },
+    { check: 'signals' },
+  ]);
+  const proxy = await tlsProxy(rig.temporal.address, authority);
+  proxies.push(proxy);
+  await deploy('untrusted', { config: { temporal: { address: proxy.address, namespace: 'default', tls: true } } });
+  expect(wrong(await examine('untrusted'))).toMatchObject([
+    {
+      check: 'server',
+      says: expect.stringMatching(/fails: .*(self-signed|unable to verify|local issuer)/),
+      mend: expect.stringContaining('signed by a known authority'),
+    },
+    { check: 'signals' },
+  ]);
+});
+
+test('an API key that the server refuses, and a secret that is not there', async () => {
+  const guard = createHttp2Server();
+  guard.on('stream', (stream) => {
+    const refusal = { 'content-type': 'application/grpc', 'grpc-status': '16', 'grpc-message': 'bad key' };
+    stream.respond(refusal, { endStream: true });
+  });
+  await new Promise<void>((resolve) => guard.listen(0, '127.0.0.1', resolve));
+  const temporal = { address: `127.0.0.1:${(guard.address() as AddressInfo).port}`, namespace: 'default', tls: false };
+
+  await deploy('key', { config: { temporal } });
+  expect(wrong(await examine('key', { TEMPORAL_API_KEY: 'old' }))[0]).toMatchObject({
+    check: 'credentials',
+    says: expect.stringMatching(/^the server refuses us \(authentication: API key\): .*bad key/),
+  });
+  await deploy('secret', { config: { temporal: { ...temporal, secret: 'temporal/nowhere' } } });
+  expect(wrong(await examine('secret'))[0]).toMatchObject({
+    check: 'credentials',
+    says: expect.stringContaining('temporal/nowhere'),
+  });
+  guard.close();
+});
+
+test('a namespace that does not exist', async () => {
+  await deploy('no-namespace', {
+    config: { temporal: { address: rig.temporal.address, namespace: 'nowhere', tls: false } },
+  });
+  const examined = await examine('no-namespace');
+  expect(wrong(examined)).toMatchObject([
+    {
+      check: 'namespace',
+      says: "there is no namespace 'nowhere'",
+      mend: expect.stringContaining('temporal operator namespace create --namespace nowhere'),
+    },
+    { check: 'signals' },
+  ]);
+});
+
+test('tasks that run, but poll another queue', async () => {
+  await deploy('unpolled');
+  const examined = await examine('unpolled');
+  expect(examined.code).toBe(1);
+  expect(wrong(examined)).toMatchObject([
+    {
+      check: 'workers',
+      says: "1 task of the pool run, but nobody polls the task queue 'unpolled-queue'; nothing waits",
+      mend: expect.stringContaining('TEMPORAL_TASK_QUEUE'),
+    },
+  ]);
+});
+
+test('workflows on a queue that nobody polls, with the name that was meant', async () => {
+  await serve('orders-queue');
+  await deploy('orders');
+  const handle = await client.workflow.start('order', { taskQueue: 'Orders_queue', workflowId: 'lost-order' });
+  const found = await rig.eventually(
+    async () => wrong(await examine('orders')),
+    ({ length }) => length > 0,
+  );
+  await handle.terminate();
+  expect(found).toMatchObject([
+    {
+      check: 'queue names',
+      says: "workflows run on task queues that nobody polls: 1 workflow on 'Orders_queue' (such as lost-order, order): is 'orders-queue' meant?",
+      matters: expect.stringContaining('they wait for ever'),
+    },
+  ]);
+});
+
+test('a service that was deleted', async () => {
+  await serve('gone-queue');
+  await deploy('gone');
+  await rig.ecs.send(new DeleteServiceCommand({ cluster: 'cluster', service: 'gone-gone-pool', force: true }));
+  expect(wrong(await examine('gone'))).toMatchObject([
+    {
+      check: 'ECS service',
+      says: expect.stringMatching(/^gone-gone-pool in cluster cluster is (INACTIVE|MISSING|DRAINING)$/),
+    },
+  ]);
+});
+
+test('a scaler that is silent, and one that never ticked', async () => {
+  await serve('silent-queue');
+  await deploy('silent', {}, Date.now() - 3_600_000);
+  expect(wrong(await examine('silent'))).toMatchObject([
+    {
+      check: 'schedule',
+      says: 'the scaler is silent: it last ticked 60 min ago',
+      mend: expect.stringContaining('aws logs tail silent-scaler-log'),
+    },
+  ]);
+  await rig.deploy('unborn', { pools: [{ pool: 'unborn-pool', taskQueue: 'silent-queue' }] });
+  await rig.alarm('unborn-pool');
+  expect(wrong(await examine('unborn'))).toMatchObject([{ check: 'schedule', says: 'the scaler has never ticked' }]);
+});
+
+test('rights that the scaler lacks, and its other errors', async () => {
+  await serve('denied-queue');
+  await deploy('denied');
+  await rig.log('denied', [
+    '{"level":"error","message":"metrics not sent: AccessDenied: User: scaler is not authorized to perform: cloudwatch:PutMetricData"}',
+    '2026-11-23T12:00:00.000Z 1 Task timed out after 60.00 seconds',
+  ]);
+  expect(wrong(await examine('denied'))).toMatchObject([
+    { check: 'rights', says: expect.stringContaining('not authorized to perform: cloudwatch:PutMetricData') },
+    { check: 'scaler', says: expect.stringContaining('Task timed out') },
+  ]);
+});
+
+test('alarms that are not there, tell nobody, or ring', async () => {
+  await serve('alarms-queue');
+  const pools = [{ pool: 'alarms-pool' }];
+  await rig.deploy('alarms', { pools });
+  await rig.tick('alarms', { pools });
+  expect(wrong(await examine('alarms'))).toMatchObject([
+    { check: 'alarms', says: 'there is no alarm on WorkersDown, Backlog, ErrorRate, DesiredTasks, PinnedAtMax' },
+  ]);
+  await rig.alarm('alarms-pool', []);
+  expect(wrong(await examine('alarms'))).toMatchObject([
+    {
+      check: 'alarms',
+      says: '5 of 5 alarms have no action, or it is switched off',
+      mend: expect.stringContaining('alarmTopics'),
+    },
+  ]);
+  await rig.alarm('alarms-pool');
+  await rig.ring('alarms-pool-Backlog');
+  expect(wrong(await examine('alarms'))).toMatchObject([
+    { check: 'alarms', says: 'in ALARM: Backlog (test)', mend: 'alarms-pool: the runbook of Backlog.' },
+  ]);
+});
+
+test('workers without heartbeats', async () => {
+  await deploy('mute', { pools: [{ pool: 'mute-pool', taskQueue: 'mute-queue' }] });
+  const ended = new AbortController();
+  const poll = {
+    namespace: 'default',
+    taskQueue: { name: 'mute-queue', kind: 1 },
+    identity: 'old-sdk@host',
+  };
+  const polling = client.connection.withAbortSignal(ended.signal, () =>
+    client.connection.withDeadline(Date.now() + 60_000, () => client.workflowService.pollWorkflowTaskQueue(poll)),
+  );
+  const found = await rig.eventually(
+    async () => wrong(await examine('mute')),
+    (checks) => checks.some(({ check }) => check === 'heartbeats'),
+  );
+  ended.abort();
+  await expect(polling).rejects.toThrow('CANCELLED');
+  expect(found).toMatchObject([
+    { check: 'heartbeats', says: "workers poll 'mute-queue', but none has sent a heartbeat (old-sdk@host)" },
+  ]);
+});
+
+test('tags and settings that make no sense', async () => {
+  await serve('odd-queue');
+  await deploy('odd');
+  await rig.tag('odd-odd-pool', { 'elastic-workers:min-tasks': 'many' });
+  await rig.put('/elastic-workers/odd/broken', '{"pool":"broken"}');
+  expect(wrong(await examine('odd'))).toMatchObject([
+    { check: 'pool settings', says: expect.stringContaining('/elastic-workers/odd/broken') },
+    { check: 'tags', says: expect.stringContaining('"many"') },
+  ]);
+});

@@ -1,0 +1,283 @@
+/**
+ * Stacks without CloudFormation: the emulator as AWS, the Temporal server, parameters, tables, services, logs and alarms as a
+ * stack would have them, and ticks of the scaler in this process. The command line runs as whoever is on call runs it.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  CloudWatchClient,
+  PutMetricAlarmCommand,
+  SetAlarmStateCommand,
+  type StateValue,
+} from '@aws-sdk/client-cloudwatch';
+import {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  CreateLogStreamCommand,
+  PutLogEventsCommand,
+} from '@aws-sdk/client-cloudwatch-logs';
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  CreateClusterCommand,
+  CreateServiceCommand,
+  DescribeServicesCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+  TagResourceCommand,
+} from '@aws-sdk/client-ecs';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../../contract/metrics.ts';
+import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
+import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
+import { PARTITION_KEY } from '../../contract/state-table.ts';
+import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { localClient } from '../../local/observe.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { known } from '../../scaler/policy.ts';
+import { TaskProtection } from '../../scaler/protection.ts';
+import { EcsServices } from '../../scaler/signals/ecs.ts';
+import { TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
+import { StateTable } from '../../scaler/state.ts';
+import { Telemetry } from '../../scaler/telemetry.ts';
+import { tick, type Session } from '../../scaler/tick.ts';
+
+const MAIN = join(import.meta.dirname, '../../cli/main.ts');
+
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string>;
+  input?: string;
+}
+
+/** Runs `elastic-workers` with these arguments, as a process. */
+export function runCli(args: string[], { env = {}, input = '' }: RunOptions = {}): Promise<Ran> {
+  const environment = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...env };
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [MAIN, ...args], { env: environment }, (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
+    );
+    child.stdin?.end(input);
+  });
+}
+
+export interface StackSettings {
+  config?: Partial<StackConfig>;
+  pools?: (Partial<PoolConfig> & { pool: string })[];
+}
+
+export class Rig {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'elastic-workers-cli-'));
+  readonly #session = new Map<string, Session>();
+  temporal!: LocalTemporal;
+  #emulator!: LocalEmulator;
+
+  async start(): Promise<void> {
+    // One after the other: each takes a free port when it starts.
+    this.#emulator = await startEmulator({ directory: this.#directory });
+    this.temporal = await startTemporal({ directory: this.#directory });
+    await this.ecs.send(new CreateClusterCommand({ clusterName: 'cluster' }));
+    await this.ecs.send(
+      new RegisterTaskDefinitionCommand({
+        family: 'worker',
+        cpu: '256',
+        memory: '512',
+        networkMode: 'awsvpc',
+        requiresCompatibilities: ['FARGATE'],
+        containerDefinitions: [{ name: 'worker', image: 'example.test/worker:1' }],
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#emulator?.stop(), this.temporal?.stop()]);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  get ecs(): ECSClient {
+    return new ECSClient(this.#client());
+  }
+
+  get cloudwatch(): CloudWatchClient {
+    return new CloudWatchClient(this.#client());
+  }
+
+  cli(...args: string[]): Promise<Ran> {
+    return this.cliWith({}, ...args);
+  }
+
+  cliWith({ env, ...options }: RunOptions, ...args: string[]): Promise<Ran> {
+    return runCli(args, { env: { ...emulatorCredentials(this.#emulator.url), ...env }, ...options });
+  }
+
+  /** Asks until the answer is as wanted; of what lags behind by some seconds. */
+  async eventually<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
+    for (const giveUpAt = Date.now() + 45_000; ; await delay(200)) {
+      const answer = await ask();
+      if (wanted(answer)) return answer;
+      if (Date.now() > giveUpAt) throw new Error(`never: ${wanted}\n${JSON.stringify(answer, null, 1)}`);
+    }
+  }
+
+  async queued(taskQueue: string, count: number): Promise<void> {
+    const isThere = ({ workflowQueue }: TemporalSignals) => known(workflowQueue) && workflowQueue.backlog === count;
+    await this.eventually(() => this.#signals(taskQueue), isThere);
+  }
+
+  async heartbeat(taskQueue: string): Promise<void> {
+    await this.eventually(
+      () => this.#signals(taskQueue),
+      ({ workers }) => known(workers) && workers.length > 0,
+    );
+  }
+
+  async #signals(taskQueue: string): Promise<TemporalSignals> {
+    const reader = new TemporalReader(this.#configOf('').temporal);
+    const read = await reader.read([{ pool: '', taskQueue }], Date.now());
+    await reader.close();
+    return read.get('') as TemporalSignals;
+  }
+
+  async ring(AlarmName: string, StateValue: StateValue = 'ALARM'): Promise<void> {
+    await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
+  }
+
+  async tag(service: string, tags: Record<string, string>): Promise<void> {
+    const { services = [] } = await this.ecs.send(
+      new DescribeServicesCommand({ cluster: 'cluster', services: [service] }),
+    );
+    const list = Object.entries(tags).map(([key, value]) => ({ key, value }));
+    await this.ecs.send(new TagResourceCommand({ resourceArn: services[0]?.serviceArn, tags: list }));
+  }
+
+  /** What a deployment leaves: parameters, a table, a log group, a service for each pool. */
+  async deploy(id: string, { config = {}, pools = [{ pool: 'pool' }] }: StackSettings = {}): Promise<void> {
+    const poolConfigs = pools.map((pool) => this.#poolOf(id, pool));
+    const stack = { ...this.#configOf(id), ...config };
+    await this.put(`${STACKS_PATH}/${id}`, JSON.stringify(stack));
+    for (const pool of poolConfigs) {
+      await this.put(`${stack.poolsPath}/${pool.pool}`, JSON.stringify(pool));
+      await this.createService(pool.service);
+    }
+    await new DynamoDBClient(this.#client()).send(
+      new CreateTableCommand({
+        TableName: stack.stateTable,
+        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
+        BillingMode: 'PAY_PER_REQUEST',
+      }),
+    );
+    const logs = new CloudWatchLogsClient(this.#client());
+    await logs.send(new CreateLogGroupCommand({ logGroupName: stack.scalerLogGroup }));
+    await logs.send(new CreateLogStreamCommand({ logGroupName: stack.scalerLogGroup, logStreamName: 'scaler' }));
+  }
+
+  /** One tick of the shipped scaler over the stack's pools, as the handler does it. */
+  async tick(id: string, settings: StackSettings = {}, now = Date.now()): Promise<void> {
+    const stack = { ...this.#configOf(id), ...settings.config };
+    const pools = (settings.pools ?? [{ pool: 'pool' }]).map((pool) => this.#poolOf(id, pool));
+    const lines: string[] = [];
+    const temporal = new TemporalReader(stack.temporal);
+    const telemetry = new Telemetry(this.cloudwatch, (line) => lines.push(line), 'essential');
+    const table = DynamoDBDocumentClient.from(new DynamoDBClient(this.#client()), {
+      marshallOptions: { removeUndefinedValues: true },
+    });
+    const ports = {
+      temporal,
+      ecs: new EcsServices(this.ecs),
+      protection: new TaskProtection(this.ecs),
+      state: new StateTable(table, stack.stateTable),
+      telemetry,
+    };
+    const session = this.#session.get(id) ?? new Map();
+    this.#session.set(id, session);
+    await tick(pools, session, ports, { mode: 'observe', now, last: true });
+    await telemetry.send(now, { force: true });
+    await temporal.close();
+    await this.log(id, lines, now);
+  }
+
+  async log(id: string, lines: string[], timestamp = Date.now()): Promise<void> {
+    await new CloudWatchLogsClient(this.#client()).send(
+      new PutLogEventsCommand({
+        logGroupName: this.#configOf(id).scalerLogGroup,
+        logStreamName: 'scaler',
+        logEvents: lines.map((message) => ({ message, timestamp })),
+      }),
+    );
+  }
+
+  async createService(serviceName: string, desiredCount = 1): Promise<void> {
+    await this.ecs.send(
+      new CreateServiceCommand({
+        cluster: 'cluster',
+        serviceName,
+        taskDefinition: 'worker:1',
+        desiredCount,
+        launchType: 'FARGATE',
+        networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
+      }),
+    );
+  }
+
+  /** The alarms of a pool; with no actions they tell nobody. */
+  async alarm(pool: string, actions = ['arn:aws:sns:us-east-1:000000000000:on-call']): Promise<void> {
+    const { workersDown, backlog, errorRate, desiredTasks, pinnedAtMax } = METRICS;
+    for (const { name } of [workersDown, backlog, errorRate, desiredTasks, pinnedAtMax]) {
+      await this.cloudwatch.send(
+        new PutMetricAlarmCommand({
+          AlarmName: `${pool}-${name}`,
+          AlarmDescription: `${pool}: the runbook of ${name}.`,
+          Namespace: METRIC_NAMESPACE,
+          MetricName: name,
+          Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
+          Period: 60,
+          EvaluationPeriods: 1,
+          Threshold: 1_000_000,
+          Statistic: 'Average',
+          ComparisonOperator: 'GreaterThanThreshold',
+          AlarmActions: actions,
+        }),
+      );
+    }
+  }
+
+  async put(Name: string, Value: string): Promise<void> {
+    await new SSMClient(this.#client()).send(new PutParameterCommand({ Name, Value, Type: 'String' }));
+  }
+
+  #configOf(id: string): StackConfig {
+    return {
+      poolsPath: `/elastic-workers/${id}`,
+      stateTable: `${id}-state`,
+      scalerFunction: `${id}-scaler`,
+      scalerLogGroup: `${id}-scaler-log`,
+      region: 'us-east-1',
+      temporal: { address: this.temporal.address, namespace: 'default', tls: false },
+    };
+  }
+
+  #poolOf(id: string, pool: Partial<PoolConfig> & { pool: string }): PoolConfig {
+    return poolConfigSchema.parse({
+      taskQueue: `${id}-queue`,
+      cluster: 'cluster',
+      service: `${id}-${pool.pool}`,
+      taskRoleId: 'AROA',
+      policy: { slotsPerTask: 5, maxTasks: 8 },
+      ...pool,
+    });
+  }
+
+  #client() {
+    return localClient(this.#emulator.url);
+  }
+}
