@@ -11,11 +11,13 @@ import { live, type Service } from './ecs.ts';
 import type { Faults } from './faults.ts';
 import type { Invocation } from './lambda.ts';
 import type { PoolPlan } from './scenario.ts';
-import type { Cause, TaskQueue, Work } from './temporal.ts';
+import type { Cause, TaskQueue } from './temporal.ts';
+import type { Attempt } from './worker.ts';
 import { HOUR, MINUTE, SECOND, type VirtualTime } from './time.ts';
 
 export const RULES = {
   killed: 'an attempt at work was killed by scale-in',
+  killedUnseen: 'an attempt that heartbeats had shown was killed by scale-in, in a worker that is not ours',
   limits: 'the count was set outside 0 to maxTasks',
   blind: 'tasks were told to leave although something could not be read',
   uncordoned: 'the count was lowered below the tasks that were not cordoned',
@@ -50,8 +52,12 @@ export interface PoolTruth {
 /** With one of these on, a tick may fail. What happens once counts at its moment. */
 const DISTURBING =
   /^(temporal\.(unreachable|down|slow|limited|restartsEmpty)|ecs\.(throttled|down|denied|answersLost|partial|serviceDeleted|countByHand)|table\.|ssm\.|scaler\.)/;
+/** After these the scaler cannot know what the hour has cost. */
+const FORGETTING = /^(table\.itemDamaged|scaler\.clockJumps)/;
 /** Without a fault, ticks in a row that could not see or act. What another wrote meanwhile is found out by one that fails. */
 const TROUBLED_TICKS = 1;
+/** A heartbeat that counts is that old at the most, a tick is that far from the next, and ECS takes some seconds. */
+const HIDDEN_MS = 15 * SECOND + 20 * SECOND + 5 * SECOND;
 const PEAK_OVER_MS = 3 * MINUTE;
 /** From the order of a task until it works, at the most. */
 const START_UP_MS = 70 * SECOND;
@@ -68,6 +74,7 @@ export class Checks {
   /** Ticks in a row, without a fault. */
   readonly #troubled = new Map<string, number>();
   readonly #disturbedAt = new Map<string, number>();
+  readonly #forgotAt = new Map<string, number>();
   readonly #peaks = new Map<string, { at: number; slots: number }[]>();
   readonly #spent = new Map<string, { hour: number; at: number; dollars: number }>();
 
@@ -86,7 +93,10 @@ export class Checks {
   /** A fault began or ended. */
   disturbed(kind: string, pool: string | undefined): void {
     if (!DISTURBING.test(kind)) return;
-    for (const name of pool === undefined ? this.#pools.keys() : [pool]) this.#disturbedAt.set(name, this.#time.now);
+    for (const name of pool === undefined ? this.#pools.keys() : [pool]) {
+      this.#disturbedAt.set(name, this.#time.now);
+      if (FORGETTING.test(kind)) this.#forgotAt.set(name, this.#time.now);
+    }
   }
 
   tickBegins(invocation: Invocation): void {
@@ -100,7 +110,8 @@ export class Checks {
   }
 
   readService(invocation: Invocation, service: Service): void {
-    this.#seenBy(invocation).tasks.set(service.pool, new Set(live(service).map(({ id }) => id)));
+    const tasks = new Set(live(service).map(({ id }) => id));
+    this.#seenBy(invocation).services.set(service.pool, { tasks, deploying: isDeploying(service) });
   }
 
   readMemory(invocation: Invocation, pool: string, version: unknown): void {
@@ -115,10 +126,15 @@ export class Checks {
     if (invocation !== undefined) this.readMemory(invocation, pool, version);
   }
 
-  killed(pool: string, task: string, works: Work[], cause: Cause): void {
-    this.kills[cause] += works.length;
-    if (cause === 'scheduler' && works.length > 0)
-      this.#violated('killed', pool, `${task} with ${works.length} attempts`);
+  killed(pool: string, task: string, attempts: Attempt[], cause: Cause): void {
+    this.kills[cause] += attempts.length;
+    if (cause !== 'scheduler' || attempts.length === 0) return;
+    const ours = this.#pools.get(pool)?.plan.config.protection === 'worker';
+    const hiddenMs = ours ? 0 : HIDDEN_MS;
+    const seconds = (this.#time.now - Math.min(...attempts.map(({ startedAt }) => startedAt))) / SECOND;
+    if (seconds * SECOND < hiddenMs) return;
+    const detail = `${task} with ${attempts.length} attempts, one of ${seconds.toFixed(1)} s`;
+    this.#violated(ours ? 'killed' : 'killedUnseen', pool, detail);
   }
 
   crashed(error: unknown): void {
@@ -130,7 +146,9 @@ export class Checks {
     const truth = this.#pools.get(pool);
     if (truth === undefined || isDeploying(truth.service)) return;
     // Tasks above the count leave as was decided, or done by hand, before.
-    if (live(truth.service).length <= truth.service.desired) this.#checkSight(invocation, truth, 'a cordon');
+    const { tasks } = this.#seenBy(invocation).services.get(pool) ?? {};
+    const above = Math.max(live(truth.service).length, tasks?.size ?? 0) > truth.service.desired;
+    if (!above) this.#checkSight(invocation, truth, 'a cordon');
     this.#checkOvertaken(invocation, pool, 'a cordon');
   }
 
@@ -209,9 +227,9 @@ export class Checks {
     const { pool } = plan.config;
     if (service.desired <= maxOf(plan)) this.#checkSight(invocation, truth, step);
     this.#checkOvertaken(invocation, pool, step);
-    if (isDeploying(service)) return;
-    const seen = this.#seenBy(invocation).tasks.get(pool);
-    const staying = live(service).filter(({ id }) => seen?.has(id) && !this.#cordoned(pool, id));
+    const seen = this.#seenBy(invocation).services.get(pool);
+    if (seen === undefined || seen.deploying || isDeploying(service) || plan.config.protection === 'scaler') return;
+    const staying = live(service).filter(({ id }) => seen.tasks.has(id) && !this.#cordoned(pool, id));
     if (staying.length > desired)
       this.#violated('uncordoned', pool, `${step}, not cordoned: ${staying.map(({ id }) => id).join(' ')}`);
   }
@@ -243,7 +261,8 @@ export class Checks {
     if (desired > most) this.#violated('unneeded', service.pool, `${step}, at most ${most} could have been of use`);
     const spending = this.#spent.get(service.pool);
     const spent = spending?.hour === hourOf(this.#time.now) ? spending.dollars : 0;
-    const cap = spendCapDollarsPerHour ?? Infinity;
+    const forgot = this.#time.now - (this.#forgotAt.get(service.pool) ?? -Infinity) < HOUR;
+    const cap = forgot ? Infinity : (spendCapDollarsPerHour ?? Infinity);
     if (spent > 1.1 * cap + 0.02)
       this.#violated('spending', service.pool, `${step}, $${spent.toFixed(3)} of ${cap} spent`);
   }
@@ -275,7 +294,7 @@ export class Checks {
   #seenBy(invocation: Invocation): Seen {
     let seen = this.#seen.get(invocation);
     if (seen === undefined) {
-      seen = { tickAt: this.#time.now, temporal: new Map(), tasks: new Map(), versions: new Map() };
+      seen = { tickAt: this.#time.now, temporal: new Map(), services: new Map(), versions: new Map() };
       this.#seen.set(invocation, seen);
     }
     return seen;
@@ -290,7 +309,7 @@ export class Checks {
 interface Seen {
   tickAt: number;
   temporal: Map<string, boolean>;
-  tasks: Map<string, Set<string>>;
+  services: Map<string, { tasks: Set<string>; deploying: boolean }>;
   versions: Map<string, unknown>;
 }
 

@@ -20,6 +20,8 @@ const BOOTS_IN_MS = [1 * SECOND, 8 * SECOND] as const;
 const SPOT_WARNING_MS = 120 * SECOND;
 const STOP_TIMEOUT_MS = 120 * SECOND;
 const BACKOFF = { firstSeconds: 10, maxSeconds: 900, steadyAfterSeconds: 60 };
+/** With more of them active, ECS holds the newest one back: DEPLOYMENT_BLOCKED. */
+const MOST_DEPLOYMENTS = 5;
 /** A deployment whose tasks fail so often is rolled back by the service's circuit breaker. */
 const FAILURES_UNTIL_ROLLBACK = 3;
 
@@ -48,6 +50,7 @@ export interface Task {
 
 export interface Service {
   name: string;
+  index: number;
   pool: string;
   exists: boolean;
   desired: number;
@@ -88,6 +91,7 @@ export class Ecs {
   create(name: string, pool: string, desired: number): Service {
     const service: Service = {
       name,
+      index: this.services.size,
       pool,
       exists: true,
       desired,
@@ -239,7 +243,8 @@ export class Ecs {
       () => (order += 1e-6),
     );
     for (const task of tasks.filter(({ id }) => plan.stop.includes(id))) this.stop(task, 'scheduler');
-    if (plan.launch === 0) return;
+    const deployments = new Set([service.revision, ...tasks.map(({ revision }) => revision)]);
+    if (plan.launch === 0 || deployments.size > MOST_DEPLOYMENTS) return;
     if (time.now >= service.backoff.launchAfter) this.#launch(service, plan.launch);
     else time.at(service.backoff.launchAfter, () => this.#touch(service));
   }
@@ -364,7 +369,7 @@ export class Ecs {
       taskDefinitionArn: definitionArn(task.service, task.revision),
       createdAt: new Date(task.createdAt),
       containers: [],
-      attachments: [],
+      attachments: [{ details: [{ name: 'privateIPv4Address', value: addressOf(task) }] }],
     }));
     return { tasks: described, failures: [] };
   }
@@ -403,6 +408,10 @@ export function live(service: Service): Task[] {
 
 export function named(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
+}
+
+export function addressOf({ number, service }: Task): string {
+  return `10.${service.index}.${number >> 8}.${number & 255}`;
 }
 
 function arnOf(task: Task): string {

@@ -68,14 +68,23 @@ export interface Fault {
   luck: number;
 }
 
-/** On average one begins in so long. */
-const BETWEEN_MS = 12 * MINUTE;
+/** On average one begins in so long, unless the world says otherwise. */
+export const MINUTES_BETWEEN_FAULTS = 12;
 
-/** From `from` to `to`, when the last one has ended. */
-export function drawFaults(random: Random, pools: string[], from: number, to: number, only?: FaultKind[]): Fault[] {
+export interface FaultPlan {
+  pools: string[];
+  from: number;
+  /** The last one has ended by then. */
+  to: number;
+  minutesBetween: number;
+  only: FaultKind[] | undefined;
+}
+
+export function drawFaults(random: Random, { pools, from, to, minutesBetween, only }: FaultPlan): Fault[] {
+  const betweenMs = minutesBetween * MINUTE;
   const faults: Fault[] = [];
   if (only?.length === 0) return faults;
-  for (let at = from + exponential(random, BETWEEN_MS); at < to; at += exponential(random, BETWEEN_MS)) {
+  for (let at = from + exponential(random, betweenMs); at < to; at += exponential(random, betweenMs)) {
     const kind = drawKind(random, only);
     const [, least, most] = ODDS[kind];
     // Most are short, some are long.

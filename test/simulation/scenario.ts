@@ -11,6 +11,8 @@ export interface Load {
   serviceMs(random: Random): number;
   /** The mean of that. */
   meanServiceMs: number;
+  /** Activities at work side by side, on average. */
+  concurrency: number;
   /** What comes at once at the most: a scaler that has learned when it comes may await it. */
   largestBatch: number;
 }
@@ -18,6 +20,8 @@ export interface Load {
 export interface PoolPlan {
   config: PoolConfig;
   load: Load;
+  /** Of workers that are not ours. */
+  heartbeatMs: number;
   /** How many attempts an activity has; 0 for no limit. */
   maximumAttempts: number;
   /** What is wrong with its configuration, if anything: nobody shall scale it, and the others shall not notice. */
@@ -69,21 +73,24 @@ function drawPool(random: Random, pool: string, wrong: boolean): PoolPlan {
             ? 'gone'
             : pool,
       taskRoleId: `AROA${pool}`,
-      policy: drawPolicy(random),
-      protection: 'worker',
+      policy: drawPolicy(random, load),
+      protection: random() < 0.2 ? 'scaler' : 'worker',
     },
     load,
+    heartbeatMs: pick(random, [5, 10, 60]) * SECOND,
     maximumAttempts: pick(random, [0, 0, 1, 1, 3]),
     misconfigured,
   };
 }
 
-function drawPolicy(random: Random): PoolPolicy {
+/** A fleet that could never do its work proves nothing: at its largest, each has three times what its load needs. */
+function drawPolicy(random: Random, { concurrency }: Load): PoolPolicy {
   const minTasks = pick(random, [0, 0, 0, 1, 2]);
+  const slotsPerTask = pick(random, [1, 4, 10, 20]);
   return {
     minTasks,
-    maxTasks: minTasks + pick(random, [3, 10, 30]),
-    slotsPerTask: pick(random, [1, 4, 10, 20]),
+    maxTasks: minTasks + Math.max(pick(random, [3, 10, 30]), Math.ceil((3 * concurrency) / slotsPerTask)),
+    slotsPerTask,
     ...(random() < 0.3 && { scaleInAfterSeconds: pick(random, [30, 120]) }),
     ...(random() < 0.15 && { spendCapDollarsPerHour: 0.2 }),
   };
@@ -95,6 +102,7 @@ function steady(kind: string, perSecond: number, meanServiceMs: number): Load {
     next: (random) => ({ inMs: exponential(random, SECOND / perSecond), activities: 1 }),
     serviceMs: (random) => Math.max(50, lognormal(random, meanServiceMs, 0.7)),
     meanServiceMs,
+    concurrency: (perSecond * meanServiceMs) / SECOND,
     largestBatch: 1,
   };
 }
@@ -114,6 +122,7 @@ function batches(
     }),
     serviceMs: (random) => Math.max(50, lognormal(random, meanServiceMs, 0.6)),
     meanServiceMs,
+    concurrency: (((least + most) / 2) * meanServiceMs) / everyMs,
     largestBatch: most,
   };
 }
@@ -131,6 +140,7 @@ function onAndOff(kind: string, perSecond: number, spellMs: number, meanServiceM
     },
     serviceMs: (random) => Math.max(50, lognormal(random, meanServiceMs, 0.7)),
     meanServiceMs,
+    concurrency: (perSecond * meanServiceMs) / SECOND,
     largestBatch: 1,
   };
 }

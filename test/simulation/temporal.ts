@@ -1,7 +1,7 @@
 /**
  * Temporal as the fleet and the scaler see it: task queues, first in first out; workers that hold polls open; attempts
  * that end, fail, are lost with their worker and come back after a timeout; and what the server tells of all that: an
- * answer cached for five seconds, heartbeats every five seconds, ghosts of workers that are gone.
+ * answer cached for five seconds, heartbeats of some seconds ago, ghosts of workers that are gone.
  */
 import type { QueueReading } from '../../scaler/policy.ts';
 import type { ReportedWorker } from '../../scaler/signals/temporal.ts';
@@ -10,7 +10,6 @@ import type { Faults } from './faults.ts';
 import { MINUTE, SECOND, type VirtualTime } from './time.ts';
 
 const STATS_CACHED_MS = 5 * SECOND;
-const HEARTBEAT_MS = 5 * SECOND;
 const GHOST_MS = 320 * SECOND;
 const DEAD_WORK_MS = 10 * MINUTE;
 const RATE_OVER_MS = 30 * SECOND;
@@ -41,7 +40,10 @@ export interface Poll {
 /** A worker as the server knows it by its heartbeats. */
 export interface Reporting {
   key: string;
-  taskId: string;
+  /** What its identity says of its task, and all the names it goes by. */
+  task: string;
+  names: string[];
+  heartbeatMs: number;
   usedSlots: number;
   processed: number;
   failed: number;
@@ -226,10 +228,9 @@ export class TaskQueue {
       const { worker, at, usedSlots, processed, failed } = heartbeat;
       if (at === undefined) return [];
       // Slots that are not of the SDK's fixed kind are reported without how many are free.
-      const { key, taskId } = worker;
-      const names = [taskId, `host-of-${taskId}`];
+      const { key, task, names } = worker;
       const ageSeconds = (now - at) / 1000;
-      return [{ key, task: taskId, names, busy: usedSlots > 0, ageSeconds, usedSlots, slots: null, processed, failed }];
+      return [{ key, task, names, busy: usedSlots > 0, ageSeconds, usedSlots, slots: null, processed, failed }];
     });
   }
 
@@ -283,7 +284,7 @@ export class TaskQueue {
   #beat(heartbeat: Heartbeat): void {
     const { worker, since, goneAt } = heartbeat;
     if (goneAt !== undefined || !this.reachable || this.#faults.active('temporal.staleHeartbeats', this.#pool)) return;
-    const at = since + Math.floor((this.#time.now - since) / HEARTBEAT_MS) * HEARTBEAT_MS;
+    const at = since + Math.floor((this.#time.now - since) / worker.heartbeatMs) * worker.heartbeatMs;
     if (at === since || at === heartbeat.at) return;
     const { usedSlots, processed, failed } = worker;
     Object.assign(heartbeat, { at, usedSlots, processed, failed });

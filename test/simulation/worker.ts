@@ -1,6 +1,7 @@
 /**
  * A worker of ours in its task: the shipped slots and the shipped side of the scale-in protocol, over a modelled SDK that
- * holds polls open and a modelled agent that protects the task. Only the process around them is written here again.
+ * holds polls open and a modelled agent that protects the task. Only the process around them is written here again. Or
+ * a worker that is not ours, and knows nothing of all that.
  */
 import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
 import type { CordonReading } from '../../worker/cordon.ts';
@@ -28,21 +29,29 @@ export interface WorkerParts {
   time: VirtualTime;
   random: Random;
   queue: TaskQueue;
+  /** As the server knows it. */
+  identity: Pick<Reporting, 'task' | 'names' | 'heartbeatMs'>;
   taskId: string;
   slots: number;
+  /** False for an image that is not ours: a plain SDK worker, with the SDK's own grace after SIGTERM, which is none. */
+  ours: boolean;
   agent: { protect(minutes: number): Promise<ProtectionAnswer>; lift(): Promise<ProtectionAnswer> };
   readCordon: () => Promise<CordonReading>;
   /** Whether an attempt of this work fails at its end. */
   fails: (work: Work) => boolean;
-  onKilled: (works: Work[], cause: Cause) => void;
+  onKilled: (attempts: Attempt[], cause: Cause) => void;
   onExit: () => void;
   onPoison: () => void;
   /** Does it look at its own work when it is asked whether it is done? False: a guard with a bug. */
   knowsItsWork: boolean;
 }
 
-interface Running {
+export interface Attempt {
   work: Work;
+  startedAt: number;
+}
+
+interface Running extends Attempt {
   permit: Permit;
   epoch: number;
 }
@@ -51,12 +60,14 @@ const NEVER_ABORTED = { addEventListener: () => undefined } as unknown as AbortS
 
 export class ModelledWorker implements Container, PollingWorker, Reporting {
   readonly key: string;
-  readonly taskId: string;
+  readonly task: string;
+  readonly names: string[];
+  readonly heartbeatMs: number;
   processed = 0;
   failed = 0;
   readonly #parts: WorkerParts;
   readonly #slots: ActivitySlots;
-  readonly #protocol: ScaleInProtocol;
+  readonly #protocol: ScaleInProtocol | undefined;
   readonly #running = new Set<Running>();
   readonly #polls = new Set<Poll>();
   readonly #phase: number;
@@ -67,23 +78,17 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   #gone = false;
 
   constructor(parts: WorkerParts) {
-    const { time, random, taskId } = parts;
+    const { time, random, taskId, queue, ours } = parts;
     this.#parts = parts;
-    this.taskId = taskId;
     this.key = `w-${taskId}`;
+    ({ task: this.task, names: this.names, heartbeatMs: this.heartbeatMs } = parts.identity);
     this.#phase = time.now + uniform(random, [0, CORDON_POLL_MS]);
     this.#slots = new ActivitySlots(parts.slots, () => this.#changed());
-    this.#protocol = new ScaleInProtocol({
-      worker: this,
-      protection: parts.agent,
-      readCordon: async () => this.#heard(await parts.readCordon()),
-      now: () => time.now,
-      scalerGoneSeconds: SCALER_GONE_SECONDS,
-      log: { info: () => undefined, warn: () => undefined } as never,
-    });
-    this.pause();
-    parts.queue.register(this);
+    this.#protocol = ours ? this.#follow(parts) : undefined;
+    if (ours) this.pause();
+    queue.register(this);
     for (let n = 0; n < Math.min(MAX_OPEN_POLLS, parts.slots); n += 1) this.#reserve();
+    time.stir();
     void this.#round();
   }
 
@@ -119,8 +124,9 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   /** As the worker's manager drains after SIGTERM: open polls end, work goes on until the grace is over. */
   terminate(cause: Cause): void {
     if (this.#gone) return;
+    if (!this.#parts.ours) return this.#leave(cause);
     this.#cause = cause;
-    this.#protocol.stop();
+    this.#protocol?.stop();
     this.pause();
     this.#parts.time.after(DRAIN_GRACE_MS, () => this.#leave(cause));
     this.#leaveIfIdle();
@@ -131,6 +137,17 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     if (!this.#gone) this.#end(cause);
   }
 
+  #follow({ agent, readCordon, time }: WorkerParts): ScaleInProtocol {
+    return new ScaleInProtocol({
+      worker: this,
+      protection: agent,
+      readCordon: async () => this.#heard(await readCordon()),
+      now: () => time.now,
+      scalerGoneSeconds: SCALER_GONE_SECONDS,
+      log: { info: () => undefined, warn: () => undefined } as never,
+    });
+  }
+
   #leave(cause: Cause): void {
     if (this.#gone) return;
     this.#end(cause);
@@ -139,13 +156,10 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
 
   #end(cause: Cause): void {
     this.#gone = true;
-    this.#protocol.stop();
+    this.#protocol?.stop();
     this.#parts.queue.unregister(this);
     for (const poll of this.#polls) this.#parts.queue.drop(poll);
-    this.#parts.onKilled(
-      [...this.#running].map(({ work }) => work),
-      cause,
-    );
+    this.#parts.onKilled([...this.#running], cause);
     for (const { work, epoch } of this.#running) this.#parts.queue.lost(work, epoch);
     this.#running.clear();
   }
@@ -175,7 +189,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   #run(work: Work, permit: Permit): void {
     const { queue, time, onPoison } = this.#parts;
     queue.report(this);
-    const running = { work, permit, epoch: queue.epoch };
+    const running = { work, permit, epoch: queue.epoch, startedAt: time.now };
     this.#running.add(running);
     this.#slots.markSlotUsed({ permit });
     if (work.poisoned) time.after(SECOND, () => this.#gone || onPoison());
@@ -204,7 +218,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
 
   /** Something began or ended: as in the shipped process, the protocol looks at it. */
   #changed(): void {
-    if (this.#gone || this.#isCalm()) return;
+    if (this.#gone || this.#protocol === undefined || this.#isCalm()) return;
     void this.#protocol.settle();
     this.#parts.time.stir();
   }
@@ -229,7 +243,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   }
 
   async #round(): Promise<void> {
-    if (this.#gone || this.#cause !== undefined) return;
+    if (this.#gone || this.#cause !== undefined || this.#protocol === undefined) return;
     this.#roundAt = Infinity;
     this.#parts.time.stir();
     await this.#protocol.round();

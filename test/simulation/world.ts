@@ -8,8 +8,16 @@ import { seeded, uniform, type Random } from '../../simulate/random.ts';
 import type { CordonReading } from '../../worker/cordon.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
 import { Checks, type PoolTruth, type Violation } from './checks.ts';
-import { Ecs, live, named, type Task } from './ecs.ts';
-import { drawFaults, Faults, latencyMs, TIMES_OUT_AFTER_MS, type Fault, type FaultKind } from './faults.ts';
+import { addressOf, Ecs, live, named, type Task } from './ecs.ts';
+import {
+  drawFaults,
+  Faults,
+  latencyMs,
+  MINUTES_BETWEEN_FAULTS,
+  TIMES_OUT_AFTER_MS,
+  type Fault,
+  type FaultKind,
+} from './faults.ts';
 import {
   Invocation,
   LambdaProcess,
@@ -45,6 +53,7 @@ export interface WorldOptions {
   mutant?: Mutant | undefined;
   /** Do not live on after a rule was broken. */
   untilBroken?: boolean | undefined;
+  minutesBetweenFaults?: number | undefined;
   /** Only these faults; all by default. */
   faults?: FaultKind[] | undefined;
   print?: ((line: string) => void) | undefined;
@@ -132,8 +141,14 @@ class World {
     const time = this.#time;
     const begin = time.now;
     const quiet = begin + this.#options.hours * HOUR;
-    const names = [...this.#pools.keys()];
-    for (const fault of drawFaults(this.#random('faults'), names, begin + 10 * MINUTE, quiet, this.#options.faults)) {
+    const plan = {
+      pools: [...this.#pools.keys()],
+      from: begin + 10 * MINUTE,
+      to: quiet,
+      minutesBetween: this.#options.minutesBetweenFaults ?? MINUTES_BETWEEN_FAULTS,
+      only: this.#options.faults,
+    };
+    for (const fault of drawFaults(this.#random('faults'), plan)) {
       time.at(fault.from, () => this.#begin(fault));
       if (fault.to > fault.from) time.at(fault.to, () => this.#end(fault));
     }
@@ -212,7 +227,13 @@ class World {
   #startWorker(task: Task): ModelledWorker {
     const { pool } = task.service;
     const { queue, plan } = this.#pools.get(pool)!;
+    const ours = plan.config.protection === 'worker';
+    const host = `ip-${addressOf(task).replaceAll('.', '-')}.eu-west-1.compute.internal`;
     const worker = new ModelledWorker({
+      ours,
+      identity: ours
+        ? { task: task.id, names: [task.id, host], heartbeatMs: 5 * SECOND }
+        : { task: `1@${host}`, names: ['1', host], heartbeatMs: plan.heartbeatMs },
       time: this.#time,
       random: this.#luck,
       queue,
@@ -224,9 +245,9 @@ class World {
       },
       readCordon: () => this.#readCordon(cordonKey(plan.config.taskRoleId, task.id)),
       fails: () => this.#faults.active('work.failing', pool),
-      onKilled: (works, cause) => {
-        if (works.length > 0) this.#note(`${task.id} is killed (${cause}) with ${works.length} attempts`);
-        this.#checks.killed(pool, task.id, works, cause);
+      onKilled: (attempts, cause) => {
+        if (attempts.length > 0) this.#note(`${task.id} is killed (${cause}) with ${attempts.length} attempts`);
+        this.#checks.killed(pool, task.id, attempts, cause);
         this.#workers.delete(task.id);
       },
       onExit: () => this.#ecs.exited(task),
@@ -523,7 +544,7 @@ class World {
 function drawDeath(luck: Random): Death {
   const [ofAny, request, afterEffect] = [luck() < 0.3, luck(), luck() < 0.5];
   if (ofAny) return { of: undefined, request: 1 + Math.floor(request * 40), afterEffect };
-  return { of: REQUESTS[Math.floor(luck() * REQUESTS.length)], request: 1 + Math.floor(request * 3), afterEffect };
+  return { of: REQUESTS[Math.floor(luck() * REQUESTS.length)], request: 1, afterEffect };
 }
 
 /** The pools whose tasks a batch of writes cordons. */
