@@ -64,7 +64,15 @@ const START_UP_MS = 70 * SECOND;
 
 export class Checks {
   readonly violations: Violation[] = [];
-  readonly kills: Record<Cause, number> = { scheduler: 0, spot: 0, crash: 0, hand: 0, deleted: 0 };
+  /** `unseen`: by scale-in, in workers that are not ours, before their heartbeats could have shown them. */
+  readonly kills: Record<Cause | 'unseen', number> = {
+    unseen: 0,
+    scheduler: 0,
+    spot: 0,
+    crash: 0,
+    hand: 0,
+    deleted: 0,
+  };
   readonly #time: VirtualTime;
   readonly #faults: Faults;
   readonly #pools = new Map<string, PoolTruth>();
@@ -127,9 +135,9 @@ export class Checks {
   }
 
   killed(pool: string, task: string, attempts: Attempt[], cause: Cause): void {
-    this.kills[cause] += attempts.length;
-    if (cause !== 'scheduler' || attempts.length === 0) return;
     const ours = this.#pools.get(pool)?.plan.config.protection === 'worker';
+    this.kills[cause === 'scheduler' && !ours ? 'unseen' : cause] += attempts.length;
+    if (cause !== 'scheduler' || attempts.length === 0) return;
     const hiddenMs = ours ? 0 : HIDDEN_MS;
     const seconds = (this.#time.now - Math.min(...attempts.map(({ startedAt }) => startedAt))) / SECOND;
     if (seconds * SECOND < hiddenMs) return;

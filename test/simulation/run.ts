@@ -35,8 +35,7 @@ const command = new Command('simulation')
   .parse();
 const options = command.opts<Options>();
 if (isMainThread) await main(options);
-else
-  parentPort?.on('message', async (world: WorldOptions) => parentPort?.postMessage((await simulateWorld(world)).hash));
+else parentPort?.on('message', (world: WorldOptions) => void answerWith(world));
 
 async function main({ seed, runs, hours, worldHours, once, json, trace, mutant, faults }: Options): Promise<void> {
   const startedAt = performance.now();
@@ -52,6 +51,7 @@ async function main({ seed, runs, hours, worldHours, once, json, trace, mutant, 
     const world = { seed: next, hours: worldHours, mutant, faults, untilBroken: mutant !== undefined };
     // The second time in another thread, so that it takes no longer.
     const second = thread && event(thread, 'message');
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
     thread?.postMessage(world);
     const result = await simulateWorld({ ...world, ...(trace && { print: say }) });
     const [again = result.hash] = ((await second) ?? []) as string[];
@@ -75,6 +75,12 @@ async function main({ seed, runs, hours, worldHours, once, json, trace, mutant, 
   if (json) say(JSON.stringify(all));
   else sum(all);
   process.exitCode = total.violations > 0 ? 1 : 0;
+}
+
+async function answerWith(world: WorldOptions): Promise<void> {
+  const { hash } = await simulateWorld(world);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+  parentPort?.postMessage(hash);
 }
 
 function tell(result: WorldResult, again: string, command: string): void {

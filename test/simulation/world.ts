@@ -29,7 +29,7 @@ import {
 } from './lambda.ts';
 import { drawScenario, type PoolPlan, type Scenario } from './scenario.ts';
 import { Table } from './table.ts';
-import { TaskQueue, type Cause, type Work } from './temporal.ts';
+import { TaskQueue, type Work } from './temporal.ts';
 import { HOUR, MINUTE, SECOND, VirtualTime } from './time.ts';
 import { Trace } from './trace.ts';
 import { ModelledWorker } from './worker.ts';
@@ -69,7 +69,7 @@ export interface WorldResult {
   ticks: number;
   invocations: number;
   activities: number;
-  kills: Record<Cause, number>;
+  kills: Checks['kills'];
   faults: Record<string, number>;
   /** Requests at which an invocation died, and whether before or after their effect. */
   deaths: Record<string, number>;
