@@ -1,4 +1,5 @@
 /** The CloudWatch metrics, named once for those who publish them and those who alarm on them. */
+import type { PoolConfig } from './pool-config.ts';
 
 export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 
@@ -23,13 +24,17 @@ export const METRICS = {
   errorRate: { name: 'ErrorRate', unit: 'Percent', essential: true },
   scalerErrors: { name: 'ScalerErrors', unit: 'Count', essential: true },
   signalsUnknown: { name: 'SignalsUnknown', unit: 'Count' },
-  taskDuration: { name: 'TaskDurationSeconds', unit: 'Seconds' },
-  scheduleToStart: { name: 'ScheduleToStartSeconds', unit: 'Seconds', essential: true },
+  taskDuration: { name: 'TaskDurationSeconds', unit: 'Seconds', fromWorkers: true },
+  scheduleToStart: { name: 'ScheduleToStartSeconds', unit: 'Seconds', fromWorkers: true },
 } as const;
 
 export type MetricKey = keyof typeof METRICS;
 
-/** Whether the metric is among those of the set. */
-export function isIn(set: MetricSet, key: MetricKey): boolean {
-  return set === 'full' || 'essential' in METRICS[key];
+/**
+ * Whether the metric is published of a pool. Workers that protect themselves are ours, and publish theirs whatever the
+ * set; of others the age of what waits stands in for how long it waited, and an alarm on it.
+ */
+export function isPublished(key: MetricKey, set: MetricSet, protection: PoolConfig['protection']): boolean {
+  if ('fromWorkers' in METRICS[key]) return protection === 'worker';
+  return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection === 'scaler');
 }

@@ -3,7 +3,7 @@
  * Work costs beside it what its tasks cost: `taskDollarsPerHour`.
  */
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
-import { METRICS, isIn, type MetricKey, type MetricSet } from '../contract/metrics.ts';
+import { METRICS, isPublished, type MetricKey, type MetricSet } from '../contract/metrics.ts';
 import type { PoolSettings } from './presets.ts';
 import { HOURS_A_MONTH, PRICES } from './prices.ts';
 
@@ -55,15 +55,9 @@ export function taskDollarsPerHour({ capacityProvider, taskDollarsPerHour: given
   return Number(dollars.toFixed(6));
 }
 
-/** The metrics published of a pool. Those from our workers are not there of other images. */
+/** The metrics published of a pool. */
 export function metricsOf({ protection }: Pick<PoolSettings, 'protection'>, set: MetricSet): MetricKey[] {
-  const fromWorkers = new Set<MetricKey>(['taskDuration', 'scheduleToStart']);
-  return (Object.keys(METRICS) as MetricKey[]).filter((key) =>
-    protection === 'worker'
-      ? // Our workers do not know of sets: they publish both of theirs.
-        isIn(set, key) || fromWorkers.has(key)
-      : !fromWorkers.has(key) && (isIn(set, key) || key === 'backlogAge'),
-  );
+  return (Object.keys(METRICS) as MetricKey[]).filter((key) => isPublished(key, set, protection));
 }
 
 function scaler({ scalerMemory, tracing }: StandingCostInput): CostLine {

@@ -9,7 +9,7 @@ import {
   type StandardUnit,
 } from '@aws-sdk/client-cloudwatch';
 import {
-  isIn,
+  isPublished,
   METRIC_NAMESPACE,
   METRICS,
   POOL_DIMENSION,
@@ -17,6 +17,7 @@ import {
   type MetricSet,
 } from '../contract/metrics.ts';
 import { DEFAULT_POLICY, known, type Outcome } from './policy.ts';
+import type { PoolConfig } from '../contract/pool-config.ts';
 import { chunks } from './chunks.ts';
 import type { TickRecord } from './tick-record.ts';
 
@@ -38,9 +39,14 @@ export class Telemetry {
     this.#log = log;
   }
 
-  report(record: TickRecord, outcome: Outcome, errors: string[]): void {
-    this.#log(JSON.stringify({ ...record, ...outcome.decision, figures: outcome.figures, errors }));
-    this.#pending.push(...metricsOf(record, outcome, errors, this.#metrics));
+  report(record: TickRecord, outcome: Outcome, errors: string[], { protection }: Pick<PoolConfig, 'protection'>): void {
+    const values = valuesOf(record, outcome, errors);
+    const figures = { ...outcome.figures, runningTasks: values.runningTasks };
+    this.#log(JSON.stringify({ ...record, ...outcome.decision, figures, errors }));
+    for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
+      if (value === null || value === undefined || !isPublished(key, this.#metrics, protection)) continue;
+      this.#pending.push(datum(record, key, typeof value === 'number' ? { Value: value } : value));
+    }
   }
 
   /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
@@ -63,17 +69,16 @@ export class Telemetry {
   }
 }
 
-function metricsOf(
-  record: TickRecord,
-  { decision, figures }: Outcome,
-  errors: string[],
-  metrics: MetricSet,
-): MetricDatum[] {
-  const { tasks, workers, policy } = record;
-  const unknowns = [record.activityQueue, record.workflowQueue, workers, tasks].filter((reading) => !known(reading));
+/** What is null or undefined is not known, and not published. */
+type Values = Partial<Record<MetricKey, number | Distribution | null | undefined>>;
+type Distribution = Required<Pick<MetricDatum, 'Values' | 'Counts'>>;
+
+function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): Values {
+  const { activityQueue, workflowQueue, tasks, workers, policy } = record;
+  const unknowns = [activityQueue, workflowQueue, workers, tasks].filter((reading) => !known(reading));
   const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
   const wanted = minTasks > 0 || (figures.queued ?? 0) > 0;
-  const values: Partial<Record<MetricKey, number | null>> = {
+  return {
     backlog: figures.queued,
     backlogAge: figures.ageSeconds,
     busySlots: figures.busySlots,
@@ -82,16 +87,10 @@ function metricsOf(
     runningTasks: known(tasks) ? tasks.running.length : null,
     workersDown: figures.liveWorkers === null ? null : Number(wanted && figures.liveWorkers === 0),
     pinnedAtMax: Number(decision.reason === 'maximum'),
+    errorRate: errorRate(figures.processed, figures.failed),
     scalerErrors: errors.length,
     signalsUnknown: unknowns.length,
   };
-  const data = Object.entries(values).flatMap(([key, value]) =>
-    typeof value === 'number' && isIn(metrics, key as MetricKey)
-      ? [datum(record, key as MetricKey, { Value: value })]
-      : [],
-  );
-  const error = errorRate(figures.processed, figures.failed);
-  return error === undefined ? data : [...data, datum(record, 'errorRate', error)];
 }
 
 function datum({ pool, now }: TickRecord, key: MetricKey, value: Partial<MetricDatum>): MetricDatum {
@@ -110,11 +109,12 @@ function utilization(busy: number | null, slots: number | null): number | null {
 }
 
 /** Each attempt as 0 or 100 percent, so that an average over any period is weighted by attempts. */
-function errorRate(processed: number, failed: number): Partial<MetricDatum> | undefined {
-  const counts = [
+function errorRate(processed: number, failed: number): Distribution | undefined {
+  const counts: [number, number][] = [
     [0, Math.max(0, processed - failed)],
     [100, failed],
-  ].filter(([, count]) => count !== 0);
-  if (counts.length === 0) return undefined;
-  return { Values: counts.map(([value]) => value as number), Counts: counts.map(([, count]) => count as number) };
+  ];
+  const seen = counts.filter(([, count]) => count !== 0);
+  if (seen.length === 0) return undefined;
+  return { Values: seen.map(([value]) => value), Counts: seen.map(([, count]) => count) };
 }

@@ -56,7 +56,7 @@ export async function tick(pools: PoolConfig[], session: Session, ports: Ports, 
     seen.map(async (pool) => {
       const outcome = decideOn(pool.record, session.get(pool.record.pool)?.memory);
       const errors = [...shared, ...pool.problems, ...(await carryOut(pool, outcome, session, ports, options))];
-      ports.telemetry.report(pool.record, outcome, errors);
+      ports.telemetry.report(pool.record, outcome, errors, pool.config);
     }),
   );
 }

@@ -4,6 +4,7 @@
  *   starting, working   protected, then polling; the protection is renewed long before it expires
  *   cordoned            not polling; what runs is finished, however long it takes; only then unprotected: ECS stops the task
  *   taken back          protected again, then polling again
+ *   deployment blocked  ECS protects nobody until the old revision's last activity ends: polling all the same
  *   scaler gone         nothing heard of the scaler for long: polling, a cordon notwithstanding, and protected while busy only
  *
  * It works by level, not by edge: each `settle` looks at what is known now and brings protection and polling in line, so
@@ -61,6 +62,7 @@ export class ScaleInProtocol {
   #state: 'on' | 'off' | 'unsure' = 'off';
   #protectedAt = 0;
   #refused = false;
+  #blocked = false;
   #retryAt = 0;
   #retryMs = RETRY_MIN_MS;
   #settling = Promise.resolve();
@@ -151,8 +153,12 @@ export class ScaleInProtocol {
     return !this.#cordoned || !worker.drained;
   }
 
+  /**
+   * While a deployment is blocked, the tasks it brings cannot be protected: were they to wait for that, a queue would stand
+   * still until the last long activity of the old ones ends. The scaler lets nobody go meanwhile but the old ones.
+   */
   #mayPoll(): boolean {
-    return !this.#refused && (this.#silent || this.#isProtected());
+    return !this.#refused && (this.#silent || this.#blocked || this.#isProtected());
   }
 
   #isProtected(): boolean {
@@ -166,6 +172,7 @@ export class ScaleInProtocol {
     const askedAt = now();
     const answer = await protection.protect(PROTECTION_MINUTES);
     this.#refused = answer.outcome === 'refused';
+    if (answer.outcome !== 'failed') this.#blocked = answer.outcome === 'blocked';
     // The answer may have been lost on its way back: then there is a protection to be lifted one day.
     if (answer.outcome === 'failed' && this.#state === 'off') this.#state = 'unsure';
     if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be turned on');

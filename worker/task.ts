@@ -38,10 +38,11 @@ export function processesFor({ vcpus, gibibytes, limited }: TaskSize, slots: num
 const GIBIBYTES_PER_PROCESS = 0.5;
 
 /**
- * `refused`: ECS will not protect this task any more, it is being stopped. `failed`: no answer or an error, which may
- * pass; the state of the protection is then as before.
+ * `refused`: ECS will not protect this task any more, it is being stopped. `blocked`: not as long as protected tasks of an
+ * older deployment work on, which may be hours. `failed`: no answer or an error, which may pass; the state of the
+ * protection is then as before.
  */
-export type ProtectionAnswer = { outcome: 'done' } | { outcome: 'refused' | 'failed'; why: string };
+export type ProtectionAnswer = { outcome: 'done' } | { outcome: 'refused' | 'blocked' | 'failed'; why: string };
 
 export interface TaskProtection {
   protect(minutes: number): Promise<ProtectionAnswer>;
@@ -88,6 +89,7 @@ function answerFrom(status: number, { protection, failure, error }: AgentAnswer)
   if (protection !== undefined) return { outcome: 'done' };
   if (failure !== undefined) {
     const why = [failure.Reason, failure.Detail].filter(Boolean).join(': ');
+    if (failure.Reason === 'DEPLOYMENT_BLOCKED') return { outcome: 'blocked', why };
     return { outcome: FINAL_REASONS.has(failure.Reason ?? '') ? 'refused' : 'failed', why };
   }
   return { outcome: 'failed', why: [`HTTP ${status}`, error?.Code, error?.Message].filter(Boolean).join(': ') };

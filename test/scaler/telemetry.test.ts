@@ -18,7 +18,7 @@ const record: TickRecord = {
 };
 
 /** The names of the metrics that a tick publishes, in which some work was done. */
-async function published(metrics: MetricSet): Promise<string[]> {
+async function published(metrics: MetricSet, protection: 'worker' | 'scaler' = 'worker'): Promise<string[]> {
   const names: string[] = [];
   const client = {
     send: async ({ input }: PutMetricDataCommand) =>
@@ -26,7 +26,9 @@ async function published(metrics: MetricSet): Promise<string[]> {
   };
   const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, metrics);
   const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
-  telemetry.report(record, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, []);
+  telemetry.report(record, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, [], {
+    protection,
+  });
   await telemetry.send(record.now, { force: true });
   return names.toSorted();
 }
@@ -40,6 +42,11 @@ test('the essential metrics are those the alarms stand on', async () => {
     'ScalerErrors',
     'WorkersDown',
   ]);
+});
+
+test('of workers that publish nothing themselves the age of the backlog is essential: it stands in for the wait', async () => {
+  const [ours, others] = [await published('essential'), await published('essential', 'scaler')];
+  expect(others.filter((name) => !ours.includes(name))).toEqual(['BacklogAgeSeconds']);
 });
 
 test('all of them are all that the scaler knows; two are the workers’', async () => {

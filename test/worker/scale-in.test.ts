@@ -15,7 +15,9 @@ class World implements PollingWorker {
   /** The newest tick the worker can know of. */
   heardAt = this.now;
   /** What ECS answers from now on. */
-  ecs: 'works' | 'fails' | 'refuses' = 'works';
+  ecs: 'works' | 'fails' | 'refuses' | 'blocks' = 'works';
+  /** A task was told that a deployment is blocked, and nothing else since. */
+  blocked = false;
   /** The answer is lost, though ECS did what it was asked. */
   answersLost = false;
   protectedUntil = 0;
@@ -73,8 +75,10 @@ class World implements PollingWorker {
   private async call(name: 'protect' | 'lift', effect: () => void): Promise<ProtectionAnswer> {
     this.onCall(name);
     this.calls.push(name);
-    if (this.ecs === 'refuses') return { outcome: 'refused', why: 'TASK_NOT_VALID' };
     if (this.ecs === 'fails') return { outcome: 'failed', why: 'HTTP 500' };
+    this.blocked = name === 'protect' && this.ecs === 'blocks';
+    if (this.blocked) return { outcome: 'blocked', why: 'DEPLOYMENT_BLOCKED' };
+    if (this.ecs === 'refuses') return { outcome: 'refused', why: 'TASK_NOT_VALID' };
     effect();
     return this.answersLost ? { outcome: 'failed', why: 'timed out' } : { outcome: 'done' };
   }
@@ -103,6 +107,19 @@ describe('the worker’s side of scale-in', () => {
     world.ecs = 'works';
     await world.later(60);
     expect(world.polling).toBe(true);
+  });
+
+  it('polls unprotected while a deployment is blocked, and is protected when it no longer is', async () => {
+    const world = new World();
+    world.ecs = 'blocks';
+    await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: false });
+    world.ecs = 'fails';
+    for (let round = 0; round < 20; round++) await world.later(3);
+    expect(world).toMatchObject({ polling: true, protected: false });
+    world.ecs = 'works';
+    await world.later(60);
+    expect(world).toMatchObject({ polling: true, protected: true });
   });
 
   it('asks a failing ECS less and less often', async () => {
@@ -292,7 +309,7 @@ const steps = fc.array(
     fc.boolean().map((value) => (world: World) => void (world.cordoned = value)),
     fc.boolean().map((value) => (world: World) => void (world.tableFails = value)),
     fc.boolean().map((value) => (world: World) => void (world.answersLost = value)),
-    fc.constantFrom('works', 'works', 'fails', 'refuses').map((value) => (world: World) => {
+    fc.constantFrom('works', 'works', 'fails', 'refuses', 'blocks').map((value) => (world: World) => {
       world.ecs = value as World['ecs'];
     }),
     fc.constant((world: World) => {
@@ -326,14 +343,14 @@ describe('whatever happens in whatever order', () => {
     );
   });
 
-  it('never polls unprotected after a round, unless the scaler is gone', async () => {
+  it('never polls unprotected after a round, unless the scaler is gone or a deployment is blocked', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (script) => {
         const world = new World();
         for (const step of script) {
           await step(world);
           await world.protocol.settle();
-          expect(!world.polling || world.protected || scalerGone(world)).toBe(true);
+          expect(!world.polling || world.protected || world.blocked || scalerGone(world)).toBe(true);
         }
       }),
     );
