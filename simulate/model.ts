@@ -35,6 +35,8 @@ export interface Settings {
   outages: { fromSeconds: number; toSeconds: number; probability: number }[];
   /** Spells in which signals cannot be read. */
   blindSpells: { fromSeconds: number; toSeconds: number; signals: (keyof Signals)[] }[];
+  /** When a new revision is deployed: each task of the old one is replaced, and goes when it may. */
+  deployments: number[];
   /** What all attempts share, such as a database: more of them at once than this, and each takes longer. */
   sharedSlots: number;
   /** The queue's own limit of dispatches a second. */
@@ -61,6 +63,7 @@ export const DEFAULT_SETTINGS: Settings = {
   deadWork: [],
   outages: [],
   blindSpells: [],
+  deployments: [],
   sharedSlots: Infinity,
   dispatchLimit: Infinity,
   stopGraceSeconds: 0,
@@ -148,6 +151,7 @@ interface Task {
   id: string;
   key: string;
   state: 'pending' | 'running' | 'stopping' | 'stopped';
+  revision: number;
   orderedAt: number;
   stoppedAt: number;
   /** What the scaler wrote, and what the worker has seen of it. */
@@ -167,7 +171,7 @@ type Event =
   | { at: number; kind: 'ends'; work: number; attempt: number; task: Task }
   | { at: number; kind: 'returns'; work: number }
   | { at: number; kind: 'starts' | 'heartbeat' | 'cordonSeen' | 'leaves' | 'graceEnds'; task: Task }
-  | { at: number; kind: 'snapshot' | 'tick' | 'sample' | 'dispatch' }
+  | { at: number; kind: 'snapshot' | 'tick' | 'sample' | 'dispatch' | 'deployment' }
   | { at: number; kind: 'dead'; count: number };
 
 interface QueueSnapshot {
@@ -213,6 +217,7 @@ class Model {
   #ghosts: Task[] = [];
   #available: Task[] = [];
   #desired: number;
+  #revision = 0;
   #reason = '';
   #busy = 0;
   #unmatched = 0;
@@ -269,7 +274,7 @@ class Model {
 
   /** The fleet begins at its minimum, and has been running. */
   #begin(): void {
-    const { minTasks, deadWork, sampleSeconds, heartbeatSeconds } = this.#settings;
+    const { minTasks, deadWork, deployments, sampleSeconds, heartbeatSeconds } = this.#settings;
     for (let count = 0; count < minTasks; count++) {
       const task = this.#newTask();
       task.state = 'running';
@@ -277,6 +282,7 @@ class Model {
       this.#events.add({ at: this.#noise() * heartbeatSeconds, kind: 'heartbeat', task });
     }
     for (const { atSeconds, count } of deadWork) this.#events.add({ at: atSeconds, kind: 'dead', count });
+    for (const at of deployments) this.#events.add({ at, kind: 'deployment' });
     if (sampleSeconds > 0) this.#events.add({ at: 0, kind: 'sample' });
     this.#events.add({ at: 0, kind: 'tick' });
   }
@@ -320,6 +326,9 @@ class Model {
         return;
       case 'tick':
         return this.#tick();
+      case 'deployment':
+        this.#revision++;
+        return this.#reconcile();
       case 'sample':
         return this.#sample();
     }
@@ -421,6 +430,7 @@ class Model {
       id: `t${number}`,
       key: `w${number}`,
       state: 'pending',
+      revision: this.#revision,
       orderedAt: this.#now,
       stoppedAt: Infinity,
       cordoned: false,
@@ -495,7 +505,12 @@ class Model {
   }
 
   #leaves(task: Task): void {
-    if (task.state === 'running' && task.leaving && this.#tasks.length > this.#desired) this.#stopped(task);
+    const kept = this.#isOutdated(task) ? this.#tasks.filter(({ state }) => state === 'running') : this.#tasks;
+    if (task.state === 'running' && task.leaving && kept.length > this.#desired) this.#stopped(task);
+  }
+
+  #isOutdated({ revision }: Task): boolean {
+    return revision < this.#revision;
   }
 
   #stopped(task: Task): void {
@@ -548,11 +563,22 @@ class Model {
     }
   }
 
-  /** As ECS does it: what is still starting goes first; of the others it stops any, except those that are protected. */
+  /**
+   * As ECS does it: what is still starting goes first; of the others it stops any, except those that are protected. In a
+   * deployment the new revision's tasks are launched beside the old one's, which go as the new ones come up.
+   */
   #reconcile(): void {
     const alive = this.#tasks.filter(({ state }) => state !== 'stopping');
-    for (let count = alive.length; count < this.#desired; count++) this.#launch();
-    let excess = alive.length - this.#desired;
+    const current = alive.filter((task) => !this.#isOutdated(task));
+    for (let count = current.length; count < this.#desired; count++) this.#launch();
+    const outdated = alive.filter((task) => this.#isOutdated(task));
+    const up = current.filter(({ state }) => state === 'running');
+    this.#stopExcess(outdated, outdated.length - Math.max(0, this.#desired - up.length));
+    this.#stopExcess(current, current.length - this.#desired);
+  }
+
+  #stopExcess(alive: Task[], most: number): void {
+    let excess = most;
     if (excess <= 0) return;
     const pending = alive.filter(({ state }) => state === 'pending');
     pending.sort((a, b) => Number(b.cordoned) - Number(a.cordoned) || b.orderedAt - a.orderedAt);
@@ -625,7 +651,7 @@ class Model {
         running: this.#idsOf(({ state }) => state === 'running'),
         pending: this.#idsOf(({ state }) => state === 'pending'),
         cordoned: this.#idsOf(({ state, cordoned }) => cordoned && state !== 'stopping'),
-        outdated: [],
+        outdated: this.#idsOf((task) => this.#isOutdated(task) && task.state !== 'stopping'),
       })),
     };
   }

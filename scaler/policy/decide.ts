@@ -7,8 +7,8 @@
  * tasks up. What is unknown never scales in.
  */
 import { chooseLeavers } from './leavers.ts';
-import { learnGaps, tasksToKeep } from './gaps.ts';
-import { expectedNeed, learnRhythm } from './rhythm.ts';
+import { learnGaps, standby } from './gaps.ts';
+import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
 import { estimate, REPORTS_WITHIN_SECONDS, sum, type Load } from './load.ts';
 import { hourOf, recall, type Memory } from './memory.ts';
 import {
@@ -35,13 +35,14 @@ const LEAVING_SECONDS = 30;
 const ORDER_WEIGHT = 0.3;
 /** From this share of failed attempts on, more workers would only fail faster. */
 const FAILING_SHARE = 0.5;
-/** Growth under a standing backlog that has brought less than this, in throughput, has not helped. */
-const GAIN = 1.05;
+/** Growth under a standing backlog has helped when it brought this part of the throughput that it should have. */
+const GAIN_SHARE = 0.5;
 const JUDGED_GROWTH = 1.25;
 /** Of slower work, by the second, one cannot tell so soon. */
 const LEAST_THROUGHPUT = 0.3;
+/** Beside the work's own time: workers report late, and the throughput is one of a minute. */
 const GAIN_AFTER_SECONDS = 60;
-/** So long after it was found that growth does not help, it may be tried again. */
+/** So long after it was found that growth does not help, it may be tried again, by a little. */
 const TRY_AGAIN_SECONDS = 600;
 
 /**
@@ -62,9 +63,23 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
   const blindNeed = blind.length > 0 ? Math.max(need.tasks, tasks.desired) : need.tasks;
   const gaps = learnGaps(before, blindNeed, now);
   const rhythm = learnRhythm(before, need.tasks, now);
-  const expected = expectedNeed(rhythm, load.startUpSeconds, now);
-  const restart = (task: number) => restartCost(task, load, waitingAtOrders, need.share);
-  const keep = tasksToKeep(gaps, blindNeed, restart, policy.scaleInAfterSeconds, now);
+  const jump = nextJump(rhythm);
+  const { keep, start } = standby(
+    gaps,
+    {
+      needed: blindNeed,
+      present: tasks.desired,
+      startUpSeconds: load.startUpSeconds,
+      leastSeconds: policy.scaleInAfterSeconds,
+    },
+    // What is back in time by the clock is not missed: it costs its start-up, and no waiting.
+    (task) =>
+      jump !== undefined && now < jump.at && task <= jump.tasks
+        ? load.startUpSeconds
+        : restartCost(task, load, waitingAtOrders, need.share),
+    now,
+  );
+  const expected = Math.max(start, expectedNeed(jump, load.startUpSeconds, now), needOfJump(rhythm, need.tasks, now));
   const growth = judgeGrowth(before.growth, load, tasks, now);
   const spending = spend(before, tasks, policy, now);
 
@@ -72,7 +87,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
   const { desired, reason } = size({
     tasks,
     load,
-    need: need.tasks,
+    need: guard === undefined ? Math.min(need.tasks, Math.max(mostOf(growth), tasks.desired)) : need.tasks,
     expected,
     keep,
     guard,
@@ -156,7 +171,8 @@ function neededTasks(load: Load, policy: Policy): Need {
   const taken = full ? Math.max(busy, active.length * slotsPerTask) : busy;
   const flow = withSpare(Math.min(taken, rate * serviceSeconds));
   const waiting = queueIn(load.startUpSeconds, load, startingIn.length);
-  const grow = waiting > 0 ? tasksFor(flow + waiting * share) : 0;
+  const atWork = (active.length + startingIn.length) * slotsPerTask - rate * serviceSeconds;
+  const grow = waiting > 0 ? tasksFor(flow + waiting * share + Math.max(0, atWork) * shareOfHeld(load, policy)) : 0;
   // Tasks at hand go on while anything waits, and of those starting the ones that will still find something to do.
   let atHand = active.length;
   for (const [index, seconds] of startingIn.entries()) {
@@ -191,10 +207,23 @@ function queueIn(seconds: number, load: Load, starting: number): number {
  * queue of q is gone in q·S/(n·s), half of which is the mean wait; q·q·S·v/(2·n·s) + n·O is least at
  * n·s = q·√(S·v·s/(2·O)), for service time S, slots a task s, worth of waiting v, and overhead of a task O.
  */
-function slotsForWaiting({ serviceSeconds, waitWorth, slotsPerTask, startUpSeconds }: Load, policy: Policy): number {
-  const withinTarget = serviceSeconds / (serviceSeconds + policy.targetWaitSeconds);
-  const overhead = startUpSeconds + LEAVING_SECONDS;
-  return Math.min(1, Math.max(withinTarget, Math.sqrt((serviceSeconds * waitWorth * slotsPerTask) / (2 * overhead))));
+function slotsForWaiting(load: Load, policy: Policy): number {
+  const withinTarget = load.serviceSeconds / (load.serviceSeconds + policy.targetWaitSeconds);
+  return Math.min(1, Math.max(withinTarget, Math.sqrt(worthOfASlot(load) / 2)));
+}
+
+/**
+ * Of the slots that hold work by then, the part that waiting work cannot count on: all of it where work is long. With q
+ * waiting, A such slots and m new ones, q - m wait for one of the A to end, (q - m)·S/(2·A) on average: within the target
+ * T for m = q - A·T/S, and at the least cost for m = q - A·O/(S·v·s). Fresh slots are needed beside the A, not among them.
+ */
+function shareOfHeld(load: Load, policy: Policy): number {
+  return Math.max(0, 1 - policy.targetWaitSeconds / load.serviceSeconds, 1 - 1 / worthOfASlot(load));
+}
+
+/** What the waiting is worth that a slot spares in a service time, over what it costs to have it: S·v·s/O. */
+function worthOfASlot({ serviceSeconds, waitWorth, slotsPerTask, startUpSeconds }: Load): number {
+  return (serviceSeconds * waitWorth * slotsPerTask) / (startUpSeconds + LEAVING_SECONDS);
 }
 
 /**
@@ -215,19 +244,29 @@ function restartCost(task: number, load: Load, waitingAtOrders: number, share: n
 function judgeGrowth(before: Memory['growth'], load: Load, tasks: TasksReading, now: number): Memory['growth'] {
   if (!load.full) return null;
   const running = tasks.running.length;
-  const current = { at: now, tasks: running, throughput: load.throughput };
-  if (before === null || now - before.at >= TRY_AGAIN_SECONDS * 1000) return current;
-  if (running <= before.tasks) return { ...current, throughput: Math.max(before.throughput, load.throughput) };
-  return load.throughput >= before.throughput * GAIN ? current : before;
+  const { throughput, serviceSeconds } = load;
+  const current = { at: now, tasks: running, throughput, serviceSeconds, tried: before?.tried ?? 0 };
+  if (before === null) return current;
+  if (running <= before.tasks) return { ...current, throughput: Math.max(before.throughput, throughput) };
+  if (throughput >= before.throughput * (1 + GAIN_SHARE * (running / before.tasks - 1)))
+    return { ...current, tried: before.tried > 0 ? running : 0 };
+  return now - before.at >= TRY_AGAIN_SECONDS * 1000 ? { ...current, tried: running } : before;
 }
 
-function growthDoesNotHelp(growth: Memory['growth'], running: number, now: number): boolean {
+/** Slower work under more tasks looks like longer work, which asks for more tasks: what has not helped is not repeated. */
+function growthDoesNotHelp(growth: Memory['growth'], tasks: TasksReading, now: number): boolean {
+  if (growth === null) return false;
+  if (growth.tried > 0 && tasks.desired >= mostOf(growth)) return true;
   return (
-    growth !== null &&
     growth.throughput >= LEAST_THROUGHPUT &&
-    running >= JUDGED_GROWTH * growth.tasks &&
-    now - growth.at >= GAIN_AFTER_SECONDS * 1000
+    tasks.running.length >= JUDGED_GROWTH * growth.tasks &&
+    now - growth.at >= (GAIN_AFTER_SECONDS + growth.serviceSeconds) * 1000
   );
+}
+
+/** Once growth did not help, it is tried again a little at a time, for as long as that helps. */
+function mostOf(growth: Memory['growth']): number {
+  return growth === null || growth.tried === 0 ? Infinity : Math.ceil(JUDGED_GROWTH * growth.tried);
 }
 
 function spend(before: Memory, tasks: TasksReading, policy: Policy, now: number): Pick<Memory, 'spent' | 'spendHour'> {
@@ -250,11 +289,10 @@ function guardOf(
   now: number,
 ): Reason | undefined {
   const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
-  const running = known(signals.tasks) ? signals.tasks.running.length : 0;
   if (queues.some(({ rateLimited }) => rateLimited)) return 'rate-limited';
   if ((load.failing ?? 0) >= FAILING_SHARE) return 'failing';
   if (load.notServing) return 'not-serving';
-  if (growthDoesNotHelp(growth, running, now)) return 'no-gain';
+  if (known(signals.tasks) && growthDoesNotHelp(growth, signals.tasks, now)) return 'no-gain';
   if (policy.spendCapDollarsPerHour !== null && spent >= policy.spendCapDollarsPerHour) return 'spend-cap';
   return undefined;
 }

@@ -15,12 +15,12 @@ import {
 } from './types.ts';
 
 /** Before anything was finished, work is taken to last so long, or less where so much comes that it cannot. */
-const UNKNOWN_SERVICE_SECONDS = 10;
-const LEAST_UNKNOWN_SERVICE_SECONDS = 3;
+const UNKNOWN_SERVICE_SECONDS = 20;
+const LEAST_UNKNOWN_SERVICE_SECONDS = 0.5;
 /** The share of the largest fleet that a load of unknown service time is taken to fill. */
-const LIKELY_FILL = 0.2;
+const LIKELY_FILL = 0.1;
 /** How many finished attempts outweigh the assumption. */
-const ASSUMED_ATTEMPTS = 5;
+const ASSUMED_ATTEMPTS = 2;
 const SERVICE_MEMORY_SECONDS = 600;
 const COST_MEMORY_SECONDS = 3600;
 const ASSUMED_JOBS = 100;
@@ -38,6 +38,8 @@ const FRESH_SECONDS = 6;
 const STANDING_SECONDS = 5;
 /** A worker of ours has reported by then; one that has not is of a kind that never does. */
 export const REPORTS_WITHIN_SECONDS = 75;
+/** Slots of workers that never report, while nothing waits for them, are taken to be busy to this part at most. */
+const UNHEARD_BUSY = 0.6;
 
 export interface Load {
   /** Tasks that take work, by id, and the seconds until the pending ones will, soonest first. */
@@ -119,14 +121,15 @@ export function estimate(
     done: work.processed,
   };
   const intervals = [...before.intervals, interval].slice(-INTERVALS);
-  const standing = before.queued > 0 && queued > 0 && before.activeTasks > 0 && adds.trusted;
-  const slotSeconds =
-    before.slotSeconds + work.slotSeconds + (standing ? before.activeTasks * slotsPerTask * seconds : 0);
-  const completed = before.completed + work.processed + (standing ? interval.begun : 0);
-  const serviceSeconds = serviceTime(slotSeconds, completed, queued, headAge, adds.rate, policy);
-
   const cordoned = new Set(tasks.cordoned);
   const active = tasks.running.filter((task) => !cordoned.has(task));
+  const unheard =
+    live?.length === 0 && active.some((task) => now - ages.runningSince[task]! > REPORTS_WITHIN_SECONDS * 1000);
+  const shown = workShown({ before, interval, queued, adds, active: active.length, slotsPerTask, unheard });
+  const slotSeconds = before.slotSeconds + work.slotSeconds + shown.slotSeconds;
+  const completed = before.completed + work.processed + shown.completed;
+  const serviceSeconds = serviceTime(slotSeconds, completed, queued, headAge, adds.rate, policy);
+
   const startingIn = tasks.pending
     .filter((task) => !cordoned.has(task))
     .map((task) => Math.max(0, ages.startUpSeconds - (now - (ages.pendingSince[task] ?? now)) / 1000))
@@ -151,9 +154,11 @@ export function estimate(
   const taskSeconds =
     before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
   const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + work.processed;
-  // Work at hand counts as well: what is paid before anything is done is paid for it.
-  const costPerJob =
-    ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy);
+  // Work at hand counts as well: what is paid before anything is done is paid for it. No work costs less than its slot.
+  const costPerJob = Math.max(
+    serviceSeconds / slotsPerTask,
+    ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy),
+  );
 
   return {
     load: {
@@ -173,7 +178,7 @@ export function estimate(
       processed: work.processed,
       failed: work.failed,
       failing: attempts < 5 ? null : failures / attempts,
-      throughput: throughputOf(intervals.slice(-6), live),
+      throughput: throughputOf(intervals.slice(-6), unheard),
       notServing: notServing(tasks, live, intervals, queued, ages.runningSince, now),
     },
     memory: {
@@ -254,13 +259,48 @@ function workDone(
   return { processed, failed, slotSeconds };
 }
 
-/** The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. */
+/**
+ * Slot-seconds worked and work done, as the queue shows it, whose workers report late or never. While work waits, every
+ * slot is taken, and what leaves the queue follows on work that is done; where nothing comes, all that leaves is seen.
+ * Where nothing waits for workers that never report, they have slots to spare: their work is shorter than was thought.
+ */
+function workShown(parts: {
+  before: Memory;
+  interval: Interval;
+  queued: number;
+  adds: ReturnType<typeof arrivalsReported>;
+  active: number;
+  slotsPerTask: number;
+  unheard: boolean;
+}): { slotSeconds: number; completed: number } {
+  const { before, interval, queued, adds, active, slotsPerTask, unheard } = parts;
+  const slotSeconds = before.activeTasks * slotsPerTask * interval.seconds;
+  if (before.activeTasks === 0) return { slotSeconds: 0, completed: 0 };
+  if (before.queued > 0 && queued > 0) {
+    if (adds.trusted) return { slotSeconds, completed: interval.begun };
+    const filled = Math.max(0, active - before.activeTasks) * slotsPerTask;
+    if (adds.none && queued < before.queued) return { slotSeconds, completed: Math.max(0, interval.begun - filled) };
+  }
+  const arrived = adds.rate * interval.seconds;
+  const busiest = UNHEARD_BUSY * slotSeconds;
+  const tooLong = before.slotSeconds * arrived >= busiest * before.completed;
+  if (unheard && before.queued === 0 && queued === 0 && arrived > 0 && tooLong) {
+    return { slotSeconds: busiest, completed: arrived };
+  }
+  return { slotSeconds: 0, completed: 0 };
+}
+
+/**
+ * The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. `none`: nothing
+ * came of late, says a queue that has told of arrivals before.
+ */
 function arrivalsReported(queue: Reading<QueueReading>, before: Memory, now: number) {
   const adding = known(queue) && queue.addRate > 0;
   const until = adding ? now : before.addsUntil;
   const since = adding && now - before.addsUntil > SILENT_SECONDS * 1000 ? now : before.addsSince;
   const trusted = adding && now - since >= FALSE_RATES_SECONDS * 1000;
-  return { since, until, trusted, rate: trusted ? queue.addRate : 0 };
+  const none = known(queue) && queue.addRate === 0 && until > 0;
+  return { since, until, trusted, none, rate: trusted ? queue.addRate : 0 };
 }
 
 /** From counts, without the interval in which most came: one burst is no flow. With old heartbeats the queue knows better. */
@@ -318,10 +358,9 @@ function busyNow(parts: {
 }
 
 /** As workers report it; of workers that never do, as the queue shows it. */
-function throughputOf(intervals: Interval[], live: WorkerReading[] | undefined): number {
+function throughputOf(intervals: Interval[], unheard: boolean): number {
   const seconds = sum(intervals.map((each) => each.seconds));
-  const reported = live !== undefined && live.length > 0;
-  return seconds > 0 ? sum(intervals.map(({ done, begun }) => (reported ? done : begun))) / seconds : 0;
+  return seconds > 0 ? sum(intervals.map(({ done, begun }) => (unheard ? begun : done))) / seconds : 0;
 }
 
 function notServing(

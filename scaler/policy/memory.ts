@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 2;
+export const MEMORY_VERSION = 3;
 
 /** Ticks of arrivals that are kept. */
 export const INTERVALS = 7;
@@ -55,17 +55,21 @@ export interface Memory {
   onsets: [number, number][];
   /** The need of the last minutes, when it was low. */
   usualNeed: number;
-  /** How long tasks that had become needless stayed so: weights by the bounds of GAP_BOUNDS. */
+  /** How long tasks that had become needless stayed so: GAP_CLASSES weights for each of GAP_GROUPS groups of tasks. */
   gaps: number[];
-  /** The fleet and its throughput when it last grew under a standing backlog, to see whether growth helped. */
-  growth: { at: number; tasks: number; throughput: number } | null;
+  /**
+   * The fleet, its throughput and its service time when it last grew under a standing backlog, to see whether growth
+   * helped; and, when it did not, the fleet with which it was tried again (0 before).
+   */
+  growth: { at: number; tasks: number; throughput: number; serviceSeconds: number; tried: number } | null;
   /** Dollars spent in the hour that began at `spendHour`. */
   spent: number;
   spendHour: number;
 }
 
-/** Upper bounds of the gaps between needs, in seconds; the last class is without bound. */
-export const GAP_BOUNDS = [10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900];
+/** Gaps between needs are counted in so many classes of length; and apart for the first task, the next 2, the next 4 … */
+export const GAP_CLASSES = 17;
+export const GAP_GROUPS = 7;
 
 /** Before anything was seen, a task is taken to start in so long. */
 const TYPICAL_START_UP_SECONDS = 42;
@@ -101,7 +105,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     onsets: [],
     usualNeed: desired,
     levels: [[now, desired]],
-    gaps: [...GAP_BOUNDS.map(() => 0), 0],
+    gaps: Array.from({ length: GAP_GROUPS * GAP_CLASSES }, () => 0),
     growth: null,
     spent: 0,
     spendHour: hourOf(now),
@@ -133,11 +137,11 @@ function isMemory(memory: unknown): memory is Memory {
   return (
     expected.length === Object.keys(numbers).length &&
     expected.every((name) => Number.isFinite(numbers[name])) &&
-    (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput'])) &&
+    (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput', 'serviceSeconds', 'tried'])) &&
     isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun', 'done'])) &&
     isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
-    isNumbers(gaps, GAP_BOUNDS.length + 1) &&
+    isNumbers(gaps, GAP_GROUPS * GAP_CLASSES) &&
     isRecord(workers, (each) => isNumbers(each, 3)) &&
     isRecord(pendingSince, Number.isFinite) &&
     isRecord(runningSince, Number.isFinite)

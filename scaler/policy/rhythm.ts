@@ -1,6 +1,6 @@
 /**
- * Work that comes by the clock: a batch each quarter of an hour, a report every hour. When the need has jumped at equal
- * distances often enough, tasks are started ahead of the next time, so that it finds them up.
+ * Work that comes in jumps. How far they went tells, at the first sign of the next, how far it will go. When they come by
+ * the clock (a batch each quarter of an hour, a report every hour), tasks are started ahead, so that it finds them up.
  */
 import type { Memory } from './memory.ts';
 
@@ -16,6 +16,9 @@ const INTERVALS_ALIKE = 3;
 const TOLERANCE = 0.04;
 const LEAST_TOLERANCE_MS = 25_000;
 const AHEAD_MS = 15_000;
+/** A jump shows but its beginning at first: so many before it tell how far it will go. */
+const JUMPS_LIKE_IT = 2;
+const JUST_BEGUN_MS = 20_000;
 /** How fast the usual follows the need, a tick, when it rises; it falls at once. */
 const RISING = 0.1;
 
@@ -31,15 +34,33 @@ export function learnRhythm(before: Rhythm, need: number, now: number): Rhythm {
   return { onsets: jumped ? [...onsets, [now, need] as [number, number]].slice(-ONSETS_KEPT) : onsets, usualNeed };
 }
 
-/** The tasks to have up now for a jump that is about to come: the least of the last ones; 0 when none is expected. */
-export function expectedNeed({ onsets }: Rhythm, startUpSeconds: number, now: number): number {
+/** The next jump, where the last ones came at equal distances: when, and the least that these needed. */
+export interface Jump {
+  at: number;
+  tolerance: number;
+  tasks: number;
+}
+
+export function nextJump({ onsets }: Rhythm): Jump | undefined {
   const recent = onsets.slice(-INTERVALS_ALIKE - 1);
-  if (recent.length <= INTERVALS_ALIKE) return 0;
+  if (recent.length <= INTERVALS_ALIKE) return undefined;
   const intervals = recent.slice(1).map(([at], index) => at - recent[index]![0]);
   const interval = intervals.toSorted((a, b) => a - b)[Math.floor(intervals.length / 2)]!;
   const tolerance = Math.max(LEAST_TOLERANCE_MS, TOLERANCE * interval);
-  if (intervals.some((each) => Math.abs(each - interval) > tolerance)) return 0;
-  const next = recent.at(-1)![0] + interval;
-  const expected = now >= next - startUpSeconds * 1000 - AHEAD_MS && now <= next + tolerance;
-  return expected ? Math.min(...recent.slice(1).map(([, tasks]) => tasks)) : 0;
+  if (intervals.some((each) => Math.abs(each - interval) > tolerance)) return undefined;
+  return { at: recent.at(-1)![0] + interval, tolerance, tasks: Math.min(...recent.slice(1).map(([, tasks]) => tasks)) };
+}
+
+/** The tasks to have up now for a jump that is about to come; 0 when none is. */
+export function expectedNeed(next: Jump | undefined, startUpSeconds: number, now: number): number {
+  if (next === undefined) return 0;
+  return now >= next.at - startUpSeconds * 1000 - AHEAD_MS && now <= next.at + next.tolerance ? next.tasks : 0;
+}
+
+/** The tasks for a jump that has just begun: it will go as far as the least of those before; 0 when there is none. */
+export function needOfJump({ onsets }: Rhythm, need: number, now: number): number {
+  const last = onsets.at(-1);
+  const before = onsets.slice(0, -1);
+  if (last === undefined || now - last[0] > JUST_BEGUN_MS || need < last[1] || before.length < JUMPS_LIKE_IT) return 0;
+  return Math.min(...before.map(([, tasks]) => tasks));
 }

@@ -86,7 +86,7 @@ export const REASONS = [
   'steady', // the fleet fits the need
   'backlog', // more tasks, for work that waits
   'busy', // more tasks, for slots that are taken
-  'expected', // more tasks, for work that has come at this time so far
+  'expected', // more tasks, for work that has come at such a time, or gone so far, before
   'minimum', // more tasks, for minTasks alone
   'cooling', // fewer are needed, but the need may come back sooner than a task could
   'scale-in', // fewer tasks

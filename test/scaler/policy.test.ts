@@ -78,6 +78,17 @@ describe('scaling out', () => {
     expect(decide(read, experienced(2), policy, 10 * second).decision).toMatchObject({ desired: 2, reason: 'steady' });
   });
 
+  test('slots that hold long work are no slots for what waits: it gets tasks of its own', () => {
+    const memory = experienced(600);
+    const workers = [worker('x', 10), worker('y', 10)].map((each) => ({ ...each, processed: 10 }));
+    const waiting = { ...queue(30), ageSeconds: 20 };
+    const read = signals({ activityQueue: waiting, workers, tasks: running('x', 'y') });
+    const { desired, reason } = decide(read, memory, policy, 10 * second).decision;
+    expect(reason).toBe('backlog');
+    expect(desired).toBeGreaterThanOrEqual(5);
+    expect(desired).toBeLessThanOrEqual(6);
+  });
+
   test('slots that are nearly all taken get company although nothing waits', () => {
     const memory = experienced(60);
     const workers = [worker('x', 10), worker('y', 10)].map((each) => ({ ...each, processed: 100 }));
@@ -182,6 +193,46 @@ describe('growth that would not help', () => {
     expect(reasons.lastIndexOf('no-gain')).toBeLessThan(reasons.length - 1);
   });
 
+  test('growth that has not helped is tried again a quarter at a time: slower work is not taken for longer work', () => {
+    // Four a second are done by however many: with each task more, all of them only take longer.
+    const doneBy = (index: number, at: number) => 0.5 * Math.max(0, at - 100) + (index < 4 ? Math.min(at, 100) : 0);
+    const read = (tasks: string[], at: number) =>
+      signals({
+        activityQueue: { ...queue(1000 + 10 * at), ageSeconds: 60 },
+        workers: tasks.map((task, index) => ({ ...worker(task, 10), processed: doneBy(index, at) })),
+        tasks: running(...tasks),
+      });
+    const fleet = (count: number) => Array.from({ length: count }, (_, index) => `t${index}`);
+    const desiredBy = new Map<number, number>();
+    let outcome = decide(read(fleet(4), 0), undefined, policy, 0);
+    for (let at = 10; at <= 1000; at += 10) {
+      outcome = decide(read(fleet(at <= 100 ? 4 : 8), at), outcome.memory, policy, at * second);
+      if (at >= 300) desiredBy.set(outcome.decision.desired, at);
+    }
+    expect([...desiredBy.keys()]).toEqual([8, 10]);
+    expect(outcome.decision.reason).toBe('backlog');
+  });
+
+  test('long work is given its time before growth is said not to have helped', () => {
+    // Four tasks of ten slots at work of ten minutes each; the other four have just come, and end nothing for long.
+    let outcome = decide(signals(), experienced(600, -700 * second), policy, 0);
+    const reasons = new Set<string>();
+    for (let at = 10; at <= 300; at += 10) {
+      const tasks = 'abcdefgh'.slice(0, at <= 60 ? 4 : 8).split('');
+      const read = signals({
+        activityQueue: { ...queue(100), ageSeconds: at },
+        workers: tasks.map((task) => ({
+          ...worker(task, 10),
+          processed: 'abcd'.includes(task) ? Math.floor(at / 60) : 0,
+        })),
+        tasks: running(...tasks),
+      });
+      outcome = decide(read, outcome.memory, policy, at * second);
+      reasons.add(outcome.decision.reason);
+    }
+    expect([...reasons]).not.toContain('no-gain');
+  });
+
   test('the hour’s budget spent, the fleet grows no more until the next hour', () => {
     const capped = { ...policy, spendCapDollarsPerHour: 0.05, taskDollarsPerHour: 6 };
     const read = (backlog: number) =>
@@ -247,6 +298,21 @@ describe('scaling in', () => {
     expect(keptFor(600)).toBeLessThanOrEqual(20);
   });
 
+  test('workers that never report, and for whom nothing waits, are taken to have slots to spare', () => {
+    const tasks = 'abcdefghijklmnopqrst'.split('');
+    const flowing = { ...queue(0), addRate: 2, dispatchRate: 2 };
+    let desired = tasks.length;
+    let memory: unknown;
+    for (let at = 0; at <= 1200; at += 10) {
+      const read = signals({ activityQueue: flowing, tasks: running(...tasks.slice(0, desired)) });
+      const outcome = decide(read, memory, { ...policy, scaleInAfterSeconds: 120 }, at * second);
+      ({ desired } = outcome.decision);
+      memory = outcome.memory;
+    }
+    expect(desired).toBeLessThan(10);
+    expect(desired).toBeGreaterThanOrEqual(1);
+  });
+
   test('tasks not yet running leave first, then those already leaving, then the least busy', () => {
     const tasks = { desired: 5, running: ['a', 'b', 'c', 'd'], pending: ['e'], cordoned: ['d'] };
     const workers = [worker('a', 9), worker('b', 2), worker('c', 5), worker('d', 7)];
@@ -279,7 +345,7 @@ describe('scaling in', () => {
 });
 
 describe('memory', () => {
-  test.each([[null], ['text'], [{ version: 99 }], [{ version: 2, levels: 'x' }], [{ version: 2, desired: null }]])(
+  test.each([[null], ['text'], [{ version: 99 }], [{ version: 3, levels: 'x' }], [{ version: 3, desired: null }]])(
     'a memory like %j starts afresh instead of failing',
     (memory) => {
       const read = signals({ workers: [worker('a', 0)], tasks: running('a') });
@@ -487,6 +553,58 @@ describe('work that comes by the clock', () => {
       expect(at).toBeGreaterThan(600 - 90);
       expect(desired).toBeGreaterThan(5);
     }
+  });
+
+  test('or in jumps that went far before, gets their whole fleet at the first sign of the next', () => {
+    const sizeOfLast = (rounds: number) => {
+      let memory: unknown = experienced(10, -1000 * second);
+      let at = 0;
+      for (let round = 0; round < rounds; round += 1) {
+        for (const slots of [10, 80, 80]) {
+          const tasks = running(...'abcdefghij'.slice(0, slots / 8));
+          const workers = tasks.running.map((task) => worker(task, 8));
+          ({ memory } = decide(signals({ workers, tasks }), memory, policy, (at += 10) * second));
+        }
+        const minutes = [4, 11, 7, 15][round % 4]!;
+        for (let quiet = 0; quiet < minutes; quiet += 1)
+          for (let tick = 0; tick < 6; tick += 1) ({ memory } = decide(signals(), memory, policy, (at += 10) * second));
+      }
+      return decide(signals({ activityQueue: queue(5) }), memory, policy, (at + 10) * second).decision;
+    };
+    expect(sizeOfLast(1).desired).toBeLessThan(4);
+    expect(sizeOfLast(5)).toMatchObject({ reason: 'expected' });
+    expect(sizeOfLast(5).desired).toBeGreaterThan(7);
+  });
+
+  test('or about when it has come before, finds a task up although no clock could tell', () => {
+    let memory: unknown;
+    let at = 0;
+    let ahead = 0;
+    for (let round = 0; round < 30; round += 1) {
+      const gapSeconds = [240, 280, 320, 260, 300][round % 5]!;
+      let desired = 0;
+      for (let since = 0; since < gapSeconds; since += 10) {
+        const { decision, memory: next } = decide(
+          signals({ tasks: running(...'abcdefghij'.slice(0, desired)) }),
+          memory,
+          policy,
+          (at += 10) * second,
+        );
+        ({ desired } = decision);
+        memory = next;
+        if (round >= 25 && decision.reason === 'expected' && since > 100) ahead += 1;
+      }
+      for (let tick = 0; tick < 6; tick += 1) {
+        const up = 'abcdefghij'.slice(0, tick < 5 ? desired : 10);
+        const read = signals({
+          activityQueue: tick < 5 ? { ...queue(400), ageSeconds: 10 * tick + 5 } : queue(0),
+          workers: [...up].map((task) => worker(task, 10)),
+          tasks: running(...up),
+        });
+        ({ memory } = decide(read, memory, policy, (at += 10) * second));
+      }
+    }
+    expect(ahead).toBeGreaterThan(0);
   });
 
   test('is not expected where the distances differ, nor before they were seen', () => {

@@ -147,6 +147,23 @@ describe('tasks', () => {
     expect(result.waits[2]).toBeLessThan(133.1);
   });
 
+  test('of an old revision go as the new ones come up, and only when they hold nothing', () => {
+    const controller = scripted(({ tasks }) => {
+      const [outdated, more] = [tasks.outdated ?? [], tasks.running.length - 2];
+      return {
+        desired: 2,
+        cordon: outdated.filter((task) => tasks.running.includes(task)).slice(0, Math.max(0, more)),
+      };
+    });
+    const result = simulate([at(50, 100), at(50, 5)], controller, settings({ slots: 1, deployments: [62] }));
+    const counts = controller.looks.map(({ now, tasks }) => [now, tasks.running.length, tasks.outdated!.length]);
+    // Ordered at 62, up at 92; the one that is at work stays until 150.
+    expect(counts).toContainEqual([90, 2, 2]);
+    expect(counts).toContainEqual([120, 3, 1]);
+    expect(counts).toContainEqual([170, 2, 0]);
+    expect(result).toMatchObject({ killed: 0, undone: 0, launched: 4 });
+  });
+
   test('of a fleet without protection lose what they run when the count is lowered, and it is done again', () => {
     const controller = scripted(({ now }) => ({ desired: now === 60 ? 0 : 1 }), { protects: false });
     const result = simulate([at(0, 50)], controller, settings({}));
@@ -303,6 +320,41 @@ describe('signals', () => {
     const longest = (tasks: number) => Math.max(...simulate(work, fixed(tasks), settings({ sharedSlots: 10 })).waits);
     expect(longest(20)).toBeGreaterThan(0.8 * longest(5));
   });
+});
+
+test.each(['steady', 'long-tasks', 'fan-out'])(
+  'our policy replaces every task of a deployment in %s, and kills none',
+  (name) => {
+    const { draw, slots } = TRACES[name]!;
+    const all = { ...DEFAULT_SETTINGS, slots, deployments: [600, 640, 2000] };
+    const controller = elastic(all);
+    let outdatedAtLast = Infinity;
+    const result = simulate(
+      draw(1),
+      {
+        ...controller,
+        look(signals, truth, now) {
+          outdatedAtLast = (signals().tasks as TasksReading).outdated!.length;
+          return controller.look(signals, truth, now);
+        },
+      },
+      all,
+    );
+    expect(outdatedAtLast).toBe(0);
+    expect(result).toMatchObject({ killed: 0, undone: 0, tasksLeft: 0 });
+  },
+);
+
+test.each([10, 60])('behind a full database our policy stops growing, with reports every %d s', (heartbeatSeconds) => {
+  const random = seeded(3);
+  const work: Work[] = [];
+  for (let now = 0; now < 900; now += exponential(random, 1 / 20)) work.push(at(now, exponential(random, 5)));
+  // Sixty at a time is all that the database bears: three tasks' slots. Twelve a second are done by three tasks or by forty.
+  const all = { ...DEFAULT_SETTINGS, sharedSlots: 60, heartbeatSeconds };
+  const result = simulate(work, elastic(all), all);
+  expect(result.reasons['no-gain']).toBeGreaterThan(30);
+  expect(result.peakTasks).toBeLessThanOrEqual(60);
+  expect(result.undone).toBe(0);
 });
 
 test('100,000 pieces of work with a decision every 10 s are simulated whole', () => {
