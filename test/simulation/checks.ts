@@ -58,6 +58,8 @@ const FORGETTING = /^(table\.itemDamaged|scaler\.clockJumps)/;
 const TROUBLED_TICKS = 1;
 /** A heartbeat that counts is that old at the most, a tick is that far from the next, and ECS takes some seconds. */
 const HIDDEN_MS = 15 * SECOND + 20 * SECOND + 5 * SECOND;
+/** Of workers that are not ours; the scaler renews it when ten minutes are left. */
+const PROTECTED_FOR_MS = 9 * MINUTE;
 const PEAK_OVER_MS = 3 * MINUTE;
 /** From the order of a task until it works, at the most. */
 const START_UP_MS = 70 * SECOND;
@@ -82,6 +84,8 @@ export class Checks {
   /** Ticks in a row, without a fault. */
   readonly #troubled = new Map<string, number>();
   readonly #disturbedAt = new Map<string, number>();
+  /** When the scaler last saw the pool's tasks. */
+  readonly #reportedAt = new Map<string, number>();
   readonly #forgotAt = new Map<string, number>();
   readonly #peaks = new Map<string, { at: number; slots: number }[]>();
   readonly #spent = new Map<string, { hour: number; at: number; dollars: number }>();
@@ -138,9 +142,11 @@ export class Checks {
     const ours = this.#pools.get(pool)?.plan.config.protection === 'worker';
     this.kills[cause === 'scheduler' && !ours ? 'unseen' : cause] += attempts.length;
     if (cause !== 'scheduler' || attempts.length === 0) return;
-    const hiddenMs = ours ? 0 : HIDDEN_MS;
+    const unscaledMs = this.#time.now - (this.#reportedAt.get(pool) ?? -Infinity);
+    // The protection that the scaler gives outlasts it by some minutes only.
+    if (!ours && unscaledMs > PROTECTED_FOR_MS) return;
     const seconds = (this.#time.now - Math.min(...attempts.map(({ startedAt }) => startedAt))) / SECOND;
-    if (seconds * SECOND < hiddenMs) return;
+    if (!ours && seconds * SECOND < HIDDEN_MS) return;
     const detail = `${task} with ${attempts.length} attempts, one of ${seconds.toFixed(1)} s`;
     this.#violated(ours ? 'killed' : 'killedUnseen', pool, detail);
   }
@@ -176,6 +182,7 @@ export class Checks {
     const truth = this.#pools.get(record.pool);
     if (truth === undefined) return;
     this.#account(truth);
+    if (known(record.tasks)) this.#reportedAt.set(record.pool, this.#time.now);
     const disturbed =
       (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
       this.#faults.ofPool(record.pool).some((kind) => DISTURBING.test(kind));

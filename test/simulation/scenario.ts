@@ -51,7 +51,7 @@ export function drawScenario(random: Random): Scenario {
   const misconfigured = random() < 0.3 ? Math.floor(random() * count) : -1;
   return {
     pools: Array.from({ length: count }, (_, index) => drawPool(random, `p${index}`, index === misconfigured)),
-    tickSeconds: pick(random, [5, 10, 10, 10, 15, 20]),
+    tickSeconds: pick(random, [5, 10, 10, 10, 15]),
     pageSize: pick(random, [2, 100]),
   };
 }
