@@ -107,7 +107,7 @@ function costOf({ pool, policy }: PoolConfig, { by, tasks }: CountedTasks): Pool
 const HEADS = ['pool', 'task-hours', 'x $ an hour', '= spent', 'a month at this rate'];
 
 function render(costs: PoolCost[], hours: number): string {
-  const money = (dollars: number) => `$${dollars.toFixed(2)}`;
+  const money = (dollars: number) => `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`;
   const rows = costs.map(({ pool, by, taskHours, taskDollarsPerHour, dollars, monthDollars }) => [
     pool,
     by === null ? '?' : taskHours.toFixed(2),

@@ -15,62 +15,59 @@ export function programOf(shell: Shell): Command {
       writeOut: (text) => void shell.stdout.write(text),
       writeErr: (text) => void shell.stderr.write(text),
     });
-  const commands = [...watching(shell), ...overruling(shell), ...offline(shell)];
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  addWatching(program, shell);
+  addOverruling(program, shell);
+  addOffline(program, shell);
   return program;
 }
 
-function watching(shell: Shell): Command[] {
-  return [
-    stackCommand('status', 'All pools: backlog, age, slots, tasks, reason, alarms.')
-      .option('--watch [seconds]', 'draw it again every so often, 2 seconds unless said')
-      .action(async (options) => (await import('./status.ts')).status(shell, options)),
-    stackCommand('doctor', 'Looks for what is wrong, and says why it matters and how it is mended.').action(
-      async (options) => (await import('./doctor/doctor.ts')).doctor(shell, options),
-    ),
-    stackCommand('explain', 'A pool’s last decisions with their numbers.')
-      .argument(...POOL)
-      .option('--last <count>', 'so many decisions; ticks that decided the same are one', '10')
-      .action(async (pool, options) => (await import('./explain.ts')).explain(shell, pool, options)),
-    stackCommand('eval', 'One read and decision with the shipped code; changes nothing.')
-      .argument('[pool]', 'all of them unless given')
-      .action(async (pool, options) => (await import('./evaluate.ts')).evaluate(shell, pool, options)),
-    stackCommand('cost', 'What each pool has cost, and what a month at that rate would.')
-      .option('--hours <count>', 'so many hours back', '24')
-      .action(async (options) => (await import('./cost.ts')).cost(shell, options)),
-  ];
+function addWatching(program: Command, shell: Shell): void {
+  stackCommand(program, 'status', 'All pools: backlog, age, slots, tasks, reason, alarms.')
+    .option('--watch [seconds]', 'draw it again every so often, 2 seconds unless said')
+    .action(async (options) => (await import('./status.ts')).status(shell, options));
+  stackCommand(program, 'doctor', 'Looks for what is wrong, and says why it matters and how it is mended.').action(
+    async (options) => (await import('./doctor/doctor.ts')).doctor(shell, options),
+  );
+  stackCommand(program, 'explain', 'A pool’s last decisions with their numbers.')
+    .argument(...POOL)
+    .option('--last <count>', 'so many decisions; ticks that decided the same are one', '10')
+    .action(async (pool, options) => (await import('./explain.ts')).explain(shell, pool, options));
+  stackCommand(program, 'eval', 'One read and decision with the shipped code; changes nothing.')
+    .argument('[pool]', 'all of them unless given')
+    .action(async (pool, options) => (await import('./evaluate.ts')).evaluate(shell, pool, options));
+  stackCommand(program, 'cost', 'What each pool has cost, and what a month at that rate would.')
+    .option('--hours <count>', 'so many hours back', '24')
+    .action(async (options) => (await import('./cost.ts')).cost(shell, options));
 }
 
-function overruling(shell: Shell): Command[] {
-  return [
-    stackCommand('pause', 'Leaves a pool’s fleet as it is, until resume.')
-      .argument(...POOL)
-      .action(async (pool, options) => (await import('./overrule.ts')).pause(shell, pool, options)),
-    stackCommand('resume', 'Ends a pause.')
-      .argument(...POOL)
-      .action(async (pool, options) => (await import('./overrule.ts')).resume(shell, pool, options)),
-    stackCommand('set', 'Overrules a pool’s limits.')
-      .argument(...POOL)
-      .option('--min <tasks>', 'instead of its minTasks')
-      .option('--max <tasks>', 'instead of its maxTasks')
-      .option('--reset', 'take both off again')
-      .action(async (pool, options) => (await import('./overrule.ts')).set(shell, pool, options)),
-  ];
+function addOverruling(program: Command, shell: Shell): void {
+  stackCommand(program, 'pause', 'Leaves a pool’s fleet as it is, until resume.')
+    .argument(...POOL)
+    .action(async (pool, options) => (await import('./overrule.ts')).pause(shell, pool, options));
+  stackCommand(program, 'resume', 'Ends a pause.')
+    .argument(...POOL)
+    .action(async (pool, options) => (await import('./overrule.ts')).resume(shell, pool, options));
+  stackCommand(program, 'set', 'Overrules a pool’s limits.')
+    .argument(...POOL)
+    .option('--min <tasks>', 'instead of its minTasks')
+    .option('--max <tasks>', 'instead of its maxTasks')
+    .option('--reset', 'take both off again')
+    .action(async (pool, options) => (await import('./overrule.ts')).set(shell, pool, options));
 }
 
 /** These need no stack. What they print is JSON already, or has a --json of its own. */
-function offline(shell: Shell): Command[] {
-  return [
-    new Command('replay')
-      .description('The policy over tick records from standard input: one decision a line, as JSON.')
-      .option('--policy <json>', 'overrides of every record’s policy, such as \'{"maxTasks":50}\'', '{}')
-      .option('--json', 'as it is')
-      .action(async (options) => (await import('./replay.ts')).replay(shell, options)),
-    new Command('simulate')
-      .description('The policy and its peers on a load of your own; its options: elastic-workers simulate --help')
-      .argument('[options...]')
-      .helpOption(false)
-      .allowUnknownOption()
-      .action(async (args) => (await import('./simulate.ts')).simulate(args)),
-  ];
+function addOffline(program: Command, shell: Shell): void {
+  program
+    .command('replay')
+    .description('The policy over tick records from standard input: one decision a line, as JSON.')
+    .option('--policy <json>', 'overrides of every record’s policy, such as \'{"maxTasks":50}\'', '{}')
+    .option('--json', 'as it is')
+    .action(async (options) => (await import('./replay.ts')).replay(shell, options));
+  program
+    .command('simulate')
+    .description('The policy and its peers on a load of your own; its options: elastic-workers simulate --help')
+    .argument('[options...]')
+    .helpOption(false)
+    .allowUnknownOption()
+    .action(async (args) => (await import('./simulate.ts')).simulate(args));
 }

@@ -1,6 +1,6 @@
 /** What every command shares: where it prints, how it complains, and the exit code: 0 ok, 1 a problem was found, 2 usage. */
 import { stripVTControlCharacters, styleText } from 'node:util';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 
 export interface ShellOptions {
   env: Record<string, string | undefined>;
@@ -70,8 +70,9 @@ export class Shell {
 }
 
 /** A command over a stack. */
-export function stackCommand(name: string, description: string): Command {
-  return new Command(name)
+export function stackCommand(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
     .description(description)
     .option('--stack <id>', 'which stack, where there are several')
     .option('--json', 'print JSON');

@@ -61,7 +61,8 @@ async function checkSchedule(stack: Stack, now: number): Promise<Check> {
   };
   try {
     const tickAt = await readScalerTick(stack);
-    if (tickAt === undefined) return wrong('schedule', 'the scaler has never ticked', why);
+    if (tickAt === undefined)
+      return wrong('schedule', 'the scaler has never ticked (it does within two minutes of its deployment)', why);
     const seconds = Math.max(0, (now - tickAt) / 1000);
     if (seconds <= SILENT_AFTER_SECONDS) return ok('schedule', `the scaler ticked ${duration(seconds)} ago`);
     return wrong('schedule', `the scaler is silent: it last ticked ${duration(seconds)} ago`, why);

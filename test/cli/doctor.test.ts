@@ -237,7 +237,9 @@ test('a scaler that is silent, and one that never ticked', async () => {
   ]);
   await rig.deploy('unborn', { pools: [{ pool: 'unborn-pool', taskQueue: 'silent-queue' }] });
   await rig.alarm('unborn-pool');
-  expect(wrong(await examine('unborn'))).toMatchObject([{ check: 'schedule', says: 'the scaler has never ticked' }]);
+  expect(wrong(await examine('unborn'))).toMatchObject([
+    { check: 'schedule', says: expect.stringContaining('the scaler has never ticked') },
+  ]);
 });
 
 test('rights that the scaler lacks, and its other errors', async () => {

@@ -1,0 +1,75 @@
+/** docs/cli.md says what --help says: every command and option of the one is in the other. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCli } from './rig.ts';
+
+jest.setTimeout(60_000);
+
+const root = join(import.meta.dirname, '../..');
+const [, ...sections] = readFileSync(join(root, 'docs/cli.md'), 'utf8').split(/^## /m);
+const bySection = new Map(sections.map((text) => [text.slice(0, text.indexOf('\n')).replaceAll('`', ''), text]));
+/** Documented once, for all. */
+const SHARED = ['--help', '--json', '--stack', '--version'];
+
+async function helpOf(...command: string[]): Promise<string> {
+  const { code, stdout } = await runCli([...command, '--help']);
+  expect(code).toBe(0);
+  return stdout;
+}
+
+/** With their value as it is written, such as `--last <count>`. */
+function optionsIn(help: string): string[] {
+  const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+(?: [<[][^>\]]+[>\]])?)/gm)].map(
+    ([, option = '']) => option,
+  );
+  return options.filter((option) => !SHARED.includes(option.split(' ')[0] ?? '')).toSorted();
+}
+
+function documentedIn(section: string): string[] {
+  return [...section.matchAll(/^\| `(--[^`]+)`/gm)].map(([, option = '']) => option).toSorted();
+}
+
+test('every command has a section, and every section is a command', async () => {
+  const help = await helpOf();
+  const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name);
+  expect(commands.length).toBeGreaterThan(9);
+  const others = ['All commands', 'Rights'];
+  expect([...bySection.keys()].filter((name) => !others.includes(name)).toSorted()).toEqual(
+    commands.filter((name) => name !== 'help').toSorted(),
+  );
+});
+
+test('every option of a command is in its section, and no other', async () => {
+  const commands = [...bySection.keys()].filter((name) => /^[a-z]+$/.test(name));
+  const helps = await Promise.all(commands.map((command) => helpOf(command)));
+  const options = helps.map((help, index) => [commands[index], optionsIn(help)]);
+  expect(options.flatMap(([, of]) => of).length).toBeGreaterThan(20);
+  expect(commands.map((command) => [command, documentedIn(bySection.get(command) ?? '')])).toEqual(options);
+});
+
+test('every example calls a command with options that it has', async () => {
+  const examples = [...bySection.values()].flatMap((text) => [
+    ...text.matchAll(/elastic-workers ([a-z]+)((?: [^|\n]*)?)$/gm),
+  ]);
+  expect(examples.length).toBeGreaterThan(10);
+  for (const [, command = '', args = ''] of examples) {
+    const help = await helpOf(command);
+    for (const [option] of args.matchAll(/--[a-z-]+/g)) expect(`${command}: ${help}`).toContain(`${option} `);
+  }
+});
+
+test('what all commands share is documented once', async () => {
+  const help = (await helpOf()) + (await helpOf('status'));
+  for (const option of SHARED) expect(help).toContain(option);
+  expect(documentedIn(bySection.get('All commands') ?? '').map((option) => option.split(' ')[0])).toEqual(SHARED);
+});
+
+test('every check of the doctor is in its table, and no other', () => {
+  const doctor = join(root, 'cli/doctor');
+  const source = readdirSync(doctor).map((file) => readFileSync(join(doctor, file), 'utf8'));
+  const names = source.flatMap((text) => [...text.matchAll(/\b(?:ok|wrong|unseen|refused)\(\s*'([^']+)'/g)]);
+  const checks = new Set(names.map(([, name = '']) => name));
+  expect(checks.size).toBeGreaterThan(12);
+  const table = [...(bySection.get('doctor') ?? '').matchAll(/^\| ([A-Za-z ]+?) +\|/gm)].map(([, name = '']) => name);
+  expect(table.filter((name) => name !== 'check').toSorted()).toEqual([...checks].toSorted());
+});
