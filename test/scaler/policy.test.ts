@@ -79,13 +79,20 @@ describe('scaling out', () => {
   });
 
   test('slots that hold long work are no slots for what waits: it gets tasks of its own', () => {
-    const memory = experienced(600);
-    const workers = [worker('x', 10), worker('y', 10)].map((each) => ({ ...each, processed: 10 }));
-    const waiting = { ...queue(30), ageSeconds: 20 };
-    const read = signals({ activityQueue: waiting, workers, tasks: running('x', 'y') });
-    const { desired, reason } = decide(read, memory, policy, 10 * second).decision;
-    expect(reason).toBe('backlog');
-    expect(desired).toBeGreaterThanOrEqual(5);
+    let memory = experienced(600);
+    let desired = 0;
+    for (let at = 10; at <= 120; at += 10) {
+      const workers = [worker('x', 10), worker('y', 10)].map((each) => ({ ...each, processed: 10 }));
+      const read = signals({
+        activityQueue: { ...queue(30), ageSeconds: at },
+        workers,
+        tasks: running('x', 'y'),
+      });
+      const outcome = decide(read, memory, policy, at * second);
+      ({ desired } = outcome.decision);
+      memory = outcome.memory;
+    }
+    expect(desired).toBeGreaterThanOrEqual(4);
     expect(desired).toBeLessThanOrEqual(6);
   });
 
@@ -214,20 +221,22 @@ describe('growth that would not help', () => {
   });
 
   test('long work is given its time before growth is said not to have helped', () => {
-    // Four tasks of ten slots at work of ten minutes each; the other four have just come, and end nothing for long.
-    let outcome = decide(signals(), experienced(600, -700 * second), policy, 0);
+    // Half an hour of work each. The first four tasks fill up before they report, four more come, and none ends anything.
+    let memory = experienced(600);
     const reasons = new Set<string>();
     for (let at = 10; at <= 300; at += 10) {
       const tasks = 'abcdefgh'.slice(0, at <= 60 ? 4 : 8).split('');
-      const read = signals({
-        activityQueue: { ...queue(100), ageSeconds: at },
-        workers: tasks.map((task) => ({
-          ...worker(task, 10),
-          processed: 'abcd'.includes(task) ? Math.floor(at / 60) : 0,
-        })),
-        tasks: running(...tasks),
-      });
-      outcome = decide(read, outcome.memory, policy, at * second);
+      const outcome = decide(
+        signals({
+          activityQueue: { ...queue(at <= 40 ? 200 - 2 * at : 120), ageSeconds: at },
+          workers: at <= 60 ? [] : tasks.map((task) => worker(task, 10)),
+          tasks: running(...tasks),
+        }),
+        memory,
+        policy,
+        at * second,
+      );
+      ({ memory } = outcome);
       reasons.add(outcome.decision.reason);
     }
     expect([...reasons]).not.toContain('no-gain');
