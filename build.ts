@@ -1,4 +1,4 @@
-/** Builds what is deployed: the scaler's bundle, the worker's, and the workflows' — all into dist/. */
+/** Builds what is deployed and what is published: scaler, worker, workflows and construct — all into dist/. */
 import { readdirSync } from 'node:fs';
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
@@ -55,7 +55,7 @@ const namedImports: Plugin = {
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'worker'), { recursive: true });
-await Promise.all([buildScaler(), buildWorker(), buildWorkflows()]);
+await Promise.all([buildScaler(), buildWorker(), buildWorkflows(), buildConstruct()]);
 
 /** CommonJS, since gRPC loads Node's own modules by require; minified, since loading it is most of a cold start. */
 async function buildScaler(): Promise<void> {
@@ -96,9 +96,15 @@ async function buildWorker(): Promise<void> {
   await copyBridges(join(outdir, 'releases'));
 }
 
+interface PackageFile {
+  dependencies?: Record<string, string>;
+  devDependencies: Record<string, string>;
+}
+
 /** Other providers of models are imported by their name when they are asked for; those that were added are put where they are found. */
 function modelProviders(): Record<string, string> {
-  const names = Object.keys(packageFile.dependencies).filter((name) => name.startsWith('@ai-sdk/'));
+  const { dependencies = {}, devDependencies }: PackageFile = packageFile;
+  const names = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => name.startsWith('@ai-sdk/'));
   const added = names.filter((name) => !['@ai-sdk/amazon-bedrock', '@ai-sdk/mcp', '@ai-sdk/provider'].includes(name));
   return Object.fromEntries(added.map((name) => [`node_modules/${name}/index`, name]));
 }
@@ -109,6 +115,20 @@ async function copyBridges(to: string): Promise<void> {
   const here = { linux: 'linux', darwin: 'darwin', win32: 'windows' }[process.platform as string] ?? 'linux';
   const wanted = readdirSync(from).filter((target) => target.includes('-linux-') || target.includes(`-${here}`));
   await Promise.all(wanted.map((target) => cp(join(from, target), join(to, target), { recursive: true })));
+}
+
+/** CommonJS, which every CDK app can load, whatever it is written in. */
+async function buildConstruct(): Promise<void> {
+  const outdir = join(dist, 'construct');
+  await build({
+    ...common,
+    entryPoints: [join(root, 'infra/index.ts')],
+    outdir,
+    format: 'cjs',
+    external: ['aws-cdk-lib', 'constructs'],
+    define: { 'import.meta.dirname': '__dirname' },
+  });
+  await writeFile(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
 async function buildWorkflows(): Promise<void> {

@@ -1,12 +1,14 @@
 /**
- * `npm run bench:image`: the worker's image beside the plain one (a slim Node image, `npm ci --omit=dev` and the worker's source),
+ * `npm run bench:image`: the worker's image beside the plain one (a slim Node image, `npm install --omit=dev` of what
+ * the worker imports, in our versions, and its source),
  * both built here, compressed alike. Needs docker or podman, and what `npm run build` makes.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
+import packageFile from '../package.json' with { type: 'json' };
 
 export interface ImageSizes {
   oursBytes: number;
@@ -22,8 +24,8 @@ const PLAIN = `
 ARG PLAIN_IMAGE=${PLAIN_BASE}
 FROM \${PLAIN_IMAGE}
 WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev && npm cache clean --force
+COPY package.json ./
+RUN npm install --omit=dev && npm cache clean --force
 COPY contract contract
 COPY worker worker
 USER 65532:65532
@@ -65,12 +67,19 @@ export async function measureImage(): Promise<ImageSizes | { notMeasured: string
 function withPlainContext<Result>(use: (folder: string) => Result): Result {
   const folder = mkdtempSync(join(tmpdir(), 'bench-image-'));
   try {
-    for (const name of ['package.json', 'package-lock.json', 'contract', 'worker']) {
-      cpSync(join(root, name), join(folder, name), { recursive: true });
-    }
+    for (const name of ['contract', 'worker']) cpSync(join(root, name), join(folder, name), { recursive: true });
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', dependencies: packagesOf(folder) }));
     writeFileSync(join(folder, 'Dockerfile'), PLAIN);
     return use(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What the worker's source imports, in the versions that our bundle is made of. */
+function packagesOf(folder: string): Record<string, string> {
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const text = sources.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+  const versions = Object.entries(packageFile.devDependencies);
+  return Object.fromEntries(versions.filter(([name]) => new RegExp(`['"]${name}['"/]`).test(text)));
 }

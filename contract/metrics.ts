@@ -1,5 +1,4 @@
 /** The CloudWatch metrics, named once for those who publish them and those who alarm on them. */
-import type { PoolConfig } from './pool-config.ts';
 
 export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 
@@ -34,7 +33,7 @@ export type MetricKey = keyof typeof METRICS;
  * Whether the metric is published of a pool. Workers that protect themselves are ours, and publish theirs whatever the
  * set; of others the age of what waits stands in for how long it waited, and an alarm on it.
  */
-export function isPublished(key: MetricKey, set: MetricSet, protection: PoolConfig['protection']): boolean {
+export function isPublished(key: MetricKey, set: MetricSet, protection: 'worker' | 'scaler'): boolean {
   if ('fromWorkers' in METRICS[key]) return protection === 'worker';
   return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection === 'scaler');
 }

@@ -86,7 +86,7 @@ const TSCONFIG = {
 };
 
 function jsiiPackage() {
-  const { name, version, license, description, dependencies, devDependencies } = packageFile;
+  const { name, version, license, description, devDependencies } = packageFile;
   const peers = { 'aws-cdk-lib': devDependencies['aws-cdk-lib'], constructs: devDependencies.constructs };
   return {
     name,
@@ -100,7 +100,7 @@ function jsiiPackage() {
     types: 'infra/index.d.ts',
     peerDependencies: peers,
     devDependencies: peers,
-    dependencies: { zod: dependencies.zod, croner: dependencies.croner },
+    dependencies: { zod: devDependencies.zod, croner: devDependencies.croner },
     bundledDependencies: ['zod', 'croner'],
     jsii: { targets: {}, tsconfig: 'tsconfig.json', validateTsconfig: 'off' },
   };

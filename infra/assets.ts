@@ -5,6 +5,8 @@ import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 
+const DOCKERFILE = 'worker/Dockerfile';
+
 export function scalerCode(): lambda.Code {
   return lambda.Code.fromAsset(join(packageDirectory(), 'dist/scaler'));
 }
@@ -12,15 +14,15 @@ export function scalerCode(): lambda.Code {
 /** Built by Docker when the app is deployed. */
 export function workerImage(cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
   return ecs.ContainerImage.fromAsset(packageDirectory(), {
-    file: 'worker/Dockerfile',
-    exclude: ['*', '!dist/worker', '!worker/Dockerfile'],
+    file: DOCKERFILE,
+    exclude: ['*', '!dist/worker', `!${DOCKERFILE}`],
     platform: cpuArchitecture === ecs.CpuArchitecture.ARM64 ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
   });
 }
 
-/** The nearest folder with a package.json: the same from the sources as from what is compiled of them. */
+/** The nearest folder with the image's recipe: the same from the sources as from what is compiled of them. */
 function packageDirectory(): string {
   let directory: string = import.meta.dirname;
-  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
+  while (!existsSync(join(directory, DOCKERFILE))) directory = dirname(directory);
   return directory;
 }
