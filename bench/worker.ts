@@ -4,6 +4,7 @@
  *   throughput  activities a second that do nothing, and the processor time of a thousand, against a bare Worker
  *   start       from the start of the process to its first poll, against the same worker run from its source, which bundles its
  *               workflows at start and compiles everything anew
+ *   image       compressed, against a slim Node image with what the worker imports (see image.ts; needs docker or podman)
  *   memory      resident in the built worker, when idle and while 50 activities wait for their model
  *
  * `--json` prints the figures alone; `--rounds N` measures that often. Run `npm run build` before.
@@ -19,12 +20,13 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporal } from '../local/temporal.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
+import { measureImage } from './image.ts';
 import { startSilentServer, type SilentServer } from './silent-server.ts';
 
 const SLOTS = 50;
 const WORKFLOWS = 10;
 const ACTIVITIES = 50;
-const WANTED = { throughput: 0.97, start: 0.6 };
+const WANTED = { throughput: 0.97, start: 0.6, image: 0.5 };
 
 const { values: options } = parseArgs({
   options: { json: { type: 'boolean', default: false }, rounds: { type: 'string', default: '7' } },
@@ -44,7 +46,7 @@ try {
   try {
     const throughput = await measureThroughput(client, temporal.address);
     const memory = await measureMemory(client, temporal.address);
-    report({ rounds, slots: SLOTS, throughput, start, memory });
+    report({ rounds, slots: SLOTS, throughput, start, memory, image: await measureImage() });
   } finally {
     await client.connection.close();
     await temporal.stop();
@@ -225,11 +227,12 @@ interface Figures {
   throughput: Awaited<ReturnType<typeof measureThroughput>>;
   start: Awaited<ReturnType<typeof measureStart>>;
   memory: Awaited<ReturnType<typeof measureMemory>>;
+  image: Awaited<ReturnType<typeof measureImage>>;
 }
 
 function report(figures: Figures): void {
   if (options.json) return console.log(JSON.stringify(figures, undefined, 2));
-  const { throughput: t, start: s, memory: m } = figures;
+  const { throughput: t, start: s, memory: m, image } = figures;
   const row = (what: string, ours: string, other: string, ratio = '', wanted = '') => ({
     what,
     ours,
@@ -259,6 +262,15 @@ function report(figures: Figures): void {
     row('  without compile cache', ms(s.bundledMs), `${ms(s.plainMs)} plain`, (s.bundledMs / s.plainMs).toFixed(2)),
     row('resident, at rest', mib(m.atRestMiB), ''),
     row(`resident, ${SLOTS} activities`, mib(m.with50MiB), ''),
+    'notMeasured' in image
+      ? row('image, compressed', '', `not measured: ${image.notMeasured}`)
+      : row(
+          'image, compressed',
+          mb(image.oursBytes),
+          `${mb(image.plainBytes)} plain`,
+          image.ratio.toFixed(2),
+          `≤ ${WANTED.image}`,
+        ),
   ]);
 }
 
@@ -268,4 +280,8 @@ function ms(milliseconds: number): string {
 
 function mib(value: number): string {
   return `${value.toFixed(0)} MiB`;
+}
+
+function mb(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -99,10 +99,12 @@ function stopWith(crew: Crew): void {
   stopping.signal.addEventListener('abort', () => crew.stop());
 }
 
-function leave({ unfinished }: Stopped): never {
+function leave({ unfinished, cutOff = [] }: Stopped): never {
   if (unfinished.length > 0) log.error({ unfinished }, `Left with ${unfinished.length} activities unfinished`);
-  else log.info('Stopped: all work is finished');
-  process.exit(unfinished.length > 0 ? 1 : 0);
+  if (cutOff.length > 0) log.error({ cutOff }, 'Processes ended before they had finished what they ran');
+  const finished = unfinished.length + cutOff.length === 0;
+  if (finished) log.info('Stopped: all work is finished');
+  process.exit(finished ? 0 : 1);
 }
 
 function howToFork() {

@@ -102,6 +102,7 @@ export class PersistentWorkerPool implements Workforce {
   readonly #members: Member[];
   readonly #started = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<Stopped>();
+  readonly #cutOff: string[] = [];
   readonly #requests = new Map<number, (snapshots: MetricsSnapshot[]) => void>();
   #order: Order = { type: 'resume', order: 1 };
   #requestCount = 0;
@@ -282,10 +283,14 @@ export class PersistentWorkerPool implements Workforce {
 
   #ended(member: Member, how: number | string | null): void {
     const { log, now, onChange } = this.#options;
+    const served = member.report !== NOTHING_YET;
     this.#past = sumOf([this.#past, member.report.counts]);
     member.child = undefined;
     member.report = NOTHING_YET;
-    if (this.#stopping) return this.#settleIfOver();
+    if (this.#stopping) {
+      if (how !== 0 && served && member.unfinished.length === 0) this.#cutOff.push(member.identity);
+      return this.#settleIfOver();
+    }
     const steady = now() - member.startedAt >= this.#restart.steadyAfterMs;
     member.crashes = steady ? 1 : member.crashes + 1;
     const { identity, crashes, why } = member;
@@ -312,7 +317,8 @@ export class PersistentWorkerPool implements Workforce {
 
   #settleIfOver(): void {
     if (this.#members.some(({ child }) => child)) return;
-    this.#stopped.resolve({ unfinished: this.#members.flatMap(({ unfinished }) => unfinished) });
+    const unfinished = this.#members.flatMap((member) => member.unfinished);
+    this.#stopped.resolve({ unfinished, ...(this.#cutOff.length > 0 && { cutOff: this.#cutOff }) });
   }
 }
 

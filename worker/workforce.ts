@@ -9,6 +9,8 @@ import type { PollingWorker } from './scale-in.ts';
 /** What was cut off by the end of the drain; empty after a graceful stop. */
 export interface Stopped {
   unfinished: RunningActivity[];
+  /** Processes that crashed or were killed meanwhile: what they ran was cut off, whatever it was. */
+  cutOff?: string[];
 }
 
 export type Health =
