@@ -1,7 +1,6 @@
 /** The commands as processes, against the emulator and the Temporal server. */
-import { DescribeServicesCommand } from '@aws-sdk/client-ecs';
 import { Client, Connection } from '@temporalio/client';
-import { Rig, runCli } from './rig.ts';
+import { Rig, runCli, type Ran } from './rig.ts';
 
 jest.setTimeout(120_000);
 
@@ -30,23 +29,24 @@ afterAll(async () => {
 });
 
 async function tagsOf(service: string): Promise<Record<string, string>> {
-  const { services = [] } = await rig.ecs.send(
-    new DescribeServicesCommand({ cluster: 'cluster', services: [service], include: ['TAGS'] }),
-  );
-  return Object.fromEntries((services[0]?.tags ?? []).map(({ key = '', value = '' }) => [key, value]));
+  const { tags = [] } = await rig.service(service);
+  return Object.fromEntries(tags.map(({ key = '', value = '' }) => [key, value]));
 }
 
 describe('eval', () => {
   test('reads and decides with the shipped code, and changes nothing', async () => {
+    await rig.cli('set', 'fast', '--min', '2');
     const before = await rig.cli('status', '--json');
     const { code, stdout } = await rig.cli('eval', 'fast', '--json');
     expect({ code, evaluated: JSON.parse(stdout) }).toMatchObject({
       code: 0,
-      evaluated: [{ record: { pool: 'fast', workflowQueue: { backlog: 3 } }, decision: { desired: 1 }, errors: [] }],
+      evaluated: [{ record: { pool: 'fast', workflowQueue: { backlog: 3 } }, decision: { desired: 2 }, errors: [] }],
     });
     const after = await rig.cli('status', '--json');
-    const withoutAge = ({ stdout }: { stdout: string }) => stdout.replaceAll(/"seenSecondsAgo":[\d.]+/g, '');
+    await rig.cli('set', 'fast', '--reset');
+    const withoutAge = (ran: Ran) => ran.stdout.replaceAll(/"seenSecondsAgo":[\d.]+/g, '');
     expect(withoutAge(after)).toBe(withoutAge(before));
+    expect(await rig.service('shop-fast')).toMatchObject({ desiredCount: 1 });
   });
 
   test('of all pools says each decision, its meaning and its numbers', async () => {

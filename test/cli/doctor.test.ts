@@ -180,6 +180,8 @@ test('a namespace that does not exist', async () => {
     },
     { check: 'signals' },
   ]);
+  const elsewhere = await examine('no-namespace', { TEMPORAL_NAMESPACE: 'default' });
+  expect(wrong(elsewhere).map(({ check }) => check)).not.toContain('namespace');
 });
 
 test('tasks that run, but poll another queue', async () => {
@@ -223,6 +225,50 @@ test('a service that was deleted', async () => {
       says: expect.stringMatching(/^gone-gone-pool in cluster cluster is (INACTIVE|MISSING|DRAINING)$/),
     },
   ]);
+});
+
+test('tasks that cannot be placed, and a deployment that failed', async () => {
+  await serve('full-queue');
+  await deploy('full');
+  const message = '(service full) was unable to place a task. Reason: Capacity is unavailable at this time.';
+  const aws = await rig.awsBut((operation, answer) => {
+    const body = JSON.parse(answer);
+    if (operation === 'DescribeServices') {
+      body.services[0].events = [{ id: '1', createdAt: Date.now() / 1000, message }];
+      body.services[0].deployments[0] = {
+        rolloutState: 'FAILED',
+        rolloutStateReason: 'ECS deployment circuit breaker.',
+      };
+    }
+    return { status: 200, body: JSON.stringify(body) };
+  });
+  const examined = await examine('full', { AWS_ENDPOINT_URL_ECS: aws.url });
+  await aws.stop();
+  expect(wrong(examined)).toMatchObject([
+    {
+      check: 'ECS service',
+      says: expect.stringMatching(
+        /1 desired.+; a deployment failed: ECS deployment circuit breaker\.; .+unable to place a task/,
+      ),
+      mend: expect.stringContaining('--desired-status STOPPED'),
+    },
+  ]);
+});
+
+test('what whoever asks may not see is no fault of the stack, but not well either', async () => {
+  await serve('veiled-queue');
+  await deploy('veiled');
+  const aws = await rig.awsBut(() => ({
+    status: 400,
+    body: JSON.stringify({ __type: 'AccessDeniedException', message: 'You are not authorized' }),
+  }));
+  const examined = await examine('veiled', { AWS_ENDPOINT_URL_CLOUDWATCH_LOGS: aws.url });
+  await aws.stop();
+  expect(wrong(examined)).toEqual([]);
+  expect(examined.code).toBe(1);
+  expect(examined.text).toMatch(
+    /^\? rights: not seen: AccessDeniedException: .+; logs:FilterLogEvents on veiled-scaler-log is needed$/m,
+  );
 });
 
 test('a scaler that is silent, and one that never ticked', async () => {

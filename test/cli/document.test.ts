@@ -33,8 +33,8 @@ test('every command has a section, and every section is a command', async () => 
   const help = await helpOf();
   const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name);
   expect(commands.length).toBeGreaterThan(9);
-  const others = ['All commands', 'Rights'];
-  expect([...bySection.keys()].filter((name) => !others.includes(name)).toSorted()).toEqual(
+  const others = new Set(['All commands', 'Rights']);
+  expect([...bySection.keys()].filter((name) => !others.has(name)).toSorted()).toEqual(
     commands.filter((name) => name !== 'help').toSorted(),
   );
 });

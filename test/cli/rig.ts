@@ -5,6 +5,8 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,6 +30,7 @@ import {
   ECSClient,
   RegisterTaskDefinitionCommand,
   TagResourceCommand,
+  type Service,
 } from '@aws-sdk/client-ecs';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
@@ -151,12 +154,40 @@ export class Rig {
     await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   }
 
+  async service(name: string): Promise<Service> {
+    const request = { cluster: 'cluster', services: [name], include: ['TAGS' as const] };
+    const { services = [] } = await this.ecs.send(new DescribeServicesCommand(request));
+    return services[0] as Service;
+  }
+
   async tag(service: string, tags: Record<string, string>): Promise<void> {
-    const { services = [] } = await this.ecs.send(
-      new DescribeServicesCommand({ cluster: 'cluster', services: [service] }),
-    );
+    const { serviceArn } = await this.service(service);
     const list = Object.entries(tags).map(([key, value]) => ({ key, value }));
-    await this.ecs.send(new TagResourceCommand({ resourceArn: services[0]?.serviceArn, tags: list }));
+    await this.ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags: list }));
+  }
+
+  /** AWS as the emulator is, but for what `change` makes of its answers. */
+  async awsBut(
+    change: (operation: string, answer: string) => { status: number; body: string },
+  ): Promise<Pick<LocalEmulator, 'url' | 'stop'>> {
+    const server = createServer(async (request, response) => {
+      const parts: Buffer[] = [];
+      for await (const part of request) parts.push(part as Buffer);
+      const body = Buffer.concat(parts);
+      const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
+      const url = `${this.#emulator.url}${request.url}`;
+      const answer = await fetch(url, { method: 'POST', headers: headers as Record<string, string>, body });
+      const operation = String(request.headers['x-amz-target']).split('.').at(-1) ?? '';
+      const changed = change(operation, await answer.text());
+      response.writeHead(changed.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      response.end(changed.body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const stop = async () => {
+      server.closeAllConnections();
+      server.close();
+    };
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop };
   }
 
   /** What a deployment leaves: parameters, a table, a log group, a service for each pool. */
