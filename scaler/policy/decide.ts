@@ -323,10 +323,21 @@ function size(sizing: Sizing): { desired: number; reason: Reason } {
   if (within(need) > present) return { desired: within(need), reason: growthReason(sizing) };
   if (blind.length > 0) return { desired: within(present), reason: 'unknown' };
 
-  const desired = within(Math.min(present, keep));
+  const desired = within(Math.min(present, Math.max(keep, newOnes(tasks))));
   if (desired < present) return { desired, reason: 'scale-in' };
+  if (within(keep) < present && newOnes(tasks) > keep) return { desired, reason: 'deploying' };
   if (within(need) < present) return { desired, reason: 'cooling' };
   return { desired, reason: need === 0 ? 'idle' : 'steady' };
+}
+
+/**
+ * In a deployment, the tasks of the new revision. ECS may refuse to protect them until the old ones have left, and would
+ * stop them at work if the service were to have fewer.
+ */
+function newOnes({ running, pending, outdated = [] }: TasksReading): number {
+  if (outdated.length === 0) return 0;
+  const old = new Set(outdated);
+  return [...running, ...pending].filter((task) => !old.has(task)).length;
 }
 
 function growthReason({ need, expected, load, policy }: Sizing): Reason {

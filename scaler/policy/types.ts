@@ -90,6 +90,7 @@ export const REASONS = [
   'minimum', // more tasks, for minTasks alone
   'cooling', // fewer are needed, but the need may come back sooner than a task could
   'scale-in', // fewer tasks
+  'deploying', // fewer are needed, but nobody of the new revision leaves before the old one has
   'maximum', // more are needed than maxTasks allows
   'rate-limited', // the queue is throttled: more workers cannot help
   'failing', // most attempts fail: more workers only fail faster

@@ -351,6 +351,19 @@ describe('scaling in', () => {
     const none = { ...tasks, running: ['old1', 'old2'], pending: ['new1', 'new2'] };
     expect(decide(signals({ workers, tasks: none }), undefined, paused, 0).decision.cordon).toEqual([]);
   });
+
+  test('in a deployment the fleet does not shrink below the new revision, which may be unprotected until the old one is gone', () => {
+    const workers = [worker('old', 5), worker('new1', 1), worker('new2', 1)];
+    const tasks = { desired: 2, running: ['old', 'new1', 'new2'], pending: [], cordoned: ['old'], outdated: ['old'] };
+    const early = decide(signals({ workers, tasks }), undefined, policy, 0);
+    const idle = signals({ workers: [worker('old', 1), worker('new1', 0), worker('new2', 0)], tasks });
+    let memory: unknown = early.memory;
+    let held = early.decision;
+    for (let tick = 1; tick <= 200; tick++) ({ decision: held, memory } = decide(idle, memory, policy, tick * 10_000));
+    expect(held).toMatchObject({ desired: 2, cordon: ['old'], reason: 'deploying' });
+    const over = signals({ workers: idle.workers, tasks: { ...tasks, running: ['new1', 'new2'], outdated: [] } });
+    expect(decide(over, memory, policy, 2_010_000).decision).toMatchObject({ desired: 0, reason: 'scale-in' });
+  });
 });
 
 describe('memory', () => {
