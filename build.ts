@@ -1,4 +1,4 @@
-/** Builds what is deployed and what is published: scaler, worker, workflows and construct — all into dist/. */
+/** Builds what is deployed and what is published: scaler, worker, workflows, construct and command line — all into dist/. */
 import { readdirSync } from 'node:fs';
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
@@ -53,9 +53,22 @@ const namedImports: Plugin = {
   },
 };
 
+/** The simulator's page is built ahead: what is installed has no esbuild. */
+const withoutEsbuild: Plugin = {
+  name: 'without-esbuild',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^esbuild$/ }, ({ path }) => ({ path, namespace: 'built-ahead' }));
+    const contents = `
+      import { readFile } from 'node:fs/promises';
+      export const build = async ({ entryPoints: [file] }) =>
+        ({ outputFiles: [{ text: await readFile(file.replace(/\\.ts$/, '.js'), 'utf8') }] });`;
+    onLoad({ filter: /.*/, namespace: 'built-ahead' }, () => ({ contents }));
+  },
+};
+
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'worker'), { recursive: true });
-await Promise.all([buildScaler(), buildWorker(), buildWorkflows(), buildConstruct()]);
+await Promise.all([buildScaler(), buildWorker(), buildWorkflows(), buildConstruct(), buildCommandLine()]);
 
 /** CommonJS, since gRPC loads Node's own modules by require; minified, since loading it is most of a cold start. */
 async function buildScaler(): Promise<void> {
@@ -129,6 +142,36 @@ async function buildConstruct(): Promise<void> {
     define: { 'import.meta.dirname': '__dirname' },
   });
   await writeFile(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
+}
+
+/** All of it, since Node strips no types below node_modules; in pieces, so that a command loads what it needs. */
+async function buildCommandLine(): Promise<void> {
+  const outdir = join(dist, 'cli');
+  await build({
+    ...common,
+    entryPoints: [join(root, 'cli/main.ts')],
+    outdir,
+    format: 'esm',
+    splitting: true,
+    sourcemap: false,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    banner: { js: COMMONJS_NAMES },
+    plugins: [withoutEsbuild, namedImports],
+  });
+  await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
+  const page = join(root, 'simulate/page');
+  await build({
+    ...common,
+    entryPoints: [join(page, 'page.ts'), join(page, 'page.css')],
+    outdir: join(outdir, 'page'),
+    platform: 'browser',
+    target: 'es2024',
+    format: 'iife',
+    minify: true,
+    sourcemap: false,
+  });
+  await copyFile(join(page, 'page.html'), join(outdir, 'page/page.html'));
 }
 
 async function buildWorkflows(): Promise<void> {

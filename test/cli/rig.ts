@@ -60,13 +60,15 @@ export interface Ran {
 export interface RunOptions {
   env?: Record<string, string>;
   input?: string;
+  /** What is run; the sources unless given. */
+  main?: string;
 }
 
 /** Runs `elastic-workers` with these arguments, as a process. */
-export function runCli(args: string[], { env = {}, input = '' }: RunOptions = {}): Promise<Ran> {
+export function runCli(args: string[], { env = {}, input = '', main = MAIN }: RunOptions = {}): Promise<Ran> {
   const environment = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...env };
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, ...args], { env: environment }, (error, stdout, stderr) =>
+    const child = execFile(process.execPath, [main, ...args], { env: environment }, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
     child.stdin?.end(input);
