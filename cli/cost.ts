@@ -13,7 +13,6 @@ export interface CostOptions extends Common {
   hours: string;
 }
 
-export const DEFAULT_HOURS = 24;
 const MOST_HOURS = 15 * 24;
 const PERIOD_SECONDS = 300;
 const HOURS_A_MONTH = 730;

@@ -8,8 +8,6 @@ export interface ExplainOptions extends Common {
   last: string;
 }
 
-export const DEFAULT_LAST = 10;
-
 /** The same decision, tick after tick. */
 interface Spell {
   ticks: number;

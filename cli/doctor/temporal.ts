@@ -214,12 +214,15 @@ function checkPolling({ pool, taskQueue }: PlacedPool, seen: Seen, fleet: Fleet 
   const waits = waiting === 0 ? 'nothing waits' : `${count(waiting, 'task')} waiting for up to ${duration(ageSeconds)}`;
   const unpolled = (['workflow', 'activity'] as const).filter((type) => pollers[type].length === 0);
   const matters = 'work on this queue is not done';
-  const running = fleet?.running.length ?? 0;
   if (workers.length === 0 && unpolled.length === 2) {
+    if (fleet === undefined) {
+      return unseen('workers', `nobody polls '${taskQueue}', and ECS did not tell whether a task runs; ${waits}`, pool);
+    }
+    const running = fleet.running.length;
     if (running > 0) {
       return wrong(
         'workers',
-        `${count(running, 'task')} of the pool run, but nobody polls the task queue '${taskQueue}'; ${waits}`,
+        `${count(running, 'task of the pool runs', 'tasks of the pool run')}, but nobody polls the task queue '${taskQueue}'; ${waits}`,
         {
           matters,
           mend:
@@ -248,7 +251,7 @@ function checkPolling({ pool, taskQueue }: PlacedPool, seen: Seen, fleet: Fleet 
       starved === 'activity'
         ? 'register activities in the worker of this queue'
         : 'register workflows in the worker of this queue';
-    const says = `${count(backlog[starved], `${starved} task`)} wait on '${taskQueue}', whose workers poll for ${starved === 'activity' ? 'workflow' : 'activity'} tasks only`;
+    const says = `${count(backlog[starved], `${starved} task waits`, `${starved} tasks wait`)} on '${taskQueue}', whose workers poll for ${starved === 'activity' ? 'workflow' : 'activity'} tasks only`;
     return wrong('workers', says, { matters, mend }, pool);
   }
   const identities = new Set([...pollers.workflow, ...pollers.activity].map(({ identity }) => identity));

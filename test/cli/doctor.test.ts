@@ -191,7 +191,7 @@ test('tasks that run, but poll another queue', async () => {
   expect(wrong(examined)).toMatchObject([
     {
       check: 'workers',
-      says: "1 task of the pool run, but nobody polls the task queue 'unpolled-queue'; nothing waits",
+      says: "1 task of the pool runs, but nobody polls the task queue 'unpolled-queue'; nothing waits",
       mend: expect.stringContaining('TEMPORAL_TASK_QUEUE'),
     },
   ]);
@@ -252,6 +252,15 @@ test('tasks that cannot be placed, and a deployment that failed', async () => {
       ),
       mend: expect.stringContaining('--desired-status STOPPED'),
     },
+  ]);
+});
+
+test('a queue nobody polls is not blamed while it is unknown whether a task runs', async () => {
+  await deploy('unknown');
+  const { checks } = await examine('unknown', { AWS_ENDPOINT_URL_ECS: 'http://127.0.0.1:1' });
+  expect(checks.filter(({ ok }) => ok !== true)).toMatchObject([
+    { check: 'workers', ok: null, says: expect.stringContaining('ECS did not tell whether a task runs') },
+    { check: 'ECS service', ok: null },
   ]);
 });
 
