@@ -1,0 +1,211 @@
+/** What the documents show is true: snippets are checked by the compiler, commands by the programs, links by the files. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { REASONS } from '../../scaler/policy.ts';
+import { commandsIn, problemOf } from './commands.ts';
+import { documents, parse, root, type Snippet } from './markdown.ts';
+
+jest.setTimeout(180_000);
+
+const pages = documents();
+const snippets = pages.flatMap((page) => page.snippets);
+const inLanguage = (...languages: string[]) => snippets.filter(({ language }) => languages.includes(language));
+
+test('every snippet is in a language that is checked here', () => {
+  const known = ['ts', 'json', 'sh', 'console'];
+  expect(
+    snippets.filter(({ language }) => !known.includes(language)).map(({ at, language }) => `${at} ${language}`),
+  ).toEqual([]);
+  for (const language of known) expect(inLanguage(language).length).toBeGreaterThan(0);
+});
+
+/** What a snippet may use without saying where it is from. */
+const GIVEN = `
+import type { App, Stack } from 'aws-cdk-lib';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import type { Role } from 'aws-cdk-lib/aws-iam';
+import type { Client } from '@temporalio/client';
+import type * as package from 'temporal-elastic-workers';
+declare global {
+  const ElasticWorkers: typeof package.ElasticWorkers;
+  const app: App;
+  const stack: Stack;
+  const workers: package.ElasticWorkers;
+  const client: Client;
+  const bucket: Bucket;
+  const onCall: Role;
+}
+`;
+
+function compile(files: Snippet[]): string {
+  mkdirSync(join(root, '.local'), { recursive: true });
+  const directory = mkdtempSync(join(root, '.local/snippets-'));
+  try {
+    const settings = {
+      extends: '../../tsconfig.json',
+      compilerOptions: {
+        noUnusedLocals: false,
+        paths: { 'temporal-elastic-workers': ['../../infra/index.ts'] },
+      },
+      include: ['.'],
+    };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(settings));
+    writeFileSync(join(directory, 'given.d.ts'), GIVEN.replaceAll('package', 'ours'));
+    for (const { at, text } of files)
+      writeFileSync(join(directory, `${at.replaceAll(/[/:]/g, '_')}.ts`), `${text}\nexport {};\n`);
+    const compiler = join(root, 'node_modules/typescript/bin/tsc');
+    execFileSync(process.execPath, [compiler, '-p', directory, '--pretty', 'false'], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+    return '';
+  } catch (error) {
+    return String((error as { stdout?: string }).stdout);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('TypeScript is accepted by the compiler, and would not be if it were wrong', () => {
+  expect(compile(inLanguage('ts'))).toBe('');
+  const wrong = {
+    at: 'wrong',
+    language: 'ts',
+    text: "new ElasticWorkers(stack, 'W', { temporal: { address: '' }, pool: {} });",
+  };
+  expect(compile([wrong])).toMatch(/wrong\.ts.*'pool' does not exist/);
+});
+
+test('JSON can be read', () => {
+  for (const { at, text } of inLanguage('json')) expect(() => parseJson(at, text)).not.toThrow();
+  expect(() => parseJson('wrong', '{ a: 1 }')).toThrow('wrong');
+});
+
+function parseJson(at: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${at}: ${String(error)}`, { cause: error });
+  }
+}
+
+/** In a sentence a command may be cut short by an ellipsis; then it is an allusion. */
+const COMMAND = /^(npm|npx|node|elastic-workers|aws|temporal) [^…]+$/;
+
+test('every command could be run', async () => {
+  const shown = [
+    ...inLanguage('sh'),
+    ...inLanguage('console').map(({ at, text }) => ({ at, text: typedIn(text) })),
+    ...pages.flatMap(({ code }) => code.filter(({ text }) => COMMAND.test(text))),
+    ...workflowSteps(),
+  ];
+  const problems = await Promise.all(
+    shown.flatMap(({ at, text }) =>
+      commandsIn(text).map(async (words) => ({ at, command: words.join(' '), problem: await problemOf(words) })),
+    ),
+  );
+  expect(problems.length).toBeGreaterThan(100);
+  expect(problems.filter(({ problem }) => problem !== undefined)).toEqual([]);
+});
+
+/** What is typed stands behind the prompt; the rest is the answer. */
+function typedIn(text: string): string {
+  return [...text.matchAll(/^\$ (.*)$/gm)].map(([, command]) => command).join('\n');
+}
+
+function workflowSteps(): { at: string; text: string }[] {
+  const folder = '.github/workflows';
+  return readdirSync(join(root, folder)).flatMap((file) => {
+    const { jobs } = parseYaml(readFileSync(join(root, folder, file), 'utf8')) as {
+      jobs: Record<string, { steps: { run?: string }[] }>;
+    };
+    return Object.values(jobs).flatMap(({ steps }) =>
+      steps.flatMap(({ run }) => (run === undefined ? [] : [{ at: `${folder}/${file}`, text: run }])),
+    );
+  });
+}
+
+test.each([
+  'npm run no-such-script',
+  'npm run demo -- --no-such-option',
+  'npm test -- test/no-such-folder',
+  'npx elastic-workers no-such-command',
+  'npx elastic-workers explain',
+  'npx elastic-workers set fast --minimum 3',
+  'npx elastic-workers simulate --no-such-option',
+  'aws ecs no-such-operation',
+  'aws ecs update-service --no-such-option 3',
+  'temporal workflow no-such-command',
+  'temporal workflow list --no-such-option',
+  'npx cdk deploy -c noSuchContext=1',
+  'no-such-program',
+])('and that one could not: %s', async (line) => {
+  const [words = []] = commandsIn(line);
+  expect(await problemOf(words)).toEqual(expect.any(String));
+});
+
+test('a shell’s line is taken apart as a shell does', () => {
+  expect(commandsIn('A=1 npm ci && npm run x -- --policy \'{"a": 1}\' < file # why\naws a \\\n  b | c')).toEqual([
+    ['npm', 'ci'],
+    ['npm', 'run', 'x', '--', '--policy', '{a: 1}'],
+    ['aws', 'a', 'b'],
+    ['c'],
+  ]);
+});
+
+test('every link within the project leads somewhere', () => {
+  const broken = pages.flatMap(({ path, links }) =>
+    links.filter(({ to }) => !/^https?:/.test(to) && !leads(path, to)).map(({ at, to }) => `${at} ${to}`),
+  );
+  expect(broken).toEqual([]);
+  expect(leads('README.md', 'docs/no-such-page.md')).toBe(false);
+  expect(leads('README.md', 'docs/construct.md#no-such-heading')).toBe(false);
+  expect(leads('README.md', 'docs/construct.md#by-task')).toBe(true);
+});
+
+function leads(from: string, to: string): boolean {
+  const [file = '', anchor] = to.split('#');
+  const path = file === '' ? from : normalize(join(dirname(from), file));
+  if (!existsSync(join(root, path))) return false;
+  return anchor === undefined || parse(path, readFileSync(join(root, path), 'utf8')).anchors.has(anchor);
+}
+
+test('every variable of ours that a document names is one', () => {
+  const sources = ['worker', 'scaler', 'infra', 'contract', 'test/image'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(ts|sh)$/.test(file))
+      .map((file) => readFileSync(join(root, folder, file), 'utf8')),
+  );
+  const named = pages.flatMap(({ prose }) => prose.match(/\bELASTIC_WORKERS_[A-Z_]+[A-Z]\b/g) ?? []);
+  expect([...new Set(named)].filter((name) => !sources.some((source) => source.includes(name)))).toEqual([]);
+});
+
+test('each alarm has its runbook, and no runbook is of an alarm that is not there', () => {
+  const alarms = readFileSync(join(root, 'infra/alarms.ts'), 'utf8').matchAll(/#alarm\('\w+', '([\w-]+)'/g);
+  const names = [...alarms].map(([, name = '']) => name);
+  expect(names).toHaveLength(6);
+  expect(readdirSync(join(root, 'docs/runbooks')).toSorted()).toEqual(names.map((name) => `${name}.md`).toSorted());
+});
+
+test('each reason of a decision is explained', () => {
+  const [, page = ''] = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8').split('## What the reasons mean');
+  const explained = [...page.matchAll(/^\| `([\w-]+)` /gm)].map(([, reason]) => reason);
+  expect(explained.toSorted()).toEqual([...REASONS].toSorted());
+});
+
+/** An entry ends with the tests in which it was seen: `Seen in [file](link): "title"`. */
+const SEEN = /Seen in \[([^\]]+)\]\(\S+\): "([^"]+)"/g;
+
+test('each entry of the troubleshooting page is reproduced by a test', () => {
+  const page = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8');
+  const entries = page.split(/^### /m).slice(1);
+  expect(entries.length).toBeGreaterThan(8);
+  for (const entry of entries) {
+    const seen = [...entry.replaceAll(/\s+/g, ' ').matchAll(SEEN)];
+    if (seen.length === 0) throw new Error(`not reproduced: ${entry.split('\n')[0]}`);
+    const absent = seen.filter(([, file = '', title = '']) => !readFileSync(join(root, file), 'utf8').includes(title));
+    expect(absent.map(([line]) => line)).toEqual([]);
+  }
+});

@@ -1,0 +1,195 @@
+/** Symptoms of docs/troubleshooting.md that no other test produces: with the real server and the real worker. */
+import { Client, Connection } from '@temporalio/client';
+import { setTimeout as wait } from 'node:timers/promises';
+import { examineTemporal } from '../../cli/doctor/temporal.ts';
+import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
+import { decide, DEFAULT_POLICY, type Signals, type WorkerReading } from '../../scaler/policy.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { WorkerProcess } from '../worker/worker-process.ts';
+
+jest.setTimeout(180_000);
+
+let temporal: LocalTemporal;
+let client: Client;
+const workers: WorkerProcess[] = [];
+
+beforeAll(async () => {
+  temporal = await startTemporal({ dynamicConfig: { 'matching.longPollExpirationInterval': '2s' } });
+  client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+});
+
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.kill()));
+});
+
+afterAll(async () => {
+  await client?.connection.close();
+  await temporal?.stop();
+});
+
+async function startWorker(taskQueue: string, overrides: Record<string, string> = {}): Promise<WorkerProcess> {
+  const worker = new WorkerProcess({
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_TASK_QUEUE: taskQueue,
+    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5',
+    ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
+    ELASTIC_WORKERS_HEALTH_PORT: 'off',
+    ELASTIC_WORKERS_METRICS_PORT: 'off',
+    ...overrides,
+  });
+  workers.push(worker);
+  await worker.says('Worker state changed');
+  return worker;
+}
+
+function startWorkflow(taskQueue: string, workflowId: string, type = GENERIC_STRATEGY_WORKFLOW) {
+  const args = ['sequential', { task: 'x', steps: ['a'] }, {}];
+  return client.workflow.start(type, { taskQueue, workflowId, args });
+}
+
+interface ActivitySettings {
+  startToCloseTimeout?: string;
+  scheduleToStartTimeout?: string;
+  heartbeatTimeout?: string;
+}
+
+let count = 0;
+
+function startActivity(taskQueue: string, seconds: number, settings: ActivitySettings = {}, task = 'test') {
+  count += 1;
+  return client.activity.start('executeStrategyDirectly', {
+    id: `activity-${count}`,
+    taskQueue,
+    args: ['sequential', { task, steps: ['a'] }, { offlineModel: { secondsPerAsk: seconds } }],
+    startToCloseTimeout: '30 seconds',
+    retry: { maximumAttempts: 1 },
+    ...settings,
+  } as Parameters<typeof client.activity.start>[1]);
+}
+
+async function backlogOf(taskQueue: string): Promise<number> {
+  const { stats } = await client.workflowService.describeTaskQueue({
+    namespace: 'default',
+    taskQueue: { name: taskQueue, kind: 1 },
+    taskQueueType: 1,
+    reportStats: true,
+  });
+  return Number(stats?.approximateBacklogCount ?? 0);
+}
+
+/** Asks until it holds; the test's own time limit is the only one. */
+async function eventually(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await wait(200);
+}
+
+describe('no task is processed', () => {
+  it('when the client names the queue a little differently, and the doctor says what was meant', async () => {
+    await startWorker('orders-queue');
+    const lost = await startWorkflow('orders_queue', 'lost');
+    const place = { address: temporal.address, namespace: 'default', tls: false };
+    const pool = { pool: 'orders', taskQueue: 'orders-queue', cluster: 'none', service: 'none', taskRoleId: 'none' };
+    const places = {
+      pools: [{ ...pool, policy: {}, protection: 'worker' as const, temporal: place }],
+      readSecret: () => Promise.reject(new Error('there is none')),
+    };
+    const queueNames = async () =>
+      (await examineTemporal(places, new Map(), Date.now())).find(({ check }) => check === 'queue names');
+    await eventually(async () => (await queueNames())?.ok === false);
+    expect((await queueNames())?.says).toContain("is 'orders-queue' meant?");
+    expect(await backlogOf('orders_queue')).toBe(1);
+    await lost.terminate();
+  });
+
+  it('when no worker of the queue knows the workflow: its task fails again and again, and the workflow stays open', async () => {
+    await startWorker('known-queue');
+    const handle = await startWorkflow('known-queue', 'unknown-type', 'NoSuchWorkflow');
+    const attempts = async () => Number((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0);
+    await eventually(async () => (await attempts()) > 1);
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+    await handle.terminate();
+  });
+});
+
+describe('a backlog is counted that is not there', () => {
+  it('after workflows were terminated, until a worker has looked at their tasks', async () => {
+    const handles = await Promise.all([1, 2, 3].map((id) => startWorkflow('ghost-queue', `ghost-${id}`)));
+    await eventually(async () => (await backlogOf('ghost-queue')) === 3);
+    await Promise.all(handles.map((handle) => handle.terminate()));
+    // The count is fresh as soon as it has the fourth; the terminated three are still in it.
+    const alive = await startWorkflow('ghost-queue', 'alive');
+    await eventually(async () => (await backlogOf('ghost-queue')) === 4);
+    await startWorker('ghost-queue');
+    await expect(alive.result()).resolves.toMatchObject({ asks: 1 });
+    await eventually(async () => (await backlogOf('ghost-queue')) === 0);
+  });
+});
+
+describe('an activity times out', () => {
+  const timeoutOf = async (result: Promise<unknown>) =>
+    ((await result.catch((cause: unknown) => cause)) as { cause?: { timeoutType?: string } }).cause?.timeoutType;
+
+  it('in the queue when nobody takes it, at work when it takes longer than it may, and silently when its worker was killed', async () => {
+    const waiting = await startActivity('nobody-queue', 0, { scheduleToStartTimeout: '2 seconds' });
+    const worker = await startWorker('slow-queue');
+    const long = await startActivity('slow-queue', 20, { startToCloseTimeout: '1 second' });
+    expect(await timeoutOf(waiting.result())).toBe('SCHEDULE_TO_START');
+    expect(await timeoutOf(long.result())).toBe('START_TO_CLOSE');
+    const silent = await startActivity('slow-queue', 20, { heartbeatTimeout: '3 seconds' });
+    await eventually(async () => (await silent.describe()).lastStartedTime !== undefined);
+    await worker.kill();
+    expect(await timeoutOf(silent.result())).toBe('HEARTBEAT');
+  });
+});
+
+describe('memory', () => {
+  it('is what slots times the size of their work need: with too many the worker dies of it, with few it does not', async () => {
+    const start = (queue: string, slots: string) =>
+      startWorker(queue, {
+        NODE_OPTIONS: '--max-old-space-size=96',
+        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots,
+      });
+    const large = 'x'.repeat(1_500_000);
+    const load = (queue: string, seconds: number) =>
+      Promise.all(Array.from({ length: 60 }, () => startActivity(queue, seconds, {}, large)));
+
+    const [few, many] = await Promise.all([start('few-slots-queue', '2'), start('many-slots-queue', '60')]);
+    const [done] = await Promise.all([load('few-slots-queue', 0), load('many-slots-queue', 25)]);
+    expect(await many.exitCode).not.toBe(0);
+    await Promise.all(done.map((activity) => activity.result()));
+    few.signal('SIGTERM');
+    expect(await few.exitCode).toBe(0);
+  });
+});
+
+const QUIET = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
+
+function workerOf(task: string | null, usedSlots: number): WorkerReading {
+  return { key: task ?? 'other', task, ageSeconds: 1, usedSlots, slots: 20, processed: 0, failed: 0 };
+}
+
+describe('the count goes up and down', () => {
+  it('when another controller sets it too: each decision is undone, and the reason is the same one again and again', () => {
+    let memory: unknown;
+    const decisions = Array.from({ length: 60 }, (_, tick) => {
+      // The other one has put it back to three meanwhile.
+      const tasks = { desired: 3, running: ['a', 'b', 'c'], pending: [], cordoned: [] };
+      const workers = tasks.running.map((task) => workerOf(task, 0));
+      const signals: Signals = { activityQueue: QUIET, workflowQueue: QUIET, workers, tasks };
+      const outcome = decide(signals, memory, DEFAULT_POLICY, 1_763_860_000_000 + tick * 10_000);
+      memory = outcome.memory;
+      return outcome.decision;
+    });
+    const last = decisions.slice(-10).map(({ reason, desired }) => `${reason} ${desired}`);
+    expect(last).toEqual(Array.from({ length: 10 }, () => 'scale-in 0'));
+  });
+});
+
+describe('another service’s workers on the same queue', () => {
+  it('count as load, so that a pool which takes over is large enough for all of it', () => {
+    const tasks = { desired: 0, running: [], pending: [], cordoned: [] };
+    const workers = [workerOf(null, 20), { ...workerOf(null, 20), key: 'another' }];
+    const signals: Signals = { activityQueue: QUIET, workflowQueue: QUIET, workers, tasks };
+    const { decision } = decide(signals, undefined, DEFAULT_POLICY, 1_763_860_000_000);
+    expect(decision).toMatchObject({ reason: 'busy', desired: 3 });
+  });
+});
