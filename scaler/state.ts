@@ -43,7 +43,7 @@ export class StateTable {
     return new Map(
       pools.map((pool) => {
         const item = items.get(poolKey(pool));
-        return [pool, { version: item?.version ?? 0, memory: item?.memory, decision: item?.decision } as PoolState];
+        return [pool, { version: versionOf(item), memory: item?.memory, decision: decisionOf(item) } as PoolState];
       }),
     );
   }
@@ -56,8 +56,10 @@ export class StateTable {
         new PutCommand({
           TableName: this.#table,
           Item: { id: poolKey(pool), ...state, version, tickAt: record.now, record },
-          ConditionExpression: 'attribute_not_exists(id) OR version = :read',
-          ExpressionAttributeValues: { ':read': state.version },
+          // An item whose version is damaged is nobody's: it is written over, or the pool would be stuck for good.
+          ConditionExpression:
+            'attribute_not_exists(version) OR NOT attribute_type(version, :number) OR version = :read',
+          ExpressionAttributeValues: { ':read': state.version, ':number': 'N' },
         }),
       );
       return version;
@@ -141,6 +143,15 @@ export class StateTable {
       left = answer.UnprocessedItems?.[this.#table] ?? [];
     }
   }
+}
+
+function versionOf(item: { version?: unknown } | undefined): number {
+  return typeof item?.version === 'number' ? item.version : 0;
+}
+
+function decisionOf(item: { decision?: unknown } | undefined): Decision | undefined {
+  const decision = item?.decision as Decision | undefined;
+  return Array.isArray(decision?.cordon) ? decision : undefined;
 }
 
 type BatchWriteRequests = NonNullable<

@@ -191,7 +191,8 @@ async function remember(
   last: boolean,
 ): Promise<void> {
   const before = session.get(pool.pool)?.decision;
-  const version = last || !same(before, next.decision) ? await ports.state.save(pool.pool, next, record) : next.version;
+  const writes = last || !same(before, next.decision) || acts(record, next.decision);
+  const version = writes ? await ports.state.save(pool.pool, next, record) : next.version;
   session.set(pool.pool, { ...next, version });
 }
 
@@ -199,6 +200,12 @@ function same(a: Decision | undefined, b: Decision | undefined): boolean {
   return (
     a?.desired === b?.desired && a?.reason === b?.reason && a?.cordon.toSorted().join() === b?.cordon.toSorted().join()
   );
+}
+
+/** Whether the decision changes anything: only who has just written the pool's memory knows that no other scaler has. */
+function acts({ tasks }: TickRecord, decision: Decision | undefined): boolean {
+  if (!known(tasks) || decision === undefined) return false;
+  return decision.desired !== tasks.desired || decision.cordon.toSorted().join() !== tasks.cordoned.toSorted().join();
 }
 
 /** Nobody comes or goes; tasks that the scaler protects stay protected. */

@@ -5,7 +5,10 @@
  *   cordoned            not polling; what runs is finished, however long it takes; only then unprotected: ECS stops the task
  *   taken back          protected again, then polling again
  *   deployment blocked  ECS protects nobody until the old revision's last activity ends: polling all the same
- *   scaler gone         nothing heard of the scaler for long: polling, a cordon notwithstanding, and protected while busy only
+ *   scaler gone         nothing heard of the scaler for long: polling, a cordon notwithstanding; when idle for a while it
+ *                       stops polling for some seconds and lifts its protection, so that ECS may stop what is too much
+ *
+ * So nothing that polls is ever unprotected, and ECS, which may decide at any moment, never finds work to kill.
  *
  * It works by level, not by edge: each `settle` looks at what is known now and brings protection and polling in line, so
  * an answer that came late, twice or never is mended by the next round. No clock, timer or client of its own.
@@ -43,8 +46,9 @@ export interface ScaleInParts {
 const PROTECTION_MINUTES = 480;
 const RENEW_AFTER_MS = 60 * 60_000;
 
-/** With the scaler gone, protection is kept this long after the last activity, so that gaps between activities cost no calls. */
-const IDLE_BEFORE_LIFT_MS = 30_000;
+/** With the scaler gone: so long after the last activity, or the last offer, the task offers itself to ECS, for so long. */
+const IDLE_BEFORE_OFFER_MS = 60_000;
+const OFFERED_MS = 20_000;
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
@@ -57,7 +61,10 @@ export class ScaleInProtocol {
   #blind = false;
   #heardAt: number;
   #silent = false;
+  /** When the task was last of use: busy, or back from an offer that ECS did not take. */
   #busyAt: number;
+  #offering = false;
+  #liftedAt = 0;
   // What is known of the protection. After a call whose answer was lost it may be either, and counts as neither.
   #state: 'on' | 'off' | 'unsure' = 'off';
   #protectedAt = 0;
@@ -130,11 +137,21 @@ export class ScaleInProtocol {
     // A table that cannot be read for so long counts as well: nothing may hang for ever on what cannot be heard.
     const silent = now() - this.#heardAt > scalerGoneSeconds * 1000;
     if (silent && !this.#silent) {
-      log.warn({ scalerGoneSeconds }, 'The scaler is gone: working on, protected only while busy');
+      log.warn({ scalerGoneSeconds }, 'The scaler is gone: working on, and offering itself to ECS when idle');
     } else if (!silent && this.#silent) {
       log.info({}, 'The scaler is back: protected at all times again');
     }
     this.#silent = silent;
+    this.#offer();
+  }
+
+  /** Work that a last open poll brings ends an offer, as does a while in which ECS did not take it. */
+  #offer(): void {
+    const { worker, now } = this.#parts;
+    const taken = this.#state === 'off' && now() - this.#liftedAt >= OFFERED_MS;
+    const over = !this.#silent || worker.runningActivities > 0 || taken;
+    if (this.#offering && over) this.#busyAt = now();
+    this.#offering = !over && (this.#offering || now() - this.#busyAt >= IDLE_BEFORE_OFFER_MS);
   }
 
   /**
@@ -142,15 +159,11 @@ export class ScaleInProtocol {
    * task would wait for its end for ever, doing nothing.
    */
   #shallPoll(): boolean {
-    return this.#silent || !this.#cordoned;
+    return this.#silent ? !this.#offering : !this.#cordoned;
   }
 
   #shallBeProtected(): boolean {
-    const { worker, now } = this.#parts;
-    // Between this look and ECS's answer to the lifting an activity can start. It starts a settling of its own, which
-    // protects the task again; if ECS was faster, the activity is finished in the drain after SIGTERM.
-    if (this.#silent) return worker.runningActivities > 0 || now() - this.#busyAt < IDLE_BEFORE_LIFT_MS;
-    return !this.#cordoned || !worker.drained;
+    return this.#shallPoll() || !this.#parts.worker.drained;
   }
 
   /**
@@ -158,7 +171,8 @@ export class ScaleInProtocol {
    * still until the last long activity of the old ones ends. The scaler lets nobody go meanwhile but the old ones.
    */
   #mayPoll(): boolean {
-    return !this.#refused && (this.#silent || this.#blocked || this.#isProtected());
+    // Of a scaler and an ECS that are both gone, nothing is to be feared, and nothing more to be hoped for.
+    return !this.#refused && (this.#blocked || this.#isProtected() || (this.#silent && this.#retryAt > 0));
   }
 
   #isProtected(): boolean {
@@ -188,6 +202,7 @@ export class ScaleInProtocol {
     const answer = await protection.lift();
     if (answer.outcome === 'failed') return this.#failed(answer, 'Scale-in protection could not be lifted');
     log.info({}, 'Protection lifted: ECS may stop this task now');
+    this.#liftedAt = this.#parts.now();
     this.#succeeded('off');
   }
 

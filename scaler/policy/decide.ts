@@ -81,7 +81,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
   );
   const expected = Math.max(start, expectedNeed(jump, load.startUpSeconds, now), needOfJump(rhythm, need.tasks, now));
   const growth = judgeGrowth(before.growth, load, tasks, now);
-  const spending = spend(before, tasks, policy, now);
+  const spending = spend(before, tasks.running.length + tasks.pending.length, policy, now);
 
   const guard = guardOf(signals, load, growth, spending, policy, now);
   const { desired, reason } = size({
@@ -137,6 +137,8 @@ function withoutTasks(signals: Signals, before: Memory, policy: Policy, now: num
     },
     memory: {
       ...before,
+      // What cannot be seen costs as much as before.
+      ...spend(before, before.desired, policy, now),
       at: now,
       levels: [...before.levels.filter(([, tasks]) => tasks > desired), [now, desired]],
     },
@@ -269,10 +271,10 @@ function mostOf(growth: Memory['growth']): number {
   return growth === null || growth.tried === 0 ? Infinity : Math.ceil(JUDGED_GROWTH * growth.tried);
 }
 
-function spend(before: Memory, tasks: TasksReading, policy: Policy, now: number): Pick<Memory, 'spent' | 'spendHour'> {
+function spend(before: Memory, tasks: number, policy: Policy, now: number): Pick<Memory, 'spent' | 'spendHour'> {
   const spendHour = hourOf(now);
   const hours = Math.max(0, now - Math.max(before.at, spendHour)) / 3_600_000;
-  const spent = (tasks.running.length + tasks.pending.length) * hours * policy.taskDollarsPerHour;
+  const spent = tasks * hours * policy.taskDollarsPerHour;
   return {
     spent: spendHour === before.spendHour ? before.spent + spent : spent,
     spendHour,

@@ -36,6 +36,8 @@ const HEARTBEAT_STALE_SECONDS = 180;
 const FRESH_SECONDS = 6;
 /** The head of a queue with a free slot before it is gone sooner than this. */
 const STANDING_SECONDS = 5;
+/** Work that waits for so long, although tasks run, is not being taken. */
+const UNSERVED_SECONDS = 30;
 /** A worker of ours has reported by then; one that has not is of a kind that never does. */
 export const REPORTS_WITHIN_SECONDS = 75;
 /** Slots of workers that never report, while nothing waits for them, are taken to be busy to this part at most. */
@@ -69,7 +71,7 @@ export interface Load {
   failing: number | null;
   /** Attempts finished a second, over the last intervals. */
   throughput: number;
-  /** Tasks run for long enough, and none of them has reported, nor has the queue moved. */
+  /** Tasks run for long enough, and work waits, but none of them takes it. */
   notServing: boolean;
 }
 
@@ -179,7 +181,7 @@ export function estimate(
       failed: work.failed,
       failing: attempts < 5 ? null : failures / attempts,
       throughput: throughputOf(intervals.slice(-6), unheard),
-      notServing: notServing(tasks, live, intervals, queued, ages.runningSince, now),
+      notServing: headAge >= UNSERVED_SECONDS && notServing(tasks, live, intervals, ages.runningSince, now),
     },
     memory: {
       at: now,
@@ -232,7 +234,7 @@ function followTasks(tasks: TasksReading, before: Memory, now: number) {
   let { startUpSeconds } = before;
   for (const task of tasks.running) {
     const since = before.pendingSince[task];
-    if (since !== undefined) startUpSeconds += 0.1 * ((now - since) / 1000 - startUpSeconds);
+    if (since !== undefined) startUpSeconds += 0.1 * (Math.max(0, now - since) / 1000 - startUpSeconds);
   }
   return { pendingSince, runningSince, startUpSeconds };
 }
@@ -367,13 +369,17 @@ function notServing(
   tasks: TasksReading,
   live: WorkerReading[] | undefined,
   intervals: Interval[],
-  queued: number,
   runningSince: Record<string, number>,
   now: number,
 ): boolean {
-  if (live === undefined || live.length > 0 || queued === 0) return false;
+  if (live === undefined) return false;
   const longRunning = tasks.running.some((task) => now - (runningSince[task] ?? now) > REPORTS_WITHIN_SECONDS * 1000);
-  return longRunning && intervals.length === INTERVALS && intervals.every(({ begun }) => begun === 0);
+  // Workers that report say themselves that they have had nothing; of others the queue tells.
+  const serving =
+    live.length > 0
+      ? live.some(({ usedSlots }) => usedSlots > 0) || intervals.some(({ done }) => done > 0)
+      : intervals.some(({ begun }) => begun > 0);
+  return longRunning && intervals.length === INTERVALS && !serving;
 }
 
 function followed<T>(entries: [string, T][]): Record<string, T> {

@@ -75,8 +75,11 @@ export const GAP_GROUPS = 7;
 const TYPICAL_START_UP_SECONDS = 42;
 
 export function recall(memory: unknown, signals: Signals, policy: Policy, now: number): Memory {
-  return isMemory(memory) ? memory : afresh(signals, policy, now);
+  return isMemory(memory) && memory.at <= now + CLOCKS_APART_MS ? memory : afresh(signals, policy, now);
 }
+
+/** Two machines' clocks differ by less. A memory from further ahead was written by a clock that was wrong, and all its times are. */
+const CLOCKS_APART_MS = 60_000;
 
 /** The fleet at hand is taken to have been needed until now: not remembering is not quiet time. */
 function afresh(signals: Signals, policy: Policy, now: number): Memory {

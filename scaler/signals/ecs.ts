@@ -57,7 +57,9 @@ export class EcsServices {
       const read = await Promise.all(batch.map((pool) => this.#readService(pool, answer)));
       return batch.map(({ pool }, index) => [pool, read[index] as ServiceReading]);
     } catch (error) {
-      return batch.map(({ pool }) => [pool, unread(String(error))]);
+      if (batch.length === 1 || !isInvalid(error)) return batch.map(({ pool }) => [pool, unread(String(error))]);
+      // One service that is named wrongly makes the request for all ten invalid.
+      return (await Promise.all(batch.map((pool) => this.#readBatch([pool])))).flat();
     }
   }
 
@@ -95,6 +97,10 @@ export class EcsServices {
 /** The task's id: the last part of its ARN, and our workers' Temporal identity. */
 export function taskIdOf(taskArn: string | undefined): string {
   return taskArn?.split('/').at(-1) ?? '';
+}
+
+function isInvalid(error: unknown): boolean {
+  return error instanceof Error && /InvalidParameter|ClusterNotFound/.test(error.name);
 }
 
 function unread(why: string): ServiceReading {

@@ -244,33 +244,28 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true });
   });
 
-  it('with the scaler gone is protected while busy, and some time after, but not when idle', async () => {
+  it('with the scaler gone works on protected, and only when idle for a while offers itself to ECS, not polling', async () => {
     const world = await working();
     world.running = 1;
     for (let round = 0; round < 200; round++) await world.later(3, { scalerLives: false });
     expect(world).toMatchObject({ polling: true, protected: true });
     world.running = 0;
+    for (let round = 0; round < 25; round++) await world.later(3, { scalerLives: false });
+    expect(world).toMatchObject({ polling: false, openPolls: true, protected: true });
+    world.openPolls = false;
     await world.later(3, { scalerLives: false });
-    expect(world.protected).toBe(true);
-    await world.later(60, { scalerLives: false });
-    expect(world).toMatchObject({ polling: true, protected: false });
-    world.running = 1;
-    await world.protocol.settle();
-    expect(world.protected).toBe(true);
+    expect(world).toMatchObject({ polling: false, protected: false });
+    for (let round = 0; round < 8; round++) await world.later(3, { scalerLives: false });
+    expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect', 'lift', 'protect'] });
   });
 
-  it('protects again when an activity starts in the very moment of lifting', async () => {
+  it('takes its offer back when a last open poll brings work', async () => {
     const world = await working();
-    await world.later(GONE_SECONDS, { scalerLives: false });
-    world.onCall = (call) => {
-      if (call !== 'lift') return;
-      world.running = 1;
-      void world.protocol.settle();
-    };
-    await world.later(60, { scalerLives: false });
+    for (let round = 0; round < 130; round++) await world.later(3, { scalerLives: false });
+    expect(world).toMatchObject({ polling: false, openPolls: true });
+    world.running = 1;
     await world.protocol.settle();
-    expect(world.calls).toEqual(['protect', 'lift', 'protect']);
-    expect(world.protected).toBe(true);
+    expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
   });
 
   it('does not wait for ever on the cordon of a scaler that died', async () => {
@@ -279,16 +274,20 @@ describe('the worker’s side of scale-in', () => {
     await world.later(3);
     world.openPolls = false;
     await world.later(3);
-    for (let round = 0; round < 200; round++) await world.later(3, { scalerLives: false });
-    expect(world.polling).toBe(true);
+    await world.later(GONE_SECONDS, { scalerLives: false });
+    await world.later(3, { scalerLives: false });
+    expect(world).toMatchObject({ polling: true, protected: true });
   });
 
   it('goes back to the cordon’s rules when the scaler is back', async () => {
     const world = await working();
-    for (let round = 0; round < 200; round++) await world.later(3, { scalerLives: false });
-    expect(world.protected).toBe(false);
+    for (let round = 0; round < 130; round++) await world.later(3, { scalerLives: false });
+    expect(world.polling).toBe(false);
     await world.later(3);
     expect(world).toMatchObject({ polling: true, protected: true });
+    world.cordoned = true;
+    for (let round = 0; round < 130; round++) await world.later(3);
+    expect(world).toMatchObject({ polling: false });
   });
 
   it('touches nothing after the task was told to stop', async () => {

@@ -1,0 +1,105 @@
+import type { FaultKind } from './faults.ts';
+import type { Rule } from './checks.ts';
+import { REQUESTS } from './lambda.ts';
+import { MUTANTS, simulateWorld, type WorldOptions, type WorldResult } from './world.ts';
+
+async function brokenIn(options: WorldOptions): Promise<string[]> {
+  const { violations } = await simulateWorld({ ...options, untilBroken: true });
+  const faults = options.faults ? ` --faults ${options.faults.join(',')}` : '';
+  const replay = `node test/simulation/run.ts --runs 1 --seed ${options.seed} --world-hours ${options.hours}${faults} --trace`;
+  return violations.map(({ rule, pool, detail }) => `${rule} in ${pool}: ${detail}; again: ${replay}`);
+}
+
+async function brokenInAny(seeds: number[], options: Omit<WorldOptions, 'seed'>): Promise<string[]> {
+  const broken: string[] = [];
+  for (const seed of seeds) broken.push(...(await brokenIn({ ...options, seed })));
+  return broken;
+}
+
+/** What the world does, by title; the promises are the same in all. */
+const WORLDS: [title: string, faults: FaultKind[]][] = [
+  ['with nothing wrong: work comes at any moment, in fan-outs without a backlog, and the fleet grows and shrinks', []],
+  [
+    'whose Temporal cannot be reached, is slow, refuses reads, or is down for all',
+    ['temporal.unreachable', 'temporal.down', 'temporal.slow', 'temporal.limited'],
+  ],
+  ['whose Temporal restarts empty', ['temporal.restartsEmpty']],
+  ['whose heartbeats are missing or stale', ['temporal.noHeartbeats', 'temporal.staleHeartbeats']],
+  [
+    'whose backlog counts work that is dead, and whose queue is rate limited',
+    ['temporal.deadWork', 'temporal.rateLimited'],
+  ],
+  [
+    'whose scaler dies at every step of a tick, and is doubled, late and absent',
+    ['scaler.diesInMidTick', 'scaler.twice', 'scaler.late'],
+  ],
+  [
+    'whose ECS throttles, fails, denies and answers in parts',
+    ['ecs.throttled', 'ecs.down', 'ecs.denied', 'ecs.partial'],
+  ],
+  ['whose answers are lost on their way', ['ecs.answersLost', 'table.answersLost', 'ecs.agentDown']],
+  ['without capacity for an hour, and with an image that crashes', ['ecs.noCapacity', 'ecs.badImage']],
+  [
+    'with deployments: in a row, broken ones, and such that reset the count',
+    ['ecs.deployment', 'ecs.fiveDeployments', 'ecs.badDeployment', 'ecs.deploymentResetsCount'],
+  ],
+  [
+    'in which people change counts, stop tasks and delete services',
+    ['ecs.countByHand', 'ecs.taskStoppedByHand', 'ecs.serviceDeleted'],
+  ],
+  [
+    'in which tasks are interrupted and crash, some killed by the work itself',
+    ['ecs.spot', 'ecs.crash', 'work.poisoned', 'work.failing'],
+  ],
+  ['whose state table throttles, and whose CloudWatch is down', ['table.throttled', 'cloudwatch.down']],
+];
+
+describe('the scaler and its workers keep their promises in a world', () => {
+  test.each(WORLDS)('%s', async (_title, faults) => {
+    expect(await brokenInAny([1], { hours: 1.5, faults })).toEqual([]);
+  });
+
+  test('with all of that at once', async () => {
+    expect(await brokenInAny([6, 7], { hours: 2 })).toEqual([]);
+  });
+});
+
+describe('the simulation', () => {
+  test('has one history for one seed, to the last step', async () => {
+    const [once, again, other] = [
+      await simulateWorld({ seed: 2, hours: 1 }),
+      await simulateWorld({ seed: 2, hours: 1 }),
+      await simulateWorld({ seed: 3, hours: 1 }),
+    ];
+    expect(again).toEqual(once);
+    expect(other.hash).not.toBe(once.hash);
+  });
+
+  test('lets the scaler die before and after every request it makes', async () => {
+    const wanted = new Set<string>(REQUESTS.flatMap((request) => [`${request}, before`, `${request}, after`]));
+    for (let seed = 1; seed <= 10 && wanted.size > 0; seed += 1) {
+      const deadly = { hours: 2, faults: ['scaler.diesInMidTick'] as FaultKind[], minutesBetweenFaults: 1 };
+      const { deaths } = await simulateWorld({ ...deadly, seed });
+      for (const at of Object.keys(deaths)) wanted.delete(at);
+    }
+    expect([...wanted]).toEqual([]);
+  });
+
+  test.each(MUTANTS)('notices when %s', async (mutant) => {
+    let found: WorldResult['violations'] = [];
+    for (let seed = 1; seed <= 10 && found.length === 0; seed += 1) {
+      found = (await simulateWorld({ seed, hours: 4, mutant, untilBroken: true })).violations;
+    }
+    expect(NOTICED_AS[mutant]).toContain(found[0]?.rule);
+  });
+});
+
+const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
+  'ECS ignores protection': ['killed', 'killedUnseen'],
+  'a worker lifts its protection without looking at its work': ['killed'],
+  'cordons are written late': ['uncordoned'],
+  'the memory is written without its condition': ['overtaken'],
+  'a listing ends after its first page': ['uncordoned', 'notAtMinimum'],
+  'what is unknown is read as zero': ['blind'],
+  'an order adds to the count': ['limits', 'unneeded'],
+};
