@@ -172,6 +172,19 @@ function leads(from: string, to: string): boolean {
   return anchor === undefined || parse(path, readFileSync(join(root, path), 'utf8')).anchors.has(anchor);
 }
 
+test('every page is to be found from the first', () => {
+  const seen = new Set(['README.md', 'docs/README.md']);
+  for (const path of seen) {
+    const { links } = parse(path, readFileSync(join(root, path), 'utf8'));
+    for (const { to } of links) {
+      const [file = ''] = to.split('#');
+      if (file.endsWith('.md') && !file.startsWith('http')) seen.add(normalize(join(dirname(path), file)));
+    }
+  }
+  const shownByGitHub = new Set(['CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']);
+  expect(pages.map(({ path }) => path).filter((path) => !seen.has(path) && !shownByGitHub.has(path))).toEqual([]);
+});
+
 test('every variable of ours that a document names is one', () => {
   const sources = ['worker', 'scaler', 'infra', 'contract', 'test/image'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
