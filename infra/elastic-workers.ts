@@ -20,6 +20,7 @@ import { PARTITION_KEY, TIME_TO_LIVE } from '../contract/state-table.ts';
 import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
+import { tellCommandLine } from './parameters.ts';
 import { presetOf, settingsOf, temporalOf } from './presets.ts';
 import { PRICES_OF } from './prices.ts';
 import { problemsOf } from './problems.ts';
@@ -89,6 +90,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         scalerLogGroup: this.scalerLogGroup,
       });
     }
+    tellCommandLine(this, poolsPath, temporalOf(props.temporal));
     this.#tellStandingCost(props);
   }
 

@@ -12,7 +12,7 @@ import type { MetricKey, MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { workerImage } from './assets.ts';
 import { poolMetric } from './metrics.ts';
-import { tellScaler } from './pool-parameter.ts';
+import { tellScaler } from './parameters.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 import { metricsOf } from './standing-cost.ts';

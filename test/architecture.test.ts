@@ -11,6 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   infra: ['contract'],
   local: ['contract', 'scaler', 'worker', 'simulate'],
   simulate: ['contract', 'scaler', 'local'],
+  cli: ['contract', 'scaler', 'simulate'],
 };
 
 const imports = Object.keys(MAY_IMPORT).flatMap((folder) =>
@@ -52,8 +53,16 @@ test('the workflow sandbox imports activities as types only', () => {
 });
 
 test('only entry points read the environment or the arguments', () => {
-  const entries = new Set(['scaler/handler.ts', 'scaler/replay.ts', 'worker/main.ts', 'infra/app.ts', 'local/demo.ts']);
-  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate'].flatMap((folder) =>
+  const entries = new Set([
+    'scaler/handler.ts',
+    'scaler/replay.ts',
+    'worker/main.ts',
+    'infra/app.ts',
+    'local/demo.ts',
+    'cli/main.ts',
+    'cli/simulate.ts',
+  ]);
+  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate', 'cli'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
       .filter((file) => file.endsWith('.ts') && !entries.has(file))

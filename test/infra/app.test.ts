@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
-import { joined } from './synthesize.ts';
+import { poolConfigSchema } from '../../contract/pool-config.ts';
+import { parametersBelow } from './synthesize.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -25,8 +26,8 @@ function runApp(context: Record<string, string>) {
 }
 
 const limits = (template: Template) =>
-  Object.values(template.findResources('AWS::SSM::Parameter')).map(({ Properties }) => {
-    const { pool, policy } = JSON.parse(joined(Properties.Value));
+  parametersBelow('/elastic-workers/', template).map((config) => {
+    const { pool, policy } = poolConfigSchema.parse(config);
     return [pool, policy.minTasks, policy.maxTasks, policy.slotsPerTask];
   });
 

@@ -8,12 +8,11 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { poolConfigSchema } from '../../contract/pool-config.ts';
-import { containerOf, emptyStack, joined, props, synthesize } from './synthesize.ts';
+import { STACKS_PATH, stackConfigSchema } from '../../contract/stack-config.ts';
+import { containerOf, emptyStack, joined, parametersBelow, props, synthesize } from './synthesize.ts';
 
 function poolConfigs(template: Template) {
-  return Object.values(template.findResources('AWS::SSM::Parameter')).map(({ Properties }) =>
-    poolConfigSchema.parse(JSON.parse(joined(Properties.Value))),
-  );
+  return parametersBelow('/elastic-workers/', template).map((config) => poolConfigSchema.parse(config));
 }
 
 function givenCluster(scope: Construct): ecs.ICluster {
@@ -187,6 +186,17 @@ describe('the scaler', () => {
         'worker',
       ],
     ]);
+  });
+
+  test('and all else are found by the command line in one parameter of the stack', () => {
+    const [config, ...others] = parametersBelow(`${STACKS_PATH}/`, template);
+    expect(others).toEqual([]);
+    const { poolsPath, temporal, ...names } = stackConfigSchema.parse(config);
+    expect(template.findResources('AWS::SSM::Parameter', { Properties: { Name: `${poolsPath}/fast` } })).not.toEqual(
+      {},
+    );
+    expect(temporal).toMatchObject({ address: props.temporal.address, tls: false });
+    expect(Object.keys(names)).toEqual(['stateTable', 'scalerFunction', 'scalerLogGroup', 'dashboard', 'region']);
   });
 
   test('is told of schedules, and of a pool’s own Temporal, which gets no other’s secret', () => {

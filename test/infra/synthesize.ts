@@ -47,6 +47,13 @@ export function containerOf(template: Template, pool = '') {
   return { task: task?.Properties, container, environment: Object.fromEntries(variables) as Record<string, unknown> };
 }
 
+/** The SSM parameters below a path: each pool's below `/elastic-workers/`, the stack's below `/elastic-workers-stacks/`. */
+export function parametersBelow(path: string, template: Template): Record<string, unknown>[] {
+  return Object.values(template.findResources('AWS::SSM::Parameter'))
+    .filter(({ Properties }) => Properties.Name.startsWith(path))
+    .map(({ Properties }) => JSON.parse(joined(Properties.Value)) as Record<string, unknown>);
+}
+
 /** A string of the template with its references replaced by their names. */
 export function joined(value: unknown): string {
   if (typeof value === 'string') return value;
