@@ -60,6 +60,30 @@ export interface Pools {
   problems: string[];
 }
 
+/** The pools from invocation to invocation: while they cannot be read, the scaler goes on with those it read last. */
+export class PoolReader {
+  readonly #client: SSMClient;
+  readonly #path: string;
+  #last: PoolConfig[] | undefined;
+
+  constructor(client: SSMClient, path: string) {
+    this.#client = client;
+    this.#path = path;
+  }
+
+  /** Throws when they cannot be read and never have been. */
+  async read(): Promise<Pools> {
+    try {
+      const read = await readPools(this.#client, this.#path);
+      this.#last = read.pools;
+      return read;
+    } catch (error) {
+      if (this.#last === undefined) throw error;
+      return { pools: this.#last, problems: [`the pools cannot be read, going on with the last: ${String(error)}`] };
+    }
+  }
+}
+
 /** Reads all pools below the path. Throws when SSM cannot be read. */
 export async function readPools(client: SSMClient, path: string): Promise<Pools> {
   const pools: PoolConfig[] = [];

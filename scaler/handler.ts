@@ -8,7 +8,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { readPools, readScalerConfig } from './config.ts';
+import { PoolReader, readScalerConfig } from './config.ts';
 import { tickUntilTheMinuteEnds } from './loop.ts';
 import { TaskProtection } from './protection.ts';
 import { EcsServices } from './signals/ecs.ts';
@@ -23,7 +23,7 @@ const complain = (message: string) => log(JSON.stringify({ level: 'error', messa
 
 /** A call that hangs must not take the other pools' ticks with it. */
 const clientSettings = { maxAttempts: 2, requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 } };
-const ssm = new SSMClient(clientSettings);
+const poolReader = new PoolReader(new SSMClient(clientSettings), config.poolsPath);
 const ecs = new ECSClient(clientSettings);
 const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, config.metrics);
 const ports = {
@@ -46,7 +46,7 @@ interface InvocationContext {
 }
 
 export async function handler(_event: unknown, context: InvocationContext): Promise<{ pools: number; ticks: number }> {
-  const { pools, problems } = await readPools(ssm, config.poolsPath);
+  const { pools, problems } = await poolReader.read();
   problems.forEach(complain);
 
   const session: Session = new Map();

@@ -1,5 +1,6 @@
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { poolConfigSchema } from '../../contract/pool-config.ts';
-import { ConfigError, readScalerConfig } from '../../scaler/config.ts';
+import { ConfigError, PoolReader, readScalerConfig } from '../../scaler/config.ts';
 
 const environment = {
   TEMPORAL_ADDRESS: 'server:7233',
@@ -43,4 +44,24 @@ test('a pool protects its own tasks, at the scaler’s own Temporal, unless it s
   const temporal = { address: 'x.tmprl.cloud:7233', namespace: 'prod.1', tls: true, secret: 'arn' };
   expect(poolConfigSchema.parse({ ...pool, temporal, protection: 'scaler' })).toMatchObject({ temporal });
   expect(poolConfigSchema.safeParse({ ...pool, temporal: { ...temporal, apiKey: 'no' } }).success).toBe(false);
+});
+
+test('while the pools cannot be read, the scaler goes on with those it read last, and says so', async () => {
+  const pool = { pool: 'a', taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
+  const answers: (object | Error)[] = [
+    new Error('no way to SSM'),
+    { Parameters: [{ Name: '/p/a', Value: JSON.stringify(pool) }] },
+    new Error('no way to SSM'),
+  ];
+  const client = new SSMClient({ region: 'eu-west-1' });
+  client.send = async () => {
+    const answer = answers.shift();
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  const reader = new PoolReader(client, '/p');
+  await expect(reader.read()).rejects.toThrow('no way to SSM');
+  const read = await reader.read();
+  expect(read.pools).toMatchObject([pool]);
+  await expect(reader.read()).resolves.toEqual({ pools: read.pools, problems: [expect.stringContaining('SSM')] });
 });

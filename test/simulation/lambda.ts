@@ -8,7 +8,7 @@ import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { PoolConfig } from '../../contract/pool-config.ts';
-import { readPools } from '../../scaler/config.ts';
+import { PoolReader } from '../../scaler/config.ts';
 import { tickUntilTheMinuteEnds } from '../../scaler/loop.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
@@ -132,7 +132,7 @@ export class LambdaProcess {
   readonly #parts: LambdaParts;
   readonly #telemetry: Telemetry;
   readonly #ports: Ports;
-  readonly #ssm: SSMClient;
+  readonly #pools: PoolReader;
   #invocation: Invocation | undefined;
 
   constructor(parts: LambdaParts) {
@@ -140,7 +140,7 @@ export class LambdaProcess {
     const { services, onLog, onReport } = parts;
     const client = <Client extends object>(Class: new (settings: { region: string }) => Client, service: ServiceName) =>
       Object.assign(new Class({ region: 'eu-west-1' }), { send: this.#sender(service) });
-    this.#ssm = client(SSMClient, 'ssm');
+    this.#pools = new PoolReader(client(SSMClient, 'ssm'), POOLS_PATH);
     this.#telemetry = new Telemetry(client(CloudWatchClient, 'cloudwatch'), onLog, 'full');
     const table = { send: this.#sender('table') } as unknown as DynamoDBDocumentClient;
     const ecs = client(ECSClient, 'ecs');
@@ -181,7 +181,7 @@ export class LambdaProcess {
       now: () => time.now + clockErrorMs(),
       sleep: (milliseconds: number) => invocation.sleep(milliseconds),
     };
-    const { pools, problems } = await readPools(this.#ssm, POOLS_PATH);
+    const { pools, problems } = await this.#pools.read();
     for (const message of problems) onLog(message);
     const session: Session = new Map();
     await tickUntilTheMinuteEnds(
