@@ -23,6 +23,8 @@ export interface ScalerItem {
   id: typeof SCALER_KEY;
   /** Epoch milliseconds of the newest tick. */
   tickAt: number;
+  /** It only looks on, and will never tell a worker to leave: to workers it is as if it were gone. */
+  observing?: true;
 }
 
 export const SCALER_KEY = 'scaler';

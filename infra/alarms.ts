@@ -48,7 +48,7 @@ export class PoolAlarms extends Construct {
         evaluationPeriods: scalerDownMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
         treatMissingData: cloudwatch.TreatMissingData.BREACHING,
-        alarmDescription: `${name}: for ${minutes(scalerDownMinutes)} the scaler has not decided about the pool. Its fleet stands still. Look at the scaler function's log and its schedule.`,
+        alarmDescription: `${name}: for ${minutes(scalerDownMinutes)} the scaler has not decided about the pool, as it does not run or cannot read Temporal or ECS. The fleet does not shrink, and hardly grows. Look at the scaler function's log and its schedule.`,
       }),
       this.#alarm('PinnedAtMax', 'pinned-at-max', {
         metric: poolMetric(name, 'pinnedAtMax', { statistic: cloudwatch.Stats.MINIMUM }),

@@ -71,9 +71,9 @@ export class StateTable {
     }
   }
 
-  /** Tells the workers that the scaler is there. */
-  async markTick(now: number): Promise<void> {
-    const item: ScalerItem = { id: SCALER_KEY, tickAt: now };
+  /** Tells the workers that the scaler is there, and whether it acts. */
+  async markTick(now: number, mode: 'act' | 'observe'): Promise<void> {
+    const item: ScalerItem = { id: SCALER_KEY, tickAt: now, ...(mode === 'observe' && { observing: true }) };
     await this.#client.send(new PutCommand({ TableName: this.#table, Item: item }));
   }
 

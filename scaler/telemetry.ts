@@ -83,7 +83,8 @@ function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: st
     backlogAge: figures.ageSeconds,
     busySlots: figures.busySlots,
     slotUtilization: utilization(figures.busySlots, figures.slots),
-    desiredTasks: decision.desired,
+    // Not decided is not published: an alarm rings when nothing was decided for some minutes.
+    desiredTasks: unknowns.length === 0 ? decision.desired : null,
     runningTasks: known(tasks) ? tasks.running.length : null,
     workersDown: figures.liveWorkers === null ? null : Number(wanted && figures.liveWorkers === 0),
     pinnedAtMax: Number(decision.reason === 'maximum'),

@@ -49,7 +49,7 @@ export async function tick(pools: PoolConfig[], session: Session, ports: Ports, 
   const [seen, stateError, markError] = await Promise.all([
     readAll(pools, ports, options.now),
     unloaded.length > 0 ? failureOf(loadInto(session, unloaded, ports)) : undefined,
-    options.last ? failureOf(ports.state.markTick(options.now)) : undefined,
+    options.last ? failureOf(ports.state.markTick(options.now, options.mode)) : undefined,
   ]);
   const shared = [stateError, markError].filter((error) => error !== undefined);
   await Promise.all(

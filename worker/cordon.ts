@@ -3,7 +3,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { cordonKey, PARTITION_KEY, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts';
 
-/** `scalerTickAt` is undefined as long as no scaler ever wrote. */
+/** `scalerTickAt` is undefined as long as no scaler that acts ever wrote. */
 export type CordonReading =
   { known: true; cordoned: boolean; scalerTickAt: number | undefined } | { known: false; why: string };
 
@@ -26,7 +26,8 @@ export function cordonReader(table: string, taskRoleId: string, taskId: string):
       if (Object.keys(UnprocessedKeys).length > 0) return { known: false, why: 'the table is throttling' };
       const items = Responses[table] ?? [];
       const scaler = items.find((item) => item[PARTITION_KEY] === SCALER_KEY) as ScalerItem | undefined;
-      return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt: scaler?.tickAt };
+      const scalerTickAt = scaler?.observing ? undefined : scaler?.tickAt;
+      return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt };
     } catch (error) {
       return { known: false, why: (error as Error).message || (error as Error).name };
     }

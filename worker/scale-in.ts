@@ -137,7 +137,10 @@ export class ScaleInProtocol {
     // A table that cannot be read for so long counts as well: nothing may hang for ever on what cannot be heard.
     const silent = now() - this.#heardAt > scalerGoneSeconds * 1000;
     if (silent && !this.#silent) {
-      log.warn({ scalerGoneSeconds }, 'The scaler is gone: working on, and offering itself to ECS when idle');
+      log.warn(
+        { scalerGoneSeconds },
+        'No scaler acts, it is gone or observes: working on, and when idle offering itself to ECS',
+      );
     } else if (!silent && this.#silent) {
       log.info({}, 'The scaler is back: protected at all times again');
     }

@@ -18,15 +18,19 @@ const record: TickRecord = {
 };
 
 /** The names of the metrics that a tick publishes, in which some work was done. */
-async function published(metrics: MetricSet, protection: 'worker' | 'scaler' = 'worker'): Promise<string[]> {
+async function published(
+  metrics: MetricSet,
+  protection: 'worker' | 'scaler' = 'worker',
+  read: TickRecord = record,
+): Promise<string[]> {
   const names: string[] = [];
   const client = {
     send: async ({ input }: PutMetricDataCommand) =>
       void names.push(...(input.MetricData ?? []).map(({ MetricName = '' }) => MetricName)),
   };
   const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, metrics);
-  const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
-  telemetry.report(record, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, [], {
+  const outcome = decide(read, undefined, DEFAULT_POLICY, read.now);
+  telemetry.report(read, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, [], {
     protection,
   });
   await telemetry.send(record.now, { force: true });
@@ -47,6 +51,11 @@ test('the essential metrics are those the alarms stand on', async () => {
 test('of workers that publish nothing themselves the age of the backlog is essential: it stands in for the wait', async () => {
   const [ours, others] = [await published('essential'), await published('essential', 'scaler')];
   expect(others.filter((name) => !ours.includes(name))).toEqual(['BacklogAgeSeconds']);
+});
+
+test('a pool that could not be read counts as not decided, which an alarm waits for', async () => {
+  const unread = { ...record, workers: { unknown: 'deadline exceeded' } };
+  expect(await published('essential', 'worker', unread)).not.toContain('DesiredTasks');
 });
 
 test('all of them are all that the scaler knows; two are the workers’', async () => {

@@ -77,7 +77,7 @@ class World implements Ports {
       this.stored.set(pool, { ...state, version: stored + 1 });
       return stored + 1;
     },
-    markTick: async () => this.#do('mark', 'mark'),
+    markTick: async (_now, mode) => this.#do('mark', mode === 'act' ? 'mark' : 'mark as observing'),
     cordoned: async (tasks) => {
       if (this.broken.has('cordons')) throw new Error('table down');
       return new Map([...tasks].map(([pool, ids]) => [pool.pool, ids.filter((id) => this.cordons.has(id))]));
@@ -153,7 +153,8 @@ describe('a tick', () => {
     const world = new World('fast');
     world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0, 'observe'));
-    expect(world.journal).toEqual(['load fast', 'fast: remember']);
+    await tick(world.pools, new Map(), world, { ...at(1, 'observe'), last: true });
+    expect(new Set(world.journal)).toEqual(new Set(['load fast', 'fast: remember', 'mark as observing']));
     expect(world.reports.get('fast')?.outcome.decision.desired).toBe(10);
   });
 

@@ -1,5 +1,5 @@
 /** The worker as a process, with the real Temporal server and the emulated state table. */
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { DeleteCommand, DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
@@ -9,6 +9,7 @@ import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { cordonKey, PARTITION_KEY, SCALER_KEY } from '../../contract/state-table.ts';
 import { type LocalEmulator, emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
+import { cordonReader } from '../../worker/cordon.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
 import { FakeEcs } from './fake-ecs.ts';
 import { apiKeyProxy } from './temporal-proxies.ts';
@@ -18,6 +19,11 @@ jest.setTimeout(120_000);
 
 const TABLE = 'state';
 const ROLE = 'AROATEST';
+const SCHEMA: Omit<CreateTableCommandInput, 'TableName'> = {
+  BillingMode: 'PAY_PER_REQUEST',
+  KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
+  AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
+};
 let temporal: LocalTemporal;
 let emulator: LocalEmulator;
 let ecs: FakeEcs;
@@ -45,14 +51,7 @@ beforeAll(async () => {
   table = DynamoDBDocumentClient.from(new DynamoDBClient(aws));
   cloudwatch = new CloudWatchClient(aws);
   secrets = new SecretsManagerClient(aws);
-  await table.send(
-    new CreateTableCommand({
-      TableName: TABLE,
-      BillingMode: 'PAY_PER_REQUEST',
-      KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-      AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-    }),
-  );
+  await table.send(new CreateTableCommand({ TableName: TABLE, ...SCHEMA }));
   const tick = () => table.send(new PutCommand({ TableName: TABLE, Item: { id: SCALER_KEY, tickAt: Date.now() } }));
   await tick();
   heartbeatOfScaler = setInterval(() => void tick(), 30_000);
@@ -284,6 +283,18 @@ describe('the scale-in protocol', () => {
     expect(ecs.asked.get(taskId)).toEqual([true, false, true]);
     worker.signal('SIGTERM');
     expect(await worker.exitCode).toBe(0);
+  });
+
+  it('hears of a scaler that acts, and not of one that only observes', async () => {
+    Object.assign(process.env, emulatorCredentials(emulator.url));
+    const read = cordonReader('observed', ROLE, 'a');
+    await table.send(new CreateTableCommand({ TableName: 'observed', ...SCHEMA }));
+    const put = (item: object) =>
+      table.send(new PutCommand({ TableName: 'observed', Item: { id: SCALER_KEY, ...item } }));
+    await put({ tickAt: 7 });
+    await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: 7 });
+    await put({ tickAt: 8, observing: true });
+    await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: undefined });
   });
 
   it('is the task’s with several processes too: one protection, lifted when all of them are drained', async () => {
