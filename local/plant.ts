@@ -6,16 +6,16 @@ import { Client, Connection } from '@temporalio/client';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { emulatorCredentials, startEmulator } from './emulator.ts';
 import { startLocalFargate } from './fargate/index.ts';
-import type { LocalFargate, TaskSummary } from './fargate/index.ts';
+import type { LocalFargate, LocalFargateOptions, TaskSummary } from './fargate/index.ts';
 import { readPoolConfigs } from './observe.ts';
 import { freePorts } from './process.ts';
-import { deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
+import { bootstrap, deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
 import { startTemporal } from './temporal.ts';
 import type { LocalTemporal } from './temporal.ts';
 import { LOCAL_DIRECTORY } from './tools.ts';
 import type { Tools } from './tools.ts';
 
-export interface PlantOptions {
+export interface SiteOptions {
   tools: Tools;
   seed: number;
   /** Of a task, in seconds. */
@@ -27,9 +27,18 @@ export interface PlantOptions {
   signal: AbortSignal;
   /** Filled as things are started; whoever called ends them, the newest first. */
   closers: (() => Promise<void>)[];
+  /** Of local Fargate, beside what is set here; images beside the local worker's. */
+  fargate?: Partial<LocalFargateOptions>;
+  /** Of the logs, and of what the CDK writes. */
+  directory?: string;
 }
 
-const LOGS = join(LOCAL_DIRECTORY, 'logs');
+export interface PlantOptions extends SiteOptions {
+  /** The CDK app's, beside what is set here. */
+  context?: Record<string, string | number>;
+  /** As of a stack. */
+  app?: string;
+}
 
 /** A worker leaves when its open polls have ended: a minute by default, too long to watch. */
 const TEMPORAL_SETTINGS = { 'matching.longPollExpirationInterval': '10s' };
@@ -37,21 +46,42 @@ const TEMPORAL_SETTINGS = { 'matching.longPollExpirationInterval': '10s' };
 /** Real: a minute and more. On one machine nobody shall wait that long. */
 const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
 
-export interface Plant {
+/** What a stack is deployed to. */
+export interface Site {
   temporal: LocalTemporal;
   client: Client;
   emulatorUrl: string;
   fargate: LocalFargate;
+}
+
+export interface Plant extends Site {
   stateTable: string;
+  dashboard: string | undefined;
   pools: PoolConfig[];
 }
 
-/** Each closer is there before the next thing is started. */
 export async function startPlant(options: PlantOptions): Promise<Plant> {
+  const site = await startSite(options);
+  const { temporal, emulatorUrl } = site;
+  const context = {
+    ...CONTEXT,
+    temporalAddress: temporal.address,
+    temporalNamespace: temporal.namespace,
+    ...options.context,
+  };
+  await bootstrap({ ...options, emulatorUrl });
+  const { StateTable: stateTable, Dashboard: dashboard } = await deployStack({ ...options, emulatorUrl, context });
+  return { ...site, stateTable, dashboard, pools: await readPoolConfigs(emulatorUrl) };
+}
+
+/** Each closer is there before the next thing is started. */
+export async function startSite(options: SiteOptions): Promise<Site> {
   const { tools, onProgress, signal, closers, temporalPort: port, uiPort } = options;
+  const logs = logsOf(options);
   const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
   onProgress('Starting Temporal, the AWS emulator and local Fargate');
   const temporal = await startTemporal({
+    directory: logs,
     executable: tools.temporal,
     dynamicConfig: TEMPORAL_SETTINGS,
     ...(port && { port }),
@@ -60,6 +90,7 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
   closers.push(temporal.stop);
   signal.throwIfAborted();
   const emulator = await startEmulator({
+    directory: logs,
     port: emulatorPort,
     ministack: tools.ministack,
     environment: { AWS_ENDPOINT_URL_ECS: `http://127.0.0.1:${ecsPort}` },
@@ -70,32 +101,28 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
   closers.push(fargate.stop);
   signal.throwIfAborted();
   onProgress(
-    `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${LOGS}`,
+    `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${logs}`,
   );
-  const context = { ...CONTEXT, temporalAddress: temporal.address, temporalNamespace: temporal.namespace };
-  const { StateTable: stateTable } = await deployStack({ emulatorUrl: emulator.url, context, onProgress });
   const connection = await Connection.connect({ address: temporal.address });
   closers.push(() => connection.close());
   const client = new Client({ connection, namespace: temporal.namespace });
-  return {
-    temporal,
-    client,
-    emulatorUrl: emulator.url,
-    fargate,
-    stateTable,
-    pools: await readPoolConfigs(emulator.url),
-  };
+  return { temporal, client, emulatorUrl: emulator.url, fargate };
 }
 
-function startFargate(options: PlantOptions, emulatorUrl: string, port: number): Promise<LocalFargate> {
+function logsOf({ directory = LOCAL_DIRECTORY }: SiteOptions): string {
+  return join(directory, 'logs');
+}
+
+function startFargate(options: SiteOptions, emulatorUrl: string, port: number): Promise<LocalFargate> {
   return startLocalFargate({
+    ...options.fargate,
     emulatorUrl,
     port,
-    images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY },
+    images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY, ...options.fargate?.images },
     startDelaySeconds: options.startDelay,
     seed: options.seed,
     environment: { ...emulatorCredentials(emulatorUrl), ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' },
-    logDirectory: join(LOGS, 'tasks'),
+    logDirectory: join(logsOf(options), 'tasks'),
     onTaskChange: (task) => reportCrash(task, options.onProgress),
     log: options.onProgress,
   });

