@@ -68,8 +68,6 @@ export const temporalSchema = z.strictObject({
   secret: z.string().min(1).optional(),
 });
 
-export type TemporalConfig = z.infer<typeof temporalSchema>;
-
 /**
  * Who keeps ECS from stopping a task at work: the worker itself, which also reads its cordon; or, for an image that
  * does neither, the scaler, by what the worker's heartbeats say.
