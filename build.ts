@@ -1,5 +1,5 @@
 /** Builds what is deployed and what is published: scaler, worker, workflows, construct and command line — all into dist/. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -66,14 +66,22 @@ const withoutEsbuild: Plugin = {
   },
 };
 
+/** The files that went into all bundles. */
+const inputs = new Set<string>();
+
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'worker'), { recursive: true });
 await Promise.all([buildScaler(), buildWorker(), buildWorkflows(), buildConstruct(), buildCommandLine()]);
+await writeNotices();
+
+async function bundle(options: BuildOptions): Promise<void> {
+  const { metafile } = await build({ ...common, ...options, metafile: true });
+  for (const input of Object.keys(metafile.inputs)) inputs.add(input);
+}
 
 /** CommonJS, since gRPC loads Node's own modules by require; minified, since loading it is most of a cold start. */
 async function buildScaler(): Promise<void> {
-  await build({
-    ...common,
+  await bundle({
     entryPoints: [join(root, 'scaler/handler.ts')],
     outfile: join(dist, 'scaler/index.js'),
     format: 'cjs',
@@ -88,8 +96,7 @@ async function buildScaler(): Promise<void> {
  */
 async function buildWorker(): Promise<void> {
   const outdir = join(dist, 'worker');
-  await build({
-    ...common,
+  await bundle({
     entryPoints: {
       main: join(root, 'worker/main.ts'),
       'warm-up': join(root, 'worker/warm-up.ts'),
@@ -133,8 +140,7 @@ async function copyBridges(to: string): Promise<void> {
 /** CommonJS, which every CDK app can load, whatever it is written in. */
 async function buildConstruct(): Promise<void> {
   const outdir = join(dist, 'construct');
-  await build({
-    ...common,
+  await bundle({
     entryPoints: [join(root, 'infra/index.ts')],
     outdir,
     format: 'cjs',
@@ -147,8 +153,7 @@ async function buildConstruct(): Promise<void> {
 /** All of it, since Node strips no types below node_modules; in pieces, so that a command loads what it needs. */
 async function buildCommandLine(): Promise<void> {
   const outdir = join(dist, 'cli');
-  await build({
-    ...common,
+  await bundle({
     entryPoints: [join(root, 'cli/main.ts')],
     outdir,
     format: 'esm',
@@ -161,8 +166,7 @@ async function buildCommandLine(): Promise<void> {
   });
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
   const page = join(root, 'simulate/page');
-  await build({
-    ...common,
+  await bundle({
     entryPoints: [join(page, 'page.ts'), join(page, 'page.css')],
     outdir: join(outdir, 'page'),
     platform: 'browser',
@@ -184,7 +188,26 @@ async function buildWorkflows(): Promise<void> {
 /** The source map says in which line an error was thrown; the sources in it are half the bundle, and each thread holds it. */
 function withoutSources(code: string): string {
   const at = code.lastIndexOf('base64,') + 'base64,'.length;
-  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as { sourcesContent?: string[] };
+  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as Partial<Record<string, string[]>>;
+  for (const source of map.sources ?? []) inputs.add(source);
   delete map.sourcesContent;
   return code.slice(0, at) + Buffer.from(JSON.stringify(map)).toString('base64');
+}
+
+/** The licences of the packages that the bundles hold, which ask to be passed on with them. */
+async function writeNotices(): Promise<void> {
+  const inPackage = /(node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//;
+  const found = [...inputs].flatMap((input) => inPackage.exec(input)?.[1] ?? []);
+  const packages = [...new Set(found), 'node_modules/@temporalio/core-bridge'].toSorted();
+  const notices = packages.filter((name) => existsSync(join(root, name, 'package.json'))).map(noticeOf);
+  const text = notices.join(`\n${'-'.repeat(80)}\n\n`);
+  await writeFile(join(dist, 'THIRD-PARTY-NOTICES.txt'), text);
+  await writeFile(join(dist, 'worker/THIRD-PARTY-NOTICES.txt'), text);
+}
+
+function noticeOf(directory: string): string {
+  const { name, version, license } = require(join(root, directory, 'package.json')) as Record<string, string>;
+  const texts = readdirSync(join(root, directory)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+  const read = (file: string) => readFileSync(join(root, directory, file), 'utf8').trim();
+  return [`${name} ${version} (${license})`, ...texts.map(read), ''].join('\n\n');
 }
