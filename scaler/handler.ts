@@ -22,7 +22,10 @@ const log = (line: string) => process.stdout.write(`${line}\n`);
 const complain = (message: string) => log(JSON.stringify({ level: 'error', message }));
 
 /** A call that hangs must not take the other pools' ticks with it. */
-const clientSettings = { maxAttempts: 2, requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 } };
+const clientSettings = {
+  maxAttempts: 2,
+  requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
+};
 const poolReader = new PoolReader(new SSMClient(clientSettings), config.poolsPath);
 const ecs = new ECSClient(clientSettings);
 const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, config.metrics);

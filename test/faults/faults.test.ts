@@ -1,0 +1,128 @@
+/**
+ * The scaler and the workers as they are built, while Temporal and AWS fail around them: nobody is told to leave who
+ * works, the scaler's loop goes on, and two ticks after the cause has ended all is known again.
+ */
+import { known } from '../../scaler/policy.ts';
+import type { AwsFault, AwsService, TemporalFault } from './fronts.ts';
+import { Rig, type TickLine } from './rig.ts';
+
+jest.setTimeout(180_000);
+
+const POOL = 'pool';
+const TASKS = 2;
+const rig = new Rig([{ name: POOL, policy: { slotsPerTask: 1, maxTasks: TASKS } }]);
+
+beforeAll(() => rig.start(), 90_000);
+afterAll(() => rig.stop(), 30_000);
+
+test('an attempt whose worker was killed is made again when its heartbeats are missed, on a task that is there or ordered for it', async () => {
+  const work = await start('killed', { seconds: 5, heartbeatTimeout: '3 seconds' });
+  const task = await rig.until('it runs', async () => (await work.describe()).lastWorkerIdentity);
+  await rig.until('its worker is killed', () => rig.kill(task));
+  await work.result();
+  expect(await work.describe()).toMatchObject({ attempt: 2 });
+  expect((await work.describe()).lastWorkerIdentity).not.toBe(task);
+});
+
+/** What fails, whether its failing is seen in a tick or in the log beside them, and how it begins and ends. */
+const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolean) => void][] = [
+  ['Temporal is unreachable', 'in ticks', temporal('unreachable')],
+  ['Temporal is slow', 'in ticks', temporal('slow')],
+  ['Temporal resets its connections', 'in ticks', temporal('reset')],
+  ['ECS is throttling', 'in ticks', aws('throttled', 'ecs')],
+  ['ECS hangs', 'in ticks', aws('late', 'ecs')],
+  [
+    'ECS denies access, and DynamoDB answers with errors',
+    'in ticks',
+    both(aws('denied', 'ecs'), aws('failing', 'dynamodb')),
+  ],
+  ['DynamoDB resets its connections', 'in ticks', aws('reset', 'dynamodb')],
+  ['CloudWatch and SSM are throttling', 'in the log', aws('throttled', 'monitoring', 'ssm')],
+];
+
+describe('nobody leaves, the loop goes on, and all is known again two ticks after', () => {
+  const work: Awaited<ReturnType<typeof start>>[] = [];
+  let tasks: string[] = [];
+
+  beforeAll(async () => {
+    await rig.hold(POOL, TASKS);
+    for (let number = 1; number <= TASKS; number += 1) work.push(await start(`long-${number}`, { seconds: 150 }));
+    await rig.until('both tasks are busy', () => busySlots() === TASKS && rig.running(POOL).length === TASKS);
+    // From here on it is for the work's sake alone that they stay.
+    await rig.release(POOL);
+    await rig.until('the limit is gone', () => rig.lines.at(-1)?.policy.minTasks === undefined);
+    tasks = runningIds();
+  }, 60_000);
+
+  test.each(CAUSES)('while %s', async (_title, seen, fail) => {
+    const [from, complaints] = [rig.lines.length, rig.complaints.length];
+    fail(true);
+    await rig.until('it is noticed', () =>
+      seen === 'in ticks' ? troubled(from).length >= 1 : rig.complaints.length > complaints,
+    );
+    fail(false);
+    const endedAt = Date.now();
+    const begunAfter = () => rig.lines.filter(({ now }) => now > endedAt);
+    await rig.until('two ticks after the end', () => begunAfter().length >= 3);
+
+    expect(begunAfter().slice(2).flatMap(troublesOf)).toEqual([]);
+    expect(rig.lines.slice(from).flatMap(({ cordon }) => cordon)).toEqual([]);
+    expect((await rig.service(POOL)).desiredCount).toBe(TASKS);
+    expect(runningIds()).toEqual(tasks);
+    for (const each of work) expect(await each.describe()).toMatchObject({ attempt: 1, status: 'RUNNING' });
+    expect(rig.scalerEnd).toBeUndefined();
+  });
+});
+
+test('with a Temporal that has come back empty the loop goes on, and new work is done', async () => {
+  await rig.restartTemporalEmpty();
+  const again = await rig.until('work is taken', () => start('after', { seconds: 0.1 }).catch(() => undefined));
+  await again.result();
+  const from = rig.lines.length;
+  await rig.until('three ticks', () => rig.lines.length >= from + 3);
+  expect(troublesOf(rig.lines.at(-1)!)).toEqual([]);
+  expect(rig.scalerEnd).toBeUndefined();
+});
+
+function start(id: string, { seconds, heartbeatTimeout }: { seconds: number; heartbeatTimeout?: '3 seconds' }) {
+  return rig.client.activity.start('executeStrategyDirectly', {
+    id,
+    taskQueue: POOL,
+    args: ['sequential', { task: id, steps: ['Answer'] }, { offlineModel: { secondsPerAsk: seconds } }],
+    startToCloseTimeout: '5 minutes',
+    ...(heartbeatTimeout && { heartbeatTimeout }),
+  });
+}
+
+function troubled(from: number): TickLine[] {
+  return rig.lines.slice(from).filter((line) => troublesOf(line).length > 0);
+}
+
+function troublesOf({ activityQueue, workflowQueue, workers, tasks, errors }: TickLine): string[] {
+  const unknown = [activityQueue, workflowQueue, workers, tasks].filter((reading) => !known<object>(reading));
+  return [...unknown.map((reading) => JSON.stringify(reading)), ...errors];
+}
+
+function runningIds(): string[] {
+  return rig
+    .running(POOL)
+    .map(({ taskId }) => taskId)
+    .toSorted();
+}
+
+function busySlots(): number {
+  const { workers } = rig.lines.at(-1) ?? {};
+  return Array.isArray(workers) ? workers.reduce((sum, { usedSlots }) => sum + usedSlots, 0) : 0;
+}
+
+function temporal(fault: TemporalFault): (on: boolean) => void {
+  return (on) => rig.temporalFront.fail(on ? fault : undefined);
+}
+
+function aws(fault: AwsFault, ...services: AwsService[]): (on: boolean) => void {
+  return (on) => services.forEach((service) => rig.aws.fail(service, on ? fault : undefined));
+}
+
+function both(...causes: ((on: boolean) => void)[]): (on: boolean) => void {
+  return (on) => causes.forEach((cause) => cause(on));
+}

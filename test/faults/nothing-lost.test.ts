@@ -1,0 +1,14 @@
+/** The short form of `npm run test:faults`. */
+import { loseNothing } from './nothing-lost.ts';
+
+jest.setTimeout(180_000);
+
+test('no attempt ends through a scale-in or a deployment, and without protection and cordon some do', async () => {
+  const story: string[] = [];
+  const onProgress = (line: string) => story.push(line);
+  const result = await loseNothing({ seed: 3, steps: 10, longestSeconds: 5, onProgress });
+  if (result.lostByUs.length > 0) throw new Error([...result.lostByUs, ...story].join('\n'));
+  expect(result).toMatchObject({ failedWorkflows: [] });
+  expect(result.activities).toBeGreaterThan(0);
+  expect(result.lostByUsUnprotected).toBeGreaterThan(0);
+});

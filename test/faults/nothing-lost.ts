@@ -1,0 +1,266 @@
+/**
+ * Scale-in steps over mixed work, with Spot interruptions, deployments and crashes chosen by a seed. Beside the pools whose
+ * workers follow the protocol of scale-in runs one whose workers do not: what it loses is what the protocol saves.
+ *
+ * Time is compressed: work of 50 ms to 20 s stands for work of up to 5 minutes, a stop timeout of 3 s for Fargate's.
+ * The seed repeats all choices; what they meet, real processes decide.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { seeded, type Random } from '../../simulate/random.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { Rig, type RigPool } from './rig.ts';
+
+export interface LossOptions {
+  seed: number;
+  /** Scale-ins of the protected pools, all together. */
+  steps: number;
+  /** Of one piece of work; 20 unless given. */
+  longestSeconds?: number;
+  onProgress?: (line: string) => void;
+}
+
+export interface LossResult {
+  scaleIns: number;
+  events: { spot: number; crashes: number; deployments: number };
+  activities: number;
+  workflows: number;
+  /** Attempts that ended with a task which ECS stopped for a scale-in or a deployment, and such that nothing explains. */
+  lostByUs: string[];
+  /** Attempts that ended with a task which was reclaimed, or killed. */
+  lostOtherwise: number;
+  failedWorkflows: string[];
+  /** Without protection and cordon. */
+  lostByUsUnprotected: number;
+}
+
+const POLICY = { slotsPerTask: 2, maxTasks: 4 };
+const KEPT = ['kept-1', 'kept-2'];
+const UNPROTECTED = 'unprotected';
+const POOLS: RigPool[] = [
+  ...KEPT.map((name) => ({ name, policy: POLICY, spot: true })),
+  { name: UNPROTECTED, policy: POLICY, protocol: false },
+];
+
+const SECONDS = [0.05, 0.05, 0.3, 0.3, 1, 1, 2, 4, 8, 20];
+const OPEN_AT_MOST = 10;
+const SPOT_SHARE = 0.08;
+const CRASH_SHARE = 0.06;
+const DEPLOYMENT_SHARE = 0.08;
+
+export async function loseNothing(options: LossOptions): Promise<LossResult> {
+  const rig = new Rig(POOLS);
+  try {
+    await rig.start();
+    return await new Run(rig, options).run();
+  } finally {
+    await rig.stop();
+  }
+}
+
+interface Job {
+  id: string;
+  pool: string;
+  kind: 'activity' | 'workflow';
+  ended?: 'completed' | 'failed';
+  /** By attempt, the task that had it. */
+  attempts: Map<number, string>;
+  result: Promise<void>;
+}
+
+class Run {
+  readonly #rig: Rig;
+  readonly #options: LossOptions;
+  readonly #random: Random;
+  readonly #jobs: Job[] = [];
+  readonly #deploying = new Set<string>();
+  #high = false;
+  readonly #events = { spot: 0, crashes: 0, deployments: 0 };
+
+  constructor(rig: Rig, options: LossOptions) {
+    this.#rig = rig;
+    this.#options = options;
+    this.#random = seeded(options.seed);
+  }
+
+  async run(): Promise<LossResult> {
+    const over = new AbortController();
+    const watching = this.#watch(over.signal);
+    let told = 0;
+    while (this.#scaleIns() < this.#options.steps) {
+      await this.#setCounts();
+      for (const { name } of POOLS) await this.#addWork(name);
+      await this.#disturb();
+      await this.#ticks(this.#random() < 0.2 ? 4 : 1);
+      if (this.#scaleIns() - told >= 50) this.#tell((told = this.#scaleIns()));
+    }
+    await Promise.all(POOLS.map(({ name }) => this.#rig.hold(name, POLICY.maxTasks)));
+    await Promise.all(this.#jobs.map(({ result }) => result));
+    over.abort();
+    await watching;
+    return this.#result();
+  }
+
+  /** High and low by turns, so that every other step is a scale-in; a limit is not changed in mid-deployment. */
+  async #setCounts(): Promise<void> {
+    this.#high = !this.#high;
+    for (const { name } of POOLS) {
+      const count = (this.#high ? 3 : 1) + Math.floor(this.#random() * 2);
+      if (this.#deploying.has(name) && (await this.#isOver(name))) this.#deploying.delete(name);
+      if (this.#deploying.has(name)) continue;
+      await this.#rig.hold(name, count);
+    }
+  }
+
+  /** Over and settled: while it is blocked ECS protects no task of the new revision, and these ask again only now and then. */
+  async #isOver(pool: string): Promise<boolean> {
+    const { deployments = [] } = await this.#rig.service(pool);
+    return deployments.length === 1 && this.#rig.running(pool).every(({ protectedUntil }) => protectedUntil);
+  }
+
+  #tell(scaleIns: number): void {
+    const ended = this.#jobs.filter(({ ended }) => ended !== undefined).length;
+    this.#options.onProgress?.(`${scaleIns} scale-ins, ${ended} of ${this.#jobs.length} pieces of work done`);
+  }
+
+  #scaleIns(): number {
+    return this.#rig.lines.filter(
+      ({ pool, tasks, desired }) => KEPT.includes(pool) && 'desired' in tasks && desired < tasks.desired,
+    ).length;
+  }
+
+  async #addWork(pool: string): Promise<void> {
+    const open = this.#jobs.filter((job) => job.pool === pool && job.ended === undefined).length;
+    const count = Math.floor(this.#random() * 5);
+    for (let added = 0; added < count; added += 1) {
+      const seconds = Math.min(this.#pick(SECONDS), this.#options.longestSeconds ?? Infinity);
+      const [once, workflow] = [this.#random() < 0.6, this.#random() < 0.15];
+      // The draws come first: how much is open depends on the machine, and what is chosen next must not.
+      if (open + added < OPEN_AT_MOST) this.#jobs.push(await this.#start(pool, seconds, once, workflow));
+    }
+  }
+
+  async #start(pool: string, seconds: number, once: boolean, workflow: boolean): Promise<Job> {
+    const id = `${pool}-${this.#jobs.length}${once ? '-once' : ''}`;
+    const input = { task: id, steps: ['Answer'] };
+    const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
+    const handle = workflow
+      ? await this.#rig.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+          taskQueue: pool,
+          workflowId: id,
+          args: ['sequential', input, config],
+        })
+      : await this.#rig.client.activity.start('executeStrategyDirectly', {
+          id,
+          taskQueue: pool,
+          args: ['sequential', input, config],
+          startToCloseTimeout: '1 minute',
+          heartbeatTimeout: '10 seconds',
+          // The pause is long enough for an attempt that was lost to be seen with the task that had it.
+          retry: { maximumAttempts: once ? 1 : 10, initialInterval: '3 seconds', backoffCoefficient: 1 },
+        });
+    const job: Job = {
+      id,
+      pool,
+      kind: workflow ? 'workflow' : 'activity',
+      attempts: new Map(),
+      result: Promise.resolve(),
+    };
+    job.result = handle.result().then(
+      () => void (job.ended = 'completed'),
+      () => void (job.ended = 'failed'),
+    );
+    return job;
+  }
+
+  async #disturb(): Promise<void> {
+    const [spot, crash, deployment] = [this.#random(), this.#random(), this.#random()];
+    const pool = this.#pick(KEPT);
+    if (spot < SPOT_SHARE) this.#events.spot += this.#rig.fargate.reclaimSpot(1).length;
+    const victim = this.#rig.running(pool)[0];
+    if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
+    const isSteady = this.#rig.linesOf(pool).at(-1)?.reason === 'steady';
+    if (deployment < DEPLOYMENT_SHARE && isSteady && !this.#deploying.has(pool) && (await this.#rig.deploy(pool))) {
+      this.#deploying.add(pool);
+      this.#events.deployments += 1;
+    }
+  }
+
+  async #ticks(count: number): Promise<void> {
+    const goal = this.#rig.linesOf(KEPT[0]!).length + count;
+    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(KEPT[0]!).length >= goal);
+  }
+
+  /** Which task had which attempt is only known while an activity is open, and of the last one afterwards. */
+  async #watch(over: AbortSignal): Promise<void> {
+    const closed = new Set<Job>();
+    for (let last = false; !last;) {
+      last = over.aborted;
+      const due = this.#jobs.filter((job) => job.kind === 'activity' && !closed.has(job));
+      for (const job of due) if (job.ended !== undefined) closed.add(job);
+      await Promise.all(
+        due.map(async (job) => {
+          const { attempt, lastWorkerIdentity } = await this.#rig.client.activity.getHandle(job.id).describe();
+          if (lastWorkerIdentity) job.attempts.set(attempt, lastWorkerIdentity);
+        }),
+      );
+      await delay(last ? 0 : 500);
+    }
+  }
+
+  #result(): LossResult {
+    const activities = this.#jobs.filter(({ kind }) => kind === 'activity');
+    const workflows = this.#jobs.filter(({ kind }) => kind === 'workflow');
+    const lost = activities.flatMap((job) => this.#lostAttempts(job));
+    const isOurs = ({ why }: Lost) => why !== 'SpotInterruption' && why !== 'EssentialContainerExited';
+    const kept = lost.filter(({ pool }) => pool !== UNPROTECTED);
+    for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#tellStoryOf(task ?? '');
+    return {
+      scaleIns: this.#scaleIns(),
+      events: this.#events,
+      activities: activities.filter(({ pool }) => pool !== UNPROTECTED).length,
+      workflows: workflows.length,
+      lostByUs: kept.filter(isOurs).map(({ id, attempt, task, why }) => `${id} attempt ${attempt} on ${task}: ${why}`),
+      lostOtherwise: kept.filter((each) => !isOurs(each)).length,
+      failedWorkflows: workflows.filter(({ ended }) => ended !== 'completed').map(({ id }) => id),
+      lostByUsUnprotected: lost.filter(({ pool, why }) => pool === UNPROTECTED && why === 'ServiceSchedulerInitiated')
+        .length,
+    };
+  }
+
+  /** All attempts but the one that completed. A retry that waits counts as the attempt after, on the task of the one before. */
+  #lostAttempts({ id, pool, ended, attempts }: Job): Lost[] {
+    const count = Math.max(0, ...attempts.keys());
+    const lost = ended === 'completed' ? count - 1 : count;
+    return Array.from({ length: lost }, (_, index) => {
+      const task = attempts.get(index + 1);
+      const { stopCode } = (task !== undefined && this.#rig.tasks.get(task)) || {};
+      return { id, pool, attempt: index + 1, task, why: stopCode ?? 'nothing known' };
+    });
+  }
+
+  /** What the scaler decided around the task's end, and what the worker in it said. */
+  #tellStoryOf(id: string): void {
+    const task = this.#rig.tasks.get(id);
+    const tell = this.#options.onProgress ?? (() => undefined);
+    tell(`task ${id}: ${JSON.stringify(task)}`);
+    if (task === undefined) return;
+    const stoppedAt = task.history.find(({ status }) => status === 'DEACTIVATING')?.at ?? Date.now();
+    const around = this.#rig.linesOf(task.service).filter(({ now }) => Math.abs(now - stoppedAt) < 10_000);
+    for (const { now, desired, cordon, reason, errors, tasks } of around)
+      tell(JSON.stringify({ seconds: (now - stoppedAt) / 1000, desired, cordon, reason, errors, tasks }));
+    if (existsSync(task.logFile)) tell(readFileSync(task.logFile, 'utf8'));
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)]!;
+  }
+}
+
+interface Lost {
+  id: string;
+  pool: string;
+  attempt: number;
+  task: string | undefined;
+  why: string;
+}

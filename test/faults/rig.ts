@@ -1,0 +1,306 @@
+/**
+ * The whole loop as it runs in an account, with real parts: the Temporal server behind a proxy, the AWS emulator behind
+ * another, tasks as real processes in local Fargate, and the scaler as it is built, in a process of its own.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  CreateClusterCommand,
+  CreateServiceCommand,
+  DescribeServicesCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
+  UpdateServiceCommand,
+  type Service,
+} from '@aws-sdk/client-ecs';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { Client, Connection } from '@temporalio/client';
+import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
+import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import { PARTITION_KEY } from '../../contract/state-table.ts';
+import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
+import { localClient } from '../../local/observe.ts';
+import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/process.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import type { TickRecord } from '../../scaler/tick-record.ts';
+import { AwsFront, TemporalFront } from './fronts.ts';
+
+const IMAGE = 'example.test/worker:1';
+const CLUSTER = 'faults';
+const TABLE = 'state';
+const ROLE = 'AROA';
+const DIST = join(import.meta.dirname, '../../dist');
+
+/** As the platform has it, compressed like the work is. */
+const STOP_TIMEOUT_SECONDS = 3;
+
+export interface RigPool {
+  name: string;
+  policy: PoolPolicy;
+  /** Whether Spot tasks are among the pool's. */
+  spot?: boolean;
+  /** Whether workers protect themselves and read their cordon; without, they are workers that are just stopped. */
+  protocol?: boolean;
+}
+
+/** A line of the scaler's log that tells of one tick of one pool. */
+export type TickLine = TickRecord & { desired: number; cordon: string[]; reason: string; errors: string[] };
+
+export class Rig {
+  readonly lines: TickLine[] = [];
+  readonly complaints: string[] = [];
+  /** Every task ever, as last seen. */
+  readonly tasks = new Map<string, TaskSummary>();
+  readonly aws = new AwsFront();
+  readonly #directory = mkdtempSync(join(tmpdir(), 'faults-'));
+  readonly #pools: RigPool[];
+  temporalFront!: TemporalFront;
+  fargate!: LocalFargate;
+  client!: Client;
+  scalerEnd: string | undefined;
+  #temporal!: LocalTemporal;
+  #temporalPort = 0;
+  #address = '';
+  #emulator!: LocalEmulator;
+  #ecs!: ECSClient;
+  #scaler: ChildProcess | undefined;
+
+  constructor(pools: RigPool[]) {
+    this.#pools = pools;
+  }
+
+  async start(): Promise<void> {
+    // Copies: another build of the same checkout must not take the files away from under the processes.
+    for (const part of ['worker', 'scaler']) cpSync(join(DIST, part), join(this.#directory, part), { recursive: true });
+    this.#temporalPort = (await freePorts(1))[0]!;
+    [, this.#emulator] = await Promise.all([
+      this.#startTemporal(),
+      startEmulator({ directory: join(this.#directory, 'logs') }),
+    ]);
+    this.temporalFront = new TemporalFront(this.#temporal.address);
+    this.#address = await this.temporalFront.start();
+    this.client = new Client({ connection: await Connection.connect({ address: this.#temporal.address }) });
+    const awsUrl = await this.aws.start();
+    await this.#startFargate(awsUrl);
+    await this.#createTable();
+    await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
+    await Promise.all(this.#pools.map((pool) => this.#createPool(pool)));
+    this.#startScaler(awsUrl);
+  }
+
+  async stop(): Promise<void> {
+    this.#scaler?.kill('SIGKILL');
+    await this.client?.connection.close();
+    await this.fargate?.stop();
+    this.temporalFront?.stop();
+    await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
+    this.aws.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** The server comes back at the same address and knows nothing of what was. */
+  async restartTemporalEmpty(): Promise<void> {
+    await this.#temporal.stop();
+    await this.#startTemporal();
+  }
+
+  linesOf(pool: string): TickLine[] {
+    return this.lines.filter((line) => line.pool === pool);
+  }
+
+  running(pool: string): TaskSummary[] {
+    return this.fargate.tasks().filter((task) => task.service === pool && task.lastStatus === 'RUNNING');
+  }
+
+  async service(pool: string): Promise<Service> {
+    const { services = [] } = await this.#ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [pool] }));
+    return services[0] as Service;
+  }
+
+  /** Holds the pool at a count, as a person can. */
+  async hold(pool: string, count: number): Promise<void> {
+    const { serviceArn } = await this.service(pool);
+    const tags = [SERVICE_TAGS.minTasks, SERVICE_TAGS.maxTasks].map((key) => ({ key, value: `${count}` }));
+    await this.#ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+  }
+
+  async release(pool: string): Promise<void> {
+    const { serviceArn } = await this.service(pool);
+    const tagKeys = [SERVICE_TAGS.minTasks, SERVICE_TAGS.maxTasks];
+    await this.#ecs.send(new UntagResourceCommand({ resourceArn: serviceArn, tagKeys }));
+  }
+
+  /** A new revision; false when ECS takes no further deployment now. */
+  async deploy(pool: string): Promise<boolean> {
+    try {
+      const taskDefinition = await this.#register(this.#pools.find(({ name }) => name === pool)!);
+      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: pool, taskDefinition }));
+      return true;
+    } catch (error) {
+      if ((error as Error).name === 'InvalidParameterException') return false;
+      throw error;
+    }
+  }
+
+  /** kill -9 of the worker in the task; false when it has not reported yet. */
+  async kill(taskId: string): Promise<boolean> {
+    const { workersInfo } = await this.client.workflowService.listWorkers({ namespace: this.#temporal.namespace });
+    const heartbeat = workersInfo?.find(({ workerHeartbeat }) => workerHeartbeat?.workerIdentity === taskId);
+    const pid = Number(heartbeat?.workerHeartbeat?.hostInfo?.processId ?? 0);
+    const runs = this.fargate.tasks().some((task) => task.taskId === taskId && task.lastStatus === 'RUNNING');
+    if (pid === 0 || !runs) return false;
+    process.kill(pid, 'SIGKILL');
+    return true;
+  }
+
+  async until<T>(what: string, condition: () => Promise<T | false | undefined> | T | false | undefined): Promise<T> {
+    const giveUpAt = Date.now() + 90_000;
+    while (Date.now() < giveUpAt) {
+      const found = await condition();
+      if (found) return found;
+      if (this.scalerEnd !== undefined) throw new Error(`the scaler has ended: ${this.scalerEnd}`);
+      await delay(100);
+    }
+    throw new Error(
+      `never: ${what}\n${this.complaints.slice(-5).join('\n')}\n${JSON.stringify(this.lines.at(-1), null, 1)}`,
+    );
+  }
+
+  async #startTemporal(): Promise<void> {
+    this.#temporal = await startTemporal({
+      port: this.#temporalPort,
+      directory: join(this.#directory, 'logs'),
+      // A worker that leaves waits for its open polls.
+      dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
+    });
+  }
+
+  async #startFargate(awsUrl: string): Promise<void> {
+    this.fargate = await startLocalFargate({
+      emulatorUrl: this.#emulator.url,
+      images: { [IMAGE]: join(this.#directory, 'worker') },
+      startDelaySeconds: { min: 0.1, max: 0.5 },
+      logDirectory: join(this.#directory, 'tasks'),
+      environment: emulatorCredentials(awsUrl),
+      pollMilliseconds: 200,
+      stopGraceSeconds: 1,
+      onTaskChange: (task) => this.tasks.set(task.taskId, task),
+    });
+    this.aws.handOnTo(this.fargate.url);
+    this.#ecs = new ECSClient(localClient(this.fargate.url));
+  }
+
+  async #createTable(): Promise<void> {
+    await new DynamoDBClient(localClient(this.#emulator.url)).send(
+      new CreateTableCommand({
+        TableName: TABLE,
+        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
+        BillingMode: 'PAY_PER_REQUEST',
+      }),
+    );
+  }
+
+  async #createPool(pool: RigPool): Promise<void> {
+    const { name, policy, spot = false } = pool;
+    await this.#ecs.send(
+      new CreateServiceCommand({
+        cluster: CLUSTER,
+        serviceName: name,
+        taskDefinition: await this.#register(pool),
+        desiredCount: 0,
+        ...(spot
+          ? {
+              capacityProviderStrategy: [
+                { capacityProvider: 'FARGATE', weight: 1 },
+                { capacityProvider: 'FARGATE_SPOT', weight: 1 },
+              ],
+            }
+          : { launchType: 'FARGATE' }),
+        networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
+      }),
+    );
+    const config: Omit<PoolConfig, 'protection'> = {
+      pool: name,
+      taskQueue: name,
+      cluster: CLUSTER,
+      service: name,
+      taskRoleId: ROLE,
+      policy,
+    };
+    await new SSMClient(localClient(this.#emulator.url)).send(
+      new PutParameterCommand({ Name: `/pools/${name}`, Type: 'String', Value: JSON.stringify(config) }),
+    );
+  }
+
+  async #register({ name, policy, protocol = true }: RigPool): Promise<string> {
+    const environment = {
+      TEMPORAL_ADDRESS: this.#address,
+      TEMPORAL_TASK_QUEUE: name,
+      ELASTIC_WORKERS_PROCESSES: '1',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
+      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
+      ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
+      ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: `${STOP_TIMEOUT_SECONDS}`,
+      ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: '1',
+      ELASTIC_WORKERS_DRAIN_SECONDS: '2',
+      ELASTIC_WORKERS_HEALTH_PORT: 'off',
+      ELASTIC_WORKERS_METRICS_PORT: 'off',
+      ELASTIC_WORKERS_CLOUDWATCH: 'off',
+      ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+      ...(protocol && { ELASTIC_WORKERS_STATE_TABLE: TABLE, ELASTIC_WORKERS_TASK_ROLE_ID: ROLE }),
+    };
+    const { taskDefinition } = await this.#ecs.send(
+      new RegisterTaskDefinitionCommand({
+        family: name,
+        cpu: '256',
+        memory: '512',
+        networkMode: 'awsvpc',
+        requiresCompatibilities: ['FARGATE'],
+        containerDefinitions: [
+          {
+            name: 'worker',
+            image: IMAGE,
+            command: ['node', 'main.js'],
+            stopTimeout: STOP_TIMEOUT_SECONDS,
+            environment: Object.entries(environment).map(([key, value]) => ({ name: key, value })),
+          },
+        ],
+      }),
+    );
+    return `${name}:${taskDefinition?.revision}`;
+  }
+
+  #startScaler(awsUrl: string): void {
+    const program = join(import.meta.dirname, 'fixtures/scaler.mjs');
+    const child = spawn(process.execPath, [program, join(this.#directory, 'scaler/index.js')], {
+      env: {
+        ...plainEnvironment(),
+        ...emulatorCredentials(awsUrl),
+        TEMPORAL_ADDRESS: this.#address,
+        ELASTIC_WORKERS_STATE_TABLE: TABLE,
+        ELASTIC_WORKERS_POOLS_PATH: '/pools',
+        ELASTIC_WORKERS_TICK_SECONDS: '1',
+      },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (child.pid !== undefined) endWithThisProcess(child.pid);
+    void once(child, 'exit').then(([code, signal]) => (this.scalerEnd = `${code ?? signal}`));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const told = JSON.parse(line) as TickLine & { message?: string };
+      if (told.message === undefined) this.lines.push(told);
+      else this.complaints.push(told.message);
+    });
+    this.#scaler = child;
+  }
+}
