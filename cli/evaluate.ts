@@ -6,7 +6,7 @@ import { known, type Outcome } from '../scaler/policy.ts';
 import { tick, type Ports } from '../scaler/tick.ts';
 import type { TickRecord } from '../scaler/tick-record.ts';
 import { MEANINGS } from './reasons.ts';
-import type { Common, Shell } from './shell.ts';
+import { hanging, type Common, type Shell } from './shell.ts';
 import { openPool, openStack, type Stack } from './stacks.ts';
 import { placesOf, type Places } from './temporal-places.ts';
 
@@ -73,10 +73,10 @@ function render(shell: Shell, { record, outcome: { decision }, errors }: Evaluat
   const { desired, cordon, reason, detail } = decision;
   const present = known(record.tasks) ? `${record.tasks.desired} to ${desired}` : `? to ${desired}`;
   return [
-    `${record.pool}: desired ${present}, ${shell.style('bold', reason)}: ${MEANINGS[reason]}`,
+    `${hanging(record.pool)}: desired ${present}, ${shell.style('bold', reason)}: ${MEANINGS[reason]}`,
     `  ${detail}`,
     ...(cordon.length > 0 ? [`  would leave: ${cordon.join(', ')}`] : []),
-    ...[...unknowns(record), ...errors].map((problem) => `  ${shell.style('red', problem)}`),
+    ...[...unknowns(record), ...errors].map((problem) => `  ${shell.style('red', hanging(problem))}`),
     `  ${shell.style('dim', JSON.stringify(record))}`,
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 /** Why a pool has the size it has: its last decisions with their numbers, from the scaler's log. */
 import { MEANINGS } from './reasons.ts';
 import { readTicks, type LoggedTick } from './scaler-log.ts';
-import { CommandError, count, wholeNumber, type Common, type Shell } from './shell.ts';
+import { CommandError, count, hanging, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openPool, reasonOf, type Stack } from './stacks.ts';
 
 export interface ExplainOptions extends Common {
@@ -82,8 +82,8 @@ function render(shell: Shell, { ticks, tick, from, errors }: Spell): string {
   const until = ticks === 1 ? '' : ` to ${time(tick.now).slice(11)}, ${count(ticks, 'tick')}`;
   return [
     `${time(from)}${until}  ${shell.style('bold', reason)}: ${MEANINGS[reason]}`,
-    `  desired ${desired}${cordon.length > 0 ? `; leaving: ${cordon.join(', ')}` : ''}`,
-    `  ${detail}`,
-    ...errors.map((error) => `  ${shell.style('red', error)}`),
+    `  desired ${desired}${cordon.length > 0 ? `; leaving: ${hanging(cordon.join(', '))}` : ''}`,
+    `  ${hanging(detail)}`,
+    ...errors.map((error) => `  ${shell.style('red', hanging(error))}`),
   ].join('\n');
 }

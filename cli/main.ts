@@ -2,7 +2,7 @@
 /** The command line: the only file of it that touches the process. */
 import { CommanderError } from 'commander';
 import { programOf } from './program.ts';
-import { CommandError, Shell, UsageError } from './shell.ts';
+import { CommandError, hanging, Shell, UsageError, visible } from './shell.ts';
 
 // What a dependency does that Node will one day forbid is nothing to whoever is on call.
 process.noDeprecation = true;
@@ -40,6 +40,10 @@ function explain(error: unknown): string {
 
 function complain(problems: string[], json: boolean): void {
   if (json) process.stderr.write(`${JSON.stringify({ problems })}\n`);
-  else if (problems.length === 1) process.stderr.write(`error: ${problems[0]}\n`);
-  else process.stderr.write(`error: ${problems.length} problems:\n${problems.map((each) => `  - ${each}\n`).join('')}`);
+  else process.stderr.write(`${visible(listed(problems))}\n`);
+}
+
+function listed(problems: string[]): string {
+  if (problems.length === 1) return `error: ${problems[0]}`;
+  return `error: ${problems.length} problems:\n${problems.map((each) => `  - ${hanging(each)}`).join('\n')}`;
 }

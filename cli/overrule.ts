@@ -8,7 +8,7 @@ import { SERVICE_TAGS } from '../contract/service-tags.ts';
 import { overrule, readOverrides } from '../scaler/overrides.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
 import { policyAt } from '../scaler/schedules.ts';
-import { CommandError, UsageError, wholeNumber, type Common, type Shell } from './shell.ts';
+import { CommandError, hanging, UsageError, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openPool, reasonOf, type Stack } from './stacks.ts';
 
 export interface SetOptions extends Common {
@@ -138,7 +138,7 @@ function effective(pool: PoolConfig, tags: Tags, now: number): Effective {
 }
 
 function describe({ minTasks, maxTasks, paused }: Effective, tags: Tags): string {
-  const by = Object.entries(tags).map(([name, value]) => `${SERVICE_TAGS[name as TagName]}=${value}`);
+  const by = Object.entries(tags).map(([name, value]) => `${SERVICE_TAGS[name as TagName]}=${hanging(value)}`);
   const tagged = by.length === 0 ? 'no tags' : `by ${by.join(', ')}`;
   return `${minTasks} to ${maxTasks} tasks, ${paused ? 'paused' : 'not paused'} (${tagged})`;
 }

@@ -55,7 +55,7 @@ export class Shell {
   }
 
   print(text: string): void {
-    this.stdout.write(`${text}\n`);
+    this.stdout.write(`${visible(text)}\n`);
   }
 
   /** One document a call. */
@@ -80,13 +80,35 @@ export function stackCommand(program: Command, name: string, description: string
 
 /** Columns as wide as their widest cell; the first is aligned to the left, figures to the right, words by their head. */
 export function table(rows: string[][], right: Set<number>): string {
+  const cells = rows.map((row) => row.map((cell) => visible(cell).replaceAll('\n', '\\n')));
   const width = (text: string) => stripVTControlCharacters(text).length;
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? '')))) ?? [];
+  const widths = cells[0]?.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? '')))) ?? [];
   const pad = (cell: string, column: number) => {
     const space = ' '.repeat((widths[column] ?? 0) - width(cell));
     return right.has(column) ? space + cell : cell + space;
   };
-  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+  return cells.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+}
+
+/**
+ * What others have named or said reaches a terminal as text, never as its commands: control characters, and those that turn
+ * the direction of writing, are shown as JSON writes them. Line ends stay, and the few styles that this program uses.
+ */
+export function visible(text: string): string {
+  const parts = text.split(OWN_STYLES);
+  return parts.map((part, index) => (index % 2 === 1 ? part : part.replaceAll(COMMANDS, escaped))).join('');
+}
+
+/** A message of several lines within a list: none of them can be taken for a line of ours. */
+export function hanging(message: string): string {
+  return message.replaceAll(/\r\n|[\n\r]/g, '\n      ');
+}
+
+const OWN_STYLES = new RegExp(`(${String.fromCharCode(27)}\\[(?:1|2|22|31|32|33|39)m)`);
+const COMMANDS = /(?!\n)\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 export function duration(seconds: number): string {

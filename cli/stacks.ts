@@ -17,7 +17,10 @@ import { CommandError, UsageError, type Common } from './shell.ts';
 
 /** Clients of AWS; each is told by its own variables whom to ask. */
 export class Aws {
-  readonly #settings = { maxAttempts: 3, requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 } };
+  readonly #settings = {
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true },
+  };
   readonly ssm = new SSMClient(this.#settings);
   readonly ecs = new ECSClient(this.#settings);
   readonly cloudwatch = new CloudWatchClient(this.#settings);

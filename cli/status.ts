@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decide, DEFAULT_POLICY, known, type Policy } from '../scaler/policy.ts';
 import { readAlarms, readPoolState, SILENT_AFTER_SECONDS, type PoolState } from './pool-state.ts';
 import { MEANINGS } from './reasons.ts';
-import { duration, table, UsageError, type Common, type Shell } from './shell.ts';
+import { duration, hanging, table, UsageError, visible, type Common, type Shell } from './shell.ts';
 import { openStack, reasonOf, type Stack } from './stacks.ts';
 
 export interface StatusOptions extends Common {
@@ -136,7 +136,7 @@ const NOTHING = {
 
 function show(shell: Shell, status: Status, { json }: Common, print: (text: string) => void): void {
   if (status.problems.length > 0 || status.pools.some(({ alarms }) => alarms?.length !== 0)) shell.exitCode = 1;
-  print(json ? JSON.stringify(status) : render(shell, status));
+  print(visible(json ? JSON.stringify(status) : render(shell, status)));
 }
 
 const HEADS = [
@@ -158,9 +158,11 @@ function render(shell: Shell, { stack, pools, problems }: Status): string {
   const heads = HEADS.map((head) => shell.style('dim', head));
   const lines = [`Stack ${stack}`, '', table([heads, ...pools.map((pool) => row(shell, pool))], FIGURES)];
   const reasons = pools.flatMap(({ pool, reason }) =>
-    reason === null || QUIET.has(reason) ? [] : [`${pool} is ${reason}: ${MEANINGS[reason as keyof typeof MEANINGS]}`],
+    reason === null || QUIET.has(reason)
+      ? []
+      : [`${hanging(pool)} is ${reason}: ${MEANINGS[reason as keyof typeof MEANINGS]}`],
   );
-  const all = [...reasons, ...problems.map((problem) => shell.style('red', problem))];
+  const all = [...reasons, ...problems.map((problem) => shell.style('red', hanging(problem)))];
   return [...lines, ...(all.length > 0 ? ['', ...all] : [])].join('\n');
 }
 

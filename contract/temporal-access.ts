@@ -185,7 +185,9 @@ async function readOrExplain(secret: string, readSecret: SecretReader): Promise<
 /** Loaded on demand: most of a start without a secret would be this client. */
 async function readFromSecretsManager(secret: string): Promise<string> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
-  const client = new SecretsManagerClient({ requestHandler: { connectionTimeout: 2000, requestTimeout: 5000 } });
+  const client = new SecretsManagerClient({
+    requestHandler: { connectionTimeout: 2000, requestTimeout: 5000, throwOnRequestTimeout: true },
+  });
   try {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secret }));
     if (!SecretString) throw new Error('it holds no text');

@@ -45,6 +45,8 @@ export class Telemetry {
     this.#log(JSON.stringify({ ...record, ...outcome.decision, figures, errors }));
     for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
       if (value === null || value === undefined || !isPublished(key, this.#metrics, protection)) continue;
+      // CloudWatch refuses all metrics of a call in which one is no number.
+      if (typeof value === 'number' && !Number.isFinite(value)) continue;
       this.#pending.push(datum(record, key, typeof value === 'number' ? { Value: value } : value));
     }
   }

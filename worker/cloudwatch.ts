@@ -142,7 +142,7 @@ async function sendToCloudWatch(namespace: string, data: MetricDatum[]): Promise
   const { CloudWatchClient, PutMetricDataCommand } = await import('@aws-sdk/client-cloudwatch');
   client ??= new CloudWatchClient({
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 2000, requestTimeout: 5000 },
+    requestHandler: { connectionTimeout: 2000, requestTimeout: 5000, throwOnRequestTimeout: true },
   });
   await client.send(new PutMetricDataCommand({ Namespace: namespace, MetricData: data }));
 }

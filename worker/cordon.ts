@@ -15,7 +15,10 @@ export type CordonReader = () => Promise<CordonReading>;
  */
 export function cordonReader(table: string, taskRoleId: string, taskId: string): CordonReader {
   const client = DynamoDBDocumentClient.from(
-    new DynamoDBClient({ maxAttempts: 2, requestHandler: { connectionTimeout: 2000, requestTimeout: 3000 } }),
+    new DynamoDBClient({
+      maxAttempts: 2,
+      requestHandler: { connectionTimeout: 2000, requestTimeout: 3000, throwOnRequestTimeout: true },
+    }),
   );
   const own = cordonKey(taskRoleId, taskId);
   const request = { RequestItems: { [table]: { Keys: [{ [PARTITION_KEY]: own }, { [PARTITION_KEY]: SCALER_KEY }] } } };

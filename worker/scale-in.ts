@@ -52,6 +52,7 @@ const OFFERED_MS = 20_000;
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
+const RETRY_BLOCKED_MS = 5000;
 
 export class ScaleInProtocol {
   readonly #parts: ScaleInParts;
@@ -192,7 +193,10 @@ export class ScaleInProtocol {
     if (answer.outcome !== 'failed') this.#blocked = answer.outcome === 'blocked';
     // The answer may have been lost on its way back: then there is a protection to be lifted one day.
     if (answer.outcome === 'failed' && this.#state === 'off') this.#state = 'unsure';
-    if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be turned on');
+    if (answer.outcome !== 'done') this.#failed(answer, 'Scale-in protection could not be turned on');
+    // It may work unprotected meanwhile: so it asks soon again.
+    if (answer.outcome === 'blocked') this.#retryAt = now() + RETRY_BLOCKED_MS;
+    if (answer.outcome !== 'done') return;
     if (this.#state !== 'on') log.info({ minutes: PROTECTION_MINUTES }, 'Protected from scale-in');
     this.#succeeded('on');
     this.#protectedAt = askedAt;

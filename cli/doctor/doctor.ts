@@ -1,5 +1,5 @@
 /** Looks at everything that must hold for a stack to work, and says of each thing whether it does; exit code 1 when one does not. */
-import { count, type Common, type Shell } from '../shell.ts';
+import { count, hanging, type Common, type Shell } from '../shell.ts';
 import { openStack } from '../stacks.ts';
 import { placesOf } from '../temporal-places.ts';
 import { examineAws } from './aws.ts';
@@ -22,9 +22,9 @@ export async function doctor(shell: Shell, options: Common): Promise<void> {
 function render(shell: Shell, { check, of, ok, says, matters, mend }: Check): string {
   const [sign, colour] =
     ok === true ? (['✓', 'green'] as const) : ok === null ? (['?', 'yellow'] as const) : (['✗', 'red'] as const);
-  const lines = [`${shell.style(colour, sign)} ${check}${of === undefined ? '' : ` (${of})`}: ${says}`];
-  if (matters) lines.push(`    why it matters: ${matters}`);
-  if (mend) lines.push(`    mend: ${mend}`);
+  const lines = [`${shell.style(colour, sign)} ${hanging(`${check}${of === undefined ? '' : ` (${of})`}: ${says}`)}`];
+  if (matters) lines.push(`    why it matters: ${hanging(matters)}`);
+  if (mend) lines.push(`    mend: ${hanging(mend)}`);
   return lines.join('\n');
 }
 

@@ -42,6 +42,8 @@ const JUDGED_GROWTH = 1.25;
 const LEAST_THROUGHPUT = 0.3;
 /** Beside the work's own time: workers report late, and the throughput is one of a minute. */
 const GAIN_AFTER_SECONDS = 60;
+/** So long after a deployment its tasks have surely been protected. */
+const PROTECTED_AFTER_MS = 30_000;
 /** So long after it was found that growth does not help, it may be tried again, by a little. */
 const TRY_AGAIN_SECONDS = 600;
 
@@ -83,6 +85,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
   const growth = judgeGrowth(before.growth, load, tasks, now);
   const spending = spend(before, tasks.running.length + tasks.pending.length, policy, now);
 
+  const deployingUntil = tasks.outdated?.length ? now + PROTECTED_AFTER_MS : before.deployingUntil;
   const guard = guardOf(signals, load, growth, spending, policy, now);
   const { desired, reason } = size({
     tasks,
@@ -90,6 +93,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
     need: guard === undefined ? Math.min(need.tasks, Math.max(mostOf(growth), tasks.desired)) : need.tasks,
     expected,
     keep,
+    held: newTasks(tasks, deployingUntil, now),
     guard,
     blind,
     policy,
@@ -108,6 +112,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
       ...gaps,
       ...rhythm,
       ...spending,
+      deployingUntil,
       desired,
       waitingAtOrders,
       growth,
@@ -306,12 +311,21 @@ interface Sizing {
   /** For work that is about to come by the clock. */
   expected: number;
   keep: number;
+  /** Tasks that cannot leave yet. */
+  held: number;
   guard: Reason | undefined;
   blind: string[];
   policy: Policy;
 }
 
 function size(sizing: Sizing): { desired: number; reason: Reason } {
+  const free = sizeFreely(sizing);
+  const held = Math.min(sizing.tasks.desired, sizing.held);
+  if (free.desired >= held) return free;
+  return { desired: held, reason: held < sizing.tasks.desired ? 'scale-in' : 'deploying' };
+}
+
+function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
   const { tasks, expected, guard, blind, policy } = sizing;
   const need = Math.max(sizing.need, expected);
   const keep = Math.max(sizing.keep, expected);
@@ -325,19 +339,18 @@ function size(sizing: Sizing): { desired: number; reason: Reason } {
   if (within(need) > present) return { desired: within(need), reason: growthReason(sizing) };
   if (blind.length > 0) return { desired: within(present), reason: 'unknown' };
 
-  const desired = within(Math.min(present, Math.max(keep, newOnes(tasks))));
+  const desired = within(Math.min(present, keep));
   if (desired < present) return { desired, reason: 'scale-in' };
-  if (within(keep) < present && newOnes(tasks) > keep) return { desired, reason: 'deploying' };
   if (within(need) < present) return { desired, reason: 'cooling' };
   return { desired, reason: need === 0 ? 'idle' : 'steady' };
 }
 
 /**
- * In a deployment, the tasks of the new revision. ECS may refuse to protect them until the old ones have left, and would
- * stop them at work if the service were to have fewer.
+ * The tasks of the new revision, in a deployment and shortly after it: ECS may refuse to protect them until the old ones
+ * have left, and would stop them at work if the service were to have fewer.
  */
-function newOnes({ running, pending, outdated = [] }: TasksReading): number {
-  if (outdated.length === 0) return 0;
+function newTasks({ running, pending, outdated = [] }: TasksReading, deployingUntil: number, now: number): number {
+  if (now >= deployingUntil) return 0;
   const old = new Set(outdated);
   return [...running, ...pending].filter((task) => !old.has(task)).length;
 }

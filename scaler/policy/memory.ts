@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 3;
+export const MEMORY_VERSION = 4;
 
 /** Ticks of arrivals that are kept. */
 export const INTERVALS = 7;
@@ -55,6 +55,8 @@ export interface Memory {
   onsets: [number, number][];
   /** The need of the last minutes, when it was low. */
   usualNeed: number;
+  /** Some time after tasks of an old revision were last seen. */
+  deployingUntil: number;
   /** How long tasks that had become needless stayed so: GAP_CLASSES weights for each of GAP_GROUPS groups of tasks. */
   gaps: number[];
   /**
@@ -107,6 +109,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     waitingAtOrders: 0,
     onsets: [],
     usualNeed: desired,
+    deployingUntil: 0,
     levels: [[now, desired]],
     gaps: Array.from({ length: GAP_GROUPS * GAP_CLASSES }, () => 0),
     growth: null,

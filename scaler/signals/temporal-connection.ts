@@ -4,7 +4,13 @@
  * read or makes no sense, the old goes on.
  */
 import { Connection } from '@temporalio/client';
-import { readAccess, sameAccess, type SecretReader, type TemporalAccess } from '../../contract/temporal-access.ts';
+import {
+  readAccess,
+  sameAccess,
+  secretsOf,
+  type SecretReader,
+  type TemporalAccess,
+} from '../../contract/temporal-access.ts';
 
 export interface TemporalPlace {
   address: string;
@@ -63,7 +69,12 @@ export class TemporalConnection {
 
   async #callOnce<T>(request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
     const connection = this.#connection as Connection;
-    return connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => request(connection.workflowService));
+    const access = this.#access as TemporalAccess;
+    try {
+      return await connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => request(connection.workflowService));
+    } catch (error) {
+      throw withoutSecrets(error, access);
+    }
   }
 
   /** Reads the credentials if those at hand are older; for all calls that wait for it at once. */
@@ -87,7 +98,9 @@ export class TemporalConnection {
   async #use(access: TemporalAccess): Promise<void> {
     if (this.#access !== undefined && sameAccess(access, this.#access)) return;
     const { namespace: _, ...options } = access;
-    const connection = Connection.lazy({ ...options, interceptors: [] });
+    // gRPC's own back-off grows to two minutes: the scaler would be blind long after the server is back.
+    const channelArgs = { 'grpc.max_reconnect_backoff_ms': 1000 };
+    const connection = Connection.lazy({ ...options, channelArgs, interceptors: [] });
     await this.#retired?.close();
     this.#retired = this.#connection;
     this.#connection = connection;
@@ -104,4 +117,11 @@ export class TemporalConnection {
     const { readSecret } = this.#options;
     return readAccess({ env, secret, now: () => now, ...(readSecret && { readSecret }) });
   }
+}
+
+/** A server, or a proxy before it, may repeat in its answer what it was sent, and its answer goes into the log. */
+function withoutSecrets(error: unknown, access: TemporalAccess): unknown {
+  const { message, code } = error as { message: string; code?: unknown };
+  const clean = secretsOf(access).reduce((text, secret) => text.replaceAll(secret, '(hidden)'), message);
+  return clean === message ? error : Object.assign(new Error(clean), { code });
 }

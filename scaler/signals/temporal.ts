@@ -1,6 +1,7 @@
 /**
  * What Temporal knows of the pools: each queue's backlog, and every worker's slots from one sweep of heartbeats a
- * namespace. Each answer is read on its own, so that one pool's failure, or one server's, leaves the others known.
+ * namespace. Each answer is read on its own, so that one pool's failure, or one server's, leaves the others known. Whoever may
+ * report a worker writes some of it: what is taken on is bounded in number and in size, and a number that is none is unknown.
  */
 import type { Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
@@ -15,6 +16,12 @@ const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
 const HEARTBEATS_A_PAGE = 1000;
 /** A namespace that has not answered in so long is unknown for this tick: the others' ticks do not wait for it. */
 const ANSWER_WITHIN_MS = 6000;
+/** Twice the tasks that the largest pool may have. */
+const WORKERS_OF_A_QUEUE = 10_000;
+/** An SDK's key has 36 characters, ours and hosts' names less than 255; longer ones would fill the pool's memory and the log. */
+const KEY_LENGTH = 64;
+const NAME_LENGTH = 255;
+const REASON_LENGTH = 500;
 
 /** A worker as it reports itself; which task it runs in is for the reader to find out. */
 export interface ReportedWorker extends WorkerReading {
@@ -84,7 +91,7 @@ class NamespaceReader {
   }
 
   async read(taskQueues: string[], now: number): Promise<Map<string, TemporalSignals>> {
-    const sweep = reading(() => this.#workersByQueue(new Set(taskQueues), now));
+    const sweep = reading((signal) => this.#workersByQueue(new Set(taskQueues), now, signal));
     const entries = taskQueues.map(async (taskQueue) => {
       const [activityQueue, workflowQueue, workers] = await Promise.all([
         reading(() => this.#describe(taskQueue, QUEUE_TYPES.activity, now)),
@@ -112,19 +119,25 @@ class NamespaceReader {
     );
     if (!stats) throw new Error('the server sent no statistics of the task queue');
     return {
-      backlog: numberOf(stats.approximateBacklogCount),
-      ageSeconds: secondsOf(stats.approximateBacklogAge),
-      addRate: stats.tasksAddRate ?? 0,
-      dispatchRate: stats.tasksDispatchRate ?? 0,
+      backlog: sensible('count of waiting tasks', numberOf(stats.approximateBacklogCount)),
+      // Below zero where the clocks of two servers differ.
+      ageSeconds: sensible('age of the backlog', Math.max(0, secondsOf(stats.approximateBacklogAge))),
+      addRate: sensible('rate of tasks added', stats.tasksAddRate ?? 0),
+      dispatchRate: sensible('rate of tasks dispatched', stats.tasksDispatchRate ?? 0),
       rateLimited: stats.rateLimitingActive ?? false,
     };
   }
 
   /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
-  async #workersByQueue(taskQueues: Set<string>, now: number): Promise<Map<string, ReportedWorker[]>> {
+  async #workersByQueue(
+    taskQueues: Set<string>,
+    now: number,
+    signal: AbortSignal,
+  ): Promise<Map<string, Reading<ReportedWorker[]>>> {
     const byQueue = new Map<string, ReportedWorker[]>();
     let nextPageToken: Uint8Array | null | undefined;
     do {
+      signal.throwIfAborted();
       const page = await this.#connection.call(now, (service) =>
         service.listWorkers({
           namespace: this.#connection.namespace,
@@ -136,13 +149,18 @@ class NamespaceReader {
         const taskQueue = heartbeat?.taskQueue ?? '';
         if (!heartbeat || !taskQueues.has(taskQueue) || !ALIVE.has(heartbeat.status ?? 0)) continue;
         const workers = byQueue.get(taskQueue) ?? [];
-        workers.push(workerOf(heartbeat, now));
+        if (workers.length <= WORKERS_OF_A_QUEUE) workers.push(workerOf(heartbeat, now));
         byQueue.set(taskQueue, workers);
       }
       nextPageToken = page.nextPageToken;
     } while (nextPageToken && nextPageToken.length > 0);
-    return byQueue;
+    return new Map([...byQueue].map(([taskQueue, workers]) => [taskQueue, bounded(workers)]));
   }
+}
+
+function bounded(workers: ReportedWorker[]): Reading<ReportedWorker[]> {
+  if (workers.length <= WORKERS_OF_A_QUEUE) return workers;
+  return { unknown: `more than ${WORKERS_OF_A_QUEUE} workers report of one task queue` };
 }
 
 type Heartbeat = NonNullable<
@@ -156,35 +174,50 @@ const ALIVE = new Set([1, 2]);
 
 function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const slots = heartbeat.activityTaskSlotsInfo;
-  const used = slots?.currentUsedSlots ?? 0;
+  const used = count(slots?.currentUsedSlots);
+  const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
   const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
   const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
   return {
-    key: heartbeat.workerInstanceKey ?? '',
+    key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
     // Of several processes in one task each has the task's id, and a number behind it.
-    task: heartbeat.workerIdentity?.split('#')[0] || null,
-    names: [...(heartbeat.workerIdentity ?? '').split(/[@#]/), heartbeat.hostInfo?.hostName ?? ''].filter(Boolean),
+    task: identity.split('#')[0] || null,
+    names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
     busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
     ageSeconds: Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime)),
     usedSlots: used,
-    slots: slots?.slotSupplierKind === 'Fixed' ? used + (slots.currentAvailableSlots ?? 0) : null,
-    processed: slots?.totalProcessedTasks ?? 0,
-    failed: slots?.totalFailedTasks ?? 0,
+    slots: slots?.slotSupplierKind === 'Fixed' ? used + count(slots.currentAvailableSlots) : null,
+    processed: count(slots?.totalProcessedTasks),
+    failed: count(slots?.totalFailedTasks),
   };
 }
 
-async function reading<T>(read: () => Promise<T>): Promise<Reading<T>> {
+/** A worker's own numbers: below zero they would take from what the other workers report. */
+function count(value: number | null | undefined): number {
+  return Math.max(0, value ?? 0);
+}
+
+/** What is begun and comes too late is ended by its signal: a listing without an end would go on beside all later ones. */
+async function reading<T>(read: (signal: AbortSignal) => Promise<T>): Promise<Reading<T>> {
+  const ended = new AbortController();
   let late: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     late = setTimeout(() => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)), ANSWER_WITHIN_MS);
   });
   try {
-    return await Promise.race([read(), tooLate]);
+    return await Promise.race([read(ended.signal), tooLate]);
   } catch (error) {
-    return { unknown: error instanceof Error ? error.message : String(error) };
+    return { unknown: (error instanceof Error ? error.message : String(error)).slice(0, REASON_LENGTH) };
   } finally {
     clearTimeout(late);
+    ended.abort();
   }
+}
+
+/** Throws what makes the whole reading unknown: of a number below zero, or of none, nothing can be concluded. */
+function sensible(what: string, value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new Error(`the server's ${what} makes no sense: ${value}`);
 }
 
 function numberOf(value: Sizes): number {

@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   CloudWatchClient,
   PutMetricAlarmCommand,
+  PutMetricDataCommand,
   SetAlarmStateCommand,
   type StateValue,
 } from '@aws-sdk/client-cloudwatch';
@@ -152,7 +153,12 @@ export class Rig {
     return read.get('') as TemporalSignals;
   }
 
+  /** With a figure that keeps it so when the emulator looks at its alarms the next time. */
   async ring(AlarmName: string, StateValue: StateValue = 'ALARM'): Promise<void> {
+    const [, pool = '', MetricName = ''] = /^(.*)-(\w+)$/.exec(AlarmName) ?? [];
+    const Value = StateValue === 'ALARM' ? 1e9 : 0;
+    const datum = { MetricName, Value, Dimensions: [{ Name: POOL_DIMENSION, Value: pool }] };
+    await this.cloudwatch.send(new PutMetricDataCommand({ Namespace: METRIC_NAMESPACE, MetricData: [datum] }));
     await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   }
 

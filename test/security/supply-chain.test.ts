@@ -1,0 +1,50 @@
+/** What is installed, built and checked comes from where it was said, and runs nothing of its own but what is listed here. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import packageFile from '../../package.json' with { type: 'json' };
+
+const root = join(import.meta.dirname, '../..');
+const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+  packages: Record<string, { integrity?: string; inBundle?: boolean; hasInstallScript?: boolean }>;
+};
+const installed = Object.entries(packages).filter(([path]) => path !== '');
+
+test('only these packages run a script when they are installed', () => {
+  const running = installed.filter(([, { hasInstallScript }]) => hasInstallScript);
+  expect(running.map(([path]) => path.replace('node_modules/', '')).toSorted()).toEqual([
+    '@parcel/watcher',
+    '@swc/core',
+    'esbuild',
+    'node',
+    'protobufjs',
+    'unrs-resolver',
+  ]);
+});
+
+test('our own package runs none where it is installed', () => {
+  const scripts = Object.keys(packageFile.scripts);
+  expect(scripts.filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
+});
+
+test('every package has its hash in the lock file', () => {
+  expect(installed.filter(([, { integrity, inBundle }]) => !inBundle && !integrity).map(([path]) => path)).toEqual([]);
+});
+
+describe('the workflows of CI', () => {
+  const directory = join(root, '.github/workflows');
+  const texts = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'));
+
+  test('use actions by their commits alone', () => {
+    const used = texts.flatMap((text) => [...text.matchAll(/uses: (\S+)/g)].map(([, action]) => action));
+    expect(used.length).toBeGreaterThan(0);
+    expect(used.filter((action) => !/@[0-9a-f]{40}$/.test(action ?? ''))).toEqual([]);
+  });
+
+  test('may read and nothing else, know no secret, and look for known vulnerabilities', () => {
+    for (const text of texts) {
+      expect(text).toMatch(/^permissions:\n {2}contents: read\n/m);
+      expect(text).not.toMatch(/pull_request_target|secrets\.|: write/);
+    }
+    expect(texts.join('')).toContain('npm run audit');
+  });
+});
