@@ -327,9 +327,18 @@ test('alarms that are not there, tell nobody, or ring', async () => {
     },
   ]);
   await rig.alarm('alarms-pool');
-  await rig.ring('alarms-pool-Backlog');
-  expect(wrong(await examine('alarms'))).toMatchObject([
-    { check: 'alarms', says: expect.stringMatching(/^in ALARM: Backlog \(/), mend: 'alarms-pool: the runbook of Backlog.' },
+  // The emulator looks at its alarms whenever anybody publishes a figure, and may find this one quiet again.
+  let ringing: ReturnType<typeof wrong> = [];
+  for (let attempt = 0; attempt < 5 && ringing.length === 0; attempt += 1) {
+    await rig.ring('alarms-pool-Backlog');
+    ringing = wrong(await examine('alarms'));
+  }
+  expect(ringing).toMatchObject([
+    {
+      check: 'alarms',
+      says: expect.stringMatching(/^in ALARM: Backlog \(/),
+      mend: 'alarms-pool: the runbook of Backlog.',
+    },
   ]);
 });
 
