@@ -29,7 +29,7 @@ const pools: TestedWorkers['pools'] = {
   forty: { taskQueue: 'forty', image: 'sleep:1', command: ['sleep', '3600'], protection: 'worker', maxTasks: 50 },
 };
 const changed = Object.fromEntries(
-  Object.entries(pools).map(([name, pool]) => [name, { ...pool, minTasks: 1, environment: { CHANGED: 'yes' } }]),
+  Object.entries(pools).map(([name, pool]) => [name, { ...pool, minTasks: 2, environment: { CHANGED: 'yes' } }]),
 );
 const added = { ...changed, late: { taskQueue: 'late', slots: 2, maxTasks: 1 } };
 const workers = (of: TestedWorkers['pools']) => ({ Workers: { tickSeconds: 5, pools: of } });
@@ -48,7 +48,7 @@ beforeAll(async () => {
   connection = await NativeConnection.connect({ address: stack.site.temporal.address });
   workflows = await Worker.create({
     connection,
-    workflowsPath: join(import.meta.dirname, 'once.ts'),
+    workflowsPath: join(import.meta.dirname, 'fixtures/once.ts'),
     taskQueue: 'workflows',
   });
   serving = workflows.run();
