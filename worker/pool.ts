@@ -318,7 +318,7 @@ export class PersistentWorkerPool implements Workforce {
   #settleIfOver(): void {
     if (this.#members.some(({ child }) => child)) return;
     const unfinished = this.#members.flatMap((member) => member.unfinished);
-    this.#stopped.resolve({ unfinished, ...(this.#cutOff.length > 0 && { cutOff: this.#cutOff }) });
+    this.#stopped.resolve({ unfinished, ...(this.#cutOff.length > 0 && { cutOff: this.#cutOff.toSorted() }) });
   }
 }
 

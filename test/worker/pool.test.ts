@@ -88,8 +88,9 @@ describe('PersistentWorkerPool', () => {
   });
 
   it('kills a process that does not end by itself', async () => {
-    const { pool } = poolOf({ env: { PATH: process.env.PATH, HANGS: 'yes' }, killAfterSeconds: 0.1 });
+    const { pool, until } = poolOf({ env: { PATH: process.env.PATH, HANGS: 'yes' }, killAfterSeconds: 0.1 });
     await pool.start();
+    await until(() => pool.counts.tasksProcessed === 5);
     await expect(pool.stop()).resolves.toEqual({ unfinished: [], cutOff: ['task#1', 'task#2'] });
   });
 });
