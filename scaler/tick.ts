@@ -16,8 +16,8 @@ import {
 import { overrule } from './overrides.ts';
 import { idleTasks, taskOf, type TaskProtection } from './protection.ts';
 import { policyAt } from './schedules.ts';
-import type { EcsServices, ServiceReading, UncordonedTasks } from './signals/ecs.ts';
-import type { ReportedWorker, TemporalReader, TemporalSignals } from './signals/temporal.ts';
+import { unread, type EcsServices, type ServiceReading, type UncordonedTasks } from './signals/ecs.ts';
+import { NOT_READ, type ReportedWorker, type TemporalReader, type TemporalSignals } from './signals/temporal.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
 import type { Telemetry } from './telemetry.ts';
 import type { TickRecord } from './tick-record.ts';
@@ -78,18 +78,10 @@ async function readAll(pools: PoolConfig[], ports: Ports, now: number): Promise<
   const [temporal, services] = await Promise.all([ports.temporal.read(pools, now), ports.ecs.read(pools)]);
   const cordoned = await readCordoned(pools, services, ports);
   return pools.map((config) => {
-    const service = services.get(config.pool) ?? UNREAD_SERVICE;
-    return see(config, temporal.get(config.pool) ?? UNREAD_QUEUE, service, cordoned, now);
+    const service = services.get(config.pool) ?? unread('not read');
+    return see(config, temporal.get(config.pool) ?? NOT_READ, service, cordoned, now);
   });
 }
-
-const UNREAD = { unknown: 'not read' };
-const UNREAD_QUEUE: TemporalSignals = { activityQueue: UNREAD, workflowQueue: UNREAD, workers: UNREAD };
-const UNREAD_SERVICE: ServiceReading = {
-  tasks: UNREAD,
-  addresses: new Map(),
-  overrides: { policy: {}, problems: [] },
-};
 
 function see(
   config: PoolConfig,
@@ -99,7 +91,7 @@ function see(
   now: number,
 ): SeenPool {
   const { pool } = config;
-  const placed = known(workers) ? workers.map((worker) => ({ ...worker, task: taskIn(service, worker) })) : workers;
+  const placed = known(workers) ? inTheirTasks(workers, service) : workers;
   const record: TickRecord = {
     v: 1,
     pool,
@@ -117,8 +109,9 @@ function forTheRecord({ key, task, ageSeconds, usedSlots, slots, processed, fail
   return { key, task, ageSeconds, usedSlots, slots, processed, failed };
 }
 
-function taskIn({ tasks, addresses }: ServiceReading, worker: ReportedWorker): string | null {
-  return taskOf(worker, new Set(known(tasks) ? [...tasks.running, ...tasks.pending] : []), addresses);
+function inTheirTasks(workers: ReportedWorker[], { tasks, addresses }: ServiceReading): ReportedWorker[] {
+  const ids = new Set(known(tasks) ? [...tasks.running, ...tasks.pending] : []);
+  return workers.map((worker) => ({ ...worker, task: taskOf(worker, ids, addresses) }));
 }
 
 type CordonedByPool = Reading<Map<string, string[]>>;
@@ -166,7 +159,7 @@ async function carryOut(
   const errors: string[] = [];
   let allowed = decision;
   try {
-    await remember(config, record, { version: before?.version ?? 0, memory, decision }, session, ports, options.last);
+    await remember(config, record, { version: before?.version ?? 0, memory, decision }, session, ports, options);
   } catch (error) {
     errors.push(String(error));
     if (error instanceof OtherScalerError) {
@@ -188,10 +181,10 @@ async function remember(
   next: PoolState,
   session: Session,
   ports: Ports,
-  last: boolean,
+  { last, mode }: TickOptions,
 ): Promise<void> {
   const before = session.get(pool.pool)?.decision;
-  const writes = last || !same(before, next.decision) || acts(record, next.decision);
+  const writes = last || !same(before, next.decision) || (mode === 'act' && acts(record, next.decision));
   const version = writes ? await ports.state.save(pool.pool, next, record) : next.version;
   session.set(pool.pool, { ...next, version });
 }

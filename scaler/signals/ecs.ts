@@ -103,7 +103,8 @@ function isInvalid(error: unknown): boolean {
   return error instanceof Error && /InvalidParameter|ClusterNotFound/.test(error.name);
 }
 
-function unread(why: string): ServiceReading {
+/** A service of which nothing is known. */
+export function unread(why: string): ServiceReading {
   return { tasks: { unknown: why }, addresses: new Map(), overrides: { policy: {}, problems: [] } };
 }
 

@@ -76,7 +76,8 @@ export class TemporalReader {
   }
 }
 
-const NOT_READ: TemporalSignals = {
+/** A task queue of which nothing is known. */
+export const NOT_READ: TemporalSignals = {
   activityQueue: { unknown: 'not read' },
   workflowQueue: { unknown: 'not read' },
   workers: { unknown: 'not read' },

@@ -33,6 +33,7 @@ afterAll(async () => {
   await rig.stop();
 });
 
+/** A worker of its own, from its first heartbeat on. */
 async function serve(taskQueue: string, options: { activities?: object } = {}): Promise<void> {
   const workflowBundle = await bundleWorkflowCode({
     workflowsPath: require.resolve('./fixtures/workflows.ts'),
@@ -41,6 +42,7 @@ async function serve(taskQueue: string, options: { activities?: object } = {}): 
   const activities = { work: async () => 'done' };
   const worker = await Worker.create({ connection, workflowBundle, taskQueue, activities, ...options });
   workers.push({ worker, running: worker.run() });
+  await rig.heartbeat(taskQueue);
 }
 
 /** A stack that is well but for what its settings say, after one tick of the scaler. */
@@ -76,7 +78,6 @@ function wrong({ checks }: Examined): Check[] {
 
 test('a stack that is well has nothing wrong', async () => {
   await serve('well-queue');
-  await rig.heartbeat('well-queue');
   await deploy('well');
   const examined = await examine('well');
   expect(wrong(examined)).toEqual([]);
