@@ -16,15 +16,16 @@ interface Permit extends SlotPermit {
   used?: boolean;
 }
 
-interface Waiting {
-  grant: () => void;
+interface Request {
+  grant: (permit: Permit) => void;
+  abortSignal: AbortSignal;
 }
 
 export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
   readonly type = 'custom';
   readonly #slots: number;
   readonly #onChange: () => void;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting: Request[] = [];
   readonly #openPolls: number;
   #open = true;
   #polling = 0;
@@ -58,13 +59,10 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
     this.#open = false;
   }
 
+  /** Nobody looks at a request that was given up: it is passed over rather than answered, as a listener costs each of them. */
   reserveSlot(_: unknown, abortSignal: AbortSignal): Promise<SlotPermit> {
-    return new Promise((resolve, reject) => {
-      const waiting = { grant: () => resolve({}) };
-      this.#waiting.add(waiting);
-      abortSignal.addEventListener('abort', () => {
-        if (this.#waiting.delete(waiting)) reject(abortSignal.reason as Error);
-      });
+    return new Promise((grant) => {
+      this.#waiting.push({ grant, abortSignal });
       this.#grant();
     });
   }
@@ -94,12 +92,12 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
    * after closing the gate one more poll began.
    */
   #grant(): void {
-    for (const waiting of this.#waiting) {
-      const free = this.#polling < this.#openPolls && this.#polling + this.#used < this.#slots;
-      if (!this.#open || !free) return;
-      this.#waiting.delete(waiting);
+    while (this.#open && this.#polling < this.#openPolls && this.#polling + this.#used < this.#slots) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      if (next.abortSignal.aborted) continue;
       this.#polling += 1;
-      waiting.grant();
+      next.grant({});
     }
   }
 }

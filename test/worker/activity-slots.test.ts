@@ -60,13 +60,12 @@ describe('the slots for activities', () => {
     expect(slots).toMatchObject({ idle: true, used: 0 });
   });
 
-  it('forget a request that was given up', async () => {
+  it('forget a request that was given up', () => {
     const slots = new ActivitySlots(1);
     const abort = new AbortController();
     slots.close();
-    const request = slots.reserveSlot(undefined, abort.signal);
+    void slots.reserveSlot(undefined, abort.signal);
     abort.abort(new Error('given up'));
-    await expect(request).rejects.toThrow('given up');
     slots.open();
     expect(slots.idle).toBe(true);
   });
