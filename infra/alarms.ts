@@ -2,7 +2,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { poolMetric } from './metrics.ts';
+import { poolMetric, waitMetricOf } from './metrics.ts';
 import type { AlarmThresholds } from './props.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -59,11 +59,9 @@ export class PoolAlarms extends Construct {
     ];
   }
 
-  /** Only our workers say how long each activity waited; of another image, the age of the oldest in the queue stands for it. */
   #latency({ poolName, settings }: WorkerPool, seconds: number): cloudwatch.Alarm {
-    const key = settings.protection === 'worker' ? 'scheduleToStart' : 'backlogAge';
     return this.#alarm('Latency', 'latency', {
-      metric: poolMetric(poolName, key, { statistic: cloudwatch.Stats.p(95) }),
+      metric: poolMetric(poolName, waitMetricOf(settings), { statistic: cloudwatch.Stats.p(95) }),
       threshold: seconds,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
       alarmDescription: `${poolName}: one activity in twenty waits over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,

@@ -7,8 +7,8 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
-import { poolMetric } from './metrics.ts';
-import { metricsOf, taskDollarsPerHour } from './standing-cost.ts';
+import { metricsOf, poolMetric, waitMetricOf } from './metrics.ts';
+import { taskDollarsPerHour } from './standing-cost.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface PoolsDashboardProps {
@@ -23,7 +23,10 @@ export function poolsDashboard(scope: Construct, id: string, props: PoolsDashboa
   const dashboard = new cloudwatch.Dashboard(scope, id);
   for (let from = 0; from < alarms.length; from += ALARMS_A_WIDGET)
     dashboard.addWidgets(statusOf(alarms.slice(from, from + ALARMS_A_WIDGET)));
-  for (const pool of pools) dashboard.addWidgets(...rowOf(pool, props));
+  for (const pool of pools) {
+    dashboard.addWidgets(nameOf(pool));
+    dashboard.addWidgets(...rowOf(pool, props));
+  }
   return dashboard;
 }
 
@@ -33,6 +36,11 @@ const ALARMS_A_WIDGET = 96;
 function statusOf(alarms: cloudwatch.Alarm[]): cloudwatch.IWidget {
   const height = 1 + 2 * Math.ceil(alarms.length / 6);
   return new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height });
+}
+
+/** Above the row, as the row's widgets are too narrow to say it in each title. */
+function nameOf({ poolName, taskQueue }: WorkerPool): cloudwatch.IWidget {
+  return new cloudwatch.TextWidget({ markdown: `### ${poolName}: task queue ${taskQueue}`, width: 24, height: 1 });
 }
 
 interface Line {
@@ -46,29 +54,28 @@ interface Line {
 
 function rowOf(pool: WorkerPool, props: PoolsDashboardProps): cloudwatch.IWidget[] {
   const { poolName: name } = pool;
-  const lines = (title: string, width: number, ...of: Line[]) =>
-    linesOf({ title: `${name}: ${title}`, width, pool, props }, of);
+  const lines = (title: string, width: number, ...of: Line[]) => linesOf({ title, width, pool, props }, of);
   return [
     lines(
-      'waiting',
+      'Waiting',
       4,
       { label: 'Tasks queued', key: 'backlog', field: 'figures.queued' },
       { label: 'Age of the oldest (s)', key: 'backlogAge', field: 'figures.ageSeconds', right: true },
     ),
     lines(
-      'tasks',
+      'Tasks',
       4,
       { label: 'Desired', key: 'desiredTasks', field: 'desired' },
       { label: 'Running', key: 'runningTasks', field: 'figures.runningTasks' },
     ),
-    lines('busy slots', 3, { label: 'Busy', key: 'busySlots', field: 'figures.busySlots' }),
-    graph(`${name}: wait (s)`, 3, waits(pool)),
-    graph(`${name}: failures`, 3, [
+    lines('Busy slots', 3, { label: 'Busy', key: 'busySlots', field: 'figures.busySlots' }),
+    graph('Wait (s)', 3, waits(pool)),
+    graph('Failures', 3, [
       poolMetric(name, 'errorRate', { label: 'Failed attempts (%)' }),
       poolMetric(name, 'scalerErrors', { label: 'Scaler errors', statistic: cloudwatch.Stats.SUM }),
     ]),
     new cloudwatch.LogQueryWidget({
-      title: `${name}: decisions`,
+      title: 'Decisions',
       width: 5,
       height: HEIGHT,
       view: cloudwatch.LogQueryVisualizationType.TABLE,
@@ -112,9 +119,11 @@ function linesOf(
 }
 
 function waits({ poolName, settings }: WorkerPool): cloudwatch.IMetric[] {
-  const key = settings.protection === 'worker' ? 'scheduleToStart' : 'backlogAge';
   return [50, 95].map((percentile) =>
-    poolMetric(poolName, key, { label: `p${percentile}`, statistic: cloudwatch.Stats.p(percentile) }),
+    poolMetric(poolName, waitMetricOf(settings), {
+      label: `p${percentile}`,
+      statistic: cloudwatch.Stats.p(percentile),
+    }),
   );
 }
 
@@ -129,7 +138,7 @@ function costOf({ poolName, settings }: WorkerPool): cloudwatch.IWidget {
     period: Duration.minutes(1),
   });
   return new cloudwatch.SingleValueWidget({
-    title: `${poolName}: cost`,
+    title: 'Cost',
     width: 2,
     height: HEIGHT,
     metrics: [dollars === undefined ? tasks : cost],

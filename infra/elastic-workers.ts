@@ -21,7 +21,7 @@ import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
 import { tellCommandLine } from './parameters.ts';
-import { presetOf, settingsOf, temporalOf } from './presets.ts';
+import { presetOf, settingsOf, temporalOf, type Preset } from './presets.ts';
 import { PRICES_OF } from './prices.ts';
 import { problemsOf } from './problems.ts';
 import type { ElasticWorkersProps } from './props.ts';
@@ -50,24 +50,23 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 
     const preset = presetOf(props);
+    const temporal = temporalOf(props.temporal);
     this.cluster = props.cluster ?? this.#newCluster(props);
     this.#allowLogsToUse(props);
     this.stateTable = this.#newStateTable(props);
     const poolsPath = `/elastic-workers/${Names.uniqueId(this)}`;
-    this.#pools = this.#newPools(props, poolsPath);
+    const subnets = props.vpcSubnets ?? defaultSubnets(this.cluster.vpc);
+    const network = { subnets, assignPublicIp: this.cluster.vpc.selectSubnets(subnets).hasPublic };
+    this.#pools = this.#newPools(props, { ...preset, ...network, poolsPath });
     const scaler = new ScalerFunction(this, 'Scaler', {
-      temporal: temporalOf(props.temporal),
+      ...preset,
+      temporal,
       cluster: this.cluster,
       pools: this.#pools,
       stateTable: this.stateTable,
       poolsPath,
-      tickSeconds: props.tickSeconds ?? DEFAULT_TICK_SECONDS,
       mode: props.mode ?? 'act',
-      metrics: preset.metrics,
-      memory: props.scalerMemory ?? DEFAULT_SCALER_MEMORY,
       reserveConcurrency: props.reserveConcurrency ?? true,
-      tracing: preset.tracing,
-      logRetention: preset.logRetention,
       vpcSubnets: props.scalerVpcSubnets,
       role: props.scalerRole,
       logGroup: props.scalerLogGroup,
@@ -90,8 +89,8 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         scalerLogGroup: this.scalerLogGroup,
       });
     }
-    tellCommandLine(this, poolsPath, temporalOf(props.temporal));
-    this.#tellStandingCost(props);
+    tellCommandLine(this, poolsPath, temporal);
+    this.#tellStandingCost(preset, network.assignPublicIp);
   }
 
   get pools(): IWorkerPool[] {
@@ -160,22 +159,18 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     return table;
   }
 
-  #newPools(props: ElasticWorkersProps, poolsPath: string): WorkerPool[] {
-    const preset = presetOf(props);
-    const { vpc } = this.cluster;
-    const subnets = props.vpcSubnets ?? defaultSubnets(vpc);
+  #newPools(
+    props: ElasticWorkersProps,
+    preset: Preset & Pick<SharedByPools, 'subnets' | 'assignPublicIp' | 'poolsPath'>,
+  ) {
     const shared: SharedByPools = {
+      ...preset,
       cluster: this.cluster,
-      subnets,
-      assignPublicIp: vpc.selectSubnets(subnets).hasPublic,
       securityGroups: props.securityGroups ?? [this.#newSecurityGroup()],
       workerImage: props.workerImage,
       stateTable: this.stateTable,
       encryptionKey: props.encryptionKey,
-      logRetention: preset.logRetention,
-      metrics: preset.metrics,
       preset: props.preset,
-      poolsPath,
     };
     // Below a construct of their own, so that a pool may have any name.
     const scope = new Construct(this, 'Pools');
@@ -214,18 +209,14 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     return alarms;
   }
 
-  #tellStandingCost(props: ElasticWorkersProps): void {
-    const { vpc } = this.cluster;
-    const publicAddress = vpc.selectSubnets(props.vpcSubnets ?? defaultSubnets(vpc)).hasPublic;
+  #tellStandingCost(preset: Preset, publicAddresses: boolean): void {
     const lines = standingCost({
-      ...presetOf(props),
+      ...preset,
       pools: this.#pools.map(({ poolName: name, settings }) => ({
         name,
         settings,
-        publicAddress: publicAddress && !settings.capacityProvider,
+        publicAddress: publicAddresses && !settings.capacityProvider,
       })),
-      scalerMemory: props.scalerMemory ?? DEFAULT_SCALER_MEMORY,
-      tickSeconds: props.tickSeconds ?? DEFAULT_TICK_SECONDS,
     });
     const total = `${totalOf(lines).toFixed(2)} USD a month`;
     const each = lines.map(
@@ -256,9 +247,6 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     });
   }
 }
-
-const DEFAULT_TICK_SECONDS = 10;
-const DEFAULT_SCALER_MEMORY = 512;
 
 function defaultSubnets(vpc: ec2.IVpc): ec2.SubnetSelection {
   if (vpc.privateSubnets.length > 0) return { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };

@@ -1,7 +1,15 @@
 /** A pool's figures in CloudWatch. */
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION, type MetricKey } from '../contract/metrics.ts';
+import {
+  isPublished,
+  METRIC_NAMESPACE,
+  METRICS,
+  POOL_DIMENSION,
+  type MetricKey,
+  type MetricSet,
+} from '../contract/metrics.ts';
+import type { PoolSettings } from './presets.ts';
 
 export function poolMetric(pool: string, key: MetricKey, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
   return new cloudwatch.Metric({
@@ -12,4 +20,14 @@ export function poolMetric(pool: string, key: MetricKey, options: cloudwatch.Met
     statistic: cloudwatch.Stats.AVERAGE,
     ...options,
   });
+}
+
+/** The metrics published of a pool. */
+export function metricsOf({ protection }: Pick<PoolSettings, 'protection'>, set: MetricSet): MetricKey[] {
+  return (Object.keys(METRICS) as MetricKey[]).filter((key) => isPublished(key, set, protection));
+}
+
+/** Only our workers say how long each activity waited; of another image, the age of the oldest in the queue stands for it. */
+export function waitMetricOf({ protection }: Pick<PoolSettings, 'protection'>): MetricKey {
+  return protection === 'worker' ? 'scheduleToStart' : 'backlogAge';
 }

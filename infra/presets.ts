@@ -3,7 +3,8 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { MetricSet } from '../contract/metrics.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, TemporalProps, WorkerPoolProps } from './props.ts';
 
-interface Preset {
+/** What is the same for all of a stack's pools, with every default filled in. */
+export interface Preset {
   minTasks: number;
   maxTasks: number;
   metrics: MetricSet;
@@ -11,6 +12,9 @@ interface Preset {
   dashboard: boolean;
   tracing: boolean;
   logRetention: RetentionDays;
+  tickSeconds: number;
+  /** MiB. */
+  scalerMemory: number;
 }
 
 const NO_PRESET: Preset = {
@@ -21,6 +25,8 @@ const NO_PRESET: Preset = {
   dashboard: true,
   tracing: false,
   logRetention: RetentionDays.ONE_MONTH,
+  tickSeconds: 10,
+  scalerMemory: 512,
 };
 
 export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset> = {
@@ -61,14 +67,16 @@ export interface PoolSettings extends WorkerPoolProps {
 }
 
 export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Preset {
-  const { alarms, dashboard, tracing, metrics, logRetention, ...sizes } = (preset && PRESETS[preset]) || NO_PRESET;
+  const defaults = (preset && PRESETS[preset]) || NO_PRESET;
   return {
-    ...sizes,
-    alarms: props.alarms ?? alarms,
-    dashboard: props.dashboard ?? dashboard,
-    tracing: props.tracing ?? tracing,
-    metrics: props.metrics ?? metrics,
-    logRetention: props.logRetention ?? logRetention,
+    ...defaults,
+    alarms: props.alarms ?? defaults.alarms,
+    dashboard: props.dashboard ?? defaults.dashboard,
+    tracing: props.tracing ?? defaults.tracing,
+    metrics: props.metrics ?? defaults.metrics,
+    logRetention: props.logRetention ?? defaults.logRetention,
+    tickSeconds: props.tickSeconds ?? defaults.tickSeconds,
+    scalerMemory: props.scalerMemory ?? defaults.scalerMemory,
   };
 }
 

@@ -27,7 +27,8 @@ export interface ScalerFunctionProps {
   tickSeconds: number;
   mode: 'act' | 'observe';
   metrics: MetricSet;
-  memory: number;
+  /** MiB. */
+  scalerMemory: number;
   reserveConcurrency: boolean;
   tracing: boolean;
   logRetention: logs.RetentionDays;
@@ -72,7 +73,7 @@ export class ScalerFunction extends Construct {
       code: scalerCode(),
       handler: 'index.handler',
       role,
-      memorySize: props.memory,
+      memorySize: props.scalerMemory,
       timeout: Duration.seconds(60),
       // One scaler at a time; a failed or late minute is not made up for: the next one reads the world afresh.
       ...(props.reserveConcurrency && { reservedConcurrentExecutions: 1 }),

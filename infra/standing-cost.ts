@@ -3,7 +3,8 @@
  * Work costs beside it what its tasks cost: `taskDollarsPerHour`.
  */
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
-import { METRICS, isPublished, type MetricKey, type MetricSet } from '../contract/metrics.ts';
+import type { MetricSet } from '../contract/metrics.ts';
+import { metricsOf } from './metrics.ts';
 import type { PoolSettings } from './presets.ts';
 import { HOURS_A_MONTH, PRICES } from './prices.ts';
 
@@ -53,11 +54,6 @@ export function taskDollarsPerHour({ capacityProvider, taskDollarsPerHour: given
     (memory / 1024) * (isArm ? PRICES.armGigabyteHour : PRICES.x86GigabyteHour) +
     (ephemeralStorageGiB - 20) * PRICES.storageGigabyteHour;
   return Number(dollars.toFixed(6));
-}
-
-/** The metrics published of a pool. */
-export function metricsOf({ protection }: Pick<PoolSettings, 'protection'>, set: MetricSet): MetricKey[] {
-  return (Object.keys(METRICS) as MetricKey[]).filter((key) => isPublished(key, set, protection));
 }
 
 function scaler({ scalerMemory, tracing }: StandingCostInput): CostLine {

@@ -11,11 +11,10 @@ import { Construct, type IConstruct } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { workerImage } from './assets.ts';
-import { poolMetric } from './metrics.ts';
+import { metricsOf, poolMetric } from './metrics.ts';
 import { tellScaler } from './parameters.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
-import { metricsOf } from './standing-cost.ts';
 import { workerContainer } from './worker-container.ts';
 import { workerRights } from './worker-rights.ts';
 

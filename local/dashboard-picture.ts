@@ -50,7 +50,8 @@ const widgetSchema = z.object({
   width: z.number(),
   height: z.number(),
   properties: z.object({
-    title: z.string(),
+    title: z.string().default(''),
+    markdown: z.string().optional(),
     view: z.string().optional(),
     alarms: z.array(z.string()).optional(),
     metrics: z.array(metricSchema).optional(),
@@ -97,11 +98,12 @@ async function recordsUntil(to: number, client: CloudWatchLogsClient, logGroupNa
 
 async function drawn(widget: Widget, source: Source): Promise<DrawnWidget> {
   const { x, y, width, height, properties } = widget;
-  const { title, view, alarms, metrics, query = '' } = properties;
+  const { title, markdown, view, alarms, metrics, query = '' } = properties;
   const card = {
-    title,
+    title: markdown?.replace(/^#+ /, '') ?? title,
     box: { left: x * COLUMN, top: y * ROW, width: width * COLUMN - 8, height: height * ROW - 8 },
   };
+  if (markdown !== undefined) return card;
   if (alarms) return { ...card, alarms: await alarmStates(alarms, source) };
   if (metrics && view === 'singleValue') return { ...card, value: await newest(metrics, source) };
   if (metrics) return { ...card, lines: await Promise.all(metrics.map((metric) => lineOf(metric, source))) };

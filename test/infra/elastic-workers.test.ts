@@ -395,25 +395,28 @@ describe('alarms', () => {
 });
 
 describe('the dashboard', () => {
-  const TITLES = ['waiting', 'tasks', 'busy slots', 'wait (s)', 'failures', 'decisions', 'cost'];
+  const TITLES = ['Waiting', 'Tasks', 'Busy slots', 'Wait (s)', 'Failures', 'Decisions', 'Cost'];
   const widgetsOf = (metrics: 'essential' | 'full') => {
     const [dashboard] = Object.values(synthesize({ metrics }).template.findResources('AWS::CloudWatch::Dashboard'));
     return JSON.parse(joined(dashboard?.Properties.DashboardBody)).widgets as {
       type: string;
       width: number;
       y: number;
-      properties: { title: string; query?: string };
+      properties: { title?: string; markdown?: string; query?: string };
     }[];
   };
 
   test('has the alarms on top, and one row a pool', () => {
     const [alarms, ...widgets] = widgetsOf('essential');
     expect(alarms?.type).toBe('alarm');
-    expect(widgets.map(({ properties }) => properties.title)).toEqual(
-      ['fast', 'slow'].flatMap((pool) => TITLES.map((title) => `${pool}: ${title}`)),
-    );
+    expect(widgets.map(({ properties }) => properties.markdown ?? properties.title)).toEqual([
+      '### fast: task queue quick-response-queue',
+      ...TITLES,
+      '### slow: task queue complex-analysis-queue',
+      ...TITLES,
+    ]);
     const rows = Map.groupBy(widgets, ({ y }) => y);
-    expect([...rows.values()].map((row) => row.reduce((sum, { width }) => sum + width, 0))).toEqual([24, 24]);
+    expect([...rows.values()].map((row) => row.reduce((sum, { width }) => sum + width, 0))).toEqual([24, 24, 24, 24]);
   });
 
   test('holds as many pools as a stack can, with no widget of more alarms than CloudWatch shows', () => {
@@ -435,13 +438,8 @@ describe('the dashboard', () => {
       widgetsOf(metrics)
         .filter(({ type }) => type === 'log')
         .map(({ properties }) => properties.title);
-    expect(fromLog('full')).toEqual(['fast: decisions', 'slow: decisions']);
-    expect(fromLog('essential').slice(0, 4)).toEqual([
-      'fast: waiting',
-      'fast: tasks',
-      'fast: busy slots',
-      'fast: decisions',
-    ]);
+    expect(fromLog('full')).toEqual(['Decisions', 'Decisions']);
+    expect(fromLog('essential').slice(0, 4)).toEqual(['Waiting', 'Tasks', 'Busy slots', 'Decisions']);
   });
 });
 
