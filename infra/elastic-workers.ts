@@ -89,7 +89,14 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         scalerLogGroup: this.scalerLogGroup,
       });
     }
-    tellCommandLine(this, poolsPath, temporal);
+    tellCommandLine(this, {
+      poolsPath,
+      stateTable: this.stateTable.tableName,
+      scalerFunction: this.scaler.functionName,
+      scalerLogGroup: this.scalerLogGroup.logGroupName,
+      dashboard: this.dashboard?.dashboardName,
+      temporal,
+    });
     this.#tellStandingCost(preset, network.assignPublicIp);
   }
 

@@ -3,22 +3,32 @@
  * are read with.
  */
 import { Stack } from 'aws-cdk-lib';
+import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as ssm from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
 import { poolConfigSchema } from '../contract/pool-config.ts';
-import { STACKS_PATH, stackConfigSchema } from '../contract/stack-config.ts';
-import type { ElasticWorkers } from './elastic-workers.ts';
+import { STACKS_PATH, stackConfigSchema, type StackConfig } from '../contract/stack-config.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import { taskDollarsPerHour } from './standing-cost.ts';
-import type { WorkerPool, WorkerPoolOptions } from './worker-pool.ts';
 
-export function tellScaler(pool: WorkerPool, { cluster, poolsPath }: WorkerPoolOptions, taskRoleId: string): void {
-  const { poolName, settings, temporal } = pool;
+export interface ToldToScaler {
+  poolName: string;
+  settings: PoolSettings;
+  temporal: TemporalSettings;
+  cluster: ecs.ICluster;
+  service: ecs.IBaseService;
+  taskRoleId: string;
+  /** The SSM path below which the scaler finds its pools. */
+  poolsPath: string;
+}
+
+export function tellScaler(pool: Construct, { poolName, settings, temporal, ...told }: ToldToScaler): void {
   const config = poolConfigSchema.parse({
     pool: poolName,
     taskQueue: settings.taskQueue,
-    cluster: cluster.clusterName,
-    service: pool.service.serviceName,
-    taskRoleId,
+    cluster: told.cluster.clusterName,
+    service: told.service.serviceName,
+    taskRoleId: told.taskRoleId,
     policy: policyOf(settings),
     ...(settings.schedules && {
       schedules: settings.schedules.map((schedule) => ({ timeZone: 'UTC', ...schedule })),
@@ -28,25 +38,19 @@ export function tellScaler(pool: WorkerPool, { cluster, poolsPath }: WorkerPoolO
     protection: settings.protection,
   });
   new ssm.StringParameter(pool, 'Config', {
-    parameterName: `${poolsPath}/${poolName}`,
+    parameterName: `${told.poolsPath}/${poolName}`,
     description: `What the scaler knows of the worker pool ${poolName}`,
     stringValue: Stack.of(pool).toJsonString(config),
   });
 }
 
-export function tellCommandLine(workers: ElasticWorkers, poolsPath: string, temporal: TemporalSettings): void {
+export type ToldToCommandLine = Omit<StackConfig, 'region' | 'temporal'> & { temporal: TemporalSettings };
+
+export function tellCommandLine(workers: Construct, { temporal, ...told }: ToldToCommandLine): void {
   const stack = Stack.of(workers);
-  const config = stackConfigSchema.parse({
-    poolsPath,
-    stateTable: workers.stateTable.tableName,
-    scalerFunction: workers.scaler.functionName,
-    scalerLogGroup: workers.scalerLogGroup.logGroupName,
-    ...(workers.dashboard && { dashboard: workers.dashboard.dashboardName }),
-    region: stack.region,
-    temporal: temporalConfig(temporal),
-  });
+  const config = stackConfigSchema.parse({ ...told, region: stack.region, temporal: temporalConfig(temporal) });
   new ssm.StringParameter(workers, 'Config', {
-    parameterName: `${STACKS_PATH}${poolsPath.slice(poolsPath.lastIndexOf('/'))}`,
+    parameterName: `${STACKS_PATH}${told.poolsPath.slice(told.poolsPath.lastIndexOf('/'))}`,
     description: `Where the parts of ${workers.node.path} are, for the elastic-workers command line`,
     stringValue: stack.toJsonString(config),
   });

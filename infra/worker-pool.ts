@@ -94,7 +94,8 @@ export class WorkerPool extends Construct implements IWorkerPool {
     this.service = this.#newService(options, this.#newTaskDefinition(options));
     this.service.node.addDependency(rights);
     this.connections = this.service.connections;
-    tellScaler(this, options, taskRoleIdOf(this.taskRole, settings));
+    const taskRoleId = taskRoleIdOf(this.taskRole, settings);
+    tellScaler(this, { ...options, service: this.service, taskRoleId });
   }
 
   metricBacklog(options?: cloudwatch.MetricOptions) {

@@ -1,19 +1,30 @@
 /** What a worker may do. */
 import { Stack } from 'aws-cdk-lib';
+import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../contract/metrics.ts';
 import { SCALER_KEY } from '../contract/state-table.ts';
 import { acknowledgeWildcard } from './acknowledge.ts';
-import type { WorkerPoolOptions } from './worker-pool.ts';
+import type { PoolSettings, TemporalSettings } from './presets.ts';
+
+export interface WorkerRightsOptions {
+  settings: PoolSettings;
+  temporal: TemporalSettings;
+  cluster: ecs.ICluster;
+  stateTable: dynamodb.ITable;
+  encryptionKey?: kms.IKey | undefined;
+}
 
 /**
  * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that protects
  * itself may do that, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each reads
  * the secret of its own Temporal.
  */
-export function workerRights(scope: Construct, options: WorkerPoolOptions, role: iam.IRole): iam.Policy {
+export function workerRights(scope: Construct, options: WorkerRightsOptions, role: iam.IRole): iam.Policy {
   const { secret } = options.temporal;
   const policy = new iam.Policy(scope, 'Rights', { roles: [role] });
   if (secret) {
@@ -35,7 +46,7 @@ export function mayRead(secrets: ISecret[]): iam.PolicyStatement {
   });
 }
 
-function allowToProtectItself(policy: iam.Policy, { cluster, stateTable }: WorkerPoolOptions): void {
+function allowToProtectItself(policy: iam.Policy, { cluster, stateTable }: WorkerRightsOptions): void {
   const tasks = Stack.of(policy).formatArn({
     service: 'ecs',
     resource: 'task',

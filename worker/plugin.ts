@@ -8,7 +8,8 @@ import { SimplePlugin } from '@temporalio/plugin';
 import type { ActivityInterceptors, BundleOptions, WorkerOptions } from '@temporalio/worker';
 import { createActivities } from './activities.ts';
 import type { ModelOptions } from './models/models.ts';
-import { createTracing, type Tracing, type TracingOptions } from './tracing/tracing.ts';
+import type { TracingOptions } from './tracing/exporting.ts';
+import { createTracing, type Tracing } from './tracing/tracing.ts';
 
 export interface PluginOptions extends ModelOptions {
   tracing?: TracingOptions;

@@ -20,10 +20,20 @@ import type { ActivityInboundCallsInterceptor, InjectedSinks } from '@temporalio
 import type { Context } from '@temporalio/activity';
 import { attributesOf, MODE, SERVICE, type TraceMarks } from './marks.ts';
 import { withTracedActivity } from './model-call.ts';
-import type { TracingOptions } from './tracing.ts';
 
 type Execute = NonNullable<ActivityInboundCallsInterceptor['execute']>;
 type Mode = TraceMarks['mode'];
+
+export interface TracingOptions {
+  /** For `local`: a file that gets one span a line, as JSON. */
+  file?: string;
+  /** For `local` without a file: where OTLP over HTTP is understood; OpenTelemetry's own variables and default otherwise. */
+  otlpEndpoint?: string;
+  /** For `cloud`. */
+  langfuse?: { publicKey: string; secretKey: string; baseUrl?: string };
+  /** Told when traces are asked for but cannot be delivered. Work goes on without them. */
+  warn?: (message: string) => void;
+}
 
 export interface Exporting {
   activity(context: Context, marks: TraceMarks, ...call: Parameters<Execute>): Promise<unknown>;

@@ -6,19 +6,8 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
 import type { OpenTelemetrySinks } from '@temporalio/interceptors-opentelemetry-v2';
 import { EXECUTE_STRATEGY_DIRECTLY, type ProcessorConfig } from '../types.ts';
-import type { Exporting } from './exporting.ts';
+import type { Exporting, TracingOptions } from './exporting.ts';
 import { MARKS_HEADER, marksOf, type TraceMarks } from './marks.ts';
-
-export interface TracingOptions {
-  /** For `local`: a file that gets one span a line, as JSON. */
-  file?: string;
-  /** For `local` without a file: where OTLP over HTTP is understood; OpenTelemetry's own variables and default otherwise. */
-  otlpEndpoint?: string;
-  /** For `cloud`. */
-  langfuse?: { publicKey: string; secretKey: string; baseUrl?: string };
-  /** Told when traces are asked for but cannot be delivered. Work goes on without them. */
-  warn?: (message: string) => void;
-}
 
 export interface Tracing {
   activity: ActivityInterceptorsFactory;
