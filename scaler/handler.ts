@@ -36,6 +36,8 @@ const ports = {
   state: new StateTable(
     DynamoDBDocumentClient.from(new DynamoDBClient(clientSettings), {
       marshallOptions: { removeUndefinedValues: true },
+      // Else one damaged item, with a number that is none of JavaScript's, would keep all that are read with it from us.
+      unmarshallOptions: { wrapNumbers: Number },
     }),
     config.stateTable,
   ),

@@ -6,13 +6,19 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, BatchWriteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { cordonKey, poolKey, SCALER_KEY, type CordonItem, type ScalerItem } from '../contract/state-table.ts';
-import type { Decision } from './policy.ts';
+import { known, type Decision } from './policy.ts';
 import { chunks } from './chunks.ts';
 import type { TickRecord } from './tick-record.ts';
 
 const KEYS_A_READ = 100;
 const ITEMS_A_WRITE = 25;
 const ROUNDS = 4;
+/** DynamoDB takes 400 KB an item. Whoever asks for more workers than these finds them in the log. */
+const WORKERS_KEPT = 500;
+/** Reached by nobody who counts. */
+const LAST_VERSION = 1e15;
+/** DynamoDB refuses the item for a number nearer to zero than 1e-130, and what fades for days gets there. */
+const NEAREST_TO_ZERO = 1e-100;
 /** A cordon outlives its task by days at most: long enough for any activity, short enough to leave no litter. */
 const CORDON_KEPT_SECONDS = 14 * 24 * 3600;
 
@@ -55,11 +61,12 @@ export class StateTable {
       await this.#client.send(
         new PutCommand({
           TableName: this.#table,
-          Item: { id: poolKey(pool), ...state, version, tickAt: record.now, record },
+          Item: storable({ id: poolKey(pool), ...state, version, tickAt: record.now, record: shortened(record) }),
           // An item whose version is damaged is nobody's: it is written over, or the pool would be stuck for good.
           ConditionExpression:
-            'attribute_not_exists(version) OR NOT attribute_type(version, :number) OR version = :read',
-          ExpressionAttributeValues: { ':read': state.version, ':number': 'N' },
+            'attribute_not_exists(version) OR NOT attribute_type(version, :number) OR version = :read' +
+            ' OR NOT version BETWEEN :first AND :last',
+          ExpressionAttributeValues: { ':read': state.version, ':number': 'N', ':first': 0, ':last': LAST_VERSION },
         }),
       );
       return version;
@@ -112,7 +119,10 @@ export class StateTable {
   }
 
   async #get(ids: string[], consistent: boolean): Promise<Map<string, Record<string, unknown> & Partial<PoolState>>> {
-    const read = await Promise.all(chunks(ids, KEYS_A_READ).map((batch) => this.#getBatch(batch, consistent)));
+    // Of a key that is asked for twice, as two pools of one service would, DynamoDB answers none.
+    const read = await Promise.all(
+      chunks([...new Set(ids)], KEYS_A_READ).map((batch) => this.#getBatch(batch, consistent)),
+    );
     return new Map(read.flat().map((item) => [String(item.id), item]));
   }
 
@@ -145,13 +155,29 @@ export class StateTable {
   }
 }
 
+function storable(item: Record<string, unknown>): Record<string, unknown> {
+  const flush = (_: string, value: unknown) =>
+    typeof value === 'number' && Math.abs(value) < NEAREST_TO_ZERO ? 0 : value;
+  return JSON.parse(JSON.stringify(item, flush)) as Record<string, unknown>;
+}
+
+function shortened(record: TickRecord): TickRecord {
+  if (!known(record.workers) || record.workers.length <= WORKERS_KEPT) return record;
+  return {
+    ...record,
+    workers: { unknown: `${record.workers.length} workers, too many to keep here: the log has them` },
+  };
+}
+
 function versionOf(item: { version?: unknown } | undefined): number {
-  return typeof item?.version === 'number' ? item.version : 0;
+  const version = item?.version;
+  return typeof version === 'number' && version >= 0 && version <= LAST_VERSION ? version : 0;
 }
 
 function decisionOf(item: { decision?: unknown } | undefined): Decision | undefined {
   const decision = item?.decision as Decision | undefined;
-  return Array.isArray(decision?.cordon) ? decision : undefined;
+  const { cordon } = decision ?? {};
+  return Array.isArray(cordon) && cordon.every((task) => typeof task === 'string') ? decision : undefined;
 }
 
 type BatchWriteRequests = NonNullable<

@@ -9,6 +9,8 @@ import { GAP_CLASSES, GAP_GROUPS, type Memory } from './memory.ts';
 /** Levels unneeded for longer than this count as gone for good. */
 const LONGEST_GAP_SECONDS = 900;
 const MOST_LEVELS = 80;
+/** More than a service can have: a need beyond it, of a queue that is told to be endless, is not gone through task by task. */
+const MOST_TASKS = 10_000;
 /** What a tick takes off the weight of what was learned before. */
 const FADING = 0.998;
 /** Shorter gaps are noise of the readings. */
@@ -101,7 +103,7 @@ export function standby(
   for (const [at, tasks] of levels) {
     const idleSeconds = (now - at) / 1000;
     const step = Math.min(STEPS, Math.floor(idleSeconds / STEP_SECONDS));
-    for (let task = tasks; task > Math.max(keep, start); task -= 1) {
+    for (let task = Math.min(tasks, MOST_TASKS); task > Math.max(keep, start); task -= 1) {
       const cost = Math.round(Math.log(Math.max(1, restartCost(task))) / Math.log(COST_FACTOR));
       const plan = planOf(cost * GAP_GROUPS + groupOf(task));
       if (task > fleet.present) start = plan.start[step] === 1 ? task : start;

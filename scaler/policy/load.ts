@@ -251,7 +251,8 @@ function workDone(
   // With nothing remembered, totals are a beginning, not progress.
   if (seconds === 0) return { processed, failed, slotSeconds };
   for (const worker of live ?? []) {
-    const last = before.workers[worker.key];
+    // A worker chooses its key itself, and may choose a name that every object has.
+    const last = Object.hasOwn(before.workers, worker.key) ? before.workers[worker.key] : undefined;
     processed += Math.max(0, worker.processed - (last?.[0] ?? 0));
     failed += Math.max(0, worker.failed - (last?.[1] ?? 0));
     const ran = (now - (runningSince[worker.task ?? ''] ?? now)) / 1000 - worker.ageSeconds;

@@ -80,6 +80,9 @@ export function recall(memory: unknown, signals: Signals, policy: Policy, now: n
   return isMemory(memory) && memory.at <= now + CLOCKS_APART_MS ? memory : afresh(signals, policy, now);
 }
 
+/** Sums of milliseconds and slots stay far below it. */
+const LARGEST_FIGURE = 1e15;
+
 /** Two machines' clocks differ by less. A memory from further ahead was written by a clock that was wrong, and all its times are. */
 const CLOCKS_APART_MS = 60_000;
 
@@ -122,7 +125,7 @@ export function hourOf(now: number): number {
   return now - (now % 3_600_000);
 }
 
-/** Compared with a fresh memory, field by field: of one shape all the way down, and with finite numbers only. */
+/** Compared with a fresh memory, field by field: of one shape all the way down, and with numbers that one can reckon with. */
 function isMemory(memory: unknown): memory is Memory {
   if (typeof memory !== 'object' || memory === null) return false;
   const given = memory as Record<string, unknown>;
@@ -142,15 +145,15 @@ function isMemory(memory: unknown): memory is Memory {
   const expected = Object.keys(SHAPE);
   return (
     expected.length === Object.keys(numbers).length &&
-    expected.every((name) => Number.isFinite(numbers[name])) &&
+    expected.every((name) => isFigure(numbers[name])) &&
     (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput', 'serviceSeconds', 'tried'])) &&
     isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun', 'done'])) &&
     isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
     isNumbers(gaps, GAP_GROUPS * GAP_CLASSES) &&
     isRecord(workers, (each) => isNumbers(each, 3)) &&
-    isRecord(pendingSince, Number.isFinite) &&
-    isRecord(runningSince, Number.isFinite)
+    isRecord(pendingSince, isFigure) &&
+    isRecord(runningSince, isFigure)
   );
 }
 
@@ -175,12 +178,17 @@ function numbersOf(memory: Memory): Record<string, number> {
   );
 }
 
+/** Whoever may write the state table writes what they like. */
+function isFigure(value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) <= LARGEST_FIGURE;
+}
+
 function hasNumbers(value: unknown, names: string[]): boolean {
-  return typeof value === 'object' && value !== null && names.every((name) => Number.isFinite((value as never)[name]));
+  return typeof value === 'object' && value !== null && names.every((name) => isFigure((value as never)[name]));
 }
 
 function isNumbers(value: unknown, length: number): boolean {
-  return Array.isArray(value) && value.length === length && value.every(Number.isFinite);
+  return Array.isArray(value) && value.length === length && value.every(isFigure);
 }
 
 function isList(value: unknown, holds: (each: unknown) => boolean): boolean {

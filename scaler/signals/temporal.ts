@@ -22,6 +22,10 @@ const WORKERS_OF_A_QUEUE = 10_000;
 const KEY_LENGTH = 64;
 const NAME_LENGTH = 255;
 const REASON_LENGTH = 500;
+/** No queue is so long and no worker so large; what is reckoned from larger numbers, the state table could not hold. */
+const MOST = 1e12;
+const MOST_SLOTS = 100_000;
+const MOST_AGE_SECONDS = 1e9;
 
 /** A worker as it reports itself; which task it runs in is for the reader to find out. */
 export interface ReportedWorker extends WorkerReading {
@@ -175,7 +179,7 @@ const ALIVE = new Set([1, 2]);
 
 function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const slots = heartbeat.activityTaskSlotsInfo;
-  const used = count(slots?.currentUsedSlots);
+  const used = Math.min(MOST_SLOTS, count(slots?.currentUsedSlots));
   const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
   const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
   const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
@@ -185,9 +189,9 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
     task: identity.split('#')[0] || null,
     names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
     busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
-    ageSeconds: Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime)),
+    ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
     usedSlots: used,
-    slots: slots?.slotSupplierKind === 'Fixed' ? used + count(slots.currentAvailableSlots) : null,
+    slots: slots?.slotSupplierKind === 'Fixed' ? used + Math.min(MOST_SLOTS, count(slots.currentAvailableSlots)) : null,
     processed: count(slots?.totalProcessedTasks),
     failed: count(slots?.totalFailedTasks),
   };
@@ -215,9 +219,9 @@ async function reading<T>(read: (signal: AbortSignal) => Promise<T>): Promise<Re
   }
 }
 
-/** Throws what makes the whole reading unknown: of a number below zero, or of none, nothing can be concluded. */
+/** Throws what makes the whole reading unknown: of a number below zero, beyond all bounds, or of none, nothing can be concluded. */
 function sensible(what: string, value: number): number {
-  if (Number.isFinite(value) && value >= 0) return value;
+  if (value >= 0 && value <= MOST) return value;
   throw new Error(`the server's ${what} makes no sense: ${value}`);
 }
 
