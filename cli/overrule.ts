@@ -2,7 +2,7 @@
  * Pausing a pool and overruling its limits, by tags on its ECS service that the scaler reads with each tick. CloudTrail
  * records who has set and removed them (TagResource, UntagResource), and a deployment leaves them alone.
  */
-import { DescribeServicesCommand, TagResourceCommand, UntagResourceCommand } from '@aws-sdk/client-ecs';
+import { DescribeServicesCommand, TagResourceCommand, UntagResourceCommand, type Tag } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../contract/service-tags.ts';
 import { overrule, readOverrides } from '../scaler/overrides.ts';
@@ -78,7 +78,13 @@ async function change(
   );
 }
 
-async function readService({ aws }: Stack, { cluster, service }: PoolConfig): Promise<{ arn: string; tags: Tags }> {
+interface TaggedService {
+  arn: string;
+  tags: Tags;
+  allTags: Tag[];
+}
+
+export async function readService({ aws }: Stack, { cluster, service }: PoolConfig): Promise<TaggedService> {
   try {
     const { services = [] } = await aws.ecs.send(
       new DescribeServicesCommand({ cluster, services: [service], include: ['TAGS'] }),
@@ -90,7 +96,7 @@ async function readService({ aws }: Stack, { cluster, service }: PoolConfig): Pr
       const value = found.tags?.find((tag) => tag.key === key)?.value;
       return value === undefined ? [] : [[name, value] as const];
     });
-    return { arn: found.serviceArn, tags: Object.fromEntries(tags) };
+    return { arn: found.serviceArn, tags: Object.fromEntries(tags), allTags: found.tags ?? [] };
   } catch (error) {
     throw new CommandError(`The ECS service ${service} of cluster ${cluster} cannot be read: ${reasonOf(error)}`, {
       cause: error,
@@ -123,11 +129,15 @@ async function writeTags(
       await aws.ecs.send(new UntagResourceCommand({ resourceArn: arn, tagKeys }));
     }
   } catch (error) {
-    throw new CommandError(
-      `The tags of ${arn} cannot be changed: ${reasonOf(error)}. ecs:TagResource and ecs:UntagResource are needed on it: the construct's grantOverrule() gives them.`,
-      { cause: error },
-    );
+    throw taggingFailed(arn, error);
   }
+}
+
+export function taggingFailed(arn: string, cause: unknown): CommandError {
+  return new CommandError(
+    `The tags of ${arn} cannot be changed: ${reasonOf(cause)}. ecs:TagResource and ecs:UntagResource are needed on it: the construct's grantOverrule() gives them.`,
+    { cause },
+  );
 }
 
 function effective(pool: PoolConfig, tags: Tags, now: number): Effective {

@@ -3,7 +3,7 @@ import { paginateDescribeAlarms, type CloudWatchClient, type MetricAlarm } from 
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
 import { METRIC_NAMESPACE, POOL_DIMENSION } from '../contract/metrics.ts';
-import { poolKey, SCALER_KEY } from '../contract/state-table.ts';
+import { poolKey, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts';
 import { REASONS } from '../scaler/policy.ts';
 import { tickRecordSchema } from '../scaler/tick-record.ts';
 import type { Stack } from './stacks.ts';
@@ -31,10 +31,10 @@ export async function readPoolState({ aws, config }: Stack, pool: string): Promi
   throw new Error(`the item ${poolKey(pool)} cannot be understood: ${z.prettifyError(parsed.error)}`);
 }
 
-/** Epoch milliseconds of the scaler's newest sign of life, as workers see it; undefined when it never gave one. */
-export async function readScalerTick({ aws, config }: Stack): Promise<number | undefined> {
+/** The scaler's newest sign of life, as workers see it; undefined when it never gave one. */
+export async function readScaler({ aws, config }: Stack): Promise<Omit<ScalerItem, 'id'> | undefined> {
   const { Item } = await aws.table.send(new GetCommand({ TableName: config.stateTable, Key: { id: SCALER_KEY } }));
-  return typeof Item?.tickAt === 'number' ? Item.tickAt : undefined;
+  return typeof Item?.tickAt === 'number' ? (Item as ScalerItem) : undefined;
 }
 
 /** The alarms on each pool's metrics, by the pool's name. */

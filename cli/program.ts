@@ -53,6 +53,10 @@ function addOverruling(program: Command, shell: Shell): void {
     .option('--max <tasks>', 'instead of its maxTasks')
     .option('--reset', 'take both off again')
     .action(async (pool, options) => (await import('./overrule.ts')).set(shell, pool, options));
+  stackCommand(program, 'drain', 'Has one task finish its work and leave; nothing is killed.')
+    .argument('<task>', 'its id, or the beginning of it')
+    .option('--no-wait', 'do not wait until it has left')
+    .action(async (task, options) => (await import('./drain.ts')).drain(shell, task, options));
 }
 
 /** These need no stack. What they print is JSON already, or has a --json of its own. */

@@ -9,3 +9,9 @@ export const SERVICE_TAGS = {
   minTasks: 'elastic-workers:min-tasks',
   maxTasks: 'elastic-workers:max-tasks',
 } as const;
+
+/**
+ * Begins the key of a tag by which a person drains one task, whose id is the rest of it; the value says since when. The task
+ * leaves when it holds nothing any more, and is not taken back.
+ */
+export const DRAIN_TAG = 'elastic-workers:drain:';

@@ -3,7 +3,7 @@
  * pool is paused or held by one API call. A value that cannot be understood is told, by its name, and counts as not there.
  */
 import { poolPolicySchema, type PoolPolicy } from '../contract/pool-config.ts';
-import { SERVICE_TAGS } from '../contract/service-tags.ts';
+import { DRAIN_TAG, SERVICE_TAGS } from '../contract/service-tags.ts';
 
 export interface Overrides {
   policy: Pick<PoolPolicy, 'paused' | 'minTasks' | 'maxTasks'>;
@@ -11,7 +11,17 @@ export interface Overrides {
   problems: string[];
 }
 
-export function readOverrides(tags: { key?: string | undefined; value?: string | undefined }[]): Overrides {
+interface Tag {
+  key?: string | undefined;
+  value?: string | undefined;
+}
+
+/** The tasks that a person drains, by id; of some that are gone the tag may still be there. */
+export function readDrained(tags: Tag[]): string[] {
+  return tags.flatMap(({ key = '' }) => (key.startsWith(DRAIN_TAG) ? [key.slice(DRAIN_TAG.length)] : []));
+}
+
+export function readOverrides(tags: Tag[]): Overrides {
   const { paused, ...limits } = SERVICE_TAGS;
   const overrides: Overrides = { policy: {}, problems: [] };
   for (const { key = '', value = '' } of tags) {

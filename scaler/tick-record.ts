@@ -35,6 +35,7 @@ const tasksSchema = z.object({
   pending: z.array(z.string()),
   cordoned: z.array(z.string()),
   outdated: z.array(z.string()).default([]),
+  drained: z.array(z.string()).exactOptional(),
 });
 
 export const tickRecordSchema = z.looseObject({

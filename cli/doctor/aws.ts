@@ -3,10 +3,10 @@ import { DescribeServicesCommand, type Service } from '@aws-sdk/client-ecs';
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { METRICS } from '../../contract/metrics.ts';
-import { readOverrides } from '../../scaler/overrides.ts';
+import { readDrained, readOverrides } from '../../scaler/overrides.ts';
 import { known } from '../../scaler/policy.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
-import { readAlarms, readPoolState, readScalerTick, SILENT_AFTER_SECONDS } from '../pool-state.ts';
+import { readAlarms, readPoolState, readScaler, SILENT_AFTER_SECONDS } from '../pool-state.ts';
 import { complaintsIn, readLines } from '../scaler-log.ts';
 import { count, duration } from '../shell.ts';
 import { reasonOf, type Stack } from '../stacks.ts';
@@ -60,10 +60,10 @@ async function checkSchedule(stack: Stack, now: number): Promise<Check> {
       `(aws scheduler list-schedules) and the function's concurrency (aws lambda get-function-concurrency --function-name ${scalerFunction})`,
   };
   try {
-    const tickAt = await readScalerTick(stack);
-    if (tickAt === undefined)
+    const scaler = await readScaler(stack);
+    if (scaler === undefined)
       return wrong('schedule', 'the scaler has never ticked (it does within two minutes of its deployment)', why);
-    const seconds = Math.max(0, (now - tickAt) / 1000);
+    const seconds = Math.max(0, (now - scaler.tickAt) / 1000);
     if (seconds <= SILENT_AFTER_SECONDS) return ok('schedule', `the scaler ticked ${duration(seconds)} ago`);
     return wrong('schedule', `the scaler is silent: it last ticked ${duration(seconds)} ago`, why);
   } catch (error) {
@@ -174,7 +174,10 @@ function checkTags({ pool, cluster, service }: PoolConfig, { tags = [] }: Servic
     const mend = `elastic-workers set ${pool} --min … --max …, or --reset (tags of service ${service}, cluster ${cluster})`;
     return [wrong('tags', problems.join('; '), { matters, mend }, pool)];
   }
-  const set = Object.entries(policy).map(([name, value]) => `${name} ${String(value)}`);
+  const set = [
+    ...Object.entries(policy).map(([name, value]) => `${name} ${String(value)}`),
+    ...readDrained(tags).map((task) => `task ${task} is drained`),
+  ];
   return set.length === 0 ? [] : [ok('tags', `overruled by hand: ${set.join(', ')}`, pool)];
 }
 

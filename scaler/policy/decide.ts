@@ -6,6 +6,7 @@
  * is needless leaves when keeping it would cost more than starting another. What has come by the clock so far finds its
  * tasks up. What is unknown never scales in.
  */
+import { withDrained, withoutDrained } from './drained.ts';
 import { chooseLeavers } from './leavers.ts';
 import { learnGaps, standby } from './gaps.ts';
 import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
@@ -54,7 +55,16 @@ const TRY_AGAIN_SECONDS = 600;
 export function decide(signals: Signals, memory: unknown, policy: Policy, now: number): Outcome {
   const before = recall(memory, signals, policy, now);
   if (!known(signals.tasks)) return withoutTasks(signals, before, policy, now);
-  const { tasks } = signals as { tasks: TasksReading };
+  const tasks = withoutDrained(signals.tasks, before.desired);
+  const outcome = decideOn({ ...signals, tasks }, before, policy, now);
+  const deploying = outcome.memory.deployingUntil > now;
+  return { ...outcome, decision: withDrained(outcome.decision, signals.tasks, tasks, signals.workers, deploying) };
+}
+
+type SignalsWithTasks = Signals & { tasks: TasksReading };
+
+function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now: number): Outcome {
+  const { tasks } = signals;
   const { load, memory: learned } = estimate(signals, tasks, before, policy, now);
   const blind = unknowns(signals);
   const need = neededTasks(load, policy);

@@ -41,6 +41,8 @@ export interface TasksReading {
   cordoned: string[];
   /** Tasks of an earlier revision than the service's own, in the middle of a deployment. */
   outdated?: string[];
+  /** Tasks that a person drains: they leave, whatever the policy makes of the rest. */
+  drained?: string[];
 }
 
 export interface Signals {

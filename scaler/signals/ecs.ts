@@ -11,13 +11,13 @@ import {
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { chunks } from '../chunks.ts';
-import { readOverrides, type Overrides } from '../overrides.ts';
+import { readDrained, readOverrides, type Overrides } from '../overrides.ts';
 import type { Reading, TasksReading } from '../policy.ts';
 
 const SERVICES_A_CALL = 10;
 const TASKS_A_CALL = 100;
 
-export type UncordonedTasks = Required<Omit<TasksReading, 'cordoned'>>;
+export type UncordonedTasks = Required<Omit<TasksReading, 'cordoned' | 'drained'>> & Pick<TasksReading, 'drained'>;
 
 export interface ServiceReading {
   tasks: Reading<UncordonedTasks>;
@@ -128,10 +128,13 @@ function isEmpty({ desiredCount, runningCount, pendingCount, deployments = [] }:
 function sorted(service: Service, tasks: Task[]): UncordonedTasks {
   const staying = tasks.filter((task) => task.desiredStatus === 'RUNNING');
   const ids = (of: Task[]) => of.map(({ taskArn }) => taskIdOf(taskArn));
+  const byHand = new Set(readDrained(service.tags ?? []));
+  const drained = ids(staying).filter((id) => byHand.has(id));
   return {
     desired: service.desiredCount ?? 0,
     running: ids(staying.filter((task) => task.lastStatus === 'RUNNING')),
     pending: ids(staying.filter((task) => task.lastStatus !== 'RUNNING')),
     outdated: ids(staying.filter((task) => task.taskDefinitionArn !== service.taskDefinition)),
+    ...(drained.length > 0 && { drained }),
   };
 }

@@ -30,6 +30,7 @@ test.each([
   ['pause', 'a'],
   ['resume', 'a'],
   ['set', 'a', '--min', '1'],
+  ['drain', 'a'],
 ])('%s asks AWS, and says so when it does not answer', async (...args) => {
   expect(await run(...args)).toMatchObject({
     code: 1,

@@ -29,8 +29,10 @@ import {
   CreateServiceCommand,
   DescribeServicesCommand,
   ECSClient,
+  ListTasksCommand,
   RegisterTaskDefinitionCommand,
   TagResourceCommand,
+  UpdateServiceCommand,
   type Service,
 } from '@aws-sdk/client-ecs';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
@@ -166,6 +168,16 @@ export class Rig {
     const request = { cluster: 'cluster', services: [name], include: ['TAGS' as const] };
     const { services = [] } = await this.ecs.send(new DescribeServicesCommand(request));
     return services[0] as Service;
+  }
+
+  /** By ARN. */
+  async tasks(serviceName: string): Promise<string[]> {
+    const { taskArns = [] } = await this.ecs.send(new ListTasksCommand({ cluster: 'cluster', serviceName }));
+    return taskArns;
+  }
+
+  async scale(service: string, desiredCount: number): Promise<void> {
+    await this.ecs.send(new UpdateServiceCommand({ cluster: 'cluster', service, desiredCount }));
   }
 
   async tag(service: string, tags: Record<string, string>): Promise<void> {

@@ -18,10 +18,12 @@ import {
   UpdateServiceCommand,
   type Service,
 } from '@aws-sdk/client-ecs';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { Client, Connection } from '@temporalio/client';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
@@ -143,9 +145,30 @@ export class Fleet {
 
   async service(): Promise<Service> {
     const { services = [] } = await this.#ecs.send(
-      new DescribeServicesCommand({ cluster: CLUSTER, services: ['worker'] }),
+      new DescribeServicesCommand({ cluster: CLUSTER, services: ['worker'], include: ['TAGS'] }),
     );
     return services[0] as Service;
+  }
+
+  /** Where AWS is, for a process beside this one. */
+  get environment(): Record<string, string> {
+    return { ...emulatorCredentials(this.#emulator.url), AWS_ENDPOINT_URL_ECS: this.fargate.url };
+  }
+
+  /** What a deployment writes for the command line. */
+  async tellCommandLine(): Promise<void> {
+    const ssm = new SSMClient(localClient(this.#emulator.url));
+    const stack: StackConfig = {
+      poolsPath: '/pools',
+      stateTable: TABLE,
+      scalerFunction: 'none',
+      scalerLogGroup: 'none',
+      temporal: { address: this.temporal.address, namespace: this.temporal.namespace, tls: false },
+    };
+    const parameters = { [`${STACKS_PATH}/fleet`]: stack, '/pools/fleet': this.#pool() };
+    for (const [Name, value] of Object.entries(parameters)) {
+      await ssm.send(new PutParameterCommand({ Name, Value: JSON.stringify(value), Type: 'String' }));
+    }
   }
 
   running(): TaskSummary[] {
@@ -207,7 +230,15 @@ export class Fleet {
         },
       },
     };
-    const pool = poolConfigSchema.parse({
+    const session = new Map();
+    while (!this.#ended.signal.aborted) {
+      await tick([this.#pool()], session, ports, { mode: 'act', now: Date.now(), last: true });
+      await delay(TICK_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    }
+  }
+
+  #pool(): PoolConfig {
+    return poolConfigSchema.parse({
       pool: 'fleet',
       taskQueue: this.taskQueue,
       cluster: CLUSTER,
@@ -216,10 +247,5 @@ export class Fleet {
       policy: {},
       ...this.#options.pool,
     });
-    const session = new Map();
-    while (!this.#ended.signal.aborted) {
-      await tick([pool], session, ports, { mode: 'act', now: Date.now(), last: true });
-      await delay(TICK_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
-    }
   }
 }

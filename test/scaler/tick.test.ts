@@ -192,6 +192,23 @@ describe('what a person has tagged', () => {
   });
 });
 
+describe('a task that a person drains', () => {
+  test('is cordoned and not taken back, whatever waits, and more is ordered as if it were not there', async () => {
+    const world = new World('fast');
+    world.tasks.set('fast', { desired: 2, running: ['a', 'b'], pending: [], outdated: [], drained: ['a'] });
+    await tick(world.pools, new Map(), world, at(0));
+    expect(world.journal).toContain('fast: cordon a');
+    expect(world.reports.get('fast')?.record.tasks).toMatchObject({ drained: ['a'] });
+
+    world.cordons.add('a');
+    world.queued.set('fast-queue', 500);
+    world.journal.length = 0;
+    await tick(world.pools, new Map(), world, at(10));
+    expect(world.journal.filter((entry) => /cordon|take back/.test(entry))).toEqual([]);
+    expect(world.journal).toContain('fast: desired 11');
+  });
+});
+
 describe('workers that the scaler protects', () => {
   const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {}): ReportedWorker => ({
     key: name,

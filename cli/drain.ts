@@ -1,0 +1,166 @@
+/**
+ * Draining one task by hand: a tag on its pool's ECS service names it, and the scaler cordons it with its next tick and orders
+ * another if there is need of it. It finishes what it holds, gives up its protection, and ECS stops it: nothing is killed.
+ * CloudTrail records who has set the tag (TagResource).
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { DescribeTasksCommand, TagResourceCommand, UntagResourceCommand, type Task } from '@aws-sdk/client-ecs';
+import type { PoolConfig } from '../contract/pool-config.ts';
+import { DRAIN_TAG } from '../contract/service-tags.ts';
+import { readDrained } from '../scaler/overrides.ts';
+import { known } from '../scaler/policy.ts';
+import { EcsServices, taskIdOf } from '../scaler/signals/ecs.ts';
+import { readService, taggingFailed } from './overrule.ts';
+import { readPoolState, readScaler, SILENT_AFTER_SECONDS } from './pool-state.ts';
+import { CommandError, count, duration, UsageError, type Common, type Shell } from './shell.ts';
+import { openStack, reasonOf, type Stack } from './stacks.ts';
+
+export interface DrainOptions extends Common {
+  wait: boolean;
+}
+
+const LOOK_EVERY_MS = 2000;
+
+export async function drain(shell: Shell, wanted: string, options: DrainOptions): Promise<void> {
+  const stack = await openStack(options);
+  const { pool, task } = await find(stack, wanted);
+  refuseForeign(pool, task);
+  await refuseWithoutScaler(stack, shell.now());
+  const since = shell.now();
+  const { arn, isThere } = await tag(stack, pool, task, since);
+  const say = options.json ? () => undefined : (text: string) => shell.print(text);
+  say(`${pool.pool}: task ${task} takes no new work from now on, finishes what it holds, and leaves`);
+  const stoppedReason = options.wait ? await untilGone(shell, stack, { pool, task }, say) : undefined;
+  if (stoppedReason !== undefined) await untag(stack, arn, [task]).catch(() => undefined);
+  else if (options.wait) shell.exitCode = 1;
+  const seconds = Math.round((shell.now() - since) / 1000);
+  if (options.json) {
+    return shell.printJson({ pool: pool.pool, task, since: isThere, gone: stoppedReason !== undefined, stoppedReason });
+  }
+  if (stoppedReason !== undefined) say(`gone after ${duration(seconds)}: ${stoppedReason}`);
+  else say('It goes on by itself: elastic-workers status counts it as cordoned until it has left.');
+}
+
+interface Found {
+  pool: PoolConfig;
+  task: string;
+}
+
+/** By the beginning of its id, or by its ARN. */
+async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
+  const start = taskIdOf(wanted);
+  const read = await new EcsServices(aws.ecs).read(pools);
+  const unread: string[] = [];
+  const all = pools.flatMap((pool): Found[] => {
+    const tasks = read.get(pool.pool)?.tasks ?? { unknown: 'not read' };
+    if (known(tasks)) return [...tasks.running, ...tasks.pending].map((task) => ({ pool, task }));
+    unread.push(`; the tasks of ${pool.pool} could not be read: ${tasks.unknown}`);
+    return [];
+  });
+  const found = all.filter(({ task }) => start !== '' && task.startsWith(start));
+  const list = (some: Found[]) => some.map(({ pool, task }) => `${task} (${pool.pool})`).join(', ');
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only;
+  throw new UsageError([
+    found.length > 1
+      ? `'${wanted}' is the beginning of ${found.length} tasks, give more of it: ${list(found)}`
+      : `no task's id begins with '${wanted}': there is ${list(all) || 'none'}${unread.join('')}`,
+  ]);
+}
+
+function refuseForeign({ pool, protection, cluster }: PoolConfig, task: string): void {
+  if (protection === 'worker') return;
+  throw new CommandError(
+    `The workers of ${pool} read no cordon: the scaler protects them, and lets those leave that are idle. For one task less: ` +
+      `elastic-workers set ${pool} --max …; to stop this one, whose work then has the stop timeout: ` +
+      `aws ecs stop-task --cluster ${cluster} --task ${task}`,
+  );
+}
+
+/** Without one that acts, workers obey no cordon. */
+async function refuseWithoutScaler(stack: Stack, now: number): Promise<void> {
+  const scaler = await readScaler(stack).catch((error: unknown) => {
+    throw new CommandError(
+      `Whether the scaler is there cannot be read: ${reasonOf(error)}. dynamodb:GetItem is needed on the table ${stack.config.stateTable}.`,
+      { cause: error },
+    );
+  });
+  if (scaler?.observing) {
+    throw new CommandError("The scaler only observes, and cordons nobody: deploy the stack without mode: 'observe'.");
+  }
+  if (scaler === undefined || now - scaler.tickAt > SILENT_AFTER_SECONDS * 1000) {
+    throw new CommandError('The scaler is silent, and without it nobody is cordoned: elastic-workers doctor says why.');
+  }
+}
+
+/** Tags of tasks that are gone are taken off with it: a service has room for fifty. */
+async function tag(
+  stack: Stack,
+  pool: PoolConfig,
+  task: string,
+  now: number,
+): Promise<{ arn: string; isThere: string }> {
+  const { arn, allTags } = await readService(stack, pool);
+  const key = `${DRAIN_TAG}${task}`;
+  const before = allTags.find((each) => each.key === key);
+  if (before !== undefined) {
+    throw new CommandError(`Task ${task} of ${pool.pool} is being drained already, since ${before.value}.`);
+  }
+  const value = new Date(now).toISOString();
+  try {
+    await untag(stack, arn, await gone(stack, pool, readDrained(allTags)));
+    await stack.aws.ecs.send(new TagResourceCommand({ resourceArn: arn, tags: [{ key, value }] }));
+  } catch (error) {
+    throw taggingFailed(arn, error);
+  }
+  return { arn, isThere: value };
+}
+
+async function untag({ aws }: Stack, resourceArn: string, tasks: string[]): Promise<void> {
+  const tagKeys = tasks.map((task) => `${DRAIN_TAG}${task}`);
+  if (tagKeys.length > 0) await aws.ecs.send(new UntagResourceCommand({ resourceArn, tagKeys }));
+}
+
+async function gone(stack: Stack, pool: PoolConfig, tasks: string[]): Promise<string[]> {
+  const states = await Promise.all(tasks.map(async (task) => ({ task, now: await read(stack, pool, task) })));
+  return states.filter(({ now }) => now === undefined || now.lastStatus === 'STOPPED').map(({ task }) => task);
+}
+
+async function read({ aws }: Stack, { cluster }: PoolConfig, task: string): Promise<Task | undefined> {
+  const { tasks = [] } = await aws.ecs.send(new DescribeTasksCommand({ cluster, tasks: [task] }));
+  return tasks[0];
+}
+
+/** Says what changes meanwhile. Returns why it was stopped, or undefined when the wait was broken off. */
+async function untilGone(
+  shell: Shell,
+  stack: Stack,
+  { pool, task }: Found,
+  say: (text: string) => void,
+): Promise<string | undefined> {
+  let said = '';
+  while (!shell.signal.aborted) {
+    const state = await read(stack, pool, task).catch(reasonOf);
+    if (state === undefined) return 'ECS lists it no more';
+    if (typeof state !== 'string' && state.lastStatus === 'STOPPED') return state.stoppedReason ?? 'no reason given';
+    const progress = typeof state === 'string' ? `not seen: ${state}` : await progressOf(stack, pool.pool, task, state);
+    if (progress !== said) say(`  ${progress}`);
+    said = progress;
+    await delay(LOOK_EVERY_MS, undefined, { signal: shell.signal }).catch(() => undefined);
+  }
+  return undefined;
+}
+
+/** What it holds is as the scaler last wrote it. */
+async function progressOf(stack: Stack, pool: string, task: string, { desiredStatus }: Task): Promise<string> {
+  if (desiredStatus === 'STOPPED') return 'ECS stops it';
+  const state = await readPoolState(stack, pool).catch(() => undefined);
+  if (!state?.decision.cordon.includes(task)) return 'waiting for the scaler’s next tick';
+  const { workers } = state.record;
+  const ofTask = known(workers) ? workers.filter((worker) => worker.task === task) : [];
+  if (ofTask.length === 0) return 'cordoned; what it still holds is not known';
+  const busy = ofTask.reduce((sum, { usedSlots }) => sum + usedSlots, 0);
+  return busy === 0
+    ? 'cordoned, and holds no activity any more'
+    : `cordoned; ${count(busy, 'activity', 'activities')} left`;
+}

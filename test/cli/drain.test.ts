@@ -1,0 +1,88 @@
+/** A task drained by hand, with real parts: our worker as it is built, local Fargate, the scaler's ticks, the command as a process. */
+import { join } from 'node:path';
+import { DRAIN_TAG } from '../../contract/service-tags.ts';
+import { Fleet } from '../scaler/fleet.ts';
+import { runCli } from './rig.ts';
+
+jest.setTimeout(180_000);
+
+const fleet = new Fleet({
+  directory: join(import.meta.dirname, '../../dist/worker'),
+  command: ['node', 'main.js'],
+  pool: { policy: { slotsPerTask: 1, minTasks: 2, maxTasks: 2 } },
+  environment: {
+    ELASTIC_WORKERS_PROCESSES: '1',
+    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1',
+    ELASTIC_WORKERS_STATE_TABLE: 'state',
+    ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
+    ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
+    ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
+    ELASTIC_WORKERS_HEALTH_PORT: 'off',
+    ELASTIC_WORKERS_METRICS_PORT: 'off',
+    ELASTIC_WORKERS_CLOUDWATCH: 'off',
+    ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+  },
+});
+
+beforeAll(async () => {
+  await fleet.start();
+  await fleet.tellCommandLine();
+}, 60_000);
+afterAll(() => fleet.stop(), 30_000);
+
+const drain = (...args: string[]) => runCli(['drain', ...args], { env: fleet.environment });
+
+function workers() {
+  const { workers: read } = fleet.records.at(-1) ?? {};
+  return Array.isArray(read) ? read.filter(({ ageSeconds }) => ageSeconds < 5) : [];
+}
+
+const busyTask = () => workers().find(({ usedSlots }) => usedSlots > 0)?.task;
+const isRunning = (task: string) => fleet.running().some(({ taskId }) => taskId === task);
+
+test('a task that is drained finishes what may be tried once only, has a successor meanwhile, and is gone', async () => {
+  await fleet.until('two workers report', () => workers().length === 2);
+  const activity = await fleet.client.activity.start('executeStrategyDirectly', {
+    id: 'once',
+    taskQueue: fleet.taskQueue,
+    args: ['sequential', { task: 'x', steps: ['Answer'] }, { offlineModel: { secondsPerAsk: 15 } }],
+    startToCloseTimeout: '60 seconds',
+    retry: { maximumAttempts: 1 },
+  } as Parameters<typeof fleet.client.activity.start>[1]);
+  const task = await fleet.until('the activity runs', () => busyTask() ?? undefined);
+
+  const drained = drain(task.slice(0, 12));
+  await fleet.until('a third task is up beside the two', () => fleet.running().length === 3);
+  expect(isRunning(task)).toBe(true);
+  const again = await drain(task, '--json');
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is being drained already, since 20') });
+
+  await expect(activity.result()).resolves.toMatchObject({ asks: 1 });
+  const { code, stdout } = await drained;
+  expect(stdout).toMatch(
+    /^fleet: task \w+ takes no new work[^]* cordoned; 1 activity left\n[^]*gone after \d+ s: Scaling activity/,
+  );
+  expect(code).toBe(0);
+  const stopped = fleet.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'STOPPED');
+  expect(stopped.map(({ taskId, stopCode }) => [taskId, stopCode])).toEqual([[task, 'ServiceSchedulerInitiated']]);
+  expect(fleet.running()).toHaveLength(2);
+  const { desiredCount, tags = [] } = await fleet.service();
+  expect({ desiredCount, tags }).toEqual({ desiredCount: 2, tags: [] });
+  expect(fleet.errors).toEqual([]);
+});
+
+test('without waiting the command ends at once, and the task leaves all the same', async () => {
+  const [first] = fleet.running();
+  const { code, stdout } = await drain(first!.taskArn, '--no-wait', '--json');
+  expect({ code, told: JSON.parse(stdout) }).toMatchObject({
+    code: 0,
+    told: { pool: 'fleet', task: first!.taskId, gone: false },
+  });
+  await fleet.until('it has left', () => !isRunning(first!.taskId));
+  await fleet.until('its successor is up', () => workers().length === 2 && fleet.running().length === 2);
+  const [second] = fleet.running();
+  await drain(second!.taskId, '--no-wait');
+  const { tags = [] } = await fleet.service();
+  // The tag of the first is taken off with the next that is set.
+  expect(tags.map(({ key }) => key)).toEqual([`${DRAIN_TAG}${second!.taskId}`]);
+});

@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { decide, DEFAULT_POLICY, type Policy, type TasksReading, type WorkerReading } from '../../scaler/policy.ts';
+
+const policy: Policy = { ...DEFAULT_POLICY, minTasks: 3, slotsPerTask: 10 };
+const queue = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
+const worker = (task: string): WorkerReading => ({
+  key: `${task}-worker`,
+  task,
+  ageSeconds: 3,
+  usedSlots: 1,
+  slots: 10,
+  processed: 0,
+  failed: 0,
+});
+
+/** Ticks of one pool, whose memory is carried. */
+class Pool {
+  #memory: unknown;
+  #now = 0;
+  readonly #policy: Policy;
+
+  constructor(changes: Partial<Policy> = {}) {
+    this.#policy = { ...policy, ...changes };
+  }
+
+  /** All running tasks report unless said. */
+  decide(tasks: Partial<TasksReading>, reporting = tasks.running ?? []) {
+    const all = { desired: 3, running: [], pending: [], cordoned: [], ...tasks };
+    const signals = { activityQueue: queue, workflowQueue: queue, workers: reporting.map(worker), tasks: all };
+    const { decision, memory } = decide(signals, this.#memory, this.#policy, (this.#now += 10_000));
+    this.#memory = memory;
+    return decision;
+  }
+}
+
+test('a task that is drained gets a successor first, and the count is as before once that has reported', () => {
+  const pool = new Pool();
+  const drained = ['b'];
+  expect(pool.decide({ running: ['a', 'b', 'c'] })).toMatchObject({ desired: 3, cordon: [] });
+  expect(pool.decide({ running: ['a', 'b', 'c'], drained })).toMatchObject({ desired: 4, cordon: ['b'] });
+  const cordoned = ['b'];
+  const starting = { desired: 4, running: ['a', 'b', 'c'], pending: ['d'], cordoned, drained };
+  expect(pool.decide(starting)).toMatchObject({ desired: 4, cordon: ['b'] });
+  const up = { desired: 4, running: ['a', 'b', 'c', 'd'], cordoned, drained };
+  expect(pool.decide(up, ['a', 'b', 'c'])).toMatchObject({ desired: 4, cordon: ['b'] });
+  expect(pool.decide(up)).toMatchObject({ desired: 3, cordon: ['b'] });
+  // It works on for as long as it likes, and nothing changes meanwhile.
+  const leaving = { running: ['a', 'b', 'c', 'd'], cordoned, drained };
+  expect(pool.decide(leaving)).toMatchObject({ desired: 3, cordon: ['b'] });
+  expect(pool.decide({ running: ['a', 'c', 'd'] })).toMatchObject({ desired: 3, cordon: [] });
+});
+
+test('a pool that can do without gets no successor', () => {
+  const pool = new Pool({ minTasks: 0 });
+  expect(pool.decide({ desired: 0, running: ['a'], cordoned: ['a'], drained: ['a'] })).toMatchObject({
+    desired: 0,
+    cordon: ['a'],
+  });
+});
+
+test('of a paused pool the size stays, and the task is replaced', () => {
+  const pool = new Pool({ minTasks: 0, paused: true });
+  expect(pool.decide({ running: ['a', 'b', 'c'] })).toMatchObject({ desired: 3, reason: 'paused' });
+  expect(pool.decide({ running: ['a', 'b', 'c'], drained: ['b'] })).toMatchObject({ desired: 4, reason: 'paused' });
+  const up = { desired: 4, running: ['a', 'b', 'c', 'd'], cordoned: ['b'], drained: ['b'] };
+  expect(pool.decide(up)).toMatchObject({ desired: 3, cordon: ['b'], reason: 'paused' });
+});
+
+test('in a deployment its successor is that of the deployment', () => {
+  const pool = new Pool();
+  pool.decide({ running: ['a', 'b', 'c'] });
+  const outdated = ['a', 'b', 'c'];
+  expect(pool.decide({ running: outdated, pending: ['d'], outdated, drained: ['b'] })).toMatchObject({ desired: 3 });
+});
+
+test('however tasks come and go, who is drained stays cordoned, and no more than their successors are ordered', () => {
+  const step = fc.record({ drains: fc.nat(4), starts: fc.boolean(), reports: fc.boolean(), leaves: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+      const pool = new Pool({ maxTasks: 3 });
+      let desired = 3;
+      let next = 0;
+      let running = ['t1', 't2', 't3'];
+      let pending: string[] = [];
+      const silent = new Set<string>();
+      const drained = new Set<string>();
+      for (const { drains, starts, reports, leaves } of steps) {
+        if (running[drains]) drained.add(running[drains]);
+        if (reports) silent.clear();
+        if (starts) {
+          for (const task of pending) silent.add(task);
+          running = [...running, ...pending];
+          pending = [];
+        }
+        // ECS stops those without protection only, and only what is too much.
+        const first = running.find((task) => drained.has(task));
+        if (leaves && first && running.length + pending.length > desired) running = running.filter((t) => t !== first);
+        while (running.length + pending.length < desired) pending.push(`n${(next += 1)}`);
+        const all = new Set([...running, ...pending]);
+        const present = [...drained].filter((task) => all.has(task));
+        const reporting = running.filter((task) => !silent.has(task));
+        const tasks = { desired, running, pending, cordoned: present, drained: present };
+        const decision = pool.decide(tasks, reporting);
+        expect(decision.cordon).toEqual(expect.arrayContaining(present));
+        expect(decision.desired).toBeGreaterThanOrEqual(3);
+        expect(decision.desired).toBeLessThanOrEqual(3 + present.length);
+        ({ desired } = decision);
+      }
+    }),
+  );
+});
