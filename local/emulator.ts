@@ -36,6 +36,14 @@ export function emulatorCredentials(url: string): Record<string, string> {
   };
 }
 
+/** For a shell, to be pasted: with it AWS's tools and `elastic-workers` find what runs here. */
+export function exportLine(emulatorUrl: string, ecsUrl: string): string {
+  const variables = { ...emulatorCredentials(emulatorUrl), AWS_ENDPOINT_URL_ECS: ecsUrl };
+  return `export ${Object.entries(variables)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`;
+}
+
 export async function startEmulator(options: EmulatorOptions = {}): Promise<LocalEmulator> {
   const { directory = join(LOCAL_DIRECTORY, 'logs') } = options;
   const { command, args } = options.ministack ?? (await ensureTools()).ministack;

@@ -10,6 +10,7 @@ import type { Client } from '@temporalio/client';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
 import type { ProcessorConfig, SequentialInput } from '../worker/types.ts';
+import { exportLine } from './emulator.ts';
 import type { ServiceUsage } from './fargate/index.ts';
 import { jobsOf, send } from './load.ts';
 import type { Job, Request } from './load.ts';
@@ -57,6 +58,9 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   const lastEndSeconds = jobs.reduce((last, { atSeconds, workSeconds }) => Math.max(last, atSeconds + workSeconds), 0);
   const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(lastEndSeconds);
   const plant = await startPlant({ ...options, tools, onProgress: screen.note });
+  screen.note(
+    `In a second terminal, 'npm run -s elastic-workers -- status' shows the pools, after\n${exportLine(plant.emulatorUrl, plant.fargate.url)}`,
+  );
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
   const watch = watchPlant(plant, options, { requests: requests.length, begunAt, deadline });
 
