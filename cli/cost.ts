@@ -4,7 +4,7 @@
  */
 import { GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-cloudwatch';
 import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../contract/metrics.ts';
-import type { PoolConfig } from '../contract/pool-config.ts';
+import { HOURS_A_MONTH, type PoolConfig } from '../contract/pool-config.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
 import { CommandError, table, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openStack, reasonOf, type Stack } from './stacks.ts';
@@ -15,7 +15,6 @@ export interface CostOptions extends Common {
 
 const MOST_HOURS = 15 * 24;
 const PERIOD_SECONDS = 300;
-const HOURS_A_MONTH = 730;
 
 export interface PoolCost {
   pool: string;

@@ -3,7 +3,7 @@
  * records who has set and removed them (TagResource, UntagResource), and a deployment leaves them alone.
  */
 import { DescribeServicesCommand, TagResourceCommand, UntagResourceCommand, type Tag } from '@aws-sdk/client-ecs';
-import type { PoolConfig } from '../contract/pool-config.ts';
+import { MOST_TASKS, type PoolConfig } from '../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../contract/service-tags.ts';
 import { overrule, readOverrides } from '../scaler/overrides.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
@@ -26,8 +26,6 @@ interface Effective {
   maxTasks: number;
   paused: boolean;
 }
-
-const MOST_TASKS = 5000;
 
 export async function pause(shell: Shell, name: string, options: Common): Promise<void> {
   await change(shell, await openPool(name, options), { paused: 'true' }, options);

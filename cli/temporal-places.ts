@@ -4,7 +4,7 @@
  */
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { PoolConfig } from '../contract/pool-config.ts';
-import type { SecretReader } from '../contract/temporal-access.ts';
+import { variablesIn, type SecretReader } from '../contract/temporal-access.ts';
 import type { TemporalPlace } from '../scaler/signals/temporal-connection.ts';
 import type { Shell } from './shell.ts';
 import type { Stack } from './stacks.ts';
@@ -36,7 +36,7 @@ export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' 
     })),
     readSecret: async (secret) => {
       const read = secret === ENVIRONMENT ? '{}' : await readSecret(aws, secret);
-      return Object.keys(own).length === 0 ? read : JSON.stringify({ ...variablesIn(read), ...own });
+      return Object.keys(own).length === 0 ? read : JSON.stringify({ ...variablesIn(secret, read), ...own });
     },
   };
 }
@@ -45,17 +45,6 @@ export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' 
 function variablesOf(env: Shell['env']): Record<string, string> {
   const entries = Object.entries(env).filter(([name, value]) => /^TEMPORAL_[A-Z_]+$/.test(name) && value);
   return Object.fromEntries(entries.filter(([name]) => name !== 'TEMPORAL_CLI')) as Record<string, string>;
-}
-
-/** As the scaler understands a secret; what is odd about it, the scaler's reader finds and tells. */
-function variablesIn(text: string): Record<string, string> {
-  if (!text.trimStart().startsWith('{')) return { TEMPORAL_API_KEY: text.trim() };
-  try {
-    return JSON.parse(text) as Record<string, string>;
-  } catch {
-    // The parser's own message quotes what it read.
-    throw new Error('it begins like a JSON object but is none');
-  }
 }
 
 async function readSecret({ secrets }: Stack['aws'], secret: string): Promise<string> {

@@ -5,9 +5,15 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
 
+/** As many as ECS allows a service. */
+export const MOST_TASKS = 5000;
+
+/** By which a month's costs are reckoned from an hour's, as AWS does it. */
+export const HOURS_A_MONTH = 730;
+
 const limits = {
-  minTasks: z.int().min(0).max(5000),
-  maxTasks: z.int().min(1).max(5000),
+  minTasks: z.int().min(0).max(MOST_TASKS),
+  maxTasks: z.int().min(1).max(MOST_TASKS),
   slotsPerTask: z.int().min(1).max(10_000),
   targetWaitSeconds: z.number().positive().max(86_400),
   scaleInAfterSeconds: z.number().min(0).max(86_400),

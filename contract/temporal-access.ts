@@ -147,7 +147,8 @@ function parse<T>(what: string, part: string, read: () => T): T {
   }
 }
 
-function variablesIn(secret: string, content: string): Record<string, string> {
+/** What a secret's text says; throws CredentialsError, without quoting it. */
+export function variablesIn(secret: string, content: string): Record<string, string> {
   if (!content.trimStart().startsWith('{')) return { TEMPORAL_API_KEY: content.trim() };
   const values = parseObject(secret, content);
   const wrong = Object.keys(values).filter((name) => !/^TEMPORAL_[A-Z_]+$/.test(name));
@@ -173,6 +174,7 @@ async function readOrExplain(secret: string, readSecret: SecretReader): Promise<
   try {
     return await readSecret(secret);
   } catch (error) {
+    if (error instanceof CredentialsError) throw error;
     const { name, message } = error as Error;
     throw new CredentialsError(
       `The secret ${secret} with Temporal's credentials cannot be read: ${name}: ${message}. Check its name, and that the ` +

@@ -1,6 +1,6 @@
 /** The mistakes in one pool's props: the value and the mend. */
 import * as iam from 'aws-cdk-lib/aws-iam';
-import { protectionSchema, scheduleSchema } from '../contract/pool-config.ts';
+import { MOST_TASKS, protectionSchema, scheduleSchema } from '../contract/pool-config.ts';
 import { oneOf, within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import type { ScheduleProps } from './props.ts';
@@ -21,9 +21,9 @@ function ofSizes(pool: PoolSettings): string[] {
   const { taskQueue, minTasks, maxTasks, onDemandBase, spot } = pool;
   const problems = [
     ...within('slots', pool.slots, 1, 10_000),
-    ...within('minTasks', minTasks, 0, 5000),
-    ...within('maxTasks', maxTasks, 1, 5000),
-    ...(spot ? within('onDemandBase', onDemandBase, 0, 5000) : []),
+    ...within('minTasks', minTasks, 0, MOST_TASKS),
+    ...within('maxTasks', maxTasks, 1, MOST_TASKS),
+    ...(spot ? within('onDemandBase', onDemandBase, 0, MOST_TASKS) : []),
     ...within('targetWaitSeconds', pool.targetWaitSeconds, 0.1, 86_400, 'a number'),
     ...within('scaleInAfterSeconds', pool.scaleInAfterSeconds, 0, 86_400, 'a number'),
     ...within('spendCapDollarsPerHour', pool.spendCapDollarsPerHour, 0.01, 1_000_000, 'a number'),

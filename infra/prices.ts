@@ -32,5 +32,3 @@ export const PRICES = {
   // https://aws.amazon.com/xray/pricing
   tracesMillion: 5,
 } as const;
-
-export const HOURS_A_MONTH = 730;

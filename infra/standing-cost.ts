@@ -4,9 +4,10 @@
  */
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
 import type { MetricSet } from '../contract/metrics.ts';
+import { HOURS_A_MONTH } from '../contract/pool-config.ts';
 import { metricsOf } from './metrics.ts';
 import type { PoolSettings } from './presets.ts';
-import { HOURS_A_MONTH, PRICES } from './prices.ts';
+import { PRICES } from './prices.ts';
 
 export interface CostLine {
   what: string;

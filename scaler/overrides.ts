@@ -2,7 +2,7 @@
  * What a person has said of a pool by tags on its ECS service: they stand above its policy and its schedules, so that a
  * pool is paused or held by one API call. A value that cannot be understood is told, by its name, and counts as not there.
  */
-import { poolPolicySchema, type PoolPolicy } from '../contract/pool-config.ts';
+import { MOST_TASKS, poolPolicySchema, type PoolPolicy } from '../contract/pool-config.ts';
 import { DRAIN_TAG, SERVICE_TAGS } from '../contract/service-tags.ts';
 
 export interface Overrides {
@@ -61,7 +61,7 @@ function readLimit(limit: 'minTasks' | 'maxTasks', value: string, { policy, prob
   else {
     const least = limit === 'minTasks' ? 0 : 1;
     problems.push(
-      `the tag ${SERVICE_TAGS[limit]} must be a whole number from ${least} to 5000, and counts as not there: got ${quote(value)}`,
+      `the tag ${SERVICE_TAGS[limit]} must be a whole number from ${least} to ${MOST_TASKS}, and counts as not there: got ${quote(value)}`,
     );
   }
 }

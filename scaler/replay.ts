@@ -1,13 +1,9 @@
 /**
- * Reads tick records as lines of JSON from standard input and prints one decision a line as it reads, carrying the
- * policy's memory from record to record of each pool. Lines that are no tick records (a log's other lines) are passed
- * over; a tick record that cannot be understood is answered by a line with `error`, and exit code 1 at the end.
+ * Decides again what a log of tick records tells of, carrying the policy's memory from record to record of each pool. Lines
+ * that are no tick records (a log's other lines) are passed over; one that cannot be understood is answered by its `error`.
  */
-import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
-import { Command } from 'commander';
 import { z } from 'zod';
-import { poolPolicySchema, type PoolPolicy } from '../contract/pool-config.ts';
+import type { PoolPolicy } from '../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY } from './policy.ts';
 import { tickRecordSchema } from './tick-record.ts';
 
@@ -44,22 +40,3 @@ function jsonOf(line: string): unknown {
 function defined<T extends object>(overrides: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) as never;
 }
-
-async function main(): Promise<void> {
-  const command = new Command('replay')
-    .description('Reads tick records as JSON lines from standard input and prints one decision a line.')
-    .option('--policy <json>', 'overrides of every record’s policy, such as \'{"maxTasks":50}\'', '{}')
-    .parse();
-  const overrides = poolPolicySchema.safeParse(jsonOf(command.opts<{ policy: string }>().policy));
-  if (!overrides.success) command.error(`--policy: ${z.prettifyError(overrides.error)}`);
-
-  const answer = replayer(overrides.data);
-  for await (const line of createInterface({ input: process.stdin })) {
-    const answered = answer(line);
-    if (answered === undefined) continue;
-    process.stdout.write(`${answered.text}\n`);
-    if (!answered.ok) process.exitCode = 1;
-  }
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) void main();

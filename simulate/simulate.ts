@@ -1,6 +1,6 @@
 /**
  * Our policy and its peers on a load of your own: `npm run simulate -- --trace FILE --slots 20 --max 100`.
- * Prints a table, or JSON, and writes a page that shows the runs and can repeat them with other settings.
+ * It prints a table, or JSON, and writes a page that shows the runs and can repeat them with other settings.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -47,38 +47,42 @@ interface Load {
 
 const REPORT = join(import.meta.dirname, '../.local/simulation.html');
 
-const command = new Command('simulate')
-  .description('Runs the scaling policy and its peers on a trace, and says what each costs and how long work waits.')
-  .option(
-    '--trace <file or name>',
-    `CSV with arrival_s,service_s or of the Azure format, or one of ${Object.keys(TRACES).join(', ')}; again for another queue`,
-    (value: string, before: string[] | undefined) => [...(before ?? []), value],
-  )
-  .option('--slots <count>', 'activities at once in a task', positiveInteger)
-  .option('--min <tasks>', 'the fleet’s minimum', wholeNumber, DEFAULT_SETTINGS.minTasks)
-  .option('--max <tasks>', 'the fleet’s maximum', positiveInteger, DEFAULT_SETTINGS.maxTasks)
-  .option('--start-up <seconds>', 'a task’s start, least-most', range, DEFAULT_SETTINGS.startUpSeconds)
-  .option('--heartbeat <seconds>', 'of the workers', positive, DEFAULT_SETTINGS.heartbeatSeconds)
-  .option('--target-wait <seconds>', 'the policy’s targetWaitSeconds', positive, DEFAULT_POLICY.targetWaitSeconds)
-  .option('--policy <json>', 'other settings of the policy, such as \'{"minTasks":2}\'', policyOverrides, {})
-  .option('--peers <names>', 'some of the peers, with commas', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
-  .option('--no-peers', 'our policy alone')
-  .option('--vcpu <count>', 'of a task, for its price', positive, DEFAULT_TASK_SIZE.vcpu)
-  .option('--memory <gigabytes>', 'of a task, for its price', positive, DEFAULT_TASK_SIZE.gigabytes)
-  .option('--seed <number>', 'of all that is random', wholeNumber, 1)
-  .option('--json', 'print JSON, and write no page')
-  .option('--html <file>', 'where the page goes', REPORT)
-  .option('--no-html', 'write no page')
-  .option('--search', 'propose settings that keep --wait and --budget')
-  .option('--wait <seconds>', 'with --search: 95 of 100 shall start within this', positive, 30)
-  .option('--budget <dollars>', 'with --search: an hour, on average', positive, Infinity)
-  .parse();
+/** The command; whoever runs it says how it ends. */
+export function simulateCommand(): Command {
+  const command = new Command('simulate')
+    .description('Runs the scaling policy and its peers on a trace, and says what each costs and how long work waits.')
+    .option(
+      '--trace <file or name>',
+      `CSV with arrival_s,service_s or of the Azure format, or one of ${Object.keys(TRACES).join(', ')}; again for another queue`,
+      (value: string, before: string[] | undefined) => [...(before ?? []), value],
+    )
+    .option('--slots <count>', 'activities at once in a task', positiveInteger)
+    .option('--min <tasks>', 'the fleet’s minimum', wholeNumber, DEFAULT_SETTINGS.minTasks)
+    .option('--max <tasks>', 'the fleet’s maximum', positiveInteger, DEFAULT_SETTINGS.maxTasks)
+    .option('--start-up <seconds>', 'a task’s start, least-most', range, DEFAULT_SETTINGS.startUpSeconds)
+    .option('--heartbeat <seconds>', 'of the workers', positive, DEFAULT_SETTINGS.heartbeatSeconds)
+    .option('--target-wait <seconds>', 'the policy’s targetWaitSeconds', positive, DEFAULT_POLICY.targetWaitSeconds)
+    .option('--policy <json>', 'other settings of the policy, such as \'{"minTasks":2}\'', policyOverrides, {})
+    .option('--peers <names>', 'some of the peers, with commas', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
+    .option('--no-peers', 'our policy alone')
+    .option('--vcpu <count>', 'of a task, for its price', positive, DEFAULT_TASK_SIZE.vcpu)
+    .option('--memory <gigabytes>', 'of a task, for its price', positive, DEFAULT_TASK_SIZE.gigabytes)
+    .option('--seed <number>', 'of all that is random', wholeNumber, 1)
+    .option('--json', 'print JSON, and write no page')
+    .option('--html <file>', 'where the page goes', REPORT)
+    .option('--no-html', 'write no page')
+    .option('--search', 'propose settings that keep --wait and --budget')
+    .option('--wait <seconds>', 'with --search: 95 of 100 shall start within this', positive, 30)
+    .option('--budget <dollars>', 'with --search: an hour, on average', positive, Infinity);
+  return command.action((options: Options) => main(options, (message) => command.error(`error: ${message}`)));
+}
 
-await main(command.opts<Options>());
+/** Ends the command with what is wrong with its input. */
+type Refuse = (message: string) => never;
 
-async function main(options: Options): Promise<void> {
-  if (options.min > options.max) command.error(`error: --min ${options.min} is more than --max ${options.max}`);
-  const loads = (options.trace ?? ['real-hour']).map((name) => loadOf(name, options));
+async function main(options: Options, refuse: Refuse): Promise<void> {
+  if (options.min > options.max) refuse(`--min ${options.min} is more than --max ${options.max}`);
+  const loads = (options.trace ?? ['real-hour']).map((name) => loadOf(name, options, refuse));
   if (options.search) return propose(loads, options);
 
   const comparisons = loads.map((load) => compare(load.work, comparisonOptions(load, options)));
@@ -93,16 +97,16 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-function loadOf(name: string, { slots, seed }: Options): Load {
+function loadOf(name: string, { slots, seed }: Options, refuse: Refuse): Load {
   try {
     const source = sourceOf(name);
     const work = workOf(source, seed);
     return { source, work, slots: slots ?? TRACES[name]?.slots ?? DEFAULT_SETTINGS.slots };
   } catch (error) {
-    if (error instanceof TraceError) return command.error(`error: ${error.message}`);
+    if (error instanceof TraceError) return refuse(error.message);
     const reason = error instanceof Error ? error.message : String(error);
-    return command.error(
-      `error: --trace ${name}: ${reason}\nIt is no file, and none of the names ${Object.keys(TRACES).join(', ')}.`,
+    return refuse(
+      `--trace ${name}: ${reason}\nIt is no file, and none of the names ${Object.keys(TRACES).join(', ')}.`,
     );
   }
 }

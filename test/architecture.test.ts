@@ -55,12 +55,10 @@ test('the workflow sandbox imports activities as types only', () => {
 test('only entry points read the environment or the arguments', () => {
   const entries = new Set([
     'scaler/handler.ts',
-    'scaler/replay.ts',
     'worker/main.ts',
     'infra/app.ts',
     'local/demo.ts',
     'cli/main.ts',
-    'cli/simulate.ts',
   ]);
   const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate', 'cli'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

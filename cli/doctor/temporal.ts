@@ -1,7 +1,8 @@
 /** The server and its namespaces; who polls the pools' queues, and with what; and work on queues that nobody polls. */
 import type { Connection } from '@temporalio/client';
-import { CredentialsError, readAccess, describeAccess, type TemporalAccess } from '../../contract/temporal-access.ts';
-import { TemporalConnection, type TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
+import { CredentialsError, describeAccess, type TemporalAccess } from '../../contract/temporal-access.ts';
+import { ALIVE, QUEUE_TYPES, secondsOf, type Heartbeat } from '../../scaler/signals/temporal.ts';
+import { accessTo, TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
 import { count, duration } from '../shell.ts';
 import { reasonOf } from '../stacks.ts';
 import type { PlacedPool, Places } from '../temporal-places.ts';
@@ -11,9 +12,6 @@ import { probe } from './probe.ts';
 
 type Service = Connection['workflowService'];
 type Pollers = NonNullable<Awaited<ReturnType<Service['describeTaskQueue']>>['pollers']>;
-type Heartbeat = NonNullable<
-  NonNullable<Awaited<ReturnType<Service['listWorkers']>>['workersInfo']>[number]['workerHeartbeat']
->;
 
 /** As in grpc-js. */
 const NOT_FOUND = 5;
@@ -28,9 +26,6 @@ const REPORTS_WITHIN_SECONDS = 150;
 const PATIENCE_SECONDS = 180;
 const WORKFLOWS_LOOKED_AT = 1000;
 const QUEUES_LOOKED_AT = 50;
-/** As in temporal.api.enums.v1. */
-const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
-const ALIVE = new Set([1, 2]);
 
 export async function examineTemporal({ pools, readSecret }: Places, fleets: Fleets, now: number): Promise<Check[]> {
   const byPlace = Map.groupBy(pools, ({ temporal }) => JSON.stringify(temporal));
@@ -50,7 +45,7 @@ async function examinePlace(
   const notSeen = pools.map(({ pool }) => unseen('workers', 'not seen: Temporal did not answer', pool));
   let access: TemporalAccess;
   try {
-    access = await readAccess({ env: environmentOf(place), secret: place.secret, readSecret, now: () => now });
+    access = await accessTo(place, now, readSecret);
   } catch (error) {
     if (!(error instanceof CredentialsError)) throw error;
     const matters = 'without credentials that make sense neither scaler nor workers reach Temporal';
@@ -66,14 +61,6 @@ async function examinePlace(
   } finally {
     await connection.close();
   }
-}
-
-function environmentOf({ address, namespace, tls }: TemporalPlace): Record<string, string | undefined> {
-  return {
-    TEMPORAL_ADDRESS: address,
-    TEMPORAL_NAMESPACE: namespace,
-    TEMPORAL_TLS: tls === undefined ? undefined : String(tls),
-  };
 }
 
 function placeName({ address, namespace }: { address: string; namespace: string }): string {
@@ -356,15 +343,7 @@ function differsByOne(a: string, b: string): boolean {
   return restA.slice(1) === restB.slice(1) || restA.slice(1) === restB || restA === restB.slice(1);
 }
 
-type Sizes = number | { toNumber(): number } | null | undefined;
-type Time = { seconds?: Sizes; nanos?: number | null } | null | undefined;
-
-function secondsOf(time: Time): number {
-  const seconds = time?.seconds ?? 0;
-  return (typeof seconds === 'number' ? seconds : seconds.toNumber()) + (time?.nanos ?? 0) / 1e9;
-}
-
-function ageOf(time: Time, now: number): number {
+function ageOf(time: Parameters<typeof secondsOf>[0], now: number): number {
   return now / 1000 - secondsOf(time);
 }
 

@@ -27,6 +27,17 @@ export interface ConnectionOptions {
   onProblem?: (message: string) => void;
 }
 
+/** Rejects with what is wrong, as readAccess. */
+export function accessTo(place: TemporalPlace, now: number, readSecret?: SecretReader): Promise<TemporalAccess> {
+  const { address, namespace, tls, secret } = place;
+  const env = {
+    TEMPORAL_ADDRESS: address,
+    TEMPORAL_NAMESPACE: namespace,
+    TEMPORAL_TLS: tls === undefined ? undefined : String(tls),
+  };
+  return readAccess({ env, secret, now: () => now, ...(readSecret && { readSecret }) });
+}
+
 const REQUEST_TIMEOUT_MS = 2500;
 const RENEW_EVERY_MS = 240_000;
 /** A call that failed is reason enough to look again, but no more often than so. */
@@ -108,14 +119,8 @@ export class TemporalConnection {
   }
 
   #readAccess(now: number): Promise<TemporalAccess> {
-    const { address, namespace, tls, secret } = this.#place;
-    const env = {
-      TEMPORAL_ADDRESS: address,
-      TEMPORAL_NAMESPACE: namespace,
-      TEMPORAL_TLS: tls === undefined ? undefined : String(tls),
-    };
     const { readSecret } = this.#options;
-    return readAccess({ env, secret, now: () => now, ...(readSecret && { readSecret }) });
+    return accessTo(this.#place, now, readSecret);
   }
 }
 

@@ -12,7 +12,7 @@ type Sizes = number | { toNumber(): number } | null | undefined;
 type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;
 
 /** As in temporal.api.enums.v1.TaskQueueType. */
-const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
+export const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
 const HEARTBEATS_A_PAGE = 1000;
 /** A namespace that has not answered in so long is unknown for this tick: the others' ticks do not wait for it. */
 const ANSWER_WITHIN_MS = 6000;
@@ -168,14 +168,14 @@ function bounded(workers: ReportedWorker[]): Reading<ReportedWorker[]> {
   return { unknown: `more than ${WORKERS_OF_A_QUEUE} workers report of one task queue` };
 }
 
-type Heartbeat = NonNullable<
+export type Heartbeat = NonNullable<
   NonNullable<
     Awaited<ReturnType<Connection['workflowService']['listWorkers']>>['workersInfo']
   >[number]['workerHeartbeat']
 >;
 
 /** As in temporal.api.enums.v1.WorkerStatus: running and shutting down; one that has shut down is a ghost. */
-const ALIVE = new Set([1, 2]);
+export const ALIVE = new Set([1, 2]);
 
 function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const slots = heartbeat.activityTaskSlotsInfo;
@@ -230,6 +230,6 @@ function numberOf(value: Sizes): number {
   return typeof value === 'number' ? value : value.toNumber();
 }
 
-function secondsOf(duration: Duration): number {
+export function secondsOf(duration: Duration): number {
   return numberOf(duration?.seconds) + (duration?.nanos ?? 0) / 1e9;
 }

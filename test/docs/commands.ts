@@ -71,7 +71,8 @@ function ofNpm(args: string[]): string | undefined | Promise<string | undefined>
   if (command !== 'run' && command !== 'test') return `npm ${command} is not known`;
   if (line === undefined) return `package.json has no script ${script}`;
   if (script === 'test') return missingFile(rest);
-  if (script === 'elastic-workers') return ofOurProgram(rest);
+  const [, ours] = /^node cli\/main\.ts ?(.*)$/.exec(line) ?? [];
+  if (ours !== undefined) return ofOurProgram([...ours.split(' ').filter(Boolean), ...rest]);
   const [, file] = /node (\S+\.ts)$/.exec(line) ?? [];
   if (rest.length > 0 && file === undefined && !/^scripts\/\w+\.sh$/.test(line)) return `${script} takes no options`;
   return file === undefined ? undefined : ofScript(file, rest);

@@ -41,7 +41,7 @@ test('a log’s other lines are passed over, and a wrong record is answered by w
 
 test('the command reads standard input and prints a decision a line', () => {
   const root = join(import.meta.dirname, '../..');
-  const output = execFileSync('node', [join(root, 'scaler/replay.ts'), '--policy', '{"maxTasks":2}'], {
+  const output = execFileSync('node', [join(root, 'cli/main.ts'), 'replay', '--policy', '{"maxTasks":2}'], {
     input: `${JSON.stringify(record)}\n`,
     encoding: 'utf8',
   });

@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'simulate-'));
 /** The command as a user runs it. */
 async function simulate(...args: string[]): Promise<{ stdout: string; stderr: string; failed: boolean }> {
   const node = join(root, 'node_modules/.bin/node');
-  const run = promisify(execFile)(node, [join(root, 'simulate/simulate.ts'), ...args], { maxBuffer: 1e8 });
+  const run = promisify(execFile)(node, [join(root, 'cli/main.ts'), 'simulate', ...args], { maxBuffer: 1e8 });
   return run.then(
     (output) => ({ ...output, failed: false }),
     ({ stdout, stderr }: { stdout: string; stderr: string }) => ({ stdout, stderr, failed: true }),
