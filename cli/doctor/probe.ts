@@ -1,4 +1,5 @@
 /** Why a server did not answer: what gRPC hides, a plain connection tells. */
+import type { X509Certificate } from 'node:crypto';
 import { connect as connectPlain } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { TemporalAccess } from '../../contract/temporal-access.ts';
@@ -34,6 +35,21 @@ export async function probe({ address, tls }: TemporalAccess, reason: string): P
       ? 'the server speaks no TLS there: set temporal.tls to false, or use its TLS port'
       : 'the certificate must be valid for that name and signed by a known authority: renew it, or name its authority and server name in the secret (TEMPORAL_TLS_SERVER_CA_CERT_DATA, TEMPORAL_TLS_SERVER_NAME)',
   };
+}
+
+/** What the server shows; undefined when none is to be had. */
+export async function serverCertificate({ address, tls }: TemporalAccess): Promise<X509Certificate | undefined> {
+  const [host = '', port = '7233'] = splitAddress(address);
+  let certificate: X509Certificate | undefined;
+  await failure((done) => {
+    const options = { host, port: Number(port), ...tlsOptions(tls ?? true, host) };
+    const socket = connectTls(options, () => {
+      certificate = socket.getPeerX509Certificate();
+      done();
+    });
+    return socket;
+  });
+  return certificate;
 }
 
 function splitAddress(address: string): string[] {

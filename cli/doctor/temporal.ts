@@ -7,6 +7,7 @@ import { count, duration } from '../shell.ts';
 import { reasonOf } from '../stacks.ts';
 import type { PlacedPool, Places } from '../temporal-places.ts';
 import type { Fleet, Fleets } from './aws.ts';
+import { checkCertificates } from './certificates.ts';
 import { ok, unseen, wrong, type Check } from './check.ts';
 import { probe } from './probe.ts';
 
@@ -56,8 +57,9 @@ async function examinePlace(
   try {
     const reached = await checkServer(connection, access, now);
     if (reached.some((check) => check.ok !== true)) return [...reached, ...notSeen];
+    const certificates = await checkCertificates(access, placeName(place), now);
     const ofPools = await Promise.all(pools.map((pool) => checkPool(connection, pool, fleets.get(pool.pool), now)));
-    return [...reached, ...ofPools.flat(), await checkQueuesNobodyPolls(connection, pools, now)];
+    return [...reached, ...certificates, ...ofPools.flat(), await checkQueuesNobodyPolls(connection, pools, now)];
   } finally {
     await connection.close();
   }

@@ -1,10 +1,12 @@
 /** The doctor, and each fault that it shall find, produced for real. */
+import { readFileSync } from 'node:fs';
 import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { DeleteServiceCommand } from '@aws-sdk/client-ecs';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Check } from '../../cli/doctor/check.ts';
+import { examineTemporal } from '../../cli/doctor/temporal.ts';
 import { tlsProxy, Authority, type Proxy } from '../worker/temporal-proxies.ts';
 import { Rig, type StackSettings } from './rig.ts';
 
@@ -144,6 +146,45 @@ test('a server that speaks no TLS, and one whose certificate nobody here trusts'
     },
     { check: 'signals' },
   ]);
+});
+
+test('certificates that will expire soon, of the client and of the server', async () => {
+  const proxy = await tlsProxy(rig.temporal.address, authority, { clients: true });
+  proxies.push(proxy);
+  const { certificate, key } = authority.issue('on-call', 90);
+  const secret = JSON.stringify({
+    TEMPORAL_TLS_CLIENT_CERT_DATA: certificate,
+    TEMPORAL_TLS_CLIENT_KEY_DATA: key,
+    TEMPORAL_TLS_SERVER_CA_CERT_DATA: readFileSync(authority.certificatePath, 'utf8'),
+  });
+  const temporal = { address: proxy.address, namespace: 'default', tls: true, secret: 'temporal' };
+  const pool = {
+    pool: 'a',
+    taskQueue: 'a',
+    cluster: 'none',
+    service: 'none',
+    taskRoleId: 'none',
+    policy: {},
+    temporal,
+  };
+  const certificatesIn = async (hours: number) => {
+    const places = { pools: [{ ...pool, protection: 'worker' as const }], readSecret: async () => secret };
+    const checks = await examineTemporal(places, new Map(), Date.now() + hours * 3_600_000);
+    return checks.find(({ check }) => check === 'certificates');
+  };
+  // The proxy's own lives for a day, and counts as renewed by a machine: soon is its last third.
+  expect(await certificatesIn(1)).toMatchObject({
+    ok: true,
+    says: expect.stringMatching(
+      /^the client's is valid for 89 more days \(CN=on-call\), the server's .* less than a day/,
+    ),
+  });
+  expect(await certificatesIn(20)).toMatchObject({ ok: false, says: expect.stringMatching(/^the server's/) });
+  expect(await certificatesIn(61 * 24)).toMatchObject({
+    ok: false,
+    says: expect.stringMatching(/^the client's is valid for 28 more days/),
+    mend: expect.stringMatching(/^register a new client certificate .*; renew the server's/),
+  });
 });
 
 test('an API key that the server refuses, and a secret that is not there', async () => {
