@@ -1,6 +1,7 @@
 /** What every command shares: where it prints, how it complains, and the exit code: 0 ok, 1 a problem was found, 2 usage. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Command } from 'commander';
+import { shown } from '../contract/shown.ts';
 
 export interface ShellOptions {
   env: Record<string, string | undefined>;
@@ -96,7 +97,7 @@ export function table(rows: string[][], right: Set<number>): string {
  */
 export function visible(text: string): string {
   const parts = text.split(OWN_STYLES);
-  return parts.map((part, index) => (index % 2 === 1 ? part : part.replaceAll(COMMANDS, escaped))).join('');
+  return parts.map((part, index) => (index % 2 === 1 ? part : shown(part))).join('');
 }
 
 /** A message of several lines within a list: none of them can be taken for a line of ours. */
@@ -105,11 +106,6 @@ export function hanging(message: string): string {
 }
 
 const OWN_STYLES = new RegExp(`(${String.fromCharCode(27)}\\[(?:1|2|22|31|32|33|39)m)`);
-const COMMANDS = /(?!\n)\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
-
-function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
 
 export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.round(seconds)} s`;

@@ -6,6 +6,7 @@
  */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
+import { hide } from './shown.ts';
 
 type ConnectionOptions = ClientConnectConfig['connectionOptions'];
 
@@ -32,10 +33,16 @@ export interface AccessSource {
   now: () => number;
 }
 
-/** Reads everything afresh. Rejects with what is wrong and how to mend it; never with a secret in the message. */
+/**
+ * Reads everything afresh; what is secret of it is shown nowhere from then on. Rejects with what is wrong and how to mend it;
+ * never with a secret in the message.
+ */
 export async function readAccess({ env, secret, readSecret = readFromSecretsManager, now }: AccessSource) {
+  hideIn(env);
   const hidden = secret === undefined ? {} : variablesIn(secret, await readOrExplain(secret, readSecret));
+  hideIn(hidden);
   const access = accessFrom({ ...env, ...hidden });
+  hide(secretsOf(access));
   checkClientCertificate(access.tls, now());
   return access;
 }
@@ -69,6 +76,11 @@ export function sameAccess(one: TemporalAccess, other: TemporalAccess): boolean 
 
 function inHex(_: string, value: unknown): unknown {
   return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+}
+
+/** Whatever becomes of them: what is wrong with one may be told together with its text. */
+function hideIn({ TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA }: Record<string, string | undefined>): void {
+  hide([TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA].filter((secret) => secret !== undefined));
 }
 
 const SECRET_HEADER = /authorization|key|token|secret/i;

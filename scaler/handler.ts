@@ -8,6 +8,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { shown, withoutSecrets } from '../contract/shown.ts';
 import { PoolReader, readScalerConfig } from './config.ts';
 import { tickUntilTheMinuteEnds } from './loop.ts';
 import { TaskProtection } from './protection.ts';
@@ -18,7 +19,12 @@ import { Telemetry } from './telemetry.ts';
 import { tick, type Session } from './tick.ts';
 
 const config = readScalerConfig(process.env);
-const log = (line: string) => process.stdout.write(`${line}\n`);
+const log = (line: string) => process.stdout.write(`${shown(line)}\n`);
+// The runtime writes down what an invocation has died of.
+process.on('uncaughtExceptionMonitor', (error) => {
+  error.message = withoutSecrets(error.message);
+  error.stack = withoutSecrets(error.stack ?? '');
+});
 const complain = (message: string) => log(JSON.stringify({ level: 'error', message }));
 
 /** A call that hangs must not take the other pools' ticks with it. */

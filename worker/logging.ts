@@ -1,10 +1,12 @@
 /**
  * The log: JSON lines, ours and the Temporal SDK's alike. A line written while an activity runs carries the activity's
- * ids; a secret that was made known to the log appears in no line, wherever it came from.
+ * ids; a secret that was made known to the log appears in no line, wherever it came from, and a line is one and no longer than
+ * a log's event may be, whoever has written what it tells.
  */
 import { asyncLocalStorage } from '@temporalio/activity';
 import type { Logger as TemporalLogger, LogLevel, LogMetadata } from '@temporalio/worker';
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { HIDDEN, hide, shown, withoutSecrets } from '../contract/shown.ts';
 import type { LogLevelName } from './config.ts';
 
 export type Logger = PinoLogger;
@@ -17,7 +19,6 @@ export interface WorkerLog {
 }
 
 export function createLogger(level: LogLevelName = 'info', destination?: DestinationStream): WorkerLog {
-  const hidden = new Set<string>();
   const log = pino(
     {
       level,
@@ -28,13 +29,13 @@ export function createLogger(level: LogLevelName = 'info', destination?: Destina
       messageKey: 'message',
       mixin: activityIds,
       redact: { paths: SECRET_FIELDS, censor: HIDDEN },
-      hooks: { streamWrite: (line) => without(hidden, line) },
+      hooks: { streamWrite: (line) => shown(short(line)) },
     },
     destination ?? pino.destination({ fd: 1, sync: true }),
   );
   return {
     log,
-    hide: (secrets) => secrets.flatMap(formsOf).forEach((form) => hidden.add(form)),
+    hide,
     setLevel: (next) => (log.level = next),
   };
 }
@@ -57,16 +58,16 @@ export function temporalLogger(logger: Logger): TemporalLogger {
   };
 }
 
-const HIDDEN = '(hidden)';
-
 const SECRET_FIELDS = ['apiKey', 'authorization', 'password', 'secret', 'token', 'clientCertPair'].flatMap((field) => [
   field,
   `*.${field}`,
   `*.*.${field}`,
 ]);
 
-/** Shorter ones would make every line unreadable, and are no secrets worth the name. */
-const SHORTEST_SECRET = 6;
+/** CloudWatch cuts a longer event in two, and neither half is JSON. */
+const LONGEST_LINE = 200_000;
+const LONGEST_TEXT = 2000;
+const LONGEST_LIST = 50;
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
@@ -82,19 +83,22 @@ function activityIds(): object {
   return { activityId, activityType, attempt, ...workflow };
 }
 
-/** As it is, as JSON writes it, and line by line, since a key of many lines is often seen in parts. */
-function formsOf(secret: string): string[] {
-  const lines = secret.split('\n').filter((line) => !line.startsWith('-----'));
-  return [secret, ...lines]
-    .map((form) => form.trim())
-    .flatMap((form) => [form, JSON.stringify(form).slice(1, -1)])
-    .filter((form) => form.length >= SHORTEST_SECRET);
+/** The same in short, where somebody has said too much: an activity's error may be as long as it likes. */
+function short(line: string): string {
+  if (line.length <= LONGEST_LINE) return line;
+  const cut = (_: string, value: unknown) => {
+    if (typeof value === 'string' && value.length > LONGEST_TEXT) return `${value.slice(0, LONGEST_TEXT)} … (cut)`;
+    return Array.isArray(value) ? value.slice(0, LONGEST_LIST) : value;
+  };
+  const clean = `${JSON.stringify(JSON.parse(withoutSecrets(line)), cut)}\n`;
+  return clean.length <= LONGEST_LINE
+    ? clean
+    : `${JSON.stringify({ ...headOf(line), message: 'A line too long to be logged' })}\n`;
 }
 
-function without(hidden: Set<string>, line: string): string {
-  let clean = line;
-  for (const secret of hidden) clean = clean.replaceAll(secret, HIDDEN);
-  return clean;
+function headOf(line: string): object {
+  const { level, time } = JSON.parse(line) as Record<string, unknown>;
+  return { level, time };
 }
 
 /** The SDK's metadata without its own timestamp, a BigInt under a symbol, and the task's token, as long as useless. */

@@ -4,13 +4,8 @@
  * read or makes no sense, the old goes on.
  */
 import { Connection } from '@temporalio/client';
-import {
-  readAccess,
-  sameAccess,
-  secretsOf,
-  type SecretReader,
-  type TemporalAccess,
-} from '../../contract/temporal-access.ts';
+import { withoutSecrets } from '../../contract/shown.ts';
+import { readAccess, sameAccess, type SecretReader, type TemporalAccess } from '../../contract/temporal-access.ts';
 
 export interface TemporalPlace {
   address: string;
@@ -80,11 +75,10 @@ export class TemporalConnection {
 
   async #callOnce<T>(request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
     const connection = this.#connection as Connection;
-    const access = this.#access as TemporalAccess;
     try {
       return await connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => request(connection.workflowService));
     } catch (error) {
-      throw withoutSecrets(error, access);
+      throw clean(error);
     }
   }
 
@@ -125,8 +119,8 @@ export class TemporalConnection {
 }
 
 /** A server, or a proxy before it, may repeat in its answer what it was sent, and its answer goes into the log. */
-function withoutSecrets(error: unknown, access: TemporalAccess): unknown {
+function clean(error: unknown): unknown {
   const { message, code } = error as { message: string; code?: unknown };
-  const clean = secretsOf(access).reduce((text, secret) => text.replaceAll(secret, '(hidden)'), message);
-  return clean === message ? error : Object.assign(new Error(clean), { code });
+  const told = withoutSecrets(message);
+  return told === message ? error : Object.assign(new Error(told), { code });
 }

@@ -3,18 +3,20 @@
  * The numbers of the fields are those of temporal.api.
  */
 import { once } from 'node:events';
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 export interface Answers {
   /** Bytes of a message, an error's text, or undefined: then it never answers. */
-  DescribeTaskQueue?: () => Buffer | string | undefined;
-  ListWorkers?: () => Buffer | string | undefined;
+  DescribeTaskQueue?: (request: Buffer) => Buffer | string | undefined;
+  ListWorkers?: (request: Buffer) => Buffer | string | undefined;
 }
 
 export interface HostileServer {
   address: string;
   answers: Answers;
+  /** What it says to every call, instead of an answer. */
+  refuse: ((headers: IncomingHttpHeaders) => string) | undefined;
   /** The calls so far, by name. */
   calls: string[];
   stop(): void;
@@ -27,6 +29,7 @@ export async function startHostileServer(): Promise<HostileServer> {
   const hostile: HostileServer = {
     address: '',
     answers: {},
+    refuse: undefined,
     calls: [],
     stop: () => {
       for (const session of sessions) session.destroy();
@@ -37,19 +40,27 @@ export async function startHostileServer(): Promise<HostileServer> {
     const call = String(headers[':path']).split('/').at(-1) as keyof Answers;
     hostile.calls.push(call);
     stream.on('error', () => undefined);
-    stream.resume();
-    const said = hostile.answers[call] === undefined ? Buffer.alloc(0) : hostile.answers[call]();
-    if (said !== undefined) answer(stream, said);
+    const request: Buffer[] = [];
+    stream.on('data', (part: Buffer) => request.push(part));
+    stream.on('end', () => {
+      if (hostile.refuse !== undefined) return answer(stream, hostile.refuse(headers), 16);
+      const { [call]: answering = () => Buffer.alloc(0) } = hostile.answers;
+      const said = answering(Buffer.concat(request));
+      if (said !== undefined) answer(stream, said);
+    });
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   hostile.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return hostile;
 }
 
-function answer(stream: ServerHttp2Stream, said: Buffer | string): void {
+function answer(stream: ServerHttp2Stream, said: Buffer | string, status = 3): void {
   const head = { ':status': 200, 'content-type': 'application/grpc' };
   if (typeof said === 'string') {
-    stream.respond({ ...head, 'grpc-status': '3', 'grpc-message': encodeURIComponent(said) }, { endStream: true });
+    stream.respond(
+      { ...head, 'grpc-status': `${status}`, 'grpc-message': encodeURIComponent(said) },
+      { endStream: true },
+    );
     return;
   }
   const length = Buffer.alloc(5);

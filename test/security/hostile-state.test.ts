@@ -77,7 +77,10 @@ describe('an item that somebody has written', () => {
     ['a version that is text', { version: { S: 'x' } }],
     ['a version beyond counting', { version: { N: '99999999999999999999' } }],
     ['a version below zero', { version: { N: '-1' } }],
-    ['a number that JavaScript has not', { version: { N: '3' }, memory: { M: { at: { N: '1.5E+125' } } } }],
+    [
+      'a number that JavaScript has not',
+      { version: { N: '3' }, memory: { M: { at: { N: '12345678901234567890.5' } } } },
+    ],
     ['a list for a memory', { version: { N: '3' }, memory: { L: [] } }],
     ['tasks that cannot be named', { decision: { M: { cordon: { L: [{ M: { toString: { S: 'x' } } }] } } } }],
     ['keys of every object', { memory: { M: { ['__proto__']: { S: 'x' }, constructor: { NULL: true } } } }],

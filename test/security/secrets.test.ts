@@ -1,0 +1,260 @@
+/**
+ * The worker and the scaler as they are built, and the doctor, with an API key and a client key, before servers that refuse
+ * them, repeat them, or are not there: no line of theirs, and no endpoint, tells any part of a secret in any form.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { STACKS_PATH } from '../../contract/stack-config.ts';
+import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { localClient } from '../../local/observe.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { runCli } from '../cli/rig.ts';
+import { Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
+import { startHostileServer, type HostileServer } from './hostile-server.ts';
+
+jest.setTimeout(180_000);
+
+const root = join(import.meta.dirname, '../..');
+const API_KEY = 'tmprl_S3cr3t+key/of=a%test~0123456789?abcdef';
+const authority = new Authority();
+const client = authority.issue('client');
+const PART = 12;
+let echo: HostileServer;
+let echoWithTls: Proxy;
+let temporal: LocalTemporal;
+let temporalWithTls: Proxy;
+
+beforeAll(async () => {
+  [echo, temporal] = await Promise.all([
+    startHostileServer(),
+    startTemporal({
+      directory: authority.directory,
+      // A worker that leaves waits for its open polls.
+      dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
+    }),
+  ]);
+  echo.refuse = (headers) => {
+    const key = String(headers.authorization).replace('Bearer ', '');
+    const base64 = Buffer.from(key).toString('base64');
+    return `no such key: ${key} (${headers.authorization}), ${base64}, ${encodeURIComponent(key)}, ${JSON.stringify(headers)}`;
+  };
+  echoWithTls = await tlsProxy(echo.address, authority, { clients: true });
+  temporalWithTls = await tlsProxy(temporal.address, authority, { clients: true });
+});
+
+afterAll(async () => {
+  echo?.stop();
+  await Promise.all([echoWithTls?.stop(), temporalWithTls?.stop()]);
+  await temporal?.stop();
+});
+
+/** Every part of a secret of some length, as it is and as others would write it. */
+function partsOf(secret: string): string[] {
+  const forms = [secret, Buffer.from(secret).toString('base64'), Buffer.from(secret.trim()).toString('base64url')];
+  return [...forms, encodeURIComponent(secret), JSON.stringify(secret)].flatMap((form) =>
+    Array.from({ length: form.length - PART }, (_, at) => form.slice(at, at + PART)),
+  );
+}
+
+const SECRET_PARTS = new Set(
+  [API_KEY, client.key]
+    .flatMap(partsOf)
+    // The frame of a key is no secret, nor is its base64.
+    .filter((part) => !'-----BEGIN PRIVATE KEY----- -----END PRIVATE KEY-----'.includes(part.trim()))
+    .filter((part) => !frames().some((frame) => frame.includes(part))),
+);
+
+function frames(): string[] {
+  const lines = ['-----BEGIN PRIVATE KEY-----\n', '\n-----END PRIVATE KEY-----\n'];
+  return lines.flatMap((line) => [
+    encodeURIComponent(line),
+    JSON.stringify(line),
+    Buffer.from(line).toString('base64'),
+  ]);
+}
+
+function expectNoSecret(text: string): void {
+  const told = [...SECRET_PARTS].find((part) => text.includes(part));
+  expect(
+    told === undefined ? undefined : text.slice(Math.max(0, text.indexOf(told) - 200), text.indexOf(told) + 50),
+  ).toBe(undefined);
+}
+
+test('a secret would be found, whole or in part, whatever its form', () => {
+  const [, line = ''] = client.key.split('\n');
+  const base64 = Buffer.from(`${client.key}`).toString('base64');
+  for (const text of [API_KEY, encodeURIComponent(API_KEY), line, line.slice(20, 40), base64.slice(60)])
+    expect(() => expectNoSecret(`something ${text} more`)).toThrow();
+});
+
+class Watched {
+  output = '';
+  readonly ended: Promise<unknown>;
+  readonly #child;
+  readonly #looking = new Set<() => void>();
+
+  constructor(args: string[], environment: Record<string, string>) {
+    const env = { PATH: process.env.PATH ?? '', TEMPORAL_CLI: '', ...environment };
+    const preload = ['--import', join(import.meta.dirname, 'dies.mjs')];
+    this.#child = spawn(process.execPath, [...preload, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.on('data', (data: Buffer) => {
+        this.output += data.toString();
+        for (const look of this.#looking) look();
+      });
+    }
+    this.ended = once(this.#child, 'close');
+  }
+
+  async says(...texts: string[]): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => texts.every((text) => this.output.includes(text)) && resolve();
+    this.#looking.add(look);
+    look();
+    await Promise.race([promise, this.ended]);
+    this.#looking.delete(look);
+    const missing = texts.filter((text) => !this.output.includes(text));
+    if (missing.length > 0) throw new Error(`never said: ${missing.join()}; at last: ${this.output.slice(-2000)}`);
+  }
+
+  async ends(signal: NodeJS.Signals): Promise<string> {
+    this.#child.kill(signal);
+    await this.ended;
+    return this.output;
+  }
+}
+
+describe('the worker', () => {
+  const withBoth = {
+    TEMPORAL_API_KEY: API_KEY,
+    TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
+    TEMPORAL_TLS_CLIENT_KEY_DATA: client.key,
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: authority.certificatePath,
+  };
+  const start = (environment: Record<string, string>) =>
+    new Watched([join(root, 'dist/worker/main.js'), '--verbose'], {
+      TEMPORAL_TASK_QUEUE: 'secrets',
+      LOG_LEVEL: 'trace',
+      ELASTIC_WORKERS_PROCESSES: '2',
+      ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+      ELASTIC_WORKERS_HEALTH_PORT: '0',
+      ELASTIC_WORKERS_METRICS_PORT: '0',
+      ELASTIC_WORKERS_CLOUDWATCH: 'off',
+      ...withBoth,
+      ...environment,
+    });
+
+  test('before a server that refuses the key and repeats it', async () => {
+    const worker = start({ TEMPORAL_ADDRESS: echoWithTls.address });
+    await worker.says('(hidden)');
+    expectNoSecret(await worker.ends('SIGKILL'));
+  });
+
+  test('with a server that is not there', async () => {
+    const worker = start({ TEMPORAL_ADDRESS: '127.0.0.1:1' });
+    await worker.says('127.0.0.1:1');
+    expectNoSecret(await worker.ends('SIGKILL'));
+  });
+
+  test.each([
+    ['a key that is cut short', { TEMPORAL_TLS_CLIENT_KEY_DATA: client.key.slice(0, 150) }],
+    ['a key of another certificate', { TEMPORAL_TLS_CLIENT_CERT_DATA: authority.issue('other').certificate }],
+    ['an API key with a line break', { TEMPORAL_API_KEY: `${API_KEY}\n${API_KEY}` }],
+  ])('with %s', async (_, environment) => {
+    const worker = start({ TEMPORAL_ADDRESS: '127.0.0.1:1', ...environment });
+    await worker.ended;
+    expect(worker.output).toContain('"fatal"');
+    expectNoSecret(worker.output);
+  });
+
+  test('at work, at its endpoints, and when it dies of an error that tells them', async () => {
+    const worker = start({ TEMPORAL_ADDRESS: temporalWithTls.address });
+    await worker.says('Listening for health checks');
+    const [, ports = ''] = /^(.*Listening for health checks.*)$/m.exec(worker.output) ?? [];
+    const { health, metrics } = JSON.parse(ports) as { health: number; metrics: number };
+    for (const address of [`${health}/health`, `${health}/health/live`, `${health}/metrics`, `${metrics}/metrics`]) {
+      const answer = await fetch(`http://127.0.0.1:${address}`);
+      expectNoSecret(await answer.text());
+    }
+    const output = await worker.ends('SIGUSR2');
+    expect(output).toContain('cannot go on with (hidden)');
+    expectNoSecret(output);
+  });
+});
+
+describe('before AWS that keeps the secrets', () => {
+  const JSON_SECRET = JSON.stringify({
+    TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
+    TEMPORAL_TLS_CLIENT_KEY_DATA: client.key,
+    TEMPORAL_API_KEY: API_KEY,
+  });
+  let emulator: LocalEmulator;
+
+  beforeAll(async () => {
+    emulator = await startEmulator({ directory: authority.directory });
+    const ssm = new SSMClient(localClient(emulator.url));
+    const place = (address: string, tls: boolean) => ({ address, namespace: 'default', tls });
+    const put = (Name: string, value: object) =>
+      ssm.send(new PutParameterCommand({ Name, Value: JSON.stringify(value), Type: 'String' }));
+    const pools = {
+      refused: [place(echo.address, false), API_KEY],
+      absent: [place('127.0.0.1:1', true), JSON_SECRET],
+      untrusted: [place(echoWithTls.address, true), JSON_SECRET],
+      damaged: [place(echo.address, false), JSON_SECRET.slice(0, -1)],
+      cut: [place(echo.address, true), JSON_SECRET.replace(/\\n-----END PRIVATE/, '')],
+      misnamed: [place(echo.address, true), JSON.stringify({ TEMPORAL_KEY: API_KEY, apiKey: API_KEY })],
+    } as const;
+    for (const [pool, [temporal, SecretString]] of Object.entries(pools)) {
+      await new SecretsManagerClient(localClient(emulator.url)).send(
+        new CreateSecretCommand({ Name: pool, SecretString }),
+      );
+      const config = { pool, taskQueue: pool, cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
+      await put(`/elastic-workers/s/${pool}`, { ...config, temporal: { ...temporal, secret: pool } });
+    }
+    await put(`${STACKS_PATH}/s`, {
+      poolsPath: '/elastic-workers/s',
+      stateTable: 'state',
+      scalerFunction: 'scaler',
+      scalerLogGroup: 'log',
+      region: 'us-east-1',
+      temporal: place(echo.address, false),
+    });
+  });
+  afterAll(() => emulator?.stop());
+
+  test('the scaler, tick by tick, and when it dies of an error that tells them', async () => {
+    // Lambda's folder has no package.json that says what kind of module it is.
+    const bundle = join(authority.directory, 'scaler');
+    cpSync(join(root, 'dist/scaler'), bundle, { recursive: true });
+    const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(bundle, 'index.js')], {
+      ...emulatorCredentials(emulator.url),
+      TEMPORAL_ADDRESS: echo.address,
+      ELASTIC_WORKERS_STATE_TABLE: 'state',
+      ELASTIC_WORKERS_POOLS_PATH: '/elastic-workers/s',
+      ELASTIC_WORKERS_TICK_SECONDS: '1',
+      LOG_LEVEL: 'trace',
+      TOLD: `${API_KEY} ${client.key}`,
+    });
+    await scaler.says('"refused"', '"absent"', '"untrusted"', '"damaged"', '"cut"', '"misnamed"', '(hidden)');
+    const output = await scaler.ends('SIGUSR2');
+    expect(output).toContain('cannot go on with (hidden)');
+    expectNoSecret(output);
+  });
+
+  test.each([['--json'], []])('the doctor %s', async (...args) => {
+    const { code, stdout, stderr } = await runCli(['doctor', ...args], { env: emulatorCredentials(emulator.url) });
+    expect(code).toBe(1);
+    expect(stdout).toContain('(hidden)');
+    expectNoSecret(stdout + stderr);
+  });
+
+  test('the doctor, with a key from the environment of whoever asks', async () => {
+    const env = { ...emulatorCredentials(emulator.url), TEMPORAL_API_KEY: API_KEY, TEMPORAL_ADDRESS: echo.address };
+    const { stdout, stderr } = await runCli(['doctor'], { env });
+    expectNoSecret(stdout + stderr);
+  });
+});
