@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, parse } from 'node:path';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import packageFile from './package.json' with { type: 'json' };
@@ -53,7 +53,7 @@ const namedImports: Plugin = {
   },
 };
 
-/** The simulator's page is built ahead: what is installed has no esbuild. */
+/** The simulator's page and the console's are built ahead: what is installed has no esbuild. */
 const withoutEsbuild: Plugin = {
   name: 'without-esbuild',
   setup({ onResolve, onLoad }) {
@@ -165,9 +165,10 @@ async function buildCommandLine(): Promise<void> {
     plugins: [withoutEsbuild, namedImports],
   });
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
-  const page = join(root, 'simulate/page');
+  const pages = ['simulate/page/page', 'console/page/console'].map((page) => join(root, page));
+  const entries = [...pages.flatMap((page) => [`${page}.ts`, `${page}.css`]), join(root, 'console/page/what-if.ts')];
   await bundle({
-    entryPoints: [join(page, 'page.ts'), join(page, 'page.css')],
+    entryPoints: entries.map((entry) => ({ in: entry, out: parse(entry).name })),
     outdir: join(outdir, 'page'),
     platform: 'browser',
     target: 'es2024',
@@ -175,7 +176,7 @@ async function buildCommandLine(): Promise<void> {
     minify: true,
     sourcemap: false,
   });
-  await copyFile(join(page, 'page.html'), join(outdir, 'page/page.html'));
+  await Promise.all(pages.map((page) => copyFile(`${page}.html`, join(outdir, 'page', `${basename(page)}.html`))));
 }
 
 async function buildWorkflows(): Promise<void> {

@@ -2,20 +2,11 @@
 import { MEANINGS } from './reasons.ts';
 import { readTicks, type LoggedTick } from './scaler-log.ts';
 import { CommandError, count, hanging, wholeNumber, type Common, type Shell } from './shell.ts';
+import { spellsOf, type Spell } from './spells.ts';
 import { openPool, reasonOf, type Stack } from './stacks.ts';
 
 export interface ExplainOptions extends Common {
   last: string;
-}
-
-/** The same decision, tick after tick. */
-interface Spell {
-  ticks: number;
-  /** Its last tick. */
-  tick: LoggedTick;
-  /** Epoch milliseconds of its first. */
-  from: number;
-  errors: string[];
 }
 
 /** So far back, in steps, until there are enough. */
@@ -38,7 +29,7 @@ export async function explain(shell: Shell, name: string, options: ExplainOption
   for (const spell of spells) shell.print(`\n${render(shell, spell)}`);
 }
 
-async function readSpells(stack: Stack, pool: string, last: number, now: number): Promise<Spell[]> {
+async function readSpells(stack: Stack, pool: string, last: number, now: number): Promise<Spell<LoggedTick>[]> {
   const ticks: LoggedTick[] = [];
   let to = now;
   try {
@@ -59,24 +50,7 @@ async function readSpells(stack: Stack, pool: string, last: number, now: number)
   return spellsOf(ticks);
 }
 
-function spellsOf(ticks: LoggedTick[]): Spell[] {
-  const spells: Spell[] = [];
-  for (const tick of ticks) {
-    const before = spells.at(-1);
-    if (before && isSame(before.tick, tick)) {
-      before.ticks += 1;
-      before.tick = tick;
-      before.errors = [...new Set([...before.errors, ...tick.errors])];
-    } else spells.push({ ticks: 1, tick, from: tick.now, errors: tick.errors });
-  }
-  return spells;
-}
-
-function isSame(a: LoggedTick, b: LoggedTick): boolean {
-  return a.reason === b.reason && a.desired === b.desired && a.cordon.join() === b.cordon.join();
-}
-
-function render(shell: Shell, { ticks, tick, from, errors }: Spell): string {
+function render(shell: Shell, { ticks, tick, from, errors }: Spell<LoggedTick>): string {
   const { reason, desired, cordon, detail } = tick;
   const time = (at: number) => new Date(at).toISOString().slice(0, 19).replace('T', ' ');
   const until = ticks === 1 ? '' : ` to ${time(tick.now).slice(11)}, ${count(ticks, 'tick')}`;

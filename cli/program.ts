@@ -38,6 +38,10 @@ function addWatching(program: Command, shell: Shell): void {
   stackCommand(program, 'cost', 'What each pool has cost, and what a month at that rate would.')
     .option('--hours <count>', 'so many hours back', '24')
     .action(async (options) => (await import('./cost.ts')).cost(shell, options));
+  stackCommand(program, 'console', 'A web page of all this on this machine, until it is ended.')
+    .option('--port <port>', 'of 127.0.0.1; 0 for any free one', '8234')
+    .option('--temporal-ui <url>', 'where Temporal’s Web UI is; Cloud’s and a local server’s are known')
+    .action(async (options) => (await import('../console/command.ts')).serveConsole(shell, options));
 }
 
 function addOverruling(program: Command, shell: Shell): void {

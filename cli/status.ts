@@ -4,7 +4,7 @@
  */
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import { setTimeout as delay } from 'node:timers/promises';
-import { decide, DEFAULT_POLICY, known, type Policy } from '../scaler/policy.ts';
+import { decide, DEFAULT_POLICY, known, type Figures, type Policy } from '../scaler/policy.ts';
 import { readAlarms, readPoolState, SILENT_AFTER_SECONDS, type PoolState } from './pool-state.ts';
 import { MEANINGS } from './reasons.ts';
 import { duration, hanging, table, UsageError, visible, type Common, type Shell } from './shell.ts';
@@ -63,8 +63,8 @@ async function watch(shell: Shell, stack: Stack, options: StatusOptions, seconds
   if (live) redraw.done();
 }
 
-export async function read(shell: Shell, stack: Stack): Promise<Status> {
-  const alarms = await readAlarms(stack.aws.cloudwatch).catch(reasonOf);
+export async function read(shell: Shell, stack: Stack, reading = readAlarms(stack.aws.cloudwatch)): Promise<Status> {
+  const alarms = await reading.catch(reasonOf);
   const pools = await Promise.all(
     stack.pools.map(async ({ pool }) => {
       const state = await readPoolState(stack, pool).catch(reasonOf);
@@ -90,13 +90,7 @@ function statusOf(
   const names = inAlarm?.map(({ MetricName, AlarmName }) => MetricName ?? AlarmName ?? '') ?? null;
   if (typeof state === 'string') return { ...NOTHING, pool, alarms: names, problem: state };
   const { record, decision, tickAt } = state;
-  // The figures are the policy's own; what it remembers has no part in them.
-  const { figures } = decide(
-    record,
-    undefined,
-    { ...DEFAULT_POLICY, ...(record.policy as Partial<Policy>) },
-    record.now,
-  );
+  const figures = figuresOf(state);
   const tasks = known(record.tasks) ? record.tasks : undefined;
   const seenSecondsAgo = Math.max(0, (now - tickAt) / 1000);
   const silent = seenSecondsAgo > SILENT_AFTER_SECONDS;
@@ -118,6 +112,12 @@ function statusOf(
       problem: `the scaler has not written anything for ${duration(seenSecondsAgo)}: elastic-workers doctor says why`,
     }),
   };
+}
+
+/** The policy's own figures; what it remembers has no part in them, but in how many attempts there were. */
+export function figuresOf({ record }: Pick<PoolState, 'record'>): Figures {
+  const policy = { ...DEFAULT_POLICY, ...(record.policy as Partial<Policy>) };
+  return decide(record, undefined, policy, record.now).figures;
 }
 
 const NOTHING = {

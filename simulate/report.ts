@@ -7,16 +7,17 @@ import type { LoadView } from './view.ts';
 const page = join(import.meta.dirname, 'page');
 
 export async function reportHtml(loads: LoadView[]): Promise<string> {
-  const [code, style] = await Promise.all([bundle('page.ts'), bundle('page.css')]);
+  const [code, style] = await Promise.all([bundle(join(page, 'page.ts')), bundle(join(page, 'page.css'))]);
   return readFileSync(join(page, 'page.html'), 'utf8')
     .replace('/* style */', () => style)
     .replace('/* loads */', () => JSON.stringify(loads).replaceAll('<', '\\u003c'))
     .replace('/* code */', () => code.replaceAll('</script', '<\\/script'));
 }
 
-async function bundle(file: string): Promise<string> {
+/** The text of a script or a style sheet with all that it imports, for a browser. */
+export async function bundle(file: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(page, file)],
+    entryPoints: [file],
     bundle: true,
     minify: true,
     write: false,

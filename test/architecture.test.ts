@@ -12,6 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   local: ['contract', 'scaler', 'worker', 'simulate'],
   simulate: ['contract', 'scaler', 'local'],
   cli: ['contract', 'scaler', 'simulate'],
+  console: ['contract', 'scaler', 'simulate', 'cli'],
 };
 
 const imports = Object.keys(MAY_IMPORT).flatMap((folder) =>
@@ -60,7 +61,7 @@ test('only entry points read the environment or the arguments', () => {
     'local/demo.ts',
     'cli/main.ts',
   ]);
-  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate', 'cli'].flatMap((folder) =>
+  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
       .filter((file) => file.endsWith('.ts') && !entries.has(file))

@@ -25,6 +25,7 @@ test.each([
   ['status'],
   ['doctor'],
   ['cost'],
+  ['console'],
   ['eval'],
   ['explain', 'a'],
   ['pause', 'a'],

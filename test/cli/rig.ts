@@ -124,7 +124,12 @@ export class Rig {
   }
 
   cliWith({ env, ...options }: RunOptions, ...args: string[]): Promise<Ran> {
-    return runCli(args, { env: { ...emulatorCredentials(this.#emulator.url), ...env }, ...options });
+    return runCli(args, { env: { ...this.environment, ...env }, ...options });
+  }
+
+  /** What leads a process to the emulator. */
+  get environment(): Record<string, string> {
+    return emulatorCredentials(this.#emulator.url);
   }
 
   /** Asks until the answer is as wanted; of what lags behind by some seconds. */

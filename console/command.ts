@@ -1,0 +1,47 @@
+/** `elastic-workers console`: a web page of this machine over what the other commands print, until it is ended. */
+import { once } from 'node:events';
+import type { FastifyInstance } from 'fastify';
+import { CommandError, UsageError, wholeNumber, type Common, type Shell } from '../cli/shell.ts';
+import { openStack } from '../cli/stacks.ts';
+import { pageAssets } from './assets.ts';
+import { Reader } from './reader.ts';
+import { consoleServer } from './server.ts';
+
+export interface ConsoleOptions extends Common {
+  port: string;
+  temporalUi?: string;
+}
+
+export async function serveConsole(shell: Shell, options: ConsoleOptions): Promise<void> {
+  const problems: string[] = [];
+  const port = wholeNumber('--port', options.port, [0, 65_535], problems) ?? 0;
+  const temporalUi = checkedUrl(options.temporalUi, problems);
+  const stack = await openStack(options, problems);
+  if (problems.length > 0) throw new UsageError(problems);
+  const server = await consoleServer(new Reader({ shell, stack, temporalUi }), await pageAssets());
+  const url = await listen(server, port);
+  if (options.json) shell.printJson({ url, stack: stack.id });
+  else shell.print(`The console of ${stack.id} is at ${url}\nCtrl-C ends it.`);
+  if (!shell.signal.aborted) await once(shell.signal, 'abort');
+  await server.close();
+}
+
+/** It becomes the target of links: nothing but the web. */
+function checkedUrl(text: string | undefined, problems: string[]): string | undefined {
+  if (text !== undefined && !/^https?:\/\/[^\s/]/.test(text)) {
+    problems.push(`--temporal-ui must be an address such as https://temporal.example.com, got '${text}'`);
+  }
+  return text;
+}
+
+async function listen(server: FastifyInstance, port: number): Promise<string> {
+  try {
+    return await server.listen({ host: '127.0.0.1', port });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const problem = code === 'EADDRINUSE' ? 'is already in use' : `cannot be used (${message})`;
+    throw new CommandError(`Port ${port} on 127.0.0.1 ${problem}: choose another with --port, or 0 for any free one.`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * A pool's last hours, from where the command line has them too: the scaler's log, which may lag by a minute; the state table,
+ * in which its newest decision is at once; and the wait metrics. Read only while somebody asks, and only what is new.
+ */
+import { METRICS } from '../contract/metrics.ts';
+import type { PoolConfig, PoolPolicy } from '../contract/pool-config.ts';
+import { DEFAULT_POLICY, known, type Policy } from '../scaler/policy.ts';
+import { readPoolState, type PoolState } from '../cli/pool-state.ts';
+import { readTicks, type LoggedTick } from '../cli/scaler-log.ts';
+import { reasonOf, type Stack } from '../cli/stacks.ts';
+import { figuresOf } from '../cli/status.ts';
+import { Series } from './series.ts';
+import type { PoolHistory, TickView, WaitView } from './view.ts';
+import { readWaits } from './waits.ts';
+
+export const MOST_MINUTES = 12 * 60;
+/** What is logged may be readable so much later only. */
+const LOG_LAG_MS = 120_000;
+const LOG_EVERY_MS = 5000;
+const WAITS_EVERY_MS = 30_000;
+
+export interface HistoryRequest {
+  minutes: number;
+  /** 0 tells everything. */
+  cursor: number;
+  now: number;
+}
+
+export class History {
+  #changes = 0;
+  readonly #ticks = new Series<TickView>(() => (this.#changes += 1));
+  readonly #waits = new Series<WaitView>(() => (this.#changes += 1));
+  /** The part of the log that was read, and the waits. */
+  #log: { from: number; readAt: number } | undefined;
+  #waitsRead: { from: number; readAt: number } | undefined;
+  #policy: PoolPolicy | undefined;
+  #reading: Promise<string[]> | undefined;
+
+  /** Several who ask at once wait for one reading. */
+  async read(stack: Stack, pool: PoolConfig, { minutes, cursor, now }: HistoryRequest): Promise<PoolHistory> {
+    const from = now - minutes * 60_000;
+    const covered = this.#log !== undefined && this.#log.from <= from;
+    if (this.#reading && !covered) await this.#reading;
+    this.#reading ??= this.#refresh(stack, pool, from, now).finally(() => (this.#reading = undefined));
+    const problems = await this.#reading;
+    return {
+      cursor: this.#changes,
+      ticks: this.#ticks.changedSince(cursor, from),
+      waits: this.#waits.changedSince(cursor, from),
+      policy: { ...DEFAULT_POLICY, ...(this.#policy ?? pool.policy) } as Policy,
+      problems,
+    };
+  }
+
+  /** What could not be read, in words; the rest is there nevertheless. */
+  async #refresh(stack: Stack, pool: PoolConfig, from: number, now: number): Promise<string[]> {
+    const failed = (what: string, right: string) => (error: unknown) => `${what}: ${reasonOf(error)}. Needed: ${right}`;
+    const problems = await Promise.all([
+      this.#refreshLog(stack, pool.pool, from, now).catch(
+        failed(`the scaler’s log ${stack.config.scalerLogGroup} cannot be read`, 'logs:FilterLogEvents'),
+      ),
+      this.#refreshWaits(stack, pool, from, now).catch(failed('waits cannot be read', 'cloudwatch:GetMetricData')),
+    ]);
+    // After the log, which knows more of the same tick.
+    problems.push(
+      await this.#refreshState(stack, pool.pool).catch(
+        failed(`the state table ${stack.config.stateTable} cannot be read`, 'dynamodb:GetItem'),
+      ),
+    );
+    for (const series of [this.#ticks, this.#waits]) series.forgetBefore(now - (MOST_MINUTES + 60) * 60_000);
+    return problems.filter((problem) => problem !== undefined);
+  }
+
+  async #refreshLog(stack: Stack, pool: string, from: number, now: number): Promise<undefined> {
+    const read = this.#log;
+    const due = read === undefined || now - read.readAt >= LOG_EVERY_MS;
+    const spans = read === undefined || from < read.from ? [{ from, to: read?.from ?? now }] : [];
+    if (read && due) spans.push({ from: read.readAt - LOG_LAG_MS, to: now });
+    for (const span of spans) for (const tick of await readTicks(stack, pool, span)) this.#ticks.put(viewOf(tick));
+    this.#log = { from: Math.min(from, read?.from ?? from), readAt: due ? now : read.readAt };
+  }
+
+  async #refreshState(stack: Stack, pool: string): Promise<undefined> {
+    const state = await readPoolState(stack, pool);
+    this.#policy = state?.record.policy ?? this.#policy;
+    if (state && !this.#ticks.has(state.record.now)) this.#ticks.put(viewOf(asLogged(state)));
+  }
+
+  async #refreshWaits(stack: Stack, pool: PoolConfig, from: number, now: number): Promise<undefined> {
+    const read = this.#waitsRead;
+    if (read && read.from <= from && now - read.readAt < WAITS_EVERY_MS) return;
+    const metric = pool.protection === 'worker' ? METRICS.scheduleToStart : METRICS.backlogAge;
+    for (const wait of await readWaits(stack, pool.pool, metric.name, { from, to: now })) this.#waits.put(wait);
+    this.#waitsRead = { from: Math.min(from, read?.from ?? from), readAt: now };
+  }
+}
+
+/** How many attempts there were since the tick before, only the log knows. */
+function asLogged({ record, decision }: PoolState): LoggedTick {
+  return { ...record, ...decision, figures: { ...figuresOf({ record }), processed: null, failed: null }, errors: [] };
+}
+
+function viewOf({ now, tasks, figures, reason, desired, cordon, detail, errors }: LoggedTick): TickView {
+  const figure = (name: string) => (typeof figures[name] === 'number' ? figures[name] : null);
+  const seen = known(tasks) ? tasks : undefined;
+  return {
+    now,
+    queued: figure('queued'),
+    ageSeconds: figure('ageSeconds'),
+    busySlots: figure('busySlots'),
+    slots: figure('slots'),
+    running: seen?.running.length ?? null,
+    starting: seen?.pending.length ?? null,
+    cordoned: seen?.cordoned.length ?? null,
+    processed: figure('processed'),
+    failed: figure('failed'),
+    desired,
+    cordon,
+    reason,
+    detail,
+    errors,
+  };
+}

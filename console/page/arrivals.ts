@@ -1,0 +1,97 @@
+/**
+ * The work that a pool was given, as its ticks tell it: what came is what was finished, and what more of it is queued and in
+ * the slots than before. Sums are right so, whatever rates the server reports; within a tick, work comes evenly. How long each
+ * piece takes is not in the ticks, but their mean is (busy slots over attempts finished): pieces are drawn around it.
+ */
+import type { Work } from '../../simulate/model.ts';
+import { exponential, seeded } from '../../simulate/random.ts';
+import type { TickView } from '../view.ts';
+import { GAP_MS } from './timeline.ts';
+
+export interface PastLoad {
+  /** Sorted by arrival, in seconds after `from`. */
+  work: Work[];
+  /** Epoch milliseconds. */
+  from: number;
+  serviceSeconds: number;
+  startUpSeconds: number;
+  /** Of this time nothing is known. */
+  unknownSeconds: number;
+}
+
+/** Thrown when no load can be made of the ticks; the message says why and what to do. */
+export class NoLoadError extends Error {
+  override readonly name = 'NoLoadError';
+}
+
+/** More would take a browser minutes. */
+const MOST_WORK = 300_000;
+/** A task's start, where none was seen. */
+const USUAL_START_UP_SECONDS = 42;
+const SEED = 1;
+
+export function pastLoad(ticks: TickView[]): PastLoad {
+  const known = ticks.filter(isKnown);
+  const [first] = known;
+  if (first === undefined) throw new NoLoadError('In this time no tick is known: choose a longer one.');
+  const { arrivals, unknownSeconds, busySeconds, finished } = follow(known, first);
+  if (finished === 0) throw new NoLoadError('In this time no work was finished: choose a longer one.');
+  if (arrivals.length > MOST_WORK) {
+    const pieces = arrivals.length.toLocaleString('en');
+    throw new NoLoadError(
+      `${pieces} pieces of work came: more than ${MOST_WORK} are too many to simulate. Choose a shorter time.`,
+    );
+  }
+  const serviceSeconds = busySeconds / finished;
+  const random = seeded(SEED);
+  const work = arrivals.map((arrivalSeconds) => ({
+    arrivalSeconds,
+    serviceSeconds: exponential(random, serviceSeconds),
+  }));
+  return { work, from: first.now, serviceSeconds, startUpSeconds: startUpSeconds(known), unknownSeconds };
+}
+
+interface KnownTick extends TickView {
+  queued: number;
+  busySlots: number;
+  processed: number;
+}
+
+function isKnown(tick: TickView): tick is KnownTick {
+  return tick.queued !== null && tick.busySlots !== null && tick.processed !== null;
+}
+
+function follow(ticks: KnownTick[], first: KnownTick) {
+  const seen = { arrivals: [] as number[], unknownSeconds: 0, busySeconds: 0, finished: 0 };
+  /** Came, but was not placed yet; below zero: was placed, but was no work, as tasks of workflows are none. */
+  let owed = 0;
+  let before = first;
+  for (const tick of ticks.slice(1)) {
+    const seconds = (tick.now - before.now) / 1000;
+    if (tick.now - before.now > GAP_MS) seen.unknownSeconds += seconds;
+    else {
+      owed += tick.processed + tick.busySlots - before.busySlots + tick.queued - before.queued;
+      const count = Math.max(0, owed);
+      owed -= count;
+      const begin = (before.now - first.now) / 1000;
+      for (let index = 0; index < count; index += 1) seen.arrivals.push(begin + ((index + 0.5) / count) * seconds);
+      seen.busySeconds += ((tick.busySlots + before.busySlots) / 2) * seconds;
+      seen.finished += tick.processed;
+    }
+    before = tick;
+  }
+  return seen;
+}
+
+/** How many were starting, on average, over how many were started a second. */
+function startUpSeconds(ticks: KnownTick[]): number {
+  let [startingSeconds, started] = [0, 0];
+  ticks.forEach((tick, index) => {
+    const before = ticks[index - 1];
+    if (before === undefined || tick.now - before.now > GAP_MS) return;
+    startingSeconds += ((tick.starting ?? 0) * (tick.now - before.now)) / 1000;
+    const there = ({ running, starting }: TickView) => (running ?? 0) + (starting ?? 0);
+    started += Math.max(0, there(tick) - there(before));
+  });
+  return started === 0 || startingSeconds === 0 ? USUAL_START_UP_SECONDS : startingSeconds / started;
+}

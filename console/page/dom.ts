@@ -1,0 +1,72 @@
+/** Elements. What others have named or said gets into the page as text, never as markup. */
+/// <reference lib="dom" />
+
+type Attributes = Record<string, string | number | boolean | undefined>;
+
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== false) made.setAttribute(name, value === true ? '' : String(value));
+  }
+  made.append(...children);
+  return made;
+}
+
+export function byId(id: string): HTMLElement {
+  return document.getElementById(id)!;
+}
+
+/** Leaves it alone where it says that already: what is looked at or read aloud stays where it is. */
+export function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** As `replaceChildren`, but what is there already stays, and with it focus, what is open, and what was read aloud. */
+export function update(parent: Element, children: Node[]): void {
+  children.forEach((child, index) => {
+    const present = parent.childNodes[index];
+    if (present === undefined) parent.append(child);
+    else if (present.isEqualNode(child)) return;
+    else if (present instanceof Element && child instanceof Element && present.tagName === child.tagName) {
+      become(present, child);
+    } else present.replaceWith(child);
+  });
+  while (parent.childNodes.length > children.length) parent.lastChild!.remove();
+}
+
+function become(present: Element, wanted: Element): void {
+  for (const { name, value } of wanted.attributes) present.setAttribute(name, value);
+  for (const name of present.getAttributeNames()) {
+    // What somebody has opened stays open.
+    if (!wanted.hasAttribute(name) && name !== 'open') present.removeAttribute(name);
+  }
+  update(present, [...wanted.childNodes]);
+}
+
+/** The web's addresses in a text become links; the rest stays text. */
+export function linked(text: string): (Node | string)[] {
+  return text
+    .split(/(https?:\/\/[^\s<>"']+[^\s<>"'.,;:)])/)
+    .map((part, index) => (index % 2 === 1 ? link(part) : part));
+}
+
+export function link(url: string, text = url): HTMLAnchorElement {
+  return make('a', { href: url, target: '_blank', rel: 'noreferrer' }, text);
+}
+
+/** With its head; the first cell of a row names it. */
+export function fillTable(table: HTMLTableElement, heads: string[], rows: (Node | string)[][]): void {
+  const head = make('tr', {}, ...heads.map((text) => make('th', { scope: 'col' }, text)));
+  const body = rows.map((cells) =>
+    make(
+      'tr',
+      {},
+      ...cells.map((cell, index) => make(index === 0 ? 'th' : 'td', index === 0 ? { scope: 'row' } : {}, cell)),
+    ),
+  );
+  update(table, [head, ...body]);
+}

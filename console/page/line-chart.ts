@@ -1,0 +1,200 @@
+/**
+ * A chart of lines over time, drawn by uPlot and made once: new values are handed to it. What it shows is there as a sentence
+ * and as a table, too, for whoever does not see it.
+ */
+/// <reference lib="dom" />
+import uPlot from 'uplot';
+import { fillTable, make, setText } from './dom.ts';
+import { clock } from './words.ts';
+
+export interface Line {
+  label: string;
+  /** One of the style sheet's colours. */
+  color: string;
+  text: (value: number | null | undefined) => string;
+  /** On an axis of its own, on the right. */
+  right?: boolean;
+  fill?: boolean;
+  stepped?: boolean;
+  dashed?: boolean;
+  /** Its points are drawn, too: each stands for itself. */
+  points?: boolean;
+}
+
+export interface Columns {
+  /** Epoch seconds. */
+  x: number[];
+  y: (number | null)[][];
+}
+
+export interface ChartOptions {
+  title: string;
+  lines: Line[];
+  /** Charts of one name have one cursor. */
+  cursor: string;
+}
+
+const HEIGHT = 190;
+const MOST_ROWS = 1000;
+
+export class LineChart {
+  readonly element = make('figure', { class: 'card' });
+  readonly #options: ChartOptions;
+  readonly #plot: uPlot;
+  readonly #host: HTMLElement;
+  readonly #summary = make('p', { class: 'sr-only' });
+  readonly #table = make('table');
+  readonly #details: HTMLDetailsElement;
+  #columns: Columns = { x: [], y: [] };
+  #span: [number, number] = [0, 1];
+
+  constructor(parent: Element, options: ChartOptions) {
+    this.#options = options;
+    const { title, lines } = options;
+    const asTable = `${title}, as a table`;
+    this.element.setAttribute('aria-label', title);
+    this.#table.setAttribute('aria-label', asTable);
+    this.#host = make('div', { class: 'plot', 'aria-hidden': true });
+    const scroll = make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': asTable }, this.#table);
+    this.#details = make('details', {}, make('summary', { 'aria-label': asTable }, 'Table'), scroll);
+    this.#details.addEventListener('toggle', () => this.#fillTable());
+    const caption = make('figcaption', {}, make('h3', {}, title), this.#summary);
+    this.element.append(caption, this.#host, this.#details);
+    parent.append(this.element);
+    this.#plot = new uPlot(this.#plotOptions(), [[], ...lines.map(() => [])], this.#host);
+    CHARTS.set(this.#host, this);
+    RESIZES.observe(this.#host);
+  }
+
+  show(columns: Columns, span: [number, number]): void {
+    this.#columns = columns;
+    this.#span = span;
+    this.#plot.setData([columns.x, ...columns.y] as uPlot.AlignedData);
+    this.#showNewest();
+    this.#describe();
+    this.#fillTable();
+  }
+
+  /** When its place or the theme is another. */
+  redraw(): void {
+    const width = this.#host.clientWidth;
+    if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
+    else this.#plot.redraw(false);
+  }
+
+  remove(): void {
+    CHARTS.delete(this.#host);
+    RESIZES.unobserve(this.#host);
+    this.#plot.destroy();
+    this.element.remove();
+  }
+
+  #plotOptions(): uPlot.Options {
+    const { lines, cursor } = this.#options;
+    const range: uPlot.Range.Function = (_, __, most) => [0, Math.max(1, (most ?? 0) * 1.08)];
+    return {
+      width: this.#host.clientWidth || 400,
+      height: HEIGHT,
+      cursor: { sync: { key: cursor }, drag: { x: false, y: false } },
+      hooks: { setCursor: [({ cursor: { idx } }) => idx === null && this.#showNewest()] },
+      scales: { x: { range: () => this.#span }, y: { range }, right: { range } },
+      legend: { markers: { width: 0, fill: (_, index) => color(lines[index - 1]?.color ?? '--faint') } },
+      axes: [
+        { ...axis(shortClock), size: 28, space: 64, grid: { show: false } },
+        { ...axis(lines[0]!.text), incrs: STEPS },
+        ...lines
+          .filter(({ right }) => right)
+          .map(({ text }): uPlot.Axis => ({
+            ...axis(text),
+            incrs: STEPS,
+            scale: 'right',
+            side: 1,
+            grid: { show: false },
+          })),
+      ],
+      series: [{ label: 'at', value: (_, x) => (x === null ? '' : clock(x * 1000)) }, ...lines.map(seriesOf)],
+    };
+  }
+
+  /** As long as nobody points at a moment, the figures below the chart are the newest. */
+  #showNewest(): void {
+    const { x, y } = this.#columns;
+    const idx = x.findLastIndex((_, index) => y.some((values) => values[index] !== null));
+    this.#host.classList.toggle('empty', idx < 0);
+    if (idx >= 0) this.#plot.setLegend({ idx }, false);
+  }
+
+  #describe(): void {
+    const parts = this.#options.lines.map(({ label, text }, index) => {
+      const values = (this.#columns.y[index] ?? []).filter((value) => value !== null);
+      if (values.length === 0) return `${label}: not known`;
+      return `${label}: ${text(values.at(-1))} at the end, ${text(values.reduce((a, b) => Math.max(a, b)))} at most`;
+    });
+    setText(this.#summary, `${parts.join('; ')}.`);
+  }
+
+  /** The newest first; while nobody looks at it, it is not there. */
+  #fillTable(): void {
+    if (!this.#details.open) return this.#table.replaceChildren();
+    const { lines } = this.#options;
+    const { x, y } = this.#columns;
+    const newest = x.map((at, index) => [clock(at * 1000), ...lines.map(({ text }, line) => text(y[line]![index]))]);
+    return fillTable(this.#table, ['at', ...lines.map(({ label }) => label)], newest.toReversed().slice(0, MOST_ROWS));
+  }
+}
+
+/** Tasks, slots and seconds: no halves. */
+const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((step) => [step, 2 * step, 5 * step]);
+
+function axis(text: (value: number) => string): uPlot.Axis {
+  return {
+    stroke: () => color('--faint'),
+    grid: { stroke: () => color('--line'), width: 1 },
+    ticks: { show: false },
+    font: '11px system-ui, sans-serif',
+    size: 44,
+    values: (_, splits) => splits.map((split) => text(split)),
+  };
+}
+
+function shortClock(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+}
+
+function seriesOf({ label, color: name, text, right, fill, stepped, dashed, points = false }: Line): uPlot.Series {
+  return {
+    label,
+    scale: right ? 'right' : 'y',
+    stroke: () => color(name),
+    width: dashed ? 1 : 1.75,
+    points: { show: points, size: 4 },
+    value: (_, value) => text(value),
+    ...(fill && { fill: () => color(name).replace(/^rgb\((.*)\)$/, 'rgba($1, 0.16)') }),
+    ...(dashed && { dash: [4, 4] }),
+    ...(stepped && { paths: uPlot.paths.stepped!({ align: 1 }) }),
+  };
+}
+
+/** What the style sheet says of now's theme, as a canvas understands it. */
+function color(name: string): string {
+  const present = COLORS.get(name);
+  if (present !== undefined) return present;
+  const probe = make('span');
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color: resolved } = getComputedStyle(probe);
+  probe.remove();
+  COLORS.set(name, resolved);
+  return resolved;
+}
+
+const COLORS = new Map<string, string>();
+const CHARTS = new Map<Element, LineChart>();
+const RESIZES = new ResizeObserver((entries) => {
+  for (const { target } of entries) CHARTS.get(target)?.redraw();
+});
+
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+  COLORS.clear();
+  for (const chart of CHARTS.values()) chart.redraw();
+});

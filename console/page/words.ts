@@ -1,0 +1,18 @@
+/** Figures and times as the page writes them. */
+
+export function figure(value: number | null | undefined, digits = 0): string {
+  if (value === null || value === undefined) return '?';
+  return value.toLocaleString('en', { maximumFractionDigits: value < 10 ? Math.max(digits, 0) : 0 });
+}
+
+/** Short, for a table or a legend. */
+export function seconds(value: number | null | undefined): string {
+  if (value === null || value === undefined) return '?';
+  if (value < 10) return `${Number(value.toFixed(1))} s`;
+  if (value < 90) return `${Math.round(value)} s`;
+  return value < 5400 ? `${Math.round(value / 60)} min` : `${(value / 3600).toFixed(1)} h`;
+}
+
+export function clock(now: number): string {
+  return new Date(now).toLocaleTimeString('en-GB');
+}

@@ -1,0 +1,119 @@
+/** What the page is told, read while somebody asks: many who ask within a moment are one who asks. */
+import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
+import { readAlarms } from '../cli/pool-state.ts';
+import type { Shell } from '../cli/shell.ts';
+import { openStack, reasonOf, type Stack } from '../cli/stacks.ts';
+import { read } from '../cli/status.ts';
+import { placesOf, type PlacedPool } from '../cli/temporal-places.ts';
+import { History, type HistoryRequest } from './history.ts';
+import { temporalLinks } from './temporal-links.ts';
+import type { AlarmView, Overview, PoolHistory, PoolOverview } from './view.ts';
+
+const OVERVIEW_EVERY_MS = 1500;
+/** Alarms change by the minute, and CloudWatch answers few questions about them. */
+const ALARMS_EVERY_MS = 10_000;
+/** A deployment may bring or take pools. */
+const STACK_EVERY_MS = 60_000;
+
+export interface ReaderOptions {
+  shell: Shell;
+  stack: Stack;
+  /** Of Temporal's Web UI; guessed unless given. */
+  temporalUi: string | undefined;
+}
+
+export class Reader {
+  readonly #shell: Shell;
+  readonly #temporalUi: string | undefined;
+  readonly #histories = new Map<string, History>();
+  readonly #stack: Remembered<{ stack: Stack; problems: string[] }>;
+  readonly #alarms: Remembered<Map<string, MetricAlarm[]>>;
+  readonly #overview: Remembered<Overview>;
+
+  constructor({ shell, stack, temporalUi }: ReaderOptions) {
+    this.#shell = shell;
+    this.#temporalUi = temporalUi;
+    let newest = stack;
+    const reopen = async () => {
+      try {
+        newest = await openStack({ stack: stack.id });
+        return { stack: newest, problems: [] };
+      } catch (error) {
+        return { stack: newest, problems: [`whether the stack has changed: ${reasonOf(error)}`] };
+      }
+    };
+    this.#stack = new Remembered(reopen, STACK_EVERY_MS, shell.now);
+    this.#alarms = new Remembered(() => readAlarms(newest.aws.cloudwatch), ALARMS_EVERY_MS, shell.now);
+    this.#overview = new Remembered(() => this.#look(), OVERVIEW_EVERY_MS, shell.now);
+  }
+
+  overview(): Promise<Overview> {
+    return this.#overview.get();
+  }
+
+  /** Undefined when there is no such pool. */
+  async history(name: string, request: Omit<HistoryRequest, 'now'>): Promise<PoolHistory | undefined> {
+    const { stack } = await this.#stack.get();
+    const pool = stack.pools.find(({ pool }) => pool === name);
+    if (pool === undefined) return undefined;
+    const history = this.#histories.get(name) ?? new History();
+    this.#histories.set(name, history);
+    return history.read(stack, pool, { ...request, now: this.#shell.now() });
+  }
+
+  async #look(): Promise<Overview> {
+    const { stack, problems } = await this.#stack.get();
+    const alarms = this.#alarms.get();
+    const [status, byPool] = await Promise.all([read(this.#shell, stack, alarms), alarms.catch(() => null)]);
+    const placed = new Map(placesOf(stack, this.#shell).pools.map((pool) => [pool.pool, pool]));
+    const pools = status.pools.map((each): PoolOverview => {
+      const pool = placed.get(each.pool)!;
+      return { ...each, ...this.#settingsOf(pool), alarms: byPool && (byPool.get(each.pool) ?? []).map(alarmView) };
+    });
+    const region = stack.config.region ?? null;
+    return { stack: stack.id, region, now: this.#shell.now(), pools, problems: [...problems, ...status.problems] };
+  }
+
+  #settingsOf(pool: PlacedPool) {
+    return {
+      taskQueue: pool.taskQueue,
+      namespace: pool.temporal.namespace,
+      links: temporalLinks(pool, this.#temporalUi),
+    };
+  }
+}
+
+/** Read again when it is older than that; who asks meanwhile waits for the same reading. A failure is not remembered. */
+class Remembered<T> {
+  readonly #read: () => Promise<T>;
+  readonly #forMs: number;
+  readonly #now: () => number;
+  #value: Promise<T> | undefined;
+  #readAt = 0;
+
+  constructor(read: () => Promise<T>, forMs: number, now: () => number) {
+    this.#read = read;
+    this.#forMs = forMs;
+    this.#now = now;
+  }
+
+  get(): Promise<T> {
+    if (this.#value === undefined || this.#now() - this.#readAt > this.#forMs) {
+      this.#readAt = this.#now();
+      const value = this.#read();
+      value.catch(() => (this.#value = undefined));
+      this.#value = value;
+    }
+    return this.#value;
+  }
+}
+
+/** Its name is its runbook's, where its description ends with one, as those of our construct do. */
+function alarmView({ AlarmName = '', AlarmDescription, StateValue, StateUpdatedTimestamp }: MetricAlarm): AlarmView {
+  return {
+    name: /Runbook: \S*\/([\w-]+)$/.exec(AlarmDescription ?? '')?.[1] ?? AlarmName,
+    state: StateValue ?? 'INSUFFICIENT_DATA',
+    description: AlarmDescription ?? '',
+    since: StateUpdatedTimestamp?.getTime() ?? null,
+  };
+}

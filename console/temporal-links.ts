@@ -1,0 +1,22 @@
+/** Links into Temporal's Web UI: Cloud's has one address, that of a server on this machine follows from its own; others are said. */
+import type { PlacedPool } from '../cli/temporal-places.ts';
+import type { Link } from './view.ts';
+
+export function temporalLinks({ taskQueue, temporal }: PlacedPool, base = uiOf(temporal.address)): Link[] {
+  if (base === undefined) return [];
+  const namespace = `${base.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(temporal.namespace)}`;
+  const workflows = (query: string) => `${namespace}/workflows?query=${encodeURIComponent(query)}`;
+  const onQueue = `TaskQueue=${JSON.stringify(taskQueue)}`;
+  return [
+    { text: 'Task queue', url: `${namespace}/task-queues/${encodeURIComponent(taskQueue)}` },
+    { text: 'Running workflows', url: workflows(`${onQueue} AND ExecutionStatus="Running"`) },
+    { text: 'Failed workflows', url: workflows(`${onQueue} AND ExecutionStatus="Failed"`) },
+  ];
+}
+
+function uiOf(address: string): string | undefined {
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(address) ?? [];
+  if (/\.(tmprl\.cloud|temporal\.io)$/.test(host)) return 'https://cloud.temporal.io';
+  // As `temporal server start-dev` chooses it.
+  return /^(localhost|127\.0\.0\.1)$/.test(host) ? `http://${host}:${Number(port) + 1000}` : undefined;
+}
