@@ -3,7 +3,7 @@
  * in the same browser can neither read it (Host is checked, so that no name but this machine's leads here), nor make it ask
  * AWS, nor put it in a frame; and this page asks nobody else.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { reasonOf } from '../cli/stacks.ts';
 import type { Assets } from './assets.ts';
 import { MOST_MINUTES } from './history.ts';
@@ -27,7 +27,9 @@ export async function consoleServer(reader: Reader, assets: Assets): Promise<Fas
   const { fastify } = await import('fastify');
   const server = fastify({ forceCloseConnections: true });
   server.addHook('onRequest', refuseOthers);
-  server.setErrorHandler((error, _, reply) => reply.code(502).send({ error: reasonOf(error) }));
+  server.setErrorHandler((error: Partial<FastifyError>, _, reply) =>
+    reply.code(error.statusCode ?? 502).send({ error: reasonOf(error) }),
+  );
   for (const [path, { type, text }] of Object.entries(assets)) {
     server.get(path, (_, reply) => reply.type(type).send(text));
   }

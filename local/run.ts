@@ -10,6 +10,7 @@ import type { Client } from '@temporalio/client';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
 import type { ProcessorConfig, SequentialInput } from '../worker/types.ts';
+import { startConsole } from './console.ts';
 import { exportLine } from './emulator.ts';
 import type { ServiceUsage } from './fargate/index.ts';
 import { jobsOf, send } from './load.ts';
@@ -63,6 +64,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   );
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
   const watch = watchPlant(plant, options, { requests: requests.length, begunAt, deadline });
+  void openConsole(plant, options).then(watch.console);
 
   watch.phase(
     'Waiting for the scaler: its schedule first fires a minute after deployment, and takes the services from 1 task to 0',
@@ -98,7 +100,21 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   });
 }
 
+/** Nothing waits for it, and without it the demo goes on. */
+async function openConsole({ emulatorUrl, temporal }: Plant, { screen, closers }: DemoOptions) {
+  try {
+    const url = await startConsole({ emulatorUrl, temporalUiUrl: temporal.uiUrl, closers });
+    screen.note(`The console is at ${url}`);
+    return url;
+  } catch (error) {
+    screen.note(`There is no console, and the demo goes on without: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
 interface Watch {
+  /** Where the console is. */
+  console(url: string | undefined): void;
   phase(text: string): void;
   workflows(): WorkflowCounts;
   workflowStarted(): void;
@@ -120,11 +136,13 @@ function watchPlant(
   const ended = new AbortController();
   let pools: PoolView[] = [];
   let phase = '';
+  let consoleUrl: string | undefined;
   const look = async (): Promise<void> => {
     while (!ended.signal.aborted) {
       [pools] = await Promise.all([observer.read(now()), countEnded(client, workflows).catch(() => undefined)]);
       const elapsedSeconds = (now() - run.begunAt) / 1000;
-      screen.show({ elapsedSeconds, phase, temporalUiUrl: temporal.uiUrl, requests: run.requests, workflows, pools });
+      const urls = { temporalUiUrl: temporal.uiUrl, consoleUrl };
+      screen.show({ elapsedSeconds, phase, ...urls, requests: run.requests, workflows, pools });
       await delay(VIEW_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined);
     }
   };
@@ -137,6 +155,7 @@ function watchPlant(
   };
   closers.push(stop);
   return {
+    console: (url) => (consoleUrl = url),
     phase: (text) => screen.note((phase = text)),
     workflows: () => workflows,
     workflowStarted: () => (workflows.started += 1),

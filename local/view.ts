@@ -6,6 +6,8 @@ export interface DemoView {
   /** What is going on, in words. */
   phase: string;
   temporalUiUrl: string;
+  /** Undefined until it is up. */
+  consoleUrl: string | undefined;
   requests: number;
   workflows: WorkflowCounts | undefined;
   pools: PoolView[];
@@ -33,6 +35,7 @@ export function renderTable(view: DemoView): string {
     '',
     `  workflows  ${workflows(view)}`,
     `  Temporal   ${view.temporalUiUrl}`,
+    ...(view.consoleUrl === undefined ? [] : [`  console    ${view.consoleUrl}`]),
   ].join('\n');
 }
 

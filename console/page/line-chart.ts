@@ -54,7 +54,7 @@ export class LineChart {
     const asTable = `${title}, as a table`;
     this.element.setAttribute('aria-label', title);
     this.#table.setAttribute('aria-label', asTable);
-    this.#host = make('div', { class: 'plot', 'aria-hidden': true });
+    this.#host = make('div', { class: 'plot', 'aria-hidden': 'true' });
     const scroll = make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': asTable }, this.#table);
     this.#details = make('details', {}, make('summary', { 'aria-label': asTable }, 'Table'), scroll);
     this.#details.addEventListener('toggle', () => this.#fillTable());

@@ -1,11 +1,13 @@
-/** The console as whoever is on call runs it: the command, in Chromium, over the emulator and the Temporal server. */
+/** The console as it is installed, in Chromium, over the emulator and the Temporal server. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { request } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import type { PoolHistory } from '../../console/view.ts';
+import { startConsole } from '../../local/console.ts';
 import { Rig } from '../cli/rig.ts';
 import { logged, QUIET, wave } from './ticks.ts';
 
@@ -38,7 +40,7 @@ beforeAll(async () => {
   );
   const words = { reason: 'failing' as const, detail: HOSTILE, errors: [HOSTILE] };
   await rig.log('shop', [logged('slow', { ...QUIET, now: now - 5000, ...words })], now);
-  const args = [join(import.meta.dirname, '../../cli/main.ts'), 'console', '--port', '0', '--json'];
+  const args = [join(import.meta.dirname, '../../dist/cli/main.js'), 'console', '--port', '0', '--json'];
   const env = { PATH: process.env.PATH ?? '', ...rig.environment };
   command = spawn(process.execPath, [...args, '--temporal-ui', rig.temporal.uiUrl], {
     env,
@@ -97,6 +99,16 @@ function focused(): string {
   const place = [...document.querySelectorAll('*')].indexOf(activeElement!);
   return `${place} ${activeElement!.outerHTML.slice(0, 80)} ${getComputedStyle(activeElement!).outlineStyle}`;
 }
+
+test('the demo’s is made from the sources; one that cannot start is told with the reason', async () => {
+  const closers: (() => Promise<void>)[] = [];
+  const common = { temporalUiUrl: rig.temporal.uiUrl, closers, directory: mkdtempSync(join(tmpdir(), 'console-')) };
+  const ofDemo = await startConsole({ ...common, emulatorUrl: rig.environment['AWS_ENDPOINT_URL']! });
+  expect(await (await fetch(`${ofDemo}/console.js`)).text()).toContain('uplot');
+  const nowhere = startConsole({ ...common, emulatorUrl: 'http://127.0.0.1:1' });
+  await expect(nowhere).rejects.toThrow(/The console ended while starting[^]*AWS did not tell which stacks/);
+  await Promise.all(closers.map((close) => close()));
+});
 
 inChromium('the page', () => {
   let page: Page;

@@ -32,12 +32,13 @@ const view: DemoView = {
   elapsedSeconds: 65,
   phase: 'Replaying 100 requests',
   temporalUiUrl: 'http://127.0.0.1:8233',
+  consoleUrl: 'http://127.0.0.1:8234',
   requests: 100,
   workflows: { started: 40, completed: 30, failed: 1 },
   pools: [pool, blind],
 };
 
-test("the table has each pool's figures under their titles, its decision, the counts and the address of the UI", () => {
+test("the table has each pool's figures under their titles, its decision, the counts and the addresses to look at", () => {
   expect(renderTable(view)).toMatchInlineSnapshot(`
    "1:05  Replaying 100 requests
 
@@ -49,7 +50,8 @@ test("the table has each pool's figures under their titles, its decision, the co
      quick: no decision yet
 
      workflows  40 of 100 started, 30 completed, 1 failed
-     Temporal   http://127.0.0.1:8233"
+     Temporal   http://127.0.0.1:8233
+     console    http://127.0.0.1:8234"
   `);
 });
 

@@ -1,0 +1,32 @@
+/** The console over the demo's stack, in a process of its own that waits until somebody opens its page. */
+import { join } from 'node:path';
+
+import { emulatorCredentials } from './emulator.ts';
+import { freePorts, plainEnvironment, startProcess, untilReady } from './process.ts';
+import { LOCAL_DIRECTORY, REPOSITORY } from './tools.ts';
+
+export interface ConsoleOptions {
+  emulatorUrl: string;
+  /** Temporal's Web UI, for links into it. */
+  temporalUiUrl: string;
+  closers: (() => Promise<void>)[];
+  /** Of the log. */
+  directory?: string;
+}
+
+/** Returns its address. The demo needs it for nothing: whoever calls goes on without. */
+export async function startConsole(options: ConsoleOptions): Promise<string> {
+  const { emulatorUrl, temporalUiUrl, closers, directory = join(LOCAL_DIRECTORY, 'logs') } = options;
+  const port = String((await freePorts(1))[0]);
+  const server = await startProcess({
+    name: 'The console',
+    command: process.execPath,
+    args: [join(REPOSITORY, 'cli/main.ts'), 'console', '--port', port, '--temporal-ui', temporalUiUrl],
+    environment: { ...plainEnvironment(), ...emulatorCredentials(emulatorUrl) },
+    logFile: join(directory, 'console.log'),
+  });
+  closers.push(() => server.stop());
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady('The console', server, async () => (await fetch(url)).ok);
+  return url;
+}
