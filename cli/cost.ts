@@ -6,7 +6,7 @@ import { GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-clou
 import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../contract/metrics.ts';
 import { HOURS_A_MONTH, type PoolConfig } from '../contract/pool-config.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
-import { CommandError, table, wholeNumber, type Common, type Shell } from './shell.ts';
+import { CommandError, hanging, table, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openStack, reasonOf, type Stack } from './stacks.ts';
 
 export interface CostOptions extends Common {
@@ -125,7 +125,7 @@ function render(costs: PoolCost[], hours: number): string {
     '',
     table([HEADS, ...rows, ...(costs.length > 1 ? [total] : [])], new Set([1, 2, 3, 4])),
     '',
-    ...costs.flatMap((each) => notes(each, hours)),
+    ...costs.flatMap((each) => notes(each, hours).map(hanging)),
     `A month has ${HOURS_A_MONTH} h. Prices are list prices of on-demand tasks; Spot costs less, data transfer and logs are not in it.`,
   ].join('\n');
 }

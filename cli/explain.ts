@@ -24,7 +24,7 @@ export async function explain(shell: Shell, name: string, options: ExplainOption
     );
   }
   shell.print(
-    `${name}: ${spells.length === 1 ? 'the last decision' : `the last ${spells.length} decisions`}, the newest last`,
+    `${hanging(name)}: ${spells.length === 1 ? 'the last decision' : `the last ${spells.length} decisions`}, the newest last`,
   );
   for (const spell of spells) shell.print(`\n${render(shell, spell)}`);
 }

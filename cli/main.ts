@@ -39,11 +39,11 @@ function explain(error: unknown): string {
 }
 
 function complain(problems: string[], json: boolean): void {
-  if (json) process.stderr.write(`${JSON.stringify({ problems })}\n`);
+  if (json) process.stderr.write(`${visible(JSON.stringify({ problems }))}\n`);
   else process.stderr.write(`${visible(listed(problems))}\n`);
 }
 
 function listed(problems: string[]): string {
-  if (problems.length === 1) return `error: ${problems[0]}`;
+  if (problems.length === 1) return `error: ${hanging(problems[0] as string)}`;
   return `error: ${problems.length} problems:\n${problems.map((each) => `  - ${hanging(each)}`).join('\n')}`;
 }

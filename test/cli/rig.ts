@@ -111,6 +111,10 @@ export class Rig {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
+  get awsUrl(): string {
+    return this.#emulator.url;
+  }
+
   get ecs(): ECSClient {
     return new ECSClient(this.#client());
   }

@@ -1,0 +1,156 @@
+/**
+ * Whoever names queues, pools, workflows and workers, or writes the errors of activities, writes into logs and onto terminals:
+ * a log's event stays one line, and JSON; a terminal is shown text. Real processes, a real Temporal server, the AWS emulator.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { emulatorCredentials } from '../../local/emulator.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { Rig } from '../cli/rig.ts';
+import { queue, startHostileServer, workers, type HostileServer } from './hostile-server.ts';
+import { Watched } from './watched.ts';
+
+jest.setTimeout(180_000);
+
+const root = join(import.meta.dirname, '../..');
+/** Ends of lines, commands of terminals, turned writing, and what would be a line of a log if it stood at a line's beginning. */
+const HOSTILE =
+  'a\nFORGED\r\n{"level":"fatal","message":"FORGED"}\u001b[2J\u001b]0;x\u0007\u009b31m\u007f\u0085\u2028\u2029\u202e\u2066';
+/** No pool's name is longer. */
+const POOL = HOSTILE.slice(0, 20) + HOSTILE.slice(-16);
+const LARGEST_EVENT_BYTES = 256 * 1024;
+
+const rig = new Rig();
+let directory: string;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'injection-'));
+  await rig.start();
+});
+
+afterAll(async () => {
+  await rig.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function expectText(output: string): void {
+  expect(output.match(/(?!\n)\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu)).toBeNull();
+  expect(output.split('\n').filter((line) => line.startsWith('FORGED'))).toEqual([]);
+  expect(output).toContain('FORGED');
+}
+
+/** The events as CloudWatch has them, which takes a line for one. */
+function eventsIn(output: string): Record<string, unknown>[] {
+  expectText(output);
+  const lines = output.trimEnd().split('\n');
+  expect(lines.filter((line) => Buffer.byteLength(line) > LARGEST_EVENT_BYTES)).toEqual([]);
+  const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(events.filter(({ message, level }) => message === 'FORGED' || level === 'fatal')).toEqual([]);
+  return events;
+}
+
+test('the worker’s log: queue, workflow ids, errors of activities and of workflows, however long', async () => {
+  const worker = new Watched([join(root, 'dist/worker/main.js')], {
+    TEMPORAL_ADDRESS: rig.temporal.address,
+    TEMPORAL_TASK_QUEUE: HOSTILE,
+    LOG_LEVEL: 'trace',
+    ELASTIC_WORKERS_PROCESSES: '1',
+    ELASTIC_WORKERS_HEALTH_PORT: 'off',
+    ELASTIC_WORKERS_METRICS_PORT: 'off',
+    ELASTIC_WORKERS_CLOUDWATCH: 'off',
+  });
+  const connection = await Connection.connect({ address: rig.temporal.address });
+  const client = new Client({ connection });
+  const once = { taskQueue: HOSTILE, workflowExecutionTimeout: '60 seconds' } as const;
+  const activity = { taskQueue: HOSTILE, startToCloseTimeout: '30 seconds', retry: { maximumAttempts: 1 } } as const;
+  const failing = [
+    client.workflow.execute(GENERIC_STRATEGY_WORKFLOW, { ...once, workflowId: HOSTILE, args: [HOSTILE, {}, {}] }),
+    ...[HOSTILE, HOSTILE + 'x'.repeat(400_000)].map(async (strategy, index) => {
+      const id = `${HOSTILE}${index}`;
+      return (
+        await client.activity.start('executeStrategyDirectly', { ...activity, id, args: [strategy, {}] })
+      ).result();
+    }),
+  ];
+  for (const each of failing) await expect(each).rejects.toThrow(/failed/);
+  await worker.says('(cut)');
+  await connection.close();
+  const events = eventsIn(await worker.ends('SIGKILL'));
+  expect(events.filter(({ error }) => JSON.stringify(error ?? '').includes('FORGED')).length).toBeGreaterThanOrEqual(2);
+  expect(events).toContainEqual(expect.objectContaining({ workflowId: HOSTILE }));
+});
+
+describe('a stack whose pools and queues are named so', () => {
+  const pools = [{ pool: POOL, taskQueue: HOSTILE, service: 's-pool' }];
+  let server: HostileServer;
+
+  beforeAll(async () => {
+    server = await startHostileServer();
+    const heartbeat = {
+      taskQueue: HOSTILE,
+      key: HOSTILE,
+      identity: HOSTILE,
+      host: HOSTILE,
+      at: BigInt(Math.floor(Date.now() / 1000)),
+    };
+    server.answers = { DescribeTaskQueue: () => queue({ backlog: 1n }), ListWorkers: () => workers([heartbeat]) };
+    await rig.deploy('s');
+    const config = {
+      pool: POOL,
+      taskQueue: HOSTILE,
+      cluster: 'cluster',
+      service: 's-pool',
+      taskRoleId: 'AROA',
+      policy: {},
+    };
+    const temporal = { address: server.address, namespace: 'default', tls: false };
+    await rig.put('/elastic-workers/s/hostile', JSON.stringify(config));
+    await rig.put('/elastic-workers/s/refused', JSON.stringify({ ...config, pool: 'refused', temporal }));
+    await rig.put(
+      '/elastic-workers/s/damaged',
+      JSON.stringify({ ...config, [HOSTILE]: HOSTILE, policy: { maxTasks: HOSTILE } }),
+    );
+    await rig.alarm(POOL);
+    await rig.tick('s', { pools });
+  });
+  afterAll(() => server.stop());
+
+  test('the scaler’s log: pools, queues, workers, settings that are none, and the server’s own words', async () => {
+    cpSync(join(root, 'dist/scaler'), directory, { recursive: true });
+    const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(directory, 'index.js')], {
+      ...emulatorCredentials(rig.awsUrl),
+      TEMPORAL_ADDRESS: rig.temporal.address,
+      ELASTIC_WORKERS_STATE_TABLE: 's-state',
+      ELASTIC_WORKERS_POOLS_PATH: '/elastic-workers/s',
+      ELASTIC_WORKERS_TICK_SECONDS: '1',
+    });
+    await scaler.says('pool parameter /elastic-workers/s/damaged', '"key":"a\\nFORGED');
+    server.refuse = () => HOSTILE;
+    await scaler.says('UNAUTHENTICATED');
+    const events = eventsIn(await scaler.ends('SIGKILL'));
+    expect(events).toContainEqual(expect.objectContaining({ pool: POOL }));
+  });
+
+  test.each([
+    ['status', []],
+    ['doctor', []],
+    ['cost', []],
+    ['explain', [POOL]],
+  ])('a terminal, by the command %s', async (command, args) => {
+    const { stdout, stderr } = await rig.cli(command, ...args, '--stack', 's');
+    expectText(stdout + stderr);
+    const json = await rig.cli(command, ...args, '--stack', 's', '--json');
+    expectText(json.stdout + json.stderr);
+    expect(JSON.stringify(JSON.parse(json.stdout))).toContain('FORGED');
+  });
+
+  test('a terminal, by what a command complains of', async () => {
+    for (const json of [[], ['--json']]) {
+      const { stdout, stderr, code } = await rig.cli('explain', HOSTILE, '--stack', 's', ...json);
+      expect(code).toBe(2);
+      expectText(stdout + stderr);
+    }
+  });
+});

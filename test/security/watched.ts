@@ -1,0 +1,41 @@
+/** A process of ours, and every byte that it writes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+export class Watched {
+  output = '';
+  readonly ended: Promise<unknown>;
+  readonly #child;
+  readonly #looking = new Set<() => void>();
+
+  constructor(args: string[], environment: Record<string, string>) {
+    const env = { PATH: process.env.PATH ?? '', TEMPORAL_CLI: '', ...environment };
+    const preload = ['--import', join(import.meta.dirname, 'dies.mjs')];
+    this.#child = spawn(process.execPath, [...preload, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.on('data', (data: Buffer) => {
+        this.output += data.toString();
+        for (const look of this.#looking) look();
+      });
+    }
+    this.ended = once(this.#child, 'close');
+  }
+
+  async says(...texts: string[]): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => texts.every((text) => this.output.includes(text)) && resolve();
+    this.#looking.add(look);
+    look();
+    await Promise.race([promise, this.ended]);
+    this.#looking.delete(look);
+    const missing = texts.filter((text) => !this.output.includes(text));
+    if (missing.length > 0) throw new Error(`never said: ${missing.join()}; at last: ${this.output.slice(-2000)}`);
+  }
+
+  async ends(signal: NodeJS.Signals): Promise<string> {
+    this.#child.kill(signal);
+    await this.ended;
+    return this.output;
+  }
+}
