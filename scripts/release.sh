@@ -12,7 +12,6 @@ fail() {
 notes=$(awk '/^## /{on = /^## Unreleased$/; next} on' CHANGELOG.md)
 [[ $notes =~ [^[:space:]] ]] || fail 'CHANGELOG.md has nothing under Unreleased: what is in this version?'
 npm run check
-npm run dead-code
 version=$(npm version "$1" --no-git-tag-version)
 awk -v title="## ${version#v} ($(date -u +%F))" '{print} /^## Unreleased$/ {print "\n" title}' CHANGELOG.md >CHANGELOG.next
 mv CHANGELOG.next CHANGELOG.md

@@ -20,7 +20,7 @@ export function commandsIn(text: string): string[][] {
   for (const [token] of text.matchAll(pattern)) {
     if (token === '\\\n' || /^[#<>]/.test(token)) continue;
     if (/^(&&|\|\||[\n;|])$/.test(token)) commands.push([]);
-    else commands.at(-1)?.push(token.replaceAll(/['"]/g, ''));
+    else commands.at(-1)?.push(token.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'));
   }
   return commands.map(withoutVariables).filter((words) => words.length > 0);
 }

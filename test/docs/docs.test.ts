@@ -149,7 +149,7 @@ test.each([
 test('a shell’s line is taken apart as a shell does', () => {
   expect(commandsIn('A=1 npm ci && npm run x -- --policy \'{"a": 1}\' < file # why\naws a \\\n  b | c')).toEqual([
     ['npm', 'ci'],
-    ['npm', 'run', 'x', '--', '--policy', '{a: 1}'],
+    ['npm', 'run', 'x', '--', '--policy', '{"a": 1}'],
     ['aws', 'a', 'b'],
     ['c'],
   ]);

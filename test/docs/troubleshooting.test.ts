@@ -1,11 +1,16 @@
 /** Symptoms of docs/troubleshooting.md that no other test produces: with the real server and the real worker. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { setTimeout as wait } from 'node:timers/promises';
 import { examineTemporal } from '../../cli/doctor/temporal.ts';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
+import { ensureTools } from '../../local/tools.ts';
 import { decide, DEFAULT_POLICY, type Signals, type WorkerReading } from '../../scaler/policy.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
 import { WorkerProcess } from '../worker/worker-process.ts';
+import { commandsIn } from './commands.ts';
+import { documents } from './markdown.ts';
 
 jest.setTimeout(180_000);
 
@@ -123,6 +128,40 @@ describe('a backlog is counted that is not there', () => {
     await eventually(async () => (await backlogOf('ghost-queue')) === 0);
   });
 });
+
+describe('what the documents show of Temporal', () => {
+  const snippets = documents().flatMap((page) => page.snippets);
+
+  it('starts a workflow that completes', async () => {
+    await startWorker('quick-response-queue');
+    const starting = snippets.filter(({ text }) => text.includes('client.workflow.start'));
+    expect(starting.length).toBeGreaterThan(1);
+    for (const { text } of starting) {
+      await new AsyncFunction('client', text)(client);
+      await expect(client.workflow.getHandle('hello').result()).resolves.toMatchObject({ asks: 2 });
+    }
+  });
+
+  it('is commands that the server answers', async () => {
+    const { temporal: program } = await ensureTools();
+    const handle = await startWorkflow('nobody-polls-queue', 'asked-for');
+    const commands = snippets
+      .filter(({ language }) => language === 'sh')
+      .flatMap(({ text }) => commandsIn(text))
+      .filter(([name]) => name === 'temporal')
+      .map(([, ...words]) => words.map((word) => word.replace('$WORKFLOW_ID', 'asked-for')));
+    expect(commands.length).toBeGreaterThan(5);
+    for (const words of commands) {
+      await promisify(execFile)(program, [...words, '--address', temporal.address]);
+    }
+    await handle.terminate();
+  });
+});
+
+/** Which no name in scope stands for. */
+const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor as new (
+  ...text: string[]
+) => (...values: unknown[]) => Promise<void>;
 
 describe('an activity times out', () => {
   const timeoutOf = async (result: Promise<unknown>) =>

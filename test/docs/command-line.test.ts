@@ -1,0 +1,80 @@
+/** What the documents show of the command line is run against a stack, and answers as they say. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Rig, runCli } from '../cli/rig.ts';
+import { commandsIn } from './commands.ts';
+import { documents } from './markdown.ts';
+
+jest.setTimeout(300_000);
+
+const rig = new Rig();
+const folder = mkdtempSync(join(tmpdir(), 'shown-'));
+const pools = ['complex-analysis', 'fast', 'orders', 'quick-response'].map((pool) => ({ pool, policy: {} }));
+const pages = documents();
+
+beforeAll(async () => {
+  await rig.start();
+  await rig.deploy('shown', { pools });
+  await rig.tick('shown', { pools });
+  writeFileSync(join(folder, 'load.csv'), 'arrival_s,service_s\n0,2\n1,3\n60,2\n');
+});
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await rig.stop();
+});
+
+/** Of a line of a shell, the words behind `elastic-workers`, or behind the script that is one of its commands. */
+function shownIn(text: string): string[][] {
+  return commandsIn(text).flatMap(([program, ...words]) => {
+    const line = [program, ...words].filter((word) => !['npx', 'npm', 'run', '-s', '--'].includes(word ?? ''));
+    return /^(elastic-workers|simulate|replay)$/.test(line[0] ?? '')
+      ? [(line[0] === 'elastic-workers' ? line.slice(1) : line) as string[]]
+      : [];
+  });
+}
+
+test('every command can be run, one after the other', async () => {
+  const texts = pages.flatMap(({ snippets, code }) => [
+    ...snippets.filter(({ language }) => language === 'sh').map(({ text }) => text),
+    ...code.map(({ text }) => text).filter((text) => /^(npx|npm run) [^…]*$/.test(text)),
+  ]);
+  const commands = new Map(texts.flatMap(shownIn).map((words) => [words.join(' '), words]));
+  // One goes on for ever, one names a task that is not there, one runs all traces and writes a page.
+  for (const [line] of commands) if (/--watch|^drain|--help|^simulate$/.test(line)) commands.delete(line);
+  expect(commands.size).toBeGreaterThan(15);
+  for (const [line, words] of commands) {
+    const ofFiles = words.map((word) => (word === 'load.csv' ? join(folder, word) : word));
+    const args = words[0] === 'simulate' ? [...ofFiles, '--no-html', '--no-peers'] : ofFiles;
+    const { code, stderr } = await rig.cli(...args);
+    // A problem found is an answer; what it does not understand is not, nor is a crash.
+    if (code > 1 || /^ +at /m.test(stderr)) throw new Error(`${line} ended with ${code}: ${stderr}`);
+  }
+});
+
+const consoles = pages
+  .find(({ path }) => path === 'docs/cli.md')
+  ?.snippets.filter(({ language }) => language === 'console');
+
+test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
+  'the answer to %s is as the document has it',
+  async (start) => {
+    const shown = consoles?.find(({ text }) => text.startsWith(`$ elastic-workers ${start}`))?.text ?? '';
+    const [first = '', ...answer] = shown.split('\n');
+    const [words = []] = shownIn(first.slice(2));
+    const html = join(folder, 'simulation.html');
+    const needed: Record<string, string[]> = { resume: ['pause', 'quick-response'] };
+    if (needed[start]) await rig.cli(...needed[start]);
+    const { stdout, stderr } =
+      start === 'simulate' ? await runCli([...words, '--html', html]) : await rig.cli(...words);
+    if (start === 'pause') await rig.cli('resume', 'quick-response');
+    const elsewhere = 'there is complex-analysis, fast, orders, quick-response';
+    const said = `${stdout}${stderr}`
+      .replace(html, '.local/simulation.html')
+      .replace(elsewhere, 'there is complex-analysis, quick-response');
+    // The policy's figures change with it.
+    const figures = (text: string) => (start === 'simulate' ? text.replaceAll(/ +[\d.]+/g, ' 0') : text).trim();
+    expect(figures(said)).toBe(figures(answer.join('\n')));
+  },
+);
