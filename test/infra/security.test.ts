@@ -152,6 +152,28 @@ describe('every right that is granted', () => {
   });
 });
 
+test('nobody can call in: no security group lets anybody in, and the scaler has no address', () => {
+  const { template } = synthesize();
+  const types = Object.values(template.toJSON().Resources as Record<string, { Type: string }>).map(({ Type }) => Type);
+  const doors = /SecurityGroupIngress|Lambda::(Url|Permission)|ApiGateway|ElasticLoadBalancing|ResourcePolicy/;
+  expect(types.filter((type) => doors.test(type))).toEqual([]);
+  const groups = Object.values(template.findResources('AWS::EC2::SecurityGroup'));
+  expect(groups.length).toBeGreaterThan(0);
+  expect(groups.filter(({ Properties }) => Properties.SecurityGroupIngress !== undefined)).toEqual([]);
+});
+
+test('the role that may invoke the scaler can be taken on by the scheduler of this account alone', () => {
+  const roles = synthesize().template.findResources('AWS::IAM::Role');
+  const invoking = Object.keys(roles).find((id) => id.includes('InvokeRole')) ?? '';
+  const trusted = roles[invoking]?.Properties.AssumeRolePolicyDocument.Statement as unknown[];
+  expect(trusted).toEqual([
+    expect.objectContaining({
+      Principal: { Service: 'scheduler.amazonaws.com' },
+      Condition: { StringEquals: { 'aws:SourceAccount': '123456789012' } },
+    }),
+  ]);
+});
+
 test('a secret is named in the template, and never in it', () => {
   const text = JSON.stringify(everything().template.toJSON());
   expect(text).toContain(SECRET_ARN);

@@ -44,7 +44,15 @@ describe('the workflows of CI', () => {
     for (const text of texts) {
       expect(text).toMatch(/^permissions:\n {2}contents: read\n/m);
       expect(text).not.toMatch(/pull_request_target|secrets\.|: write/);
+      const checkouts = text.match(/actions\/checkout@.*\n +with:\n +persist-credentials: false\n/g) ?? [];
+      expect(checkouts).toHaveLength(text.split('actions/checkout@').length - 1);
     }
-    expect(texts.join('')).toContain('npm run audit');
+    expect(texts.join('')).toMatch(/^ {6}- run: npm run audit$/m);
+    expect(texts.join('')).toMatch(/^ {2}schedule:$/m);
   });
+});
+
+test('the image is built of base images that whoever builds it can name by their digests', () => {
+  const text = readFileSync(join(root, 'worker/Dockerfile'), 'utf8');
+  expect([...text.matchAll(/^FROM (\S+)/gm)].map(([, from]) => from)).toEqual(['${NODE_IMAGE}', '${BASE_IMAGE}']);
 });
