@@ -11,7 +11,7 @@ export class Watched {
 
   constructor(args: string[], environment: Record<string, string>) {
     const env = { PATH: process.env.PATH ?? '', TEMPORAL_CLI: '', ...environment };
-    const preload = ['--import', join(import.meta.dirname, 'dies.mjs')];
+    const preload = ['--import', join(import.meta.dirname, 'fixtures/dies.mjs')];
     this.#child = spawn(process.execPath, [...preload, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.on('data', (data: Buffer) => {
