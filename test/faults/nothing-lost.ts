@@ -9,12 +9,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded, type Random } from '../../simulate/random.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
-import { Rig, type RigPool } from './rig.ts';
+import { Rig } from './rig.ts';
 
 export interface LossOptions {
   seed: number;
   /** Scale-ins of the protected pools, all together. */
   steps: number;
+  /** How many of these pools there are, side by side: with more of them the steps come faster. */
+  pools: number;
   /** Of one piece of work; 20 unless given. */
   longestSeconds?: number;
   onProgress?: (line: string) => void;
@@ -35,24 +37,24 @@ export interface LossResult {
 }
 
 const POLICY = { slotsPerTask: 2, maxTasks: 4 };
-const KEPT = ['kept-1', 'kept-2'];
 const UNPROTECTED = 'unprotected';
-const POOLS: RigPool[] = [
-  ...KEPT.map((name) => ({ name, policy: POLICY, spot: true })),
-  { name: UNPROTECTED, policy: POLICY, protocol: false },
-];
 
 const SECONDS = [0.05, 0.05, 0.3, 0.3, 1, 1, 2, 4, 8, 20];
 const OPEN_AT_MOST = 10;
-const SPOT_SHARE = 0.08;
-const CRASH_SHARE = 0.06;
-const DEPLOYMENT_SHARE = 0.08;
+/** Of one pool in one round. */
+const SPOT_SHARE = 0.04;
+const CRASH_SHARE = 0.03;
+const DEPLOYMENT_SHARE = 0.04;
 
 export async function loseNothing(options: LossOptions): Promise<LossResult> {
-  const rig = new Rig(POOLS);
+  const kept = Array.from({ length: options.pools }, (_, index) => `kept-${index + 1}`);
+  const rig = new Rig([
+    ...kept.map((name) => ({ name, policy: POLICY, spot: true })),
+    { name: UNPROTECTED, policy: POLICY, protocol: false },
+  ]);
   try {
     await rig.start();
-    return await new Run(rig, options).run();
+    return await new Run(rig, kept, options).run();
   } finally {
     await rig.stop();
   }
@@ -70,15 +72,18 @@ interface Job {
 
 class Run {
   readonly #rig: Rig;
+  readonly #kept: string[];
+  readonly #pools: string[];
   readonly #options: LossOptions;
   readonly #random: Random;
   readonly #jobs: Job[] = [];
-  readonly #deploying = new Set<string>();
   #high = false;
   readonly #events = { spot: 0, crashes: 0, deployments: 0 };
 
-  constructor(rig: Rig, options: LossOptions) {
+  constructor(rig: Rig, kept: string[], options: LossOptions) {
     this.#rig = rig;
+    this.#kept = kept;
+    this.#pools = [...kept, UNPROTECTED];
     this.#options = options;
     this.#random = seeded(options.seed);
   }
@@ -89,33 +94,23 @@ class Run {
     let told = 0;
     while (this.#scaleIns() < this.#options.steps) {
       await this.#setCounts();
-      for (const { name } of POOLS) await this.#addWork(name);
-      await this.#disturb();
+      for (const pool of this.#pools) await this.#addWork(pool);
+      for (const pool of this.#kept) await this.#disturb(pool);
       await this.#ticks(this.#random() < 0.2 ? 4 : 1);
       if (this.#scaleIns() - told >= 50) this.#tell((told = this.#scaleIns()));
     }
-    await Promise.all(POOLS.map(({ name }) => this.#rig.hold(name, POLICY.maxTasks)));
+    await Promise.all(this.#pools.map((pool) => this.#rig.hold(pool, POLICY.maxTasks)));
     await Promise.all(this.#jobs.map(({ result }) => result));
     over.abort();
     await watching;
     return this.#result();
   }
 
-  /** High and low by turns, so that every other step is a scale-in; a limit is not changed in mid-deployment. */
+  /** High and low by turns, so that every other step is a scale-in. */
   async #setCounts(): Promise<void> {
     this.#high = !this.#high;
-    for (const { name } of POOLS) {
-      const count = (this.#high ? 3 : 1) + Math.floor(this.#random() * 2);
-      if (this.#deploying.has(name) && (await this.#isOver(name))) this.#deploying.delete(name);
-      if (this.#deploying.has(name)) continue;
-      await this.#rig.hold(name, count);
-    }
-  }
-
-  /** Over and settled: while it is blocked ECS protects no task of the new revision, and these ask again only now and then. */
-  async #isOver(pool: string): Promise<boolean> {
-    const { deployments = [] } = await this.#rig.service(pool);
-    return deployments.length === 1 && this.#rig.running(pool).every(({ protectedUntil }) => protectedUntil);
+    const counts = this.#pools.map(() => (this.#high ? 2 + Math.floor(this.#random() * 2) : 1));
+    await Promise.all(this.#pools.map((pool, index) => this.#rig.hold(pool, counts[index]!)));
   }
 
   #tell(scaleIns: number): void {
@@ -125,7 +120,7 @@ class Run {
 
   #scaleIns(): number {
     return this.#rig.lines.filter(
-      ({ pool, tasks, desired }) => KEPT.includes(pool) && 'desired' in tasks && desired < tasks.desired,
+      ({ pool, tasks, desired }) => this.#kept.includes(pool) && 'desired' in tasks && desired < tasks.desired,
     ).length;
   }
 
@@ -173,22 +168,17 @@ class Run {
     return job;
   }
 
-  async #disturb(): Promise<void> {
+  async #disturb(pool: string): Promise<void> {
     const [spot, crash, deployment] = [this.#random(), this.#random(), this.#random()];
-    const pool = this.#pick(KEPT);
     if (spot < SPOT_SHARE) this.#events.spot += this.#rig.fargate.reclaimSpot(1).length;
     const victim = this.#rig.running(pool)[0];
     if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
-    const isSteady = this.#rig.linesOf(pool).at(-1)?.reason === 'steady';
-    if (deployment < DEPLOYMENT_SHARE && isSteady && !this.#deploying.has(pool) && (await this.#rig.deploy(pool))) {
-      this.#deploying.add(pool);
-      this.#events.deployments += 1;
-    }
+    if (deployment < DEPLOYMENT_SHARE) this.#events.deployments += Number(await this.#rig.deploy(pool));
   }
 
   async #ticks(count: number): Promise<void> {
-    const goal = this.#rig.linesOf(KEPT[0]!).length + count;
-    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(KEPT[0]!).length >= goal);
+    const goal = this.#rig.linesOf(UNPROTECTED).length + count;
+    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(UNPROTECTED).length >= goal);
   }
 
   /** Which task had which attempt is only known while an activity is open, and of the last one afterwards. */

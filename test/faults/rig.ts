@@ -190,7 +190,8 @@ export class Rig {
       images: { [IMAGE]: join(this.#directory, 'worker') },
       startDelaySeconds: { min: 0.1, max: 0.5 },
       logDirectory: join(this.#directory, 'tasks'),
-      environment: emulatorCredentials(awsUrl),
+      // As in the image.
+      environment: { ...emulatorCredentials(awsUrl), NODE_COMPILE_CACHE: join(this.#directory, 'compiled') },
       pollMilliseconds: 200,
       stopGraceSeconds: 1,
       onTaskChange: (task) => this.tasks.set(task.taskId, task),

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loseNothing } from './nothing-lost.ts';
 
+/** What two cores can carry. */
+const POOLS = 5;
 const { values } = parseArgs({ options: { steps: { type: 'string' }, seed: { type: 'string' } } });
 const steps = Number(values.steps ?? 100);
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
@@ -15,7 +17,7 @@ const replay = `node test/faults/run.ts --steps ${steps} --seed ${seed}`;
 console.log(`${steps} scale-in steps, seed ${seed}; again: ${replay}`);
 execFileSync(process.execPath, [join(import.meta.dirname, '../../build.ts')], { stdio: 'inherit' });
 const startedAt = Date.now();
-const result = await loseNothing({ seed, steps, onProgress: console.log });
+const result = await loseNothing({ seed, steps, pools: POOLS, onProgress: console.log });
 console.log(JSON.stringify({ ...result, seconds: Math.round((Date.now() - startedAt) / 1000) }, null, 2));
 const broken = result.lostByUs.length + result.failedWorkflows.length > 0 || result.lostByUsUnprotected === 0;
 console.log(broken ? `A promise is broken; again: ${replay}` : 'Nothing was lost through the scaler.');
