@@ -7,6 +7,7 @@
  * tasks up. What is unknown never scales in.
  */
 import { withDrained, withoutDrained } from './drained.ts';
+import { holdings, learnFallen, withoutHoldings, whyTheyFall } from './fallen.ts';
 import { chooseLeavers } from './leavers.ts';
 import { learnGaps, standby } from './gaps.ts';
 import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
@@ -56,7 +57,7 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
   const before = recall(memory, signals, policy, now);
   if (!known(signals.tasks)) return withoutTasks(signals, before, policy, now);
   const tasks = withoutDrained(signals.tasks, before.desired);
-  const outcome = decideOn({ ...signals, tasks }, before, policy, now);
+  const outcome = decideOn({ ...signals, tasks }, withoutHoldings(before, signals.tasks.drained), policy, now);
   const deploying = outcome.memory.deployingUntil > now;
   return { ...outcome, decision: withDrained(outcome.decision, signals.tasks, tasks, signals.workers, deploying) };
 }
@@ -67,7 +68,8 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const { tasks } = signals;
   const { load, memory: learned } = estimate(signals, tasks, before, policy, now);
   const blind = unknowns(signals);
-  const need = neededTasks(load, policy);
+  const fallen = learnFallen(before, load, tasks, now);
+  const need = withOwed(neededTasks(load, policy), fallen.owedSlots, load, tasks, policy);
   const waiting = need.grow > tasks.desired ? need.waiting : 0;
   const waitingAtOrders =
     before.waitingAtOrders + (waiting > 0 ? ORDER_WEIGHT * (waiting - before.waitingAtOrders) : 0);
@@ -96,7 +98,7 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const spending = spend(before, tasks.running.length + tasks.pending.length, policy, now);
 
   const deployingUntil = tasks.outdated?.length ? now + PROTECTED_AFTER_MS : before.deployingUntil;
-  const guard = guardOf(signals, load, growth, spending, policy, now);
+  const guard = guardOf(signals, load, whyTheyFall(fallen, tasks), growth, spending, policy, now);
   const { desired, reason } = size({
     tasks,
     load,
@@ -108,17 +110,21 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
     blind,
     policy,
   });
+  const cordon = chooseLeavers(tasks, desired, load.live ?? []);
+  const owed = fallen.owedSlots > 0 ? `; ${fallen.owedSlots} to come back from tasks that are gone` : '';
   return {
     decision: {
       desired,
-      cordon: chooseLeavers(tasks, desired, load.live ?? []),
+      cordon,
       reason,
-      detail: explain(load, need.tasks, tasks.desired, desired, policy, blind),
+      detail: explain(load, need.tasks, tasks.desired, desired, policy, blind) + owed,
     },
     figures: figuresOf(signals, load),
     memory: {
       ...before,
       ...learned,
+      ...fallen,
+      held: holdings(before, load, tasks, cordon, now),
       ...gaps,
       ...rhythm,
       ...spending,
@@ -201,6 +207,13 @@ function neededTasks(load: Load, policy: Policy): Need {
     waiting,
     share,
   };
+}
+
+/** The fleet does not shrink below what lost work will need when it is back; nor does it grow for that. */
+function withOwed(need: Need, owedSlots: number, load: Load, { desired }: TasksReading, policy: Policy): Need {
+  if (owedSlots === 0) return need;
+  const held = neededTasks({ ...load, busy: load.busy + owedSlots }, policy).tasks;
+  return { ...need, tasks: Math.max(need.tasks, Math.min(desired, held)) };
 }
 
 function withSpare(slots: number): number {
@@ -300,6 +313,7 @@ function spend(before: Memory, tasks: number, policy: Policy, now: number): Pick
 function guardOf(
   signals: Signals,
   load: Load,
+  falling: Reason | undefined,
   growth: Memory['growth'],
   { spent }: Pick<Memory, 'spent'>,
   policy: Policy,
@@ -307,7 +321,8 @@ function guardOf(
 ): Reason | undefined {
   const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
   if (queues.some(({ rateLimited }) => rateLimited)) return 'rate-limited';
-  if ((load.failing ?? 0) >= FAILING_SHARE) return 'failing';
+  if ((load.failing ?? 0) >= FAILING_SHARE) return load.workflowsFail ? 'workflow-failures' : 'failing';
+  if (falling !== undefined) return falling;
   if (load.notServing) return 'not-serving';
   if (known(signals.tasks) && growthDoesNotHelp(growth, signals.tasks, now)) return 'no-gain';
   if (policy.spendCapDollarsPerHour !== null && spent >= policy.spendCapDollarsPerHour) return 'spend-cap';
@@ -343,8 +358,10 @@ function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
   const present = tasks.desired;
   if (policy.paused) return { desired: present, reason: 'paused' };
   // What fails now is retried later, and until then no count shows it: a failing pool keeps what it has.
-  if (guard === 'failing') return { desired: within(present), reason: guard };
-  if (guard !== undefined && need > present) return { desired: within(present), reason: guard };
+  if (guard === 'failing' || guard === 'workflow-failures') return { desired: within(present), reason: guard };
+  const isDown = guard === 'not-starting' || guard === 'crashing';
+  if (guard !== undefined && (need > present || (isDown && within(need) === present)))
+    return { desired: within(present), reason: guard };
   if (need > policy.maxTasks) return { desired: policy.maxTasks, reason: 'maximum' };
   if (within(need) > present) return { desired: within(need), reason: growthReason(sizing) };
   if (blind.length > 0) return { desired: within(present), reason: 'unknown' };

@@ -48,6 +48,9 @@ export interface Load {
   active: string[];
   startingIn: number[];
   live: WorkerReading[] | undefined;
+  /** Tasks that are gone unasked, and the slots each held, or null where it had not reported. */
+  fallen: { task: string; slots: number | null }[];
+  intervals: Interval[];
   queued: number;
   /** As the heartbeats say. */
   reportedBusy: number;
@@ -69,6 +72,8 @@ export interface Load {
   failed: number;
   /** Share of failures among the attempts of the last minutes; null while there were too few. */
   failing: number | null;
+  /** Of the failures, most are of workflow tasks. */
+  workflowsFail: boolean;
   /** Attempts finished a second, over the last intervals. */
   throughput: number;
   /** Tasks run for long enough, and work waits, but none of them takes it. */
@@ -94,6 +99,8 @@ export type LoadMemory = Pick<
   | 'jobs'
   | 'attempts'
   | 'failures'
+  | 'workflowFailures'
+  | 'count'
 >;
 
 /** Estimates the load; `tasks` must be known. Returns what to remember of it beside it. */
@@ -114,11 +121,13 @@ export function estimate(
   const work = workDone(live, before, ages.runningSince, seconds, now);
   const adds = arrivalsReported(signals.activityQueue, before, now);
 
+  const fallen = fallenTasks(before, tasks);
+  const lost = sum(fallen.map(({ slots }) => slots ?? 0));
   const reportedBusy = live === undefined ? before.busySlots : sum(live.map(({ usedSlots }) => usedSlots));
   const interval: Interval = {
     at: now,
     seconds,
-    came: queued - before.queued + work.processed + reportedBusy - before.busySlots,
+    came: queued - before.queued + work.processed + reportedBusy - (before.busySlots - lost),
     begun: Math.max(0, before.queued - queued + adds.rate * seconds),
     done: work.processed,
   };
@@ -151,8 +160,9 @@ export function estimate(
   );
 
   const keep = (memorySeconds: number) => Math.exp(-seconds / memorySeconds);
-  const attempts = before.attempts * keep(FAILURE_MEMORY_SECONDS) + work.processed;
-  const failures = before.failures * keep(FAILURE_MEMORY_SECONDS) + work.failed;
+  const attempts = before.attempts * keep(FAILURE_MEMORY_SECONDS) + work.processed + work.workflowFailed;
+  const failures = before.failures * keep(FAILURE_MEMORY_SECONDS) + work.failed + work.workflowFailed;
+  const workflowFailures = before.workflowFailures * keep(FAILURE_MEMORY_SECONDS) + work.workflowFailed;
   const taskSeconds =
     before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
   const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + work.processed;
@@ -167,6 +177,8 @@ export function estimate(
       active,
       startingIn,
       live,
+      fallen,
+      intervals,
       queued,
       reportedBusy,
       busy: Math.min(busy, Math.max(reportedBusy, tasks.running.length * slotsPerTask)),
@@ -177,8 +189,9 @@ export function estimate(
       rate: arrivalRate(intervals.slice(-6), live, adds),
       startUpSeconds: ages.startUpSeconds,
       waitWorth: costPerJob / policy.targetWaitSeconds,
-      processed: work.processed,
-      failed: work.failed,
+      processed: work.processed + work.workflowFailed,
+      failed: work.failed + work.workflowFailed,
+      workflowsFail: 2 * workflowFailures > failures,
       failing: attempts < 5 ? null : failures / attempts,
       throughput: throughputOf(intervals.slice(-6), unheard),
       notServing: headAge >= UNSERVED_SECONDS && notServing(tasks, live, intervals, ages.runningSince, now),
@@ -188,10 +201,7 @@ export function estimate(
       queued,
       busySlots: reportedBusy,
       activeTasks: active.length,
-      workers:
-        live === undefined
-          ? before.workers
-          : followed(live.map((each) => [each.key, [each.processed, each.failed, each.usedSlots]])),
+      workers: live === undefined ? before.workers : followed(live.map((each) => [each.key, totalsOf(each)])),
       pendingSince: ages.pendingSince,
       runningSince: ages.runningSince,
       intervals,
@@ -205,6 +215,8 @@ export function estimate(
       jobs,
       attempts,
       failures,
+      workflowFailures,
+      count: tasks.desired,
     },
   };
 }
@@ -216,6 +228,14 @@ function liveWorkers(workers: Reading<WorkerReading[]>, tasks: TasksReading): Wo
   return workers.filter(({ task, ageSeconds }) =>
     task === null ? ageSeconds <= HEARTBEAT_STALE_SECONDS : listed.has(task),
   );
+}
+
+/** Those that were there at the last tick, were not told to leave, and are not there any more. */
+function fallenTasks({ held }: Memory, { running, pending }: TasksReading): Load['fallen'] {
+  const present = new Set([...running, ...pending]);
+  return Object.entries(held)
+    .filter(([task]) => !present.has(task))
+    .map(([task, slots]) => ({ task, slots }));
 }
 
 /** A task's slots as the middle one of those that report reports them; before any has, the owner's word. */
@@ -247,19 +267,24 @@ function workDone(
   seconds: number,
   now: number,
 ) {
-  let [processed, failed, slotSeconds] = [0, 0, 0];
+  let [processed, failed, workflowFailed, slotSeconds] = [0, 0, 0, 0];
   // With nothing remembered, totals are a beginning, not progress.
-  if (seconds === 0) return { processed, failed, slotSeconds };
+  if (seconds === 0) return { processed, failed, workflowFailed, slotSeconds };
   for (const worker of live ?? []) {
     // A worker chooses its key itself, and may choose a name that every object has.
     const last = Object.hasOwn(before.workers, worker.key) ? before.workers[worker.key] : undefined;
     processed += Math.max(0, worker.processed - (last?.[0] ?? 0));
     failed += Math.max(0, worker.failed - (last?.[1] ?? 0));
+    workflowFailed += Math.max(0, (worker.workflowFailed ?? 0) - (last?.[3] ?? 0));
     const ran = (now - (runningSince[worker.task ?? ''] ?? now)) / 1000 - worker.ageSeconds;
     slotSeconds +=
       last === undefined ? worker.usedSlots * Math.max(0, ran) : ((worker.usedSlots + last[2]) / 2) * seconds;
   }
-  return { processed, failed, slotSeconds };
+  return { processed, failed, workflowFailed, slotSeconds };
+}
+
+function totalsOf({ processed, failed, usedSlots, workflowFailed = 0 }: WorkerReading): Memory['workers'][string] {
+  return [processed, failed, usedSlots, workflowFailed];
 }
 
 /**

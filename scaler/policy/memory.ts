@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 4;
+export const MEMORY_VERSION = 5;
 
 /** Ticks of arrivals that are kept. */
 export const INTERVALS = 7;
@@ -29,8 +29,18 @@ export interface Memory {
   queued: number;
   busySlots: number;
   activeTasks: number;
-  /** [processed, failed, used slots] by worker key. */
-  workers: Record<string, [number, number, number]>;
+  /** [processed, failed, used slots, failed workflow tasks] by worker key. */
+  workers: Record<string, [number, number, number, number]>;
+  /** Slots in use by task, of those that were not told to leave; null before it has reported. */
+  held: Record<string, number | null>;
+  /** The service's count as last read. */
+  count: number;
+  /** Slots of tasks that went with work: it is taken to be under way until it has come back, or until then. */
+  owedSlots: number;
+  owedUntil: number;
+  /** Tasks in a row that were gone before they had come up; and of late, workers that were gone in mid-work. */
+  failedStarts: number;
+  crashes: number;
   pendingSince: Record<string, number>;
   runningSince: Record<string, number>;
   intervals: Interval[];
@@ -47,6 +57,8 @@ export interface Memory {
   /** Attempts and failures of the last minutes. */
   attempts: number;
   failures: number;
+  /** Failed workflow tasks among them. */
+  workflowFailures: number;
   /** Work that waited when tasks were last ordered for it, typically. */
   waitingAtOrders: number;
   /** [when at least `tasks` were last needed, tasks], most tasks first. */
@@ -97,6 +109,12 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     busySlots: 0,
     activeTasks: 0,
     workers: {},
+    held: {},
+    count: desired,
+    owedSlots: 0,
+    owedUntil: 0,
+    failedStarts: 0,
+    crashes: 0,
     pendingSince: {},
     runningSince: {},
     intervals: [],
@@ -109,6 +127,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     jobs: 0,
     attempts: 0,
     failures: 0,
+    workflowFailures: 0,
     waitingAtOrders: 0,
     onsets: [],
     usualNeed: desired,
@@ -137,6 +156,7 @@ function isMemory(memory: unknown): memory is Memory {
     levels,
     gaps,
     workers,
+    held,
     pendingSince,
     runningSince,
     version: _,
@@ -151,7 +171,8 @@ function isMemory(memory: unknown): memory is Memory {
     isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
     isNumbers(gaps, GAP_GROUPS * GAP_CLASSES) &&
-    isRecord(workers, (each) => isNumbers(each, 3)) &&
+    isRecord(workers, (each) => isNumbers(each, 4)) &&
+    isRecord(held, (each) => each === null || isFigure(each)) &&
     isRecord(pendingSince, isFigure) &&
     isRecord(runningSince, isFigure)
   );

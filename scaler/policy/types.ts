@@ -31,6 +31,8 @@ export interface WorkerReading {
   /** Totals of activity attempts since the worker started. */
   processed: number;
   failed: number;
+  /** Total of workflow tasks that failed: their code is broken, or not there. */
+  workflowFailed?: number;
 }
 
 /** The service's tasks by id. `running` and `pending` include the cordoned; tasks being stopped are in neither. */
@@ -96,6 +98,9 @@ export const REASONS = [
   'maximum', // more are needed than maxTasks allows
   'rate-limited', // the queue is throttled: more workers cannot help
   'failing', // most attempts fail: more workers only fail faster
+  'workflow-failures', // most of what fails is workflow code: nothing it would start comes to be
+  'not-starting', // tasks are ordered, and go before they have come up: more would not either
+  'crashing', // workers die at work, one after another: more would only die of it too
   'no-gain', // more tasks have not brought more throughput
   'not-serving', // tasks run, but nothing is taken from the queue
   'spend-cap', // the hour's budget is spent
@@ -122,7 +127,7 @@ export interface Figures {
   ageSeconds: number | null;
   /** Workers with a fresh heartbeat. */
   liveWorkers: number | null;
-  /** Activity attempts since the tick before. */
+  /** Activity attempts since the tick before, and workflow tasks that failed. */
   processed: number;
   failed: number;
 }

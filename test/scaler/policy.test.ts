@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import {
   decide,
   DEFAULT_POLICY,
+  type Outcome,
   type Policy,
   type Signals,
   type TasksReading,
@@ -368,8 +369,136 @@ describe('scaling in', () => {
   });
 });
 
+describe('tasks that are gone unasked', () => {
+  /** Ticks of ten seconds; `step` gives what each reads. */
+  function runs(ticks: number, step: (tickNumber: number, desired: number) => Signals, memory?: unknown) {
+    const outcomes: Outcome[] = [];
+    for (let number = 0; number < ticks; number += 1) {
+      const { decision, memory: last } = outcomes.at(-1) ?? { memory };
+      outcomes.push(decide(step(number, decision?.desired ?? 0), last, policy, number * 10 * second));
+    }
+    return outcomes;
+  }
+  const reasons = (outcomes: Outcome[]) => outcomes.map(({ decision }) => decision.reason);
+
+  /** One of two tasks goes at the third tick; ECS has another one ready, for which there is no work yet. */
+  function oneGoes(slots: number, back: (tickNumber: number) => number = () => 0) {
+    return runs(90, (number) => {
+      const [workers, tasks] = [[worker('x', 4), worker('gone', slots)], running('x', number < 3 ? 'gone' : 'new')];
+      return signals({ activityQueue: queue(back(number)), workers, tasks });
+    });
+  }
+
+  test('are followed by others for what they held, for which nobody asks until it has timed out', () => {
+    const needlessFrom = (slots: number) => reasons(oneGoes(slots)).findIndex((reason) => reason !== 'steady');
+    expect(needlessFrom(0)).toBeLessThanOrEqual(3);
+    expect(needlessFrom(8)).toBeGreaterThanOrEqual(3 + 12);
+    expect(needlessFrom(8)).toBeLessThanOrEqual(3 + 60);
+  });
+
+  test('are owed no longer what has come back to the queue', () => {
+    const outcomes = oneGoes(8, (number) => (number === 6 ? 8 : 0));
+    const owed = outcomes.map(({ memory }) => memory.owedSlots);
+    expect(owed.slice(3, 7)).toEqual([8, 8, 8, 0]);
+  });
+
+  test('are owed nothing when they were told to leave: they had finished, whatever they last reported', () => {
+    const read = signals({ workers: [worker('x', 4), worker('gone', 3)], tasks: running('x', 'gone') });
+    const first = decide(read, undefined, { ...policy, maxTasks: 1 }, 0);
+    expect(first.decision.cordon).toEqual(['gone']);
+    const next = decide({ ...read, tasks: running('x') }, first.memory, policy, 10 * second);
+    expect(next.memory.owedSlots).toBe(0);
+  });
+
+  test('never make the fleet grow by what they held', () => {
+    const read = signals({ workers: [worker('x', 10)], tasks: running('x') });
+    const [first] = runs(1, () => read);
+    const { decision } = decide({ ...read, tasks: running('y') }, first!.memory, policy, 10 * second);
+    expect(decision.desired).toBe(1);
+  });
+
+  test('before they have come up, again and again, are not joined by more; one that comes up ends that', () => {
+    const failing = (number: number) =>
+      signals({
+        activityQueue: { ...queue(30 + 40 * number), ageSeconds: 10 * number },
+        tasks:
+          number === 0 ? running() : { ...running(), desired: 3, pending: [1, 2, 3].map((n) => `p${number}-${n}`) },
+      });
+    const outcomes = runs(12, failing, experienced(60, -700 * second));
+    expect(reasons(outcomes).slice(3)).toEqual(Array.from({ length: 9 }, () => 'not-starting'));
+    expect(outcomes.at(-1)!.decision.desired).toBe(3);
+    const up = {
+      ...failing(12),
+      workers: [worker('up', 0)],
+      tasks: { ...running('up'), desired: 3, pending: ['p', 'q'] },
+    };
+    expect(decide(up, outcomes.at(-1)!.memory, policy, 120 * second).decision).toMatchObject({ reason: 'backlog' });
+    const none = decide(signals(), outcomes.at(-1)!.memory, policy, 120 * second);
+    expect(decide(failing(0), none.memory, policy, 130 * second).decision.desired).toBeGreaterThan(0);
+  });
+
+  test('because somebody has lowered the count, say nothing of those to come', () => {
+    const outcomes = runs(2, (number) =>
+      signals({
+        activityQueue: queue(100),
+        tasks: { ...running(), desired: 6 - 5 * number, pending: number === 0 ? [...'abcdef'] : ['a'] },
+      }),
+    );
+    expect(outcomes[1]!.decision.reason).toBe('backlog');
+  });
+
+  test('in mid-work, one after another, are not joined by more', () => {
+    const outcomes = runs(12, (number) => {
+      const task = `t${Math.floor(number / 2)}`;
+      return signals({ activityQueue: queue(300), workers: [worker(task, 10)], tasks: running(task) });
+    });
+    expect(reasons(outcomes).at(-1)).toBe('crashing');
+    expect(outcomes.at(-1)!.decision.desired).toBe(1);
+  });
+
+  test('with what they had taken from the queue, before they could tell of it, have gone in mid-work', () => {
+    // Each comes up, takes the one piece of work and dies of it; and the work comes back.
+    const outcomes = runs(20, (number) => {
+      const [phase, task] = [number % 4, `t${Math.floor(number / 4)}`];
+      return signals({
+        activityQueue: queue(phase === 2 ? 0 : 1),
+        tasks: phase === 0 ? { ...running(), desired: 1, pending: [task] } : running(task),
+      });
+    });
+    expect(reasons(outcomes)).toContain('crashing');
+    expect(reasons(outcomes)).not.toContain('not-starting');
+  });
+
+  test('a few of many are what happens on Spot, and growth goes on', () => {
+    const fleet = Array.from({ length: 30 }, (_, index) => `t${index}`);
+    const outcomes = runs(6, (number) => {
+      const tasks = [...fleet.slice(number), ...Array.from({ length: number }, (_, index) => `n${index}`)];
+      return signals({
+        activityQueue: { ...queue(300), ageSeconds: 10 },
+        workers: tasks.map((task) => worker(task, 10)),
+        tasks: running(...tasks),
+      });
+    });
+    expect(reasons(outcomes)).not.toContain('crashing');
+  });
+});
+
+test('while workflow code fails the fleet stays as it is, by a reason of its own', () => {
+  const read = (failed: number) =>
+    signals({
+      activityQueue: queue(0),
+      workflowQueue: queue(40),
+      workers: [{ ...worker('x', 0), processed: 50, workflowFailed: failed }],
+      tasks: running('x'),
+    });
+  const first = decide(read(0), undefined, policy, 0);
+  const { decision, figures } = decide(read(20), first.memory, policy, 10 * second);
+  expect(decision).toMatchObject({ desired: 1, reason: 'workflow-failures' });
+  expect(figures).toMatchObject({ processed: 20, failed: 20 });
+});
+
 describe('memory', () => {
-  test.each([[null], ['text'], [{ version: 99 }], [{ version: 4, levels: 'x' }], [{ version: 4, desired: null }]])(
+  test.each([[null], ['text'], [{ version: 99 }], [{ version: 5, levels: 'x' }], [{ version: 5, desired: null }]])(
     'a memory like %j starts afresh instead of failing',
     (memory) => {
       const read = signals({ workers: [worker('a', 0)], tasks: running('a') });

@@ -1,0 +1,102 @@
+/**
+ * Tasks that are gone although nobody asked them to leave: killed, crashed, reclaimed, or never placed. What such a task
+ * held is in no figure until it has timed out and comes back: until then the fleet is kept for it. And where one task
+ * after another goes like that, more of them would go the same way.
+ */
+import { sum, type Load, REPORTS_WITHIN_SECONDS } from './load.ts';
+import { FOLLOWED, type Memory } from './memory.ts';
+import type { TasksReading } from './types.ts';
+
+/** Lost work is back when it has timed out: as a rule after some times its own length, or sooner where it heartbeats. */
+const BACK_AFTER_LENGTHS = 3;
+const BACK_AFTER_SECONDS = { least: 120, most: 600 };
+/** So many tasks in a row did not come up: the next will not either. */
+const FAILED_STARTS = 3;
+const MOST_FAILED_STARTS = 1000;
+/** So many workers have died at work of late, and so large a part of the fleet: it is the work, or the image. */
+const CRASHES = 2.5;
+const CRASHED_SHARE = 0.5;
+const CRASH_MEMORY_SECONDS = 600;
+/** What was taken from the queue so lately was taken by a task that is gone, when nobody else is there. */
+const TAKEN_WITHIN_TICKS = 3;
+
+type Fallen = Pick<Memory, 'owedSlots' | 'owedUntil' | 'failedStarts' | 'crashes'>;
+
+/** What is owed by tasks that are gone, and how often tasks went. */
+export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now: number): Fallen {
+  const { fallen, intervals, serviceSeconds, rate } = load;
+  const { came = 0, seconds = 0 } = intervals.at(-1) ?? {};
+  const lost = sum(fallen.map(({ slots }) => slots ?? 0));
+  // What comes beyond the usual flow is what was lost.
+  const left = now < before.owedUntil ? Math.max(0, before.owedSlots - Math.max(0, came - rate * seconds)) : 0;
+  const { least, most } = BACK_AFTER_SECONDS;
+  const backAfterSeconds = Math.min(most, Math.max(least, BACK_AFTER_LENGTHS * serviceSeconds));
+  return {
+    owedSlots: left + lost,
+    owedUntil: lost > 0 ? Math.round(now + backAfterSeconds * 1000) : before.owedUntil,
+    ...countFalls(before, load, tasks, now),
+  };
+}
+
+function countFalls(before: Memory, load: Load, tasks: TasksReading, now: number) {
+  const { fallen, live, intervals } = load;
+  const keep = Math.exp(-Math.max(0, now - before.at) / (CRASH_MEMORY_SECONDS * 1000));
+  const crashes = before.crashes * keep;
+  // Without heartbeats nobody can tell who has come up; a deployment, or a lower count, takes tasks away by itself.
+  const explained = tasks.desired < before.count || (tasks.outdated?.length ?? 0) > 0 || now < before.deployingUntil;
+  if (live === undefined || explained) return { failedStarts: before.failedStarts, crashes };
+  const taken = live.length === 0 && intervals.slice(-TAKEN_WITHIN_TICKS).some(({ begun }) => begun > 0);
+  const atWork = taken ? fallen.length : fallen.filter(({ slots }) => slots !== null).length;
+  const up = new Set(tasks.running.filter((task) => isUp(task, load, before, now)));
+  const cameUp = [...up].some((task) => (before.held[task] ?? null) === null);
+  const allUp = up.size === tasks.running.length && tasks.pending.length === 0 && up.size >= tasks.desired;
+  return {
+    failedStarts: cameUp || allUp ? 0 : Math.min(MOST_FAILED_STARTS, before.failedStarts + fallen.length - atWork),
+    crashes: crashes + atWork,
+  };
+}
+
+/** It has reported, or has run for so long that it is of a kind that never does. */
+function isUp(task: string, { live = [] }: Load, before: Memory, now: number): boolean {
+  const since = before.runningSince[task] ?? now;
+  return live.some((worker) => worker.task === task) || now - since > REPORTS_WITHIN_SECONDS * 1000;
+}
+
+/** Why more tasks would not help, where those at hand do not stay. */
+export function whyTheyFall(
+  { failedStarts, crashes }: Fallen,
+  { desired, running, pending }: TasksReading,
+): 'not-starting' | 'crashing' | undefined {
+  // At zero there is nothing to judge by: the first task is always ordered.
+  if (desired === 0) return undefined;
+  if (failedStarts >= FAILED_STARTS) return 'not-starting';
+  return crashes >= CRASHES && crashes >= CRASHED_SHARE * (running.length + pending.length) ? 'crashing' : undefined;
+}
+
+/** By task what it holds, as last reported, or null before it has: of those that were not told to leave. */
+export function holdings(
+  before: Memory,
+  load: Load,
+  { running, pending }: TasksReading,
+  leaving: string[],
+  now: number,
+): Memory['held'] {
+  const held: Memory['held'] = {};
+  const told = new Set(leaving);
+  const staying = [...running, ...pending].filter((task) => !told.has(task)).slice(0, FOLLOWED);
+  for (const task of staying) held[task] = before.held[task] ?? (isUp(task, load, before, now) ? 0 : null);
+  if (load.live === undefined) return held;
+  for (const task of staying) if (held[task] !== null) held[task] = 0;
+  for (const { task, usedSlots } of load.live) {
+    // A worker says itself what its task is called.
+    if (task !== null && Object.hasOwn(held, task)) held[task] = (held[task] ?? 0) + usedSlots;
+  }
+  return held;
+}
+
+/** Of tasks that a person drains nobody is left to be missed. */
+export function withoutHoldings(memory: Memory, tasks: string[] = []): Memory {
+  if (tasks.length === 0) return memory;
+  const held = Object.entries(memory.held).filter(([task]) => !tasks.includes(task));
+  return { ...memory, held: Object.fromEntries(held) };
+}
