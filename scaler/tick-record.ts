@@ -27,6 +27,7 @@ const workerSchema = z.object({
   slots: count.nullable(),
   processed: count,
   failed: count,
+  workflowFailed: count.exactOptional(),
 });
 
 const tasksSchema = z.object({

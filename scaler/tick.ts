@@ -105,8 +105,8 @@ function see(
   return { config, record, idle: idleTasks(placed), problems: service.overrides.problems };
 }
 
-function forTheRecord({ key, task, ageSeconds, usedSlots, slots, processed, failed }: ReportedWorker): WorkerReading {
-  return { key, task, ageSeconds, usedSlots, slots, processed, failed };
+function forTheRecord({ names: _names, busy: _busy, ...worker }: ReportedWorker): WorkerReading {
+  return worker;
 }
 
 function inTheirTasks(workers: ReportedWorker[], { tasks, addresses }: ServiceReading): ReportedWorker[] {

@@ -17,16 +17,18 @@ const MOST_FAILED_STARTS = 1000;
 const CRASHES = 2.5;
 const CRASHED_SHARE = 0.5;
 const CRASH_MEMORY_SECONDS = 600;
-/** What was taken from the queue so lately was taken by a task that is gone, when nobody else is there. */
-const TAKEN_WITHIN_TICKS = 3;
+/** A queue is read so late that what a task had taken may be seen to have left it some ticks before its end, or after. */
+const TAKEN_BEFORE_TICKS = 3;
+const TAKEN_AFTER_MS = 15_000;
 
-type Fallen = Pick<Memory, 'owedSlots' | 'owedUntil' | 'failedStarts' | 'crashes'>;
+type Fallen = Pick<Memory, 'owedSlots' | 'owedUntil' | 'failedStarts' | 'fellAt' | 'crashes'>;
 
 /** What is owed by tasks that are gone, and how often tasks went. */
 export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now: number): Fallen {
   const { fallen, intervals, serviceSeconds, rate } = load;
   const { came = 0, seconds = 0 } = intervals.at(-1) ?? {};
-  const lost = sum(fallen.map(({ slots }) => slots ?? 0));
+  const taken = takenBySilent(before, load, now);
+  const lost = Math.max(taken, sum(fallen.map(({ slots }) => slots ?? 0)));
   // What comes beyond the usual flow is what was lost.
   const left = now < before.owedUntil ? Math.max(0, before.owedSlots - Math.max(0, came - rate * seconds)) : 0;
   const { least, most } = BACK_AFTER_SECONDS;
@@ -34,24 +36,35 @@ export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now
   return {
     owedSlots: left + lost,
     owedUntil: lost > 0 ? Math.round(now + backAfterSeconds * 1000) : before.owedUntil,
-    ...countFalls(before, load, tasks, now),
+    ...countFalls(before, load, tasks, taken > 0, now),
   };
 }
 
-function countFalls(before: Memory, load: Load, tasks: TasksReading, now: number) {
-  const { fallen, live, intervals } = load;
+/** What left the queue around the end of tasks that had not reported, while nobody is there who has: they had taken it. */
+function takenBySilent(before: Memory, { fallen, live, intervals }: Load, now: number): number {
+  if (live?.length !== 0) return 0;
+  if (fallen.length > 0) return sum(intervals.slice(-TAKEN_BEFORE_TICKS).map(({ begun }) => begun));
+  return now - before.fellAt <= TAKEN_AFTER_MS ? (intervals.at(-1)?.begun ?? 0) : 0;
+}
+
+function countFalls(before: Memory, load: Load, tasks: TasksReading, taken: boolean, now: number) {
+  const { fallen, live } = load;
   const keep = Math.exp(-Math.max(0, now - before.at) / (CRASH_MEMORY_SECONDS * 1000));
+  const { failedStarts, fellAt } = before;
   const crashes = before.crashes * keep;
   // Without heartbeats nobody can tell who has come up; a deployment, or a lower count, takes tasks away by itself.
   const explained = tasks.desired < before.count || (tasks.outdated?.length ?? 0) > 0 || now < before.deployingUntil;
-  if (live === undefined || explained) return { failedStarts: before.failedStarts, crashes };
-  const taken = live.length === 0 && intervals.slice(-TAKEN_WITHIN_TICKS).some(({ begun }) => begun > 0);
-  const atWork = taken ? fallen.length : fallen.filter(({ slots }) => slots !== null).length;
+  if (live === undefined || explained) return { failedStarts, fellAt, crashes };
+  const silent = fallen.filter(({ slots }) => slots === null).length;
+  // What was taken tells of a start that it had not failed, also when that is seen only now.
+  const atStart = taken ? -Math.sign(failedStarts) : silent;
+  const atWork = fallen.length > 0 ? fallen.length - Math.max(0, atStart) : Number(taken);
   const up = new Set(tasks.running.filter((task) => isUp(task, load, before, now)));
   const cameUp = [...up].some((task) => (before.held[task] ?? null) === null);
   const allUp = up.size === tasks.running.length && tasks.pending.length === 0 && up.size >= tasks.desired;
   return {
-    failedStarts: cameUp || allUp ? 0 : Math.min(MOST_FAILED_STARTS, before.failedStarts + fallen.length - atWork),
+    failedStarts: cameUp || allUp ? 0 : Math.min(MOST_FAILED_STARTS, failedStarts + atStart),
+    fellAt: taken ? 0 : silent > 0 ? now : fellAt,
     crashes: crashes + atWork,
   };
 }

@@ -40,6 +40,8 @@ export interface Memory {
   owedUntil: number;
   /** Tasks in a row that were gone before they had come up; and of late, workers that were gone in mid-work. */
   failedStarts: number;
+  /** When one was last gone that had not reported. */
+  fellAt: number;
   crashes: number;
   pendingSince: Record<string, number>;
   runningSince: Record<string, number>;
@@ -114,6 +116,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     owedSlots: 0,
     owedUntil: 0,
     failedStarts: 0,
+    fellAt: 0,
     crashes: 0,
     pendingSince: {},
     runningSince: {},

@@ -90,6 +90,9 @@ export class EcsServices {
     const described = await Promise.all(
       chunks(arns, TASKS_A_CALL).map((tasks) => this.#client.send(new DescribeTasksCommand({ cluster, tasks }))),
     );
+    const [failure] = described.flatMap(({ failures = [] }) => failures);
+    // A task that is listed and not described would be taken for gone.
+    if (failure) throw new Error(`ECS did not describe the task ${failure.arn}: ${failure.reason}`);
     return described.flatMap(({ tasks = [] }) => tasks);
   }
 }

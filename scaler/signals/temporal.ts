@@ -182,6 +182,7 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const used = Math.min(MOST_SLOTS, count(slots?.currentUsedSlots));
   const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
   const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
+  const workflowFailed = count(workflowTaskSlotsInfo?.totalFailedTasks);
   const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
   return {
     key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
@@ -194,6 +195,7 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
     slots: slots?.slotSupplierKind === 'Fixed' ? used + Math.min(MOST_SLOTS, count(slots.currentAvailableSlots)) : null,
     processed: count(slots?.totalProcessedTasks),
     failed: count(slots?.totalFailedTasks),
+    ...(workflowFailed > 0 && { workflowFailed }),
   };
 }
 

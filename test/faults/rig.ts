@@ -50,7 +50,11 @@ export interface RigPool {
   spot?: boolean;
   /** Whether workers protect themselves and read their cordon; without, they are workers that are just stopped. */
   protocol?: boolean;
+  /** What its tasks run; the worker, unless given. */
+  command?: string[];
 }
+
+export const WORKER_COMMAND = ['node', 'main.js'];
 
 /** A line of the scaler's log that tells of one tick of one pool. */
 export type TickLine = TickRecord & { desired: number; cordon: string[]; reason: string; errors: string[] };
@@ -140,9 +144,9 @@ export class Rig {
   }
 
   /** A new revision; false when ECS takes no further deployment now. */
-  async deploy(pool: string): Promise<boolean> {
+  async deploy(pool: string, command = WORKER_COMMAND): Promise<boolean> {
     try {
-      const taskDefinition = await this.#register(this.#pools.find(({ name }) => name === pool)!);
+      const taskDefinition = await this.#register({ ...this.#pools.find(({ name }) => name === pool)!, command });
       await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: pool, taskDefinition }));
       return true;
     } catch (error) {
@@ -243,7 +247,7 @@ export class Rig {
     );
   }
 
-  async #register({ name, policy, protocol = true }: RigPool): Promise<string> {
+  async #register({ name, policy, protocol = true, command = WORKER_COMMAND }: RigPool): Promise<string> {
     const environment = {
       TEMPORAL_ADDRESS: this.#address,
       TEMPORAL_TASK_QUEUE: name,
@@ -271,7 +275,7 @@ export class Rig {
           {
             name: 'worker',
             image: IMAGE,
-            command: ['node', 'main.js'],
+            command,
             stopTimeout: STOP_TIMEOUT_SECONDS,
             environment: Object.entries(environment).map(([key, value]) => ({ name: key, value })),
           },

@@ -469,6 +469,18 @@ describe('tasks that are gone unasked', () => {
     expect(reasons(outcomes)).not.toContain('not-starting');
   });
 
+  test('with what is seen to have left the queue only after their end, are owed it too', () => {
+    // The queue's reading is old: it shows the work for some seconds after it was taken.
+    const outcomes = runs(4, (number) => {
+      const tasks = [running('dies'), running('dies'), { ...running(), desired: 1 }, running('next')][number]!;
+      return signals({ activityQueue: queue(number < 3 ? 1 : 0), tasks });
+    });
+    expect(outcomes.at(-1)).toMatchObject({
+      decision: { desired: 1, reason: 'steady' },
+      memory: { owedSlots: 1, failedStarts: 0, crashes: 1 },
+    });
+  });
+
   test('a few of many are what happens on Spot, and growth goes on', () => {
     const fleet = Array.from({ length: 30 }, (_, index) => `t${index}`);
     const outcomes = runs(6, (number) => {

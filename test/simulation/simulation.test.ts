@@ -3,6 +3,8 @@ import type { Rule } from './checks.ts';
 import { REQUESTS } from './lambda.ts';
 import { MUTANTS, simulateWorld, type WorldOptions, type WorldResult } from './world.ts';
 
+jest.setTimeout(120_000);
+
 async function brokenIn(options: WorldOptions): Promise<string[]> {
   const { violations } = await simulateWorld({ ...options, untilBroken: true });
   const faults = options.faults ? ` --faults ${options.faults.join(',')}` : '';
