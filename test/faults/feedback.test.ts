@@ -16,6 +16,14 @@ const rig = new Rig([
 beforeAll(() => rig.start(), 90_000);
 afterAll(() => rig.stop(), 30_000);
 
+test('a new revision of a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
+  await rig.deploy('broken');
+  const work = await start('broken', 'first of its revision', 0.1);
+  await work.result();
+  const task = rig.tasks.get((await work.describe()).lastWorkerIdentity!);
+  expect(task?.taskDefinition).toBe('broken:2');
+});
+
 test('workflow code that is not there fails task after task: the fleet stays as it is, and the reason says so', async () => {
   const handles = await Promise.all(
     [1, 2, 3, 4, 5, 6].map((number) =>
@@ -23,14 +31,14 @@ test('workflow code that is not there fails task after task: the fleet stays as 
     ),
   );
   await rig.until('it is recognised', () => held('broken', 'workflow-failures').length >= 3);
-  expectNoGrowth(held('broken', 'workflow-failures'));
+  expect(growing(held('broken', 'workflow-failures'))).toEqual([]);
   await Promise.all(handles.map((handle) => handle.terminate()));
 });
 
 test('an image that crashes at its start is not ordered again and again, and says so; once it is mended all is done', async () => {
   const work = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((number) => start('crashing', `waits-${number}`, 1)));
   await rig.until('it is recognised', () => held('crashing', 'not-starting').length >= 3);
-  expectNoGrowth(held('crashing', 'not-starting'));
+  expect(growing(held('crashing', 'not-starting'))).toEqual([]);
   await rig.deploy('crashing', WORKER_COMMAND);
   await Promise.all(work.map((handle) => handle.result()));
   const recovered = rig.linesOf('crashing').at(-1)!;
@@ -47,7 +55,7 @@ test('work that kills each worker it comes to is told from the rest, and brings 
   };
   await rig.until('it is recognised', strike);
   expect(killed.size).toBeGreaterThanOrEqual(3);
-  expectNoGrowth(held('poisoned', 'crashing'));
+  expect(growing(held('poisoned', 'crashing'))).toEqual([]);
   await poison.terminate('it kills its workers');
   await (await start('poisoned', 'harmless', 0.1)).result();
 });
@@ -67,6 +75,6 @@ function held(pool: string, reason: string): TickLine[] {
   return rig.linesOf(pool).filter((line) => line.reason === reason);
 }
 
-function expectNoGrowth(lines: TickLine[]): void {
-  for (const { desired, tasks } of lines) expect(desired).toBeLessThanOrEqual('desired' in tasks ? tasks.desired : 0);
+function growing(lines: TickLine[]): TickLine[] {
+  return lines.filter(({ desired, tasks }) => 'desired' in tasks && desired > tasks.desired);
 }
