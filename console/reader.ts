@@ -111,7 +111,7 @@ class Remembered<T> {
 /** Its name is its runbook's, where its description ends with one, as those of our construct do. */
 function alarmView({ AlarmName = '', AlarmDescription, StateValue, StateUpdatedTimestamp }: MetricAlarm): AlarmView {
   return {
-    name: /Runbook: \S*\/([\w-]+)$/.exec(AlarmDescription ?? '')?.[1] ?? AlarmName,
+    name: /Runbook: .*\/([\w-]+)$/.exec(AlarmDescription ?? '')?.[1] ?? AlarmName,
     state: StateValue ?? 'INSUFFICIENT_DATA',
     description: AlarmDescription ?? '',
     since: StateUpdatedTimestamp?.getTime() ?? null,

@@ -53,12 +53,13 @@ class Console {
 
   #showOverview({ stack, region, pools, problems }: Overview): void {
     setText(byId('stack'), [stack, region].filter(Boolean).join(' · '));
-    const ringing = pools.flatMap(({ pool, alarms }) =>
-      (alarms ?? []).filter(({ state }) => state === 'ALARM').map(({ name }) => `${pool} ${name}`),
-    );
-    const verdict = ringing.length === 0 ? 'no alarm rings' : `${alarmsRing(ringing.length)}: ${ringing.join(', ')}`;
-    setText(byId('verdict'), verdict);
-    byId('verdict').className = ringing.length === 0 ? 'good' : 'bad';
+    const ringing = pools
+      .map(({ pool, alarms }) => ({ pool, names: ringingOf(alarms) }))
+      .filter(({ names }) => names.length > 0);
+    const count = ringing.reduce((sum, { names }) => sum + names.length, 0);
+    const where = ringing.map(({ pool, names }) => `${pool} ${names.join(', ')}`).join('; ');
+    setText(byId('verdict'), count === 0 ? 'no alarm rings' : `${alarmsRing(count)}: ${where}`);
+    byId('verdict').className = count === 0 ? 'good' : 'bad';
     showProblems(problems);
     const chosen = chosenOf(pools)?.pool;
     const rows = pools.map((pool) => rowOf(pool, chosen));
@@ -111,6 +112,10 @@ function alarmsRing(count: number): string {
   return count === 1 ? '1 alarm rings' : `${count} alarms ring`;
 }
 
+function ringingOf(alarms: PoolOverview['alarms']): string[] {
+  return (alarms ?? []).filter(({ state }) => state === 'ALARM').map(({ name }) => name);
+}
+
 function chosenOf(pools: PoolOverview[]): PoolOverview | undefined {
   return pools.find(({ pool }) => pool === readAddress(location.hash).pool) ?? pools[0];
 }
@@ -131,7 +136,7 @@ const HEADS = [
 
 function rowOf(pool: PoolOverview, chosen: string | undefined): (Node | string)[] {
   const { busySlots, slots, alarms, seenSecondsAgo } = pool;
-  const ringing = alarms?.filter(({ state }) => state === 'ALARM').length ?? null;
+  const ringing = alarms && ringingOf(alarms).length;
   const name = make('a', { href: addressOf(pool.pool), 'aria-current': pool.pool === chosen && 'page' }, pool.pool);
   return [
     name,

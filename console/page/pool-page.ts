@@ -17,6 +17,7 @@ const WINDOWS = new Map([
   [720, 'the last 12 hours'],
 ]);
 const MOST_DECISIONS = 200;
+const LEAST_MS = 5 * 60_000;
 
 const count: Pick<Line, 'text'> = { text: (value) => figure(value) };
 const time: Pick<Line, 'text'> = { text: seconds };
@@ -83,8 +84,9 @@ export class PoolPage implements PageOfPool {
 
   show(pool: PoolOverview, history: PoolHistory, now: number): void {
     this.#timeline.add(history);
-    const from = now - this.minutes * 60_000;
-    const ticks = this.#timeline.ticks(from);
+    const ticks = this.#timeline.ticks(now - this.minutes * 60_000);
+    // A young pool's charts are filled, too.
+    const from = Math.min(ticks[0]?.now ?? now, now - LEAST_MS);
     this.#showHead(pool);
     update(this.#alarms, (pool.alarms ?? []).map(alarmItem));
     update(

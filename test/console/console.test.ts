@@ -146,6 +146,7 @@ inChromium('the page', () => {
   test('a thousand points are all in a chart, and as a table', async () => {
     await chart('Tasks').getByText('Table').click();
     const rows = chart('Tasks').locator('table tr:has(td:not(.u-value))');
+    await rows.first().waitFor();
     expect(await rows.count()).toBe(1000);
     expect(await rows.first().innerText()).toMatch(/^\d\d:\d\d:\d\d\t\d\t\d\t0\t0$/);
     await chart('Tasks').getByText('Table').click();
