@@ -226,10 +226,10 @@ inChromium('the page', () => {
 
   test('on a narrow screen nothing sticks out', async () => {
     await page.setViewportSize({ width: 360, height: 700 });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
     await page.waitForFunction(() =>
       [...document.querySelectorAll('canvas')].every(({ clientWidth }) => clientWidth < 340),
     );
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
     await page.setViewportSize({ width: 1280, height: 900 });
   });
 
