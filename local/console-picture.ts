@@ -11,7 +11,7 @@ import { openScreen } from './screen.ts';
 import { REPOSITORY } from './tools.ts';
 import type { DemoView } from './view.ts';
 
-const MINUTES = 9;
+const MINUTES = 7;
 const SPEED = 1.5;
 /** Of the load that has come when the pictures are taken. */
 const PART = 0.9;
