@@ -88,6 +88,13 @@ test.each([
   expect(files).toContainEqual(expect.stringMatching(/^asset\.\w+\/dist\/worker\/main\.js$/));
 });
 
+test('its command line is there', () => {
+  const elasticWorkers = (...args: string[]) => run('npx', ['--no-install', 'elastic-workers', ...args]);
+  expect(elasticWorkers('--version')).toBe(`${packageFile.version}\n`);
+  expect(elasticWorkers('--help')).toMatch(/status.*\n[^]* drain /);
+  expect(elasticWorkers('drain', '--help')).toContain('--no-wait');
+});
+
 test('the package says which CDK it is for', () => {
   expect(Object.keys(packageFile.peerDependencies).toSorted()).toEqual(['aws-cdk-lib', 'constructs']);
 });

@@ -29,6 +29,7 @@ import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../lo
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import type { Decision } from '../../scaler/policy.ts';
 import { TaskProtection } from '../../scaler/protection.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import { TemporalReader } from '../../scaler/signals/temporal.ts';
@@ -52,6 +53,7 @@ export interface FleetOptions {
 export class Fleet {
   readonly taskQueue = 'fleet-queue';
   readonly records: TickRecord[] = [];
+  readonly decisions: Decision[] = [];
   readonly errors: string[] = [];
   readonly #options: FleetOptions;
   readonly #directory = mkdtempSync(join(tmpdir(), 'fleet-'));
@@ -171,6 +173,11 @@ export class Fleet {
     }
   }
 
+  /** As another hand on the service does it. */
+  async setDesired(desiredCount: number): Promise<void> {
+    await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', desiredCount }));
+  }
+
   running(): TaskSummary[] {
     return this.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
   }
@@ -224,8 +231,9 @@ export class Fleet {
       protection: new TaskProtection(this.#ecs),
       state: new StateTable(this.#dynamo(), TABLE),
       telemetry: {
-        report: (record, _outcome, errors) => {
+        report: (record, { decision }, errors) => {
           this.records.push(record);
+          this.decisions.push(decision);
           this.errors.push(...errors);
         },
       },
