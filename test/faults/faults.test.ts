@@ -30,6 +30,7 @@ const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolea
   ['Temporal is slow', 'in ticks', temporal('slow')],
   ['Temporal resets its connections', 'in ticks', temporal('reset')],
   ['ECS is throttling', 'in ticks', aws('throttled', 'ecs')],
+  ['ECS answers with errors', 'in ticks', aws('failing', 'ecs')],
   ['ECS hangs', 'in ticks', aws('late', 'ecs')],
   [
     'ECS denies access, and DynamoDB answers with errors',

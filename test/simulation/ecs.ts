@@ -319,7 +319,7 @@ export class Ecs {
     const foreign = services.find((name) => name.startsWith('arn:') && !name.includes(`:service/${cluster}/`));
     if (foreign !== undefined) throw named('InvalidParameterException', `${foreign} is not of the cluster ${cluster}`);
     const found = services.flatMap((name) => this.services.get(name.split('/').at(-1)!) ?? []);
-    const hidden = (service: Service) => !service.exists || this.#parts.faults.active('ecs.partial', service.pool);
+    const hidden = (service: Service) => !service.exists || this.#isPartial(service);
     return {
       services: found.filter((service) => !hidden(service)).map((service) => this.#describe(service)),
       failures: services
@@ -352,7 +352,9 @@ export class Ecs {
   #listTasks({ serviceName, nextToken }: { serviceName: string; nextToken?: string }): unknown {
     const { pageSize, paginates } = this.#parts;
     const from = Number(nextToken ?? 0);
-    const left = live(this.#find(serviceName)).filter(({ number }) => number >= from);
+    const service = this.#find(serviceName);
+    if (nextToken !== undefined && this.#isPartial(service)) throw named('ServerException', 'HTTP 500');
+    const left = live(service).filter(({ number }) => number >= from);
     const next = left[pageSize];
     return {
       taskArns: left.slice(0, pageSize).map(arnOf),
@@ -362,16 +364,25 @@ export class Ecs {
 
   #describeTasks({ tasks }: { tasks: string[] }): unknown {
     if (tasks.length === 0 || tasks.length > 100) throw named('InvalidParameterException', '1 to 100 tasks');
-    const described = this.#tasksOf(tasks).map((task) => ({
-      taskArn: arnOf(task),
-      lastStatus: task.state === 'pending' ? 'PENDING' : 'RUNNING',
-      desiredStatus: task.state === 'stopping' ? 'STOPPED' : 'RUNNING',
-      taskDefinitionArn: definitionArn(task.service, task.revision),
-      createdAt: new Date(task.createdAt),
-      containers: [],
-      attachments: [{ details: [{ name: 'privateIPv4Address', value: addressOf(task) }] }],
-    }));
-    return { tasks: described, failures: [] };
+    const found = this.#tasksOf(tasks);
+    const missing = found.filter(({ service }) => this.#isPartial(service));
+    const described = found
+      .filter((task) => !missing.includes(task))
+      .map((task) => ({
+        taskArn: arnOf(task),
+        lastStatus: task.state === 'pending' ? 'PENDING' : 'RUNNING',
+        desiredStatus: task.state === 'stopping' ? 'STOPPED' : 'RUNNING',
+        taskDefinitionArn: definitionArn(task.service, task.revision),
+        createdAt: new Date(task.createdAt),
+        containers: [],
+        attachments: [{ details: [{ name: 'privateIPv4Address', value: addressOf(task) }] }],
+      }));
+    return { tasks: described, failures: missing.map((task) => ({ arn: arnOf(task), reason: 'MISSING' })) };
+  }
+
+  /** Each part of an answer may be what is missing. */
+  #isPartial({ pool }: Service): boolean {
+    return this.#parts.faults.active('ecs.partial', pool) && this.#parts.random() < 0.3;
   }
 
   #updateProtection(input: { tasks: string[]; protectionEnabled: boolean; expiresInMinutes?: number }): unknown {

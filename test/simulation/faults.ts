@@ -34,7 +34,7 @@ const OF_ONE_POOL = {
   'temporal.staleHeartbeats': [2, 1, 10],
   'temporal.deadWork': [2, 0, 0], // terminated workflows, still counted in the backlog
   'temporal.rateLimited': [1, 5, 30],
-  'ecs.partial': [2, 1, 20], // reads of this service fail
+  'ecs.partial': [2, 1, 20], // nothing is told of the service, some of its tasks, or a page of them
   'ecs.noCapacity': [2, 5, 90],
   'ecs.badImage': [2, 5, 60], // every new task crashes at its start
   'ecs.deployment': [4, 0, 0],

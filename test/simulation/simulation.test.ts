@@ -33,8 +33,9 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
   ],
   [
     'whose scaler dies at every step of a tick, and is doubled, late and absent',
-    ['scaler.diesInMidTick', 'scaler.twice', 'scaler.late'],
+    ['scaler.diesInMidTick', 'scaler.twice', 'scaler.late', 'scaler.absent'],
   ],
+  ['whose scaler’s clock jumps, and whose table’s items are damaged', ['scaler.clockJumps', 'table.itemDamaged']],
   [
     'whose ECS throttles, fails, denies and answers in parts',
     ['ecs.throttled', 'ecs.down', 'ecs.denied', 'ecs.partial'],
@@ -53,7 +54,10 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
     'in which tasks are interrupted and crash, some killed by the work itself',
     ['ecs.spot', 'ecs.crash', 'work.poisoned', 'work.failing'],
   ],
-  ['whose state table throttles, and whose CloudWatch is down', ['table.throttled', 'cloudwatch.down']],
+  [
+    'whose state table throttles and fails, whose CloudWatch is down, and whose parameters are damaged',
+    ['table.throttled', 'table.down', 'cloudwatch.down', 'ssm.down', 'ssm.parameterDamaged'],
+  ],
 ];
 
 describe('the scaler and its workers keep their promises in a world', () => {
