@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded, type Random } from '../../simulate/random.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import type { TaskSummary } from '../../local/fargate/index.ts';
 import { Rig } from './rig.ts';
 
 export interface LossOptions {
@@ -31,6 +32,11 @@ export interface LossResult {
   lostByUs: string[];
   /** Attempts that ended with a task which was reclaimed, or killed. */
   lostOtherwise: number;
+  /**
+   * Attempts that the server took for begun before their task was told to leave, and that timed out there, although the
+   * worker ended in order with all that it knew of done: a poll's answer that was lost under way, whoever leaves or stays.
+   */
+  neverArrived: string[];
   failedWorkflows: string[];
   /** Without protection and cordon. */
   lostByUsUnprotected: number;
@@ -65,8 +71,9 @@ interface Job {
   pool: string;
   kind: 'activity' | 'workflow';
   ended?: 'completed' | 'failed';
-  /** By attempt, the task that had it. */
-  attempts: Map<number, string>;
+  /** By attempt, the task that had it and since when; and how it ended, where it failed. */
+  attempts: Map<number, { task: string; startedAt: number }>;
+  failures: Map<number, string>;
   result: Promise<void>;
 }
 
@@ -159,6 +166,7 @@ class Run {
       pool,
       kind: workflow ? 'workflow' : 'activity',
       attempts: new Map(),
+      failures: new Map(),
       result: Promise.resolve(),
     };
     job.result = handle.result().then(
@@ -173,7 +181,14 @@ class Run {
     if (spot < SPOT_SHARE) this.#events.spot += this.#rig.fargate.reclaimSpot(1).length;
     const victim = this.#rig.running(pool)[0];
     if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
-    if (deployment < DEPLOYMENT_SHARE) this.#events.deployments += Number(await this.#rig.deploy(pool));
+    if (deployment < DEPLOYMENT_SHARE && (await this.#isSettled(pool)))
+      this.#events.deployments += Number(await this.#rig.deploy(pool));
+  }
+
+  /** While a deployment is blocked ECS protects no task of the new revision, and the next deployment stops these. */
+  async #isSettled(pool: string): Promise<boolean> {
+    const { deployments = [] } = await this.#rig.service(pool);
+    return deployments.length === 1 && this.#rig.running(pool).every(({ protectedUntil }) => protectedUntil);
   }
 
   async #ticks(count: number): Promise<void> {
@@ -190,8 +205,11 @@ class Run {
       for (const job of due) if (job.ended !== undefined) closed.add(job);
       await Promise.all(
         due.map(async (job) => {
-          const { attempt, lastWorkerIdentity } = await this.#rig.client.activity.getHandle(job.id).describe();
-          if (lastWorkerIdentity) job.attempts.set(attempt, lastWorkerIdentity);
+          const about = await this.#rig.client.activity.getHandle(job.id).describe();
+          const { attempt, lastWorkerIdentity: task, lastStartedTime } = about;
+          if (task) job.attempts.set(attempt, { task, startedAt: lastStartedTime?.getTime() ?? 0 });
+          const failure = await about.getLastFailure();
+          if (failure) job.failures.set(job.ended === 'failed' ? attempt : attempt - 1, failure.message);
         }),
       );
       await delay(last ? 0 : 500);
@@ -202,16 +220,19 @@ class Run {
     const activities = this.#jobs.filter(({ kind }) => kind === 'activity');
     const workflows = this.#jobs.filter(({ kind }) => kind === 'workflow');
     const lost = activities.flatMap((job) => this.#lostAttempts(job));
-    const isOurs = ({ why }: Lost) => why !== 'SpotInterruption' && why !== 'EssentialContainerExited';
+    const isOurs = ({ why, arrived }: Lost) =>
+      why !== 'SpotInterruption' && why !== 'EssentialContainerExited' && arrived;
+    const tell = ({ id, attempt, task, why, how }: Lost) => `${id} attempt ${attempt} on ${task}: ${why}; ${how}`;
     const kept = lost.filter(({ pool }) => pool !== UNPROTECTED);
-    for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#tellStoryOf(task ?? '');
+    for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#tellStoryOf(task);
     return {
       scaleIns: this.#scaleIns(),
       events: this.#events,
       activities: activities.filter(({ pool }) => pool !== UNPROTECTED).length,
       workflows: workflows.length,
-      lostByUs: kept.filter(isOurs).map(({ id, attempt, task, why }) => `${id} attempt ${attempt} on ${task}: ${why}`),
-      lostOtherwise: kept.filter((each) => !isOurs(each)).length,
+      lostByUs: kept.filter(isOurs).map(tell),
+      lostOtherwise: kept.filter((each) => each.arrived && !isOurs(each)).length,
+      neverArrived: kept.filter(({ arrived }) => !arrived).map(tell),
       failedWorkflows: workflows.filter(({ ended }) => ended !== 'completed').map(({ id }) => id),
       lostByUsUnprotected: lost.filter(({ pool, why }) => pool === UNPROTECTED && why === 'ServiceSchedulerInitiated')
         .length,
@@ -219,14 +240,26 @@ class Run {
   }
 
   /** All attempts but the one that completed. A retry that waits counts as the attempt after, on the task of the one before. */
-  #lostAttempts({ id, pool, ended, attempts }: Job): Lost[] {
+  #lostAttempts({ id, pool, ended, attempts, failures }: Job): Lost[] {
     const count = Math.max(0, ...attempts.keys());
     const lost = ended === 'completed' ? count - 1 : count;
     return Array.from({ length: lost }, (_, index) => {
-      const task = attempts.get(index + 1);
-      const { stopCode } = (task !== undefined && this.#rig.tasks.get(task)) || {};
-      return { id, pool, attempt: index + 1, task, why: stopCode ?? 'nothing known' };
+      const attempt = index + 1;
+      const { task = '', startedAt = 0 } = attempts.get(attempt) ?? {};
+      const about = this.#rig.tasks.get(task);
+      const why = about?.stopCode ?? 'nothing known';
+      const cordonedAt = this.#cordonedAt(pool, task);
+      const how = `${failures.get(attempt)}, begun ${(startedAt - cordonedAt) / 1000} s after the cordon`;
+      return { id, pool, attempt, task, why, how, arrived: !isInOrder(about) || startedAt >= cordonedAt };
     });
+  }
+
+  /** When the task was last told to leave. */
+  #cordonedAt(pool: string, task: string): number {
+    const lines = this.#rig.linesOf(pool);
+    const last = lines.findLastIndex(({ cordon }) => cordon.includes(task));
+    const before = lines.findLastIndex(({ cordon }, index) => index < last && !cordon.includes(task));
+    return lines[before + 1]?.now ?? 0;
   }
 
   /** What the scaler decided around the task's end, and what the worker in it said. */
@@ -251,6 +284,16 @@ interface Lost {
   id: string;
   pool: string;
   attempt: number;
-  task: string | undefined;
+  task: string;
   why: string;
+  how: string;
+  /** Whether the worker may have had it. */
+  arrived: boolean;
+}
+
+/** The worker has left by itself, and has cancelled nothing. */
+function isInOrder(task: TaskSummary | undefined): boolean {
+  if (task === undefined || !existsSync(task.logFile)) return false;
+  const log = readFileSync(task.logFile, 'utf8');
+  return log.includes('Protection lifted') && log.includes('all work is finished') && !log.includes('"unfinished"');
 }
