@@ -15,3 +15,6 @@ export const SERVICE_TAGS = {
  * leaves when it holds nothing any more, and is not taken back.
  */
 export const DRAIN_TAG = 'elastic-workers:drain:';
+
+/** Says of a service, and of its tasks, to which pool they belong: whoever protects itself may do so within its pool. */
+export const POOL_TAG = 'elastic-workers:pool';

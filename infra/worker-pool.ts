@@ -1,5 +1,5 @@
 /** One pool: the task definition and ECS service of its workers, their rights, and what the scaler is told of them. */
-import { Annotations, RemovalPolicy } from 'aws-cdk-lib';
+import { Annotations, RemovalPolicy, Tags } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -9,6 +9,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct, type IConstruct } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
+import { POOL_TAG } from '../contract/service-tags.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { workerImage } from './assets.ts';
 import { metricsOf, poolMetric } from './metrics.ts';
@@ -93,6 +94,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
     const rights = workerRights(this, options, this.taskRole);
     this.service = this.#newService(options, this.#newTaskDefinition(options));
     this.service.node.addDependency(rights);
+    Tags.of(this.service).add(POOL_TAG, this.poolName);
     this.connections = this.service.connections;
     const taskRoleId = taskRoleIdOf(this.taskRole, settings);
     tellScaler(this, { ...options, service: this.service, taskRoleId });

@@ -7,11 +7,13 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../contract/metrics.ts';
+import { POOL_TAG } from '../contract/service-tags.ts';
 import { SCALER_KEY } from '../contract/state-table.ts';
 import { acknowledgeWildcard } from './acknowledge.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 
 export interface WorkerRightsOptions {
+  poolName: string;
   settings: PoolSettings;
   temporal: TemporalSettings;
   cluster: ecs.ICluster;
@@ -21,7 +23,7 @@ export interface WorkerRightsOptions {
 
 /**
  * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that protects
- * itself may do that, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each reads
+ * itself may do that within its pool, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each reads
  * the secret of its own Temporal.
  */
 export function workerRights(scope: Construct, options: WorkerRightsOptions, role: iam.IRole): iam.Policy {
@@ -46,14 +48,18 @@ export function mayRead(secrets: ISecret[]): iam.PolicyStatement {
   });
 }
 
-function allowToProtectItself(policy: iam.Policy, { cluster, stateTable }: WorkerRightsOptions): void {
+function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTable }: WorkerRightsOptions): void {
   const tasks = Stack.of(policy).formatArn({
     service: 'ecs',
     resource: 'task',
     resourceName: `${cluster.clusterName}/*`,
   });
   policy.addStatements(
-    new iam.PolicyStatement({ actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'], resources: [tasks] }),
+    new iam.PolicyStatement({
+      actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'],
+      resources: [tasks],
+      conditions: { StringEquals: { [`aws:ResourceTag/${POOL_TAG}`]: poolName } },
+    }),
     new iam.PolicyStatement({
       actions: ['dynamodb:BatchGetItem'],
       resources: [stateTable.tableArn],
@@ -65,6 +71,6 @@ function allowToProtectItself(policy: iam.Policy, { cluster, stateTable }: Worke
       conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
     }),
   );
-  acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; the cluster is the limit.');
+  acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; cluster and pool are the limit.');
   acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
 }

@@ -28,8 +28,9 @@ export function cordonReader(table: string, taskRoleId: string, taskId: string):
       // An item left unread must not pass for one that does not exist: that would take a cordon back.
       if (Object.keys(UnprocessedKeys).length > 0) return { known: false, why: 'the table is throttling' };
       const items = Responses[table] ?? [];
-      const scaler = items.find((item) => item[PARTITION_KEY] === SCALER_KEY) as ScalerItem | undefined;
-      const scalerTickAt = scaler?.observing ? undefined : scaler?.tickAt;
+      const scaler = items.find((item) => item[PARTITION_KEY] === SCALER_KEY) as Partial<ScalerItem> | undefined;
+      const tickAt = Number.isFinite(scaler?.tickAt) ? scaler?.tickAt : undefined;
+      const scalerTickAt = scaler?.observing ? undefined : tickAt;
       return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt };
     } catch (error) {
       return { known: false, why: (error as Error).message || (error as Error).name };

@@ -49,6 +49,8 @@ const RENEW_AFTER_MS = 60 * 60_000;
 /** With the scaler gone: so long after the last activity, or the last offer, the task offers itself to ECS, for so long. */
 const IDLE_BEFORE_OFFER_MS = 60_000;
 const OFFERED_MS = 20_000;
+/** The clocks of scaler and worker differ by less. */
+const CLOCKS_APART_MS = 60_000;
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
@@ -117,7 +119,8 @@ export class ScaleInProtocol {
       );
     }
     this.#cordoned = reading.cordoned;
-    this.#heardAt = Math.max(this.#heardAt, reading.scalerTickAt ?? 0);
+    const { scalerTickAt = 0 } = reading;
+    if (scalerTickAt <= this.#parts.now() + CLOCKS_APART_MS) this.#heardAt = Math.max(this.#heardAt, scalerTickAt);
   }
 
   async #settleOnce(): Promise<void> {
@@ -207,7 +210,7 @@ export class ScaleInProtocol {
     if (this.#state === 'off' || now() < this.#retryAt) return;
     this.#state = 'unsure';
     const answer = await protection.lift();
-    if (answer.outcome === 'failed') return this.#failed(answer, 'Scale-in protection could not be lifted');
+    if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be lifted');
     log.info({}, 'Protection lifted: ECS may stop this task now');
     this.#liftedAt = this.#parts.now();
     this.#succeeded('off');

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { App } from 'aws-cdk-lib';
-import type { Template } from 'aws-cdk-lib/assertions';
+import { Match, type Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -69,8 +70,8 @@ describe('every right that is granted', () => {
       WorkersPoolsfastTaskRole: [
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
-        'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
-        'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
+        'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
+        'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
       ],
       WorkersPoolsfastTaskExecutionRole: [
         'logs:CreateLogStream on <WorkersPoolsfastLogs.Arn>',
@@ -107,6 +108,17 @@ describe('every right that is granted', () => {
       expect(Condition).toEqual({
         'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', 'scaler'] },
       });
+    }
+  });
+
+  test('a worker may protect the tasks of its own pool, which bear its name, and no others', () => {
+    const { template } = synthesize();
+    for (const pool of ['fast', 'slow']) {
+      const condition = { StringEquals: { 'aws:ResourceTag/elastic-workers:pool': pool } };
+      const rights = statements(template).filter(({ Condition }) => isDeepStrictEqual(Condition, condition));
+      expect(rights.map(({ Action }) => Action)).toEqual([['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection']]);
+      const Tags = Match.arrayWith([{ Key: 'elastic-workers:pool', Value: pool }]);
+      template.resourcePropertiesCountIs('AWS::ECS::Service', { PropagateTags: 'SERVICE', Tags }, 1);
     }
   });
 

@@ -293,6 +293,8 @@ describe('the scale-in protocol', () => {
       table.send(new PutCommand({ TableName: 'observed', Item: { id: SCALER_KEY, ...item } }));
     await put({ tickAt: 7 });
     await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: 7 });
+    await put({ tickAt: 'yesterday' });
+    await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: undefined });
     await put({ tickAt: 8, observing: true });
     await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: undefined });
   });

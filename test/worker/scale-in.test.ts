@@ -279,6 +279,14 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true });
   });
 
+  it('does not take a sign of life from the far future for one', async () => {
+    const world = await working();
+    world.scalerTickAt = world.now + 365 * 24 * 60 * MINUTE;
+    world.heardAt = world.now;
+    for (let round = 0; round < 130; round++) await world.later(3, { scalerLives: false });
+    expect(world.polling).toBe(false);
+  });
+
   it('goes back to the cordon’s rules when the scaler is back', async () => {
     const world = await working();
     for (let round = 0; round < 130; round++) await world.later(3, { scalerLives: false });
