@@ -113,7 +113,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     );
   }
 
-  /** The right to pause pools and to overrule their limits, by tags on their services. */
+  /** The right to pause pools, to overrule their limits and to drain tasks, by tags on their services. */
   grantOverrule(grantee: iam.IGrantable): iam.Grant {
     return iam.Grant.addToPrincipal({
       grantee,
