@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 import type { Overview, PoolHistory, PoolOverview } from '../view.ts';
 import { addressOf, readAddress, type PageOfPool } from './address.ts';
-import { byId, fillTable, make, setText, update } from './dom.ts';
+import { byId, fillList, fillTable, make, setText } from './dom.ts';
 import { PoolPage } from './pool-page.ts';
 import { WhatIfPage } from './what-if-page.ts';
 import { figure, seconds } from './words.ts';
@@ -38,7 +38,7 @@ class Console {
       await this.#showPool(overview);
       this.#seenAt = Date.now();
     } catch (error) {
-      showProblems([`not up to date: ${error instanceof Error ? error.message : String(error)}`]);
+      fillList(byId('problems'), [`not up to date: ${error instanceof Error ? error.message : String(error)}`]);
     }
     this.#sayHowFresh();
     document.body.dataset['state'] = 'ready';
@@ -60,7 +60,7 @@ class Console {
     const where = ringing.map(({ pool, names }) => `${pool} ${names.join(', ')}`).join('; ');
     setText(byId('verdict'), count === 0 ? 'no alarm rings' : `${alarmsRing(count)}: ${where}`);
     byId('verdict').className = count === 0 ? 'good' : 'bad';
-    showProblems(problems);
+    fillList(byId('problems'), problems);
     const chosen = chosenOf(pools)?.pool;
     const rows = pools.map((pool) => rowOf(pool, chosen));
     fillTable(byId('pools') as HTMLTableElement, HEADS, rows);
@@ -99,13 +99,6 @@ async function ask<T>(path: string): Promise<T> {
   const body = (await answer.json()) as T & { error?: string };
   if (!answer.ok) throw new Error(body.error ?? answer.statusText);
   return body;
-}
-
-function showProblems(problems: string[]): void {
-  update(
-    byId('problems'),
-    problems.map((problem) => make('li', {}, problem)),
-  );
 }
 
 function alarmsRing(count: number): string {

@@ -58,6 +58,18 @@ export function link(url: string, text = url): HTMLAnchorElement {
   return make('a', { href: url, target: '_blank', rel: 'noreferrer' }, text);
 }
 
+/** For what may be too large for its place: the keyboard can scroll it, too. */
+export function scrollable(label: string, child: Element, classes = 'scroll'): HTMLElement {
+  return make('div', { class: classes, tabindex: 0, role: 'region', 'aria-label': label }, child);
+}
+
+export function fillList(list: Element, texts: string[]): void {
+  update(
+    list,
+    texts.map((text) => make('li', {}, text)),
+  );
+}
+
 /** With its head; the first cell of a row names it. */
 export function fillTable(table: HTMLTableElement, heads: string[], rows: (Node | string)[][]): void {
   const head = make('tr', {}, ...heads.map((text) => make('th', { scope: 'col' }, text)));

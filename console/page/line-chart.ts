@@ -4,8 +4,8 @@
  */
 /// <reference lib="dom" />
 import uPlot from 'uplot';
-import { fillTable, make, setText } from './dom.ts';
-import { clock } from './words.ts';
+import { fillTable, make, scrollable, setText } from './dom.ts';
+import { clock, seconds } from './words.ts';
 
 export interface Line {
   label: string;
@@ -55,8 +55,12 @@ export class LineChart {
     this.element.setAttribute('aria-label', title);
     this.#table.setAttribute('aria-label', asTable);
     this.#host = make('div', { class: 'plot', 'aria-hidden': 'true' });
-    const scroll = make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': asTable }, this.#table);
-    this.#details = make('details', {}, make('summary', { 'aria-label': asTable }, 'Table'), scroll);
+    this.#details = make(
+      'details',
+      {},
+      make('summary', { 'aria-label': asTable }, 'Table'),
+      scrollable(asTable, this.#table),
+    );
     this.#details.addEventListener('toggle', () => this.#fillTable());
     const caption = make('figcaption', {}, make('h3', {}, title), this.#summary);
     this.element.append(caption, this.#host, this.#details);
@@ -101,16 +105,10 @@ export class LineChart {
       legend: { markers: { width: 0, fill: (_, index) => color(lines[index - 1]?.color ?? '--faint') } },
       axes: [
         { ...axis(shortClock), size: 28, space: 64, grid: { show: false } },
-        { ...axis(lines[0]!.text), incrs: STEPS },
+        valueAxis(lines[0]!),
         ...lines
           .filter(({ right }) => right)
-          .map(({ text }): uPlot.Axis => ({
-            ...axis(text),
-            incrs: STEPS,
-            scale: 'right',
-            side: 1,
-            grid: { show: false },
-          })),
+          .map((line): uPlot.Axis => ({ ...valueAxis(line), scale: 'right', side: 1, grid: { show: false } })),
       ],
       series: [{ label: 'at', value: (_, x) => (x === null ? '' : clock(x * 1000)) }, ...lines.map(seriesOf)],
     };
@@ -143,8 +141,9 @@ export class LineChart {
   }
 }
 
-/** Tasks, slots and seconds: no halves. */
+/** No halves of tasks and slots; and of times those that clocks have. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((step) => [step, 2 * step, 5 * step]);
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18_000, 36_000];
 
 function axis(text: (value: number) => string): uPlot.Axis {
   return {
@@ -157,8 +156,12 @@ function axis(text: (value: number) => string): uPlot.Axis {
   };
 }
 
-function shortClock(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+function valueAxis({ text }: Line): uPlot.Axis {
+  return { ...axis(text), incrs: text === seconds ? TIME_STEPS : STEPS };
+}
+
+function shortClock(at: number): string {
+  return new Date(at * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 }
 
 function seriesOf({ label, color: name, text, right, fill, stepped, dashed, points = false }: Line): uPlot.Series {

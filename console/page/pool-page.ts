@@ -5,7 +5,7 @@ import { spellsOf, type Spell } from '../../cli/spells.ts';
 import type { Policy, Reason } from '../../scaler/policy.ts';
 import type { AlarmView, PoolHistory, PoolOverview, TickView } from '../view.ts';
 import { addressOf, type PageOfPool } from './address.ts';
-import { link, linked, make, setText, update } from './dom.ts';
+import { fillList, link, linked, make, scrollable, setText, update } from './dom.ts';
 import { LineChart, type Columns, type Line } from './line-chart.ts';
 import { attemptsByMinute, columnsOf, Timeline } from './timeline.ts';
 import { clock, figure, seconds } from './words.ts';
@@ -74,11 +74,7 @@ export class PoolPage implements PageOfPool {
     const titles = Object.keys(LINES) as Title[];
     const made = titles.map((title) => [title, new LineChart(charts, { title, lines: LINES[title], cursor: 'pool' })]);
     this.#charts = Object.fromEntries(made) as Record<Title, LineChart>;
-    const log = make(
-      'div',
-      { class: 'scroll log', tabindex: 0, role: 'region', 'aria-label': 'Decisions' },
-      this.#decisions,
-    );
+    const log = scrollable('Decisions', this.#decisions, 'scroll log');
     charts.append(make('section', { class: 'card' }, make('h3', {}, 'Decisions'), log));
   }
 
@@ -89,10 +85,7 @@ export class PoolPage implements PageOfPool {
     const from = Math.min(ticks[0]?.now ?? now, now - LEAST_MS);
     this.#showHead(pool);
     update(this.#alarms, (pool.alarms ?? []).map(alarmItem));
-    update(
-      this.#problems,
-      history.problems.map((problem) => make('li', {}, problem)),
-    );
+    fillList(this.#problems, history.problems);
     this.#showCharts(history.policy, ticks, [from / 1000, now / 1000]);
     this.#showDecisions(spellsOf(ticks).toReversed().slice(0, MOST_DECISIONS));
   }

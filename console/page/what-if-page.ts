@@ -6,7 +6,7 @@ import type { RunView } from '../../simulate/view.ts';
 import type { PoolHistory, PoolOverview, TickView } from '../view.ts';
 import { addressOf, type PageOfPool } from './address.ts';
 import { NoLoadError, pastLoad, type PastLoad } from './arrivals.ts';
-import { fillTable, make, setText } from './dom.ts';
+import { fillTable, make, scrollable, setText } from './dom.ts';
 import { LineChart, type Line } from './line-chart.ts';
 import { GAP_MS, Timeline } from './timeline.ts';
 import type { Answer, Question, WhatIf } from './what-if.ts';
@@ -30,6 +30,7 @@ const linesOf = (text: Line['text']): Line[] => [
   { label: 'as it is', color: '--blue', text, stepped: true },
   { label: 'what if', color: '--orange', text, stepped: true },
 ];
+const asPoints = (line: Line): Line => ({ ...line, points: true, stepped: false });
 const measured = (text: Line['text']): Line => ({
   label: 'measured',
   color: '--faint',
@@ -70,34 +71,16 @@ export class WhatIfPage implements PageOfPool {
     for (const name of NAMES) this.#form.append(this.#field(name));
     this.#form.addEventListener('submit', (event) => event.preventDefault());
     const charts = make('div', { class: 'charts' });
-    const scroll = make(
-      'div',
-      { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Both compared' },
-      this.#table,
-    );
-    const head = make(
-      'div',
-      { class: 'pool-head' },
-      make('div', {}, this.#title, this.#source),
-      make('p', {}, this.#back),
-    );
-    parent.replaceChildren(
-      head,
-      this.#form,
-      this.#error,
-      this.#verdict,
-      scroll,
-      charts,
-      make('p', { class: 'detail' }, NOTE),
-    );
+    const words = make('div', {}, this.#title, this.#source);
+    const head = make('div', { class: 'pool-head' }, words, make('p', {}, this.#back));
+    const note = make('p', { class: 'detail' }, NOTE);
+    const table = scrollable('Both compared', this.#table);
+    parent.replaceChildren(head, this.#form, this.#error, this.#verdict, table, charts, note);
     const chart = (title: string, lines: Line[]) => new LineChart(charts, { title, lines, cursor: 'what-if' });
     this.#charts = {
       tasks: chart('Tasks running', [measured(figure), ...linesOf(figure)]),
       queued: chart('Queued', [measured(figure), ...linesOf(figure)]),
-      waits: chart(
-        'Wait of 95 in 100, by arrival',
-        linesOf(seconds).map((line) => ({ ...line, points: true, stepped: false })),
-      ),
+      waits: chart('Wait of 95 in 100, by arrival', linesOf(seconds).map(asPoints)),
     };
   }
 

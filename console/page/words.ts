@@ -1,8 +1,8 @@
 /** Figures and times as the page writes them. */
 
-export function figure(value: number | null | undefined, digits = 0): string {
+export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return '?';
-  return value.toLocaleString('en', { maximumFractionDigits: value < 10 ? Math.max(digits, 0) : 0 });
+  return value.toLocaleString('en', { maximumFractionDigits: 0 });
 }
 
 /** Short, for a table or a legend. */
@@ -10,7 +10,8 @@ export function seconds(value: number | null | undefined): string {
   if (value === null || value === undefined) return '?';
   if (value < 10) return `${Number(value.toFixed(1))} s`;
   if (value < 90) return `${Math.round(value)} s`;
-  return value < 5400 ? `${Math.round(value / 60)} min` : `${(value / 3600).toFixed(1)} h`;
+  const [amount, unit] = value < 5400 ? [value / 60, 'min'] : [value / 3600, 'h'];
+  return `${Number(amount.toFixed(amount < 10 ? 1 : 0))} ${unit}`;
 }
 
 export function clock(now: number): string {
