@@ -410,6 +410,20 @@ describe('tasks that are gone unasked', () => {
     expect(next.memory.owedSlots).toBe(0);
   });
 
+  test('are owed nothing when a person has drained them', () => {
+    const workers = [worker('x', 4), worker('gone', 3)];
+    const tasks = running('x', 'gone');
+    const first = decide(signals({ workers, tasks }), undefined, policy, 0);
+    const drained = decide(
+      signals({ workers, tasks: { ...tasks, drained: ['gone'] } }),
+      first.memory,
+      policy,
+      10 * second,
+    );
+    const next = decide(signals({ workers, tasks: running('x') }), drained.memory, policy, 20 * second);
+    expect([drained.memory.owedSlots, next.memory.owedSlots]).toEqual([0, 0]);
+  });
+
   test('never make the fleet grow by what they held', () => {
     const read = signals({ workers: [worker('x', 10)], tasks: running('x') });
     const [first] = runs(1, () => read);
@@ -454,6 +468,9 @@ describe('tasks that are gone unasked', () => {
     });
     expect(reasons(outcomes).at(-1)).toBe('crashing');
     expect(outcomes.at(-1)!.decision.desired).toBe(1);
+    // At zero the first one is ordered all the same.
+    const none = decide(signals({ activityQueue: queue(300) }), outcomes.at(-1)!.memory, policy, 120 * second);
+    expect(none.decision.desired).toBeGreaterThan(0);
   });
 
   test('with what they had taken from the queue, before they could tell of it, have gone in mid-work', () => {
