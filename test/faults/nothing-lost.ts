@@ -33,8 +33,8 @@ export interface LossResult {
   /** Attempts that ended with a task which was reclaimed, or killed. */
   lostOtherwise: number;
   /**
-   * Attempts that the server took for begun before their task was told to leave, and that timed out there, although the
-   * worker ended in order with all that it knew of done: a poll's answer that was lost under way, whoever leaves or stays.
+   * Attempts begun before their task was told to leave, whose worker ended in order with nothing cancelled, and of whose end
+   * nobody reported more than a timeout: lost between server and worker, whoever leaves or stays. Told, since it is not proved.
    */
   neverArrived: string[];
   failedWorkflows: string[];
@@ -249,8 +249,10 @@ class Run {
       const about = this.#rig.tasks.get(task);
       const why = about?.stopCode ?? 'nothing known';
       const cordonedAt = this.#cordonedAt(pool, task);
-      const how = `${failures.get(attempt)}, begun ${(startedAt - cordonedAt) / 1000} s after the cordon`;
-      return { id, pool, attempt, task, why, how, arrived: !isInOrder(about) || startedAt >= cordonedAt };
+      const failure = failures.get(attempt) ?? 'no failure reported';
+      const silent = !failures.has(attempt) || /timeout/i.test(failure);
+      const how = `${failure}, begun ${(startedAt - cordonedAt) / 1000} s after the cordon`;
+      return { id, pool, attempt, task, why, how, arrived: !silent || !isInOrder(about) || startedAt >= cordonedAt };
     });
   }
 
