@@ -17,7 +17,9 @@ export function replayer(overrides: PoolPolicy = {}): (line: string) => { text: 
     if (!parsed.success) {
       return { text: JSON.stringify({ pool: value.pool, error: z.prettifyError(parsed.error) }), ok: false };
     }
-    const { pool, now, policy, ...signals } = parsed.data;
+    const { pool, now, policy, shortened, ...signals } = parsed.data;
+    if (shortened !== undefined)
+      return { text: JSON.stringify({ pool, now, error: `shortened: ${shortened}` }), ok: false };
     const { decision, memory } = decide(
       signals,
       memories.get(pool),

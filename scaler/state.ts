@@ -6,15 +6,15 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, BatchWriteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { cordonKey, poolKey, SCALER_KEY, type CordonItem, type ScalerItem } from '../contract/state-table.ts';
-import { known, type Decision } from './policy.ts';
+import type { Decision } from './policy.ts';
 import { chunks } from './chunks.ts';
-import type { TickRecord } from './tick-record.ts';
+import { fitting, type TickRecord } from './tick-record.ts';
 
 const KEYS_A_READ = 100;
 const ITEMS_A_WRITE = 25;
 const ROUNDS = 4;
-/** DynamoDB takes 400 KB an item. Whoever asks for more workers than these finds them in the log. */
-const WORKERS_KEPT = 500;
+/** An item holds 400 KiB: what is remembered and 5,000 cordons take up to 240 KB of them. */
+const RECORD_BYTES = 140_000;
 /** Reached by nobody who counts. */
 const LAST_VERSION = 1e15;
 /** DynamoDB refuses the item for a number nearer to zero than 1e-130, and what fades for days gets there. */
@@ -61,7 +61,13 @@ export class StateTable {
       await this.#client.send(
         new PutCommand({
           TableName: this.#table,
-          Item: storable({ id: poolKey(pool), ...state, version, tickAt: record.now, record: shortened(record) }),
+          Item: storable({
+            id: poolKey(pool),
+            ...state,
+            version,
+            tickAt: record.now,
+            record: fitting(record, RECORD_BYTES),
+          }),
           // An item whose version is damaged is nobody's: it is written over, or the pool would be stuck for good.
           ConditionExpression:
             'attribute_not_exists(version) OR NOT attribute_type(version, :number) OR version = :read' +
@@ -159,14 +165,6 @@ function storable(item: Record<string, unknown>): Record<string, unknown> {
   const flush = (_: string, value: unknown) =>
     typeof value === 'number' && Math.abs(value) < NEAREST_TO_ZERO ? 0 : value;
   return JSON.parse(JSON.stringify(item, flush)) as Record<string, unknown>;
-}
-
-function shortened(record: TickRecord): TickRecord {
-  if (!known(record.workers) || record.workers.length <= WORKERS_KEPT) return record;
-  return {
-    ...record,
-    workers: { unknown: `${record.workers.length} workers, too many to keep here: the log has them` },
-  };
 }
 
 function versionOf(item: { version?: unknown } | undefined): number {

@@ -16,15 +16,20 @@ import {
   type MetricKey,
   type MetricSet,
 } from '../contract/metrics.ts';
-import { DEFAULT_POLICY, known, type Outcome } from './policy.ts';
+import { DEFAULT_POLICY, known, type Decision, type Outcome } from './policy.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { chunks } from './chunks.ts';
-import type { TickRecord } from './tick-record.ts';
+import { bytesOf, fitting, shortIds, type TickRecord } from './tick-record.ts';
 
 const METRICS_A_CALL = 1000;
 /** Metrics older than this no longer matter to an alarm; without a bound an outage of CloudWatch would fill memory. */
 const METRICS_KEPT = 20_000;
 const SEND_EVERY_MS = 25_000;
+/** A longer line would arrive in pieces, none of them JSON: Lambda cuts at 256 KiB. */
+const LINE_BYTES = 250_000;
+const CORDONS_BYTES = 60_000;
+const ERRORS_A_LINE = 50;
+const ERROR_LENGTH = 500;
 
 export class Telemetry {
   readonly #client: CloudWatchClient;
@@ -42,7 +47,7 @@ export class Telemetry {
   report(record: TickRecord, outcome: Outcome, errors: string[], { protection }: Pick<PoolConfig, 'protection'>): void {
     const values = valuesOf(record, outcome, errors);
     const figures = { ...outcome.figures, runningTasks: values.runningTasks };
-    this.#log(JSON.stringify({ ...record, ...outcome.decision, figures, errors }));
+    this.#log(lineOf(record, { ...outcome.decision, figures, errors }));
     for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
       if (value === null || value === undefined || !isPublished(key, this.#metrics, protection)) continue;
       // CloudWatch refuses all metrics of a call in which one is no number.
@@ -69,6 +74,24 @@ export class Telemetry {
       this.#pending.push(...batch);
     }
   }
+}
+
+interface Told extends Decision {
+  figures: object;
+  errors: string[];
+}
+
+function lineOf(record: TickRecord, told: Told): string {
+  const line = JSON.stringify({ ...record, ...told });
+  if (Buffer.byteLength(line) <= LINE_BYTES) return line;
+  const { cordon, errors } = told;
+  const most = errors.slice(0, ERRORS_A_LINE).map((error) => error.slice(0, ERROR_LENGTH));
+  const short: Told = {
+    ...told,
+    cordon: bytesOf(cordon) <= CORDONS_BYTES ? cordon : shortIds(cordon),
+    errors: most.length < errors.length ? [...most, `and ${errors.length - most.length} more`] : most,
+  };
+  return JSON.stringify({ ...fitting(record, LINE_BYTES - bytesOf(short)), ...short });
 }
 
 /** What is null or undefined is not known, and not published. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { poolPolicySchema } from '../contract/pool-config.ts';
+import { known, type WorkerReading } from './policy.ts';
 
 const count = z.number().min(0);
 
@@ -17,6 +18,8 @@ const queueSchema = z.object({
   addRate: count,
   dispatchRate: count,
   rateLimited: z.boolean(),
+  /** Where an earlier reading stands. */
+  readSecondsAgo: count.optional(),
 });
 
 const workerSchema = z.object({
@@ -49,6 +52,63 @@ export const tickRecordSchema = z.looseObject({
   workflowQueue: reading(queueSchema),
   workers: reading(z.array(workerSchema)),
   tasks: reading(tasksSchema),
+  /** What was shortened, and how; absent from a record that is whole. */
+  shortened: z.string().optional(),
 });
 
 export type TickRecord = z.infer<typeof tickRecordSchema>;
+
+const ID_LENGTH = 8;
+/** In a shortened record workers of about the same age are told together. */
+const SAME_AGE_SECONDS = 5;
+
+/**
+ * The record, or, when it is longer than the place for it, a shorter one with the same counts and sums, which says that it is
+ * none to decide on: workers are told together, and of tasks' ids the beginning only.
+ */
+export function fitting(record: TickRecord, mostBytes: number): TickRecord {
+  if (bytesOf(record) <= mostBytes) return record;
+  const { workers, tasks } = record;
+  const listed = known(workers) ? workers : [];
+  const together: TickRecord = {
+    ...record,
+    ...(known(workers) && { workers: workersTogether(workers) }),
+    shortened: `${listed.length} workers are told together`,
+  };
+  if (bytesOf(together) <= mostBytes || !known(tasks)) return together;
+  return {
+    ...together,
+    tasks: {
+      ...tasks,
+      running: shortIds(tasks.running),
+      pending: shortIds(tasks.pending),
+      cordoned: shortIds(tasks.cordoned),
+      outdated: shortIds(tasks.outdated),
+    },
+    shortened: `${together.shortened}, ids are cut to ${ID_LENGTH} characters`,
+  };
+}
+
+export function shortIds(ids: string[]): string[] {
+  return ids.map((id) => id.slice(0, ID_LENGTH));
+}
+
+export function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+function workersTogether(workers: WorkerReading[]): WorkerReading[] {
+  const byAge = Map.groupBy(workers, ({ ageSeconds }) => Math.floor(ageSeconds / SAME_AGE_SECONDS));
+  return [...byAge.values()].map((ofAge) => {
+    const sum = (count: (worker: WorkerReading) => number) => ofAge.reduce((total, worker) => total + count(worker), 0);
+    return {
+      key: `${ofAge.length} workers`,
+      task: null,
+      ageSeconds: sum(({ ageSeconds }) => ageSeconds) / ofAge.length,
+      usedSlots: sum(({ usedSlots }) => usedSlots),
+      slots: ofAge.some(({ slots }) => slots === null) ? null : sum(({ slots }) => slots ?? 0),
+      processed: sum(({ processed }) => processed),
+      failed: sum(({ failed }) => failed),
+    };
+  });
+}

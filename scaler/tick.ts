@@ -13,17 +13,24 @@ import {
   type Reading,
   type WorkerReading,
 } from './policy.ts';
+import { AtOnce } from './at-once.ts';
 import { overrule } from './overrides.ts';
 import { idleTasks, taskOf, type TaskProtection } from './protection.ts';
 import { policyAt } from './schedules.ts';
 import { unread, type EcsServices, type ServiceReading, type UncordonedTasks } from './signals/ecs.ts';
-import { NOT_READ, type ReportedWorker, type TemporalReader, type TemporalSignals } from './signals/temporal.ts';
+import {
+  NOT_READ,
+  type ReadQueue,
+  type ReportedWorker,
+  type TemporalReader,
+  type TemporalSignals,
+} from './signals/temporal.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
 import type { Telemetry } from './telemetry.ts';
 import type { TickRecord } from './tick-record.ts';
 
 export interface Ports {
-  temporal: Pick<TemporalReader, 'read'>;
+  temporal: Pick<TemporalReader, 'readEach'>;
   ecs: Pick<EcsServices, 'read' | 'setDesired'>;
   protection: Pick<TaskProtection, 'protect' | 'lift'>;
   state: Pick<StateTable, 'load' | 'save' | 'markTick' | 'cordoned' | 'cordon' | 'takeBack'>;
@@ -41,24 +48,38 @@ export interface TickOptions {
   last: boolean;
 }
 
+/** Of a thousand requests begun at once most would run out of time before they are sent. */
+const CARRIED_OUT_AT_ONCE = 25;
+
 /** What one invocation carries from tick to tick: the pools' states as last read or written. */
 export type Session = Map<string, PoolState>;
 
 export async function tick(pools: PoolConfig[], session: Session, ports: Ports, options: TickOptions): Promise<void> {
   const unloaded = pools.filter(({ pool }) => !session.has(pool));
-  const [seen, stateError, markError] = await Promise.all([
-    readAll(pools, ports, options.now),
-    unloaded.length > 0 ? failureOf(loadInto(session, unloaded, ports)) : undefined,
-    options.last ? failureOf(ports.state.markTick(options.now, options.mode)) : undefined,
-  ]);
-  const shared = [stateError, markError].filter((error) => error !== undefined);
-  await Promise.all(
-    seen.map(async (pool) => {
-      const outcome = decideOn(pool.record, session.get(pool.record.pool)?.memory);
-      const errors = [...shared, ...pool.problems, ...(await carryOut(pool, outcome, session, ports, options))];
-      ports.telemetry.report(pool.record, outcome, errors, pool.config);
-    }),
+  const stateError = unloaded.length > 0 ? await failureOf(loadInto(session, unloaded, ports)) : undefined;
+  const markError = options.last ? failureOf(ports.state.markTick(options.now, options.mode)) : undefined;
+  const around = readAround(pools, ports);
+  const signals = ports.temporal.readEach(
+    pools.map((pool) => ({ ...pool, atRest: isAtRest(session.get(pool.pool)) })),
+    options.now,
   );
+  const carryingOut = new AtOnce(CARRIED_OUT_AT_ONCE);
+  // Each pool goes on as soon as it is read: nobody waits for the slowest.
+  const ticked = pools.map(async (config) => {
+    const read = await Promise.all([signals.get(config.pool), around, markError]);
+    const pool = see(config, read[0] ?? NOT_READ, read[1], options.now);
+    const outcome = decideOn(pool.record, session.get(config.pool)?.memory);
+    const shared = [stateError, read[2]].filter((error) => error !== undefined);
+    const failures = await carryingOut.run(() => carryOut(pool, outcome, session, ports, options));
+    ports.telemetry.report(pool.record, outcome, [...shared, ...pool.problems, ...failures], config);
+  });
+  await Promise.all(ticked);
+}
+
+/** Nothing was queued or busy, there were no tasks, and all of that was known, when it was last decided on. */
+function isAtRest(state: PoolState | undefined): boolean {
+  const { desired, cordon, reason } = state?.decision ?? {};
+  return desired === 0 && reason === 'idle' && cordon?.length === 0;
 }
 
 /** A pool as this tick sees it. */
@@ -74,23 +95,20 @@ async function loadInto(session: Session, pools: PoolConfig[], ports: Ports): Pr
   for (const [pool, state] of await ports.state.load(pools.map(({ pool }) => pool))) session.set(pool, state);
 }
 
-async function readAll(pools: PoolConfig[], ports: Ports, now: number): Promise<SeenPool[]> {
-  const [temporal, services] = await Promise.all([ports.temporal.read(pools, now), ports.ecs.read(pools)]);
-  const cordoned = await readCordoned(pools, services, ports);
-  return pools.map((config) => {
-    const service = services.get(config.pool) ?? unread('not read');
-    return see(config, temporal.get(config.pool) ?? NOT_READ, service, cordoned, now);
-  });
+interface Around {
+  services: Map<string, ServiceReading>;
+  cordoned: CordonedByPool;
 }
 
-function see(
-  config: PoolConfig,
-  { activityQueue, workflowQueue, workers }: TemporalSignals,
-  service: ServiceReading,
-  cordoned: CordonedByPool,
-  now: number,
-): SeenPool {
+async function readAround(pools: PoolConfig[], ports: Ports): Promise<Around> {
+  const services = await ports.ecs.read(pools);
+  return { services, cordoned: await readCordoned(pools, services, ports) };
+}
+
+function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned }: Around, now: number): SeenPool {
   const { pool } = config;
+  const service = services.get(pool) ?? unread('not read');
+  const { activityQueue, workflowQueue, workers } = isEmpty(service.tasks) ? signals : readNow(signals);
   const placed = known(workers) ? inTheirTasks(workers, service) : workers;
   const record: TickRecord = {
     v: 1,
@@ -103,6 +121,17 @@ function see(
     tasks: withCordoned(service.tasks, cordoned, pool),
   };
   return { config, record, idle: idleTasks(placed), problems: service.overrides.problems };
+}
+
+function isEmpty(tasks: Reading<UncordonedTasks>): boolean {
+  return known(tasks) && tasks.desired === 0 && tasks.running.length === 0 && tasks.pending.length === 0;
+}
+
+/** An earlier reading stands only while there is nobody whom it could tell to leave. */
+function readNow({ activityQueue, workflowQueue, workers }: TemporalSignals): TemporalSignals {
+  const fresh = (queue: Reading<ReadQueue>) =>
+    known(queue) && queue.readSecondsAgo !== undefined ? { unknown: 'not read in this tick' } : queue;
+  return { activityQueue: fresh(activityQueue), workflowQueue: fresh(workflowQueue), workers };
 }
 
 function forTheRecord({ names: _names, busy: _busy, ...worker }: ReportedWorker): WorkerReading {

@@ -10,12 +10,14 @@ import {
   type Task,
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
+import { AtOnce } from '../at-once.ts';
 import { chunks } from '../chunks.ts';
 import { readDrained, readOverrides, type Overrides } from '../overrides.ts';
 import type { Reading, TasksReading } from '../policy.ts';
 
 const SERVICES_A_CALL = 10;
 const TASKS_A_CALL = 100;
+const BATCHES_AT_ONCE = 10;
 
 export type UncordonedTasks = Required<Omit<TasksReading, 'cordoned' | 'drained'>> & Pick<TasksReading, 'drained'>;
 
@@ -39,7 +41,8 @@ export class EcsServices {
     const batches = [...Map.groupBy(pools, (pool) => pool.cluster).values()].flatMap((ofCluster) =>
       chunks(ofCluster, SERVICES_A_CALL),
     );
-    const read = await Promise.all(batches.map((batch) => this.#readBatch(batch)));
+    const reading = new AtOnce(BATCHES_AT_ONCE);
+    const read = await Promise.all(batches.map((batch) => reading.run(() => this.#readBatch(batch))));
     return new Map(read.flat());
   }
 

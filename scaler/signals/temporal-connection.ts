@@ -6,6 +6,7 @@
 import { Connection } from '@temporalio/client';
 import { withoutSecrets } from '../../contract/shown.ts';
 import { readAccess, sameAccess, type SecretReader, type TemporalAccess } from '../../contract/temporal-access.ts';
+import { isRefusal } from './pace.ts';
 
 export interface TemporalPlace {
   address: string;
@@ -63,7 +64,8 @@ export class TemporalConnection {
     await this.#renew(now, RENEW_EVERY_MS);
     try {
       return await this.#callOnce(request);
-    } catch {
+    } catch (error) {
+      if (isRefusal(error)) throw error;
       await this.#renew(now, RENEW_AFTER_FAILURE_MS);
       return await this.#callOnce(request);
     }

@@ -5,7 +5,8 @@
  */
 import type { Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
-import type { QueueReading, Reading, WorkerReading } from '../policy.ts';
+import { known, type QueueReading, type Reading, type Unknown, type WorkerReading } from '../policy.ts';
+import { Pace } from './pace.ts';
 import { TemporalConnection, type ConnectionOptions, type TemporalPlace } from './temporal-connection.ts';
 
 type Sizes = number | { toNumber(): number } | null | undefined;
@@ -14,8 +15,15 @@ type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;
 /** As in temporal.api.enums.v1.TaskQueueType. */
 export const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
 const HEARTBEATS_A_PAGE = 1000;
-/** A namespace that has not answered in so long is unknown for this tick: the others' ticks do not wait for it. */
-const ANSWER_WITHIN_MS = 6000;
+/** What has not been answered in so long is unknown for this tick: the other pools' ticks do not wait for it. */
+const ANSWER_WITHIN_MS = 7000;
+const TOO_LATE: Unknown = { unknown: `no answer within ${ANSWER_WITHIN_MS / 1000} s` };
+/** So many queues at rest are read: with more of them than are read from one tick to the next, each is read less often. */
+const RESTING_A_SECOND = 50;
+/** A tick may come a little early. */
+const TICKS_VARY_SECONDS = 1;
+/** The last reading of a queue at rest stands no longer, although there was no time to read it. */
+const STANDS_SECONDS = 60;
 /** Twice the tasks that the largest pool may have. */
 const WORKERS_OF_A_QUEUE = 10_000;
 /** An SDK's key has 36 characters, ours and hosts' names less than 255; longer ones would fill the pool's memory and the log. */
@@ -35,13 +43,17 @@ export interface ReportedWorker extends WorkerReading {
   busy: boolean;
 }
 
+/** `readSecondsAgo` where an earlier reading stands. */
+export type ReadQueue = QueueReading & { readSecondsAgo?: number };
+
 export interface TemporalSignals {
-  activityQueue: Reading<QueueReading>;
-  workflowQueue: Reading<QueueReading>;
+  activityQueue: Reading<ReadQueue>;
+  workflowQueue: Reading<ReadQueue>;
   workers: Reading<ReportedWorker[]>;
 }
 
-type QueueOfPool = Pick<PoolConfig, 'pool' | 'taskQueue' | 'temporal'>;
+/** A pool `atRest` had no task and no work when it was last decided on: it is read after the others. */
+type QueueOfPool = Pick<PoolConfig, 'pool' | 'taskQueue' | 'temporal'> & { atRest?: boolean };
 
 export class TemporalReader {
   readonly #home: TemporalPlace;
@@ -54,16 +66,19 @@ export class TemporalReader {
     this.#options = options;
   }
 
-  /** Reads all pools' task queues side by side. Never throws: what failed is unknown, with why. */
+  /** Reads all pools' task queues; see readEach. */
   async read(pools: QueueOfPool[], now: number): Promise<Map<string, TemporalSignals>> {
+    const read = [...this.readEach(pools, now)].map(async ([pool, signals]) => [pool, await signals] as const);
+    return new Map(await Promise.all(read));
+  }
+
+  /**
+   * Reads the namespaces' task queues side by side, those of pools at rest last: each pool's signals are there as soon as they
+   * are read. Never rejects: what failed, or was not read in time, is unknown, with why.
+   */
+  readEach(pools: QueueOfPool[], now: number): Map<string, Promise<TemporalSignals>> {
     const byNamespace = Map.groupBy(pools, ({ temporal }) => this.#namespaceOf(temporal ?? this.#home));
-    const read = await Promise.all(
-      [...byNamespace].map(async ([namespace, ofNamespace]) => {
-        const queues = await namespace.read([...new Set(ofNamespace.map(({ taskQueue }) => taskQueue))], now);
-        return ofNamespace.map(({ pool, taskQueue }) => [pool, queues.get(taskQueue) ?? NOT_READ] as const);
-      }),
-    );
-    return new Map(read.flat());
+    return new Map([...byNamespace].flatMap(([namespace, ofNamespace]) => namespace.readEach(ofNamespace, now)));
   }
 
   async close(): Promise<void> {
@@ -87,26 +102,75 @@ export const NOT_READ: TemporalSignals = {
   workers: { unknown: 'not read' },
 };
 
+type Queues = Pick<TemporalSignals, 'activityQueue' | 'workflowQueue'>;
+
+/** One reading of a namespace, and the end of the time that there is for it. */
+interface Sweep {
+  now: number;
+  ended: AbortSignal;
+  late: Promise<Unknown>;
+  /** How many queues are at rest. */
+  resting: number;
+}
+
 /** All that is read of one namespace. */
 class NamespaceReader {
   readonly #connection: TemporalConnection;
+  readonly #pace = new Pace();
+  /** Queues for which there was no time in the last tick. */
+  readonly #late = new Set<string>();
+  /** Queues that were empty when they were last read, and when that was. */
+  readonly #empty = new Map<string, { at: number; queues: Queues }>();
 
   constructor(connection: TemporalConnection) {
     this.#connection = connection;
   }
 
-  async read(taskQueues: string[], now: number): Promise<Map<string, TemporalSignals>> {
-    const sweep = reading((signal) => this.#workersByQueue(new Set(taskQueues), now, signal));
-    const entries = taskQueues.map(async (taskQueue) => {
-      const [activityQueue, workflowQueue, workers] = await Promise.all([
-        reading(() => this.#describe(taskQueue, QUEUE_TYPES.activity, now)),
-        reading(() => this.#describe(taskQueue, QUEUE_TYPES.workflow, now)),
-        sweep,
-      ]);
-      const ofQueue = workers instanceof Map ? (workers.get(taskQueue) ?? []) : workers;
-      return [taskQueue, { activityQueue, workflowQueue, workers: ofQueue }] as const;
-    });
-    return new Map(await Promise.all(entries));
+  readEach(pools: QueueOfPool[], now: number): [string, Promise<TemporalSignals>][] {
+    const byQueue = Map.groupBy(pools, ({ taskQueue }) => taskQueue);
+    const isAtRest = (ofQueue: QueueOfPool[]) => ofQueue.every(({ atRest }) => atRest === true);
+    const [awake, resting] = [false, true].map((atRest) => [...byQueue].filter(([, of]) => isAtRest(of) === atRest));
+    const sweep = sweepAt(now, resting!.length);
+    const listed = reading(sweep, () => this.#workersByQueue(byQueue, sweep));
+    const signalsOf = async (taskQueue: string, queues: Promise<Queues>): Promise<TemporalSignals> => {
+      const [read, workers] = await Promise.all([queues, listed]);
+      return { ...read, workers: workers instanceof Map ? (workers.get(taskQueue) ?? []) : workers };
+    };
+    const [lateFirst, others] = [true, false].map((late) => awake!.filter(([queue]) => this.#late.has(queue) === late));
+    // Who asks first is first.
+    const reads = [
+      ...[...lateFirst!, ...others!].map(
+        ([taskQueue, of]) => [of, signalsOf(taskQueue, this.#readQueues(taskQueue, sweep))] as const,
+      ),
+      ...resting!.map(([taskQueue, of]) => [of, signalsOf(taskQueue, this.#restingQueues(taskQueue, sweep))] as const),
+    ];
+    return reads.flatMap(([of, signals]) => of.map(({ pool }) => [pool, signals] as [string, typeof signals]));
+  }
+
+  async #readQueues(taskQueue: string, sweep: Sweep): Promise<Queues> {
+    const { now, ended } = sweep;
+    const describe = (type: number) =>
+      reading(sweep, () => this.#pace.run(ended, () => this.#describe(taskQueue, type, now)));
+    const [activityQueue, workflowQueue] = await Promise.all([
+      describe(QUEUE_TYPES.activity),
+      describe(QUEUE_TYPES.workflow),
+    ]);
+    const queues = { activityQueue, workflowQueue };
+    if (isLate(queues)) this.#late.add(taskQueue);
+    else this.#late.delete(taskQueue);
+    if (isEmpty(activityQueue) && isEmpty(workflowQueue)) this.#empty.set(taskQueue, { at: now, queues });
+    else if (!isLate(queues)) this.#empty.delete(taskQueue);
+    return queues;
+  }
+
+  /** With many queues at rest the last reading of each stands a little longer, so that the server is not asked for all of them at once. */
+  async #restingQueues(taskQueue: string, sweep: Sweep): Promise<Queues> {
+    const last = this.#empty.get(taskQueue);
+    const seconds = last === undefined ? Infinity : (sweep.now - last.at) / 1000;
+    const stands = seconds < Math.min(sweep.resting / RESTING_A_SECOND - TICKS_VARY_SECONDS, STANDS_SECONDS);
+    const read = stands ? undefined : await this.#readQueues(taskQueue, sweep);
+    const lateAgain = read !== undefined && isLate(read) && seconds < STANDS_SECONDS;
+    return last !== undefined && (stands || lateAgain) ? carried(last.queues, seconds) : (read ?? NOT_READ);
   }
 
   close(): Promise<void> {
@@ -135,21 +199,13 @@ class NamespaceReader {
 
   /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
   async #workersByQueue(
-    taskQueues: Set<string>,
-    now: number,
-    signal: AbortSignal,
+    taskQueues: ReadonlyMap<string, unknown>,
+    { now, ended }: Sweep,
   ): Promise<Map<string, Reading<ReportedWorker[]>>> {
     const byQueue = new Map<string, ReportedWorker[]>();
     let nextPageToken: Uint8Array | null | undefined;
     do {
-      signal.throwIfAborted();
-      const page = await this.#connection.call(now, (service) =>
-        service.listWorkers({
-          namespace: this.#connection.namespace,
-          pageSize: HEARTBEATS_A_PAGE,
-          ...(nextPageToken ? { nextPageToken } : {}),
-        }),
-      );
+      const page = await this.#pace.first(ended, () => this.#listWorkers(now, nextPageToken));
       for (const { workerHeartbeat: heartbeat } of page.workersInfo ?? []) {
         const taskQueue = heartbeat?.taskQueue ?? '';
         if (!heartbeat || !taskQueues.has(taskQueue) || !ALIVE.has(heartbeat.status ?? 0)) continue;
@@ -161,6 +217,40 @@ class NamespaceReader {
     } while (nextPageToken && nextPageToken.length > 0);
     return new Map([...byQueue].map(([taskQueue, workers]) => [taskQueue, bounded(workers)]));
   }
+
+  #listWorkers(now: number, nextPageToken: Uint8Array | null | undefined) {
+    return this.#connection.call(now, (service) =>
+      service.listWorkers({
+        namespace: this.#connection.namespace,
+        pageSize: HEARTBEATS_A_PAGE,
+        ...(nextPageToken ? { nextPageToken } : {}),
+      }),
+    );
+  }
+}
+
+/** Also ends what is begun and comes too late: a listing without an end would go on beside all later ones. */
+function sweepAt(now: number, resting: number): Sweep {
+  const ending = new AbortController();
+  const late = new Promise<Unknown>((resolve) => {
+    setTimeout(() => {
+      resolve(TOO_LATE);
+      ending.abort(new Error(TOO_LATE.unknown));
+    }, ANSWER_WITHIN_MS).unref();
+  });
+  return { now, ended: ending.signal, late, resting };
+}
+
+function isLate({ activityQueue, workflowQueue }: Queues): boolean {
+  return activityQueue === TOO_LATE || workflowQueue === TOO_LATE;
+}
+
+function isEmpty(queue: Reading<QueueReading>): boolean {
+  return known(queue) && queue.backlog === 0;
+}
+
+function carried({ activityQueue, workflowQueue }: Queues, readSecondsAgo: number): Queues {
+  return { activityQueue: { ...activityQueue, readSecondsAgo }, workflowQueue: { ...workflowQueue, readSecondsAgo } };
 }
 
 function bounded(workers: ReportedWorker[]): Reading<ReportedWorker[]> {
@@ -204,20 +294,11 @@ function count(value: number | null | undefined): number {
   return Math.max(0, value ?? 0);
 }
 
-/** What is begun and comes too late is ended by its signal: a listing without an end would go on beside all later ones. */
-async function reading<T>(read: (signal: AbortSignal) => Promise<T>): Promise<Reading<T>> {
-  const ended = new AbortController();
-  let late: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)), ANSWER_WITHIN_MS);
-  });
+async function reading<T>({ late }: Sweep, read: () => Promise<T>): Promise<Reading<T>> {
   try {
-    return await Promise.race([read(ended.signal), tooLate]);
+    return await Promise.race([read(), late]);
   } catch (error) {
     return { unknown: (error instanceof Error ? error.message : String(error)).slice(0, REASON_LENGTH) };
-  } finally {
-    clearTimeout(late);
-    ended.abort();
   }
 }
 

@@ -1,9 +1,12 @@
 /** How the scaler reaches Temporal: a real server, behind what stands before it in the world. */
+import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
 import { TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
+import { TemporalFront } from '../faults/fronts.ts';
 import { apiKeyProxy, Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
 
 jest.setTimeout(60_000);
@@ -142,5 +145,67 @@ describe('pools of several places', () => {
     sockets.forEach((socket) => socket.destroy());
     silent.close();
     expect([...read].filter(([, signals]) => known(signals)).map(([pool]) => pool)).toEqual(['at home', 'same server']);
+  });
+});
+
+describe('many task queues at rest', () => {
+  const pools = Array.from({ length: 100 }, (_, number) => ({ pool: `p${number}`, taskQueue: `rest-${number}` }));
+  const resting = pools.map((pool) => ({ ...pool, atRest: true }));
+  const carried = ({ activityQueue }: TemporalSignals) => 'readSecondsAgo' in activityQueue;
+
+  /** What is asked of the server meanwhile, queue by queue. */
+  async function asked(read: () => Promise<unknown>): Promise<number> {
+    let count = 0;
+    const note = (message: unknown) => {
+      const { headers } = message as { headers: Record<string, string> };
+      if (headers[':path']?.endsWith('DescribeTaskQueue')) count += 1;
+    };
+    channel('http2.client.stream.created').subscribe(note);
+    await read();
+    channel('http2.client.stream.created').unsubscribe(note);
+    return count;
+  }
+
+  async function readOnce(address: string): Promise<TemporalReader> {
+    const reader = new TemporalReader({ address, namespace: 'default' });
+    readers.push(reader);
+    expect([...(await reader.read(pools, seconds(0))).values()].every(known)).toBe(true);
+    return reader;
+  }
+
+  test('are read once in as many seconds as it takes to read fifty of them a second, and work is seen then', async () => {
+    const reader = await readOnce(temporal.address);
+    expect(await asked(() => reader.read(resting, seconds(0.9)))).toBe(0);
+    const [one = resting[0]!, ...others] = resting;
+    expect(await asked(() => reader.read([...others, { ...one, atRest: false }], seconds(0.9)))).toBe(2);
+
+    const client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+    await client.workflow.start('any', { taskQueue: 'rest-7', workflowId: 'any' });
+    await client.connection.close();
+    let now = 1;
+    const waits = async () => (await reader.read(resting, seconds((now += 10)))).get('p7')?.workflowQueue;
+    // The server's own answer is up to five seconds old.
+    for (let queue = await waits(); !(queue && 'backlog' in queue && queue.backlog === 1); queue = await waits());
+  });
+
+  test('for which there was no time are known by their last reading for a minute, those with work are not, and come first in the next tick', async () => {
+    const front = new TemporalFront(temporal.address);
+    const reader = await readOnce(await front.start());
+    front.fail('slow');
+    const read = await reader.read([...resting.slice(0, 99), pools[99]!], seconds(30));
+    const [late, early] = [read.get('p98')!, read.get('p0')!];
+    expect(carried(late)).toBe(true);
+    expect(late.activityQueue).toMatchObject({ backlog: 0, readSecondsAgo: 30 });
+    expect(carried(early)).toBe(false);
+    expect(known(read.get('p99')!)).toBe(false);
+    const later = await reader.read(resting, seconds(90));
+    expect([...later.values()].filter(carried)).toEqual([]);
+
+    front.fail(undefined);
+    const order: string[] = [];
+    const reads = [...reader.readEach(pools, seconds(100))];
+    await Promise.all(reads.map(([pool, signals]) => signals.then(() => order.push(pool))));
+    expect(order.indexOf('p98')).toBeLessThan(order.indexOf('p0'));
+    front.stop();
   });
 });

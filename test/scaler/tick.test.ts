@@ -21,6 +21,12 @@ class World implements Ports {
   readonly cordons = new Set<string>();
   readonly stored = new Map<string, PoolState>();
   readonly broken = new Set<string>();
+  /** Pools that are read when this settles. */
+  readonly slow = new Map<string, Promise<void>>();
+  /** Of the newest tick. */
+  atRest: string[] = [];
+  /** Where an earlier reading of the queues stands. */
+  readSecondsAgo: number | undefined;
 
   constructor(...names: string[]) {
     this.pools = names.map((name) => ({
@@ -40,7 +46,10 @@ class World implements Ports {
   }
 
   temporal: Ports['temporal'] = {
-    read: async (pools) => new Map(pools.map(({ pool, taskQueue }) => [pool, this.#signalsOf(taskQueue)])),
+    readEach: (pools) => {
+      this.atRest = pools.filter(({ atRest }) => atRest).map(({ pool }) => pool);
+      return new Map(pools.map(({ pool, taskQueue }) => [pool, this.#read(pool, taskQueue)]));
+    },
   };
 
   ecs: Ports['ecs'] = {
@@ -95,12 +104,19 @@ class World implements Ports {
     this.journal.push(entry);
   }
 
+  async #read(pool: string, taskQueue: string): Promise<TemporalSignals> {
+    await this.slow.get(pool);
+    return this.#signalsOf(taskQueue);
+  }
+
   #signalsOf(taskQueue: string): TemporalSignals {
     if (this.broken.has(taskQueue)) {
       const unknown = { unknown: 'Temporal is down' };
       return { activityQueue: unknown, workflowQueue: unknown, workers: unknown };
     }
-    const queue = { ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };
+    const { readSecondsAgo } = this;
+    const carried = readSecondsAgo === undefined ? {} : { readSecondsAgo };
+    const queue = { ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false, ...carried };
     return {
       activityQueue: { ...queue, backlog: this.queued.get(taskQueue) ?? 0 },
       workflowQueue: { ...queue, backlog: 0 },
@@ -172,6 +188,71 @@ describe('a tick', () => {
     expect(world.reports.get('fast')?.errors[0]).toContain('OtherScalerError');
     await tick(world.pools, ours, world, at(4));
     expect(world.journal).toContain('load fast');
+  });
+});
+
+describe('of many pools', () => {
+  test('each is decided on as soon as it is read: nobody waits for the slowest', async () => {
+    const world = new World('slow', 'fast');
+    world.queued.set('fast-queue', 500);
+    const slow = Promise.withResolvers<void>();
+    world.slow.set('slow', slow.promise);
+    const reported = Promise.withResolvers<void>();
+    const { report } = world.telemetry;
+    world.telemetry.report = (...told) => {
+      report(...told);
+      reported.resolve();
+    };
+    const ticked = tick(world.pools, new Map(), world, at(0));
+    await reported.promise;
+    expect(world.journal).toContain('fast: desired 10');
+    expect([...world.reports.keys()]).toEqual(['fast']);
+    slow.resolve();
+    await ticked;
+    expect([...world.reports.keys()]).toEqual(['fast', 'slow']);
+  });
+
+  test('only some are remembered and carried out at once, or most of the requests would run out of time', async () => {
+    const world = new World(...Array.from({ length: 100 }, (_, number) => `p${number}`));
+    const { save } = world.state;
+    let open = 0;
+    let most = 0;
+    world.state.save = async (...saved) => {
+      most = Math.max(most, ++open);
+      await new Promise((resolve) => setImmediate(resolve));
+      open -= 1;
+      return save(...saved);
+    };
+    await tick(world.pools, new Map(), world, at(0));
+    expect(world.stored.size).toBe(100);
+    expect(most).toBe(25);
+  });
+
+  test('those at rest are told from those with work, with tasks, or of which something was unknown', async () => {
+    const world = new World('resting', 'working', 'staffed', 'unread');
+    world.queued.set('working-queue', 500);
+    world.hasTasks('staffed', 'a');
+    world.broken.add('unread-queue');
+    const session: Session = new Map();
+    await tick(world.pools, session, world, at(0));
+    expect(world.atRest).toEqual([]);
+    await tick(world.pools, session, world, { ...at(10), last: true });
+    expect(world.atRest).toEqual(['resting']);
+
+    await tick(world.pools, new Map(), world, at(20));
+    expect(world.atRest).toEqual(['resting']);
+  });
+
+  test('an earlier reading of the queues stands for a pool without tasks only: nobody leaves by it', async () => {
+    const world = new World('resting', 'staffed');
+    world.readSecondsAgo = 12;
+    world.hasTasks('staffed', 'a');
+    const session: Session = new Map();
+    for (const seconds of [0, 100, 200]) await tick(world.pools, session, world, at(seconds));
+    const reasonOf = (pool: string) => world.reports.get(pool)?.outcome.decision.reason;
+    expect(reasonOf('resting')).toBe('idle');
+    expect(reasonOf('staffed')).toBe('unknown');
+    expect(world.journal.filter((entry) => /cordon|desired/.test(entry))).toEqual([]);
   });
 });
 

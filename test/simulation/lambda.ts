@@ -146,10 +146,11 @@ export class LambdaProcess {
     const ecs = client(ECSClient, 'ecs');
     this.#ports = {
       temporal: {
-        read: (pools) => {
+        readEach: (pools) => {
           const invocation = this.#invocation!;
           const latencyMs = services.latencyMs('temporal');
-          return invocation.request('read Temporal', latencyMs, () => services.readTemporal(pools, invocation));
+          const read = invocation.request('read Temporal', latencyMs, () => services.readTemporal(pools, invocation));
+          return new Map(pools.map(({ pool }) => [pool, read.then((signals) => signals.get(pool)!)]));
         },
       },
       ecs: new EcsServices(ecs),

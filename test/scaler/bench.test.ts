@@ -1,0 +1,27 @@
+/** The benchmark of the scaler, in small: that it still runs, and counts what it says it counts. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+jest.setTimeout(300_000);
+
+const root = join(import.meta.dirname, '../..');
+
+test('bench:scaler measures ticks, requests, memory, the start and the cost', () => {
+  const small = ['--pools', '3', '--ticks', '3', '--tick-seconds', '1', '--rounds', '1', '--json'];
+  const output = execFileSync('node', ['--disable-warning=ExperimentalWarning', 'bench/scaler.ts', ...small], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const { runs, start, memory, cost, bundleBytes } = JSON.parse(output);
+  const [{ rest, busy, wakeUpSeconds, residentMiB, neighbour }] = runs;
+  expect(rest.ticks.map(({ pools }: { pools: number }) => pools)).toEqual([3, 3, 3]);
+  // Two of each pool's queues, and the listing of all workers.
+  expect(rest.requestsAPool.temporal).toBeCloseTo(2 + 1 / 3);
+  expect(rest.requests['ecs DescribeServices']).toBe(3);
+  expect(busy.requests['ecs DescribeTasks']).toBeGreaterThan(0);
+  expect(wakeUpSeconds).toEqual([expect.any(Number)]);
+  expect(Math.min(residentMiB, neighbour.during, start.bundleMs, start.sourcesMs, bundleBytes)).toBeGreaterThan(0);
+  expect(memory.sizes.length).toBeGreaterThan(1);
+  expect(cost[0].dollars).toBeGreaterThan(1);
+});
