@@ -78,15 +78,15 @@ export function fitting(record: TickRecord, mostBytes: number): TickRecord {
   if (bytesOf(together) <= mostBytes || !known(tasks)) return together;
   return {
     ...together,
-    tasks: {
-      ...tasks,
-      running: shortIds(tasks.running),
-      pending: shortIds(tasks.pending),
-      cordoned: shortIds(tasks.cordoned),
-      outdated: shortIds(tasks.outdated),
-    },
+    tasks: mapLists(tasks, shortIds),
     shortened: `${together.shortened}, ids are cut to ${ID_LENGTH} characters`,
   };
+}
+
+function mapLists<T extends object>(lists: T, change: (list: string[]) => string[]): T {
+  return Object.fromEntries(
+    Object.entries(lists).map(([name, value]) => [name, Array.isArray(value) ? change(value as string[]) : value]),
+  ) as T;
 }
 
 export function shortIds(ids: string[]): string[] {
@@ -109,6 +109,7 @@ function workersTogether(workers: WorkerReading[]): WorkerReading[] {
       slots: ofAge.some(({ slots }) => slots === null) ? null : sum(({ slots }) => slots ?? 0),
       processed: sum(({ processed }) => processed),
       failed: sum(({ failed }) => failed),
+      workflowFailed: sum(({ workflowFailed = 0 }) => workflowFailed),
     };
   });
 }
