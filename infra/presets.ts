@@ -26,7 +26,7 @@ const NO_PRESET: Preset = {
   tracing: false,
   logRetention: RetentionDays.ONE_MONTH,
   tickSeconds: 10,
-  scalerMemory: 256,
+  scalerMemory: 384,
 };
 
 export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset> = {

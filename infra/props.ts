@@ -168,7 +168,7 @@ export interface ElasticWorkersProps {
   readonly mode?: 'act' | 'observe';
   /** From one look at the queues to the next. @default 10 */
   readonly tickSeconds?: number;
-  /** MiB. @default 256 */
+  /** MiB. @default 384 */
   readonly scalerMemory?: number;
   /** Puts the scaler into the VPC, for a Temporal that only it can reach: subnets with a way to AWS's APIs. @default - not in a VPC */
   readonly scalerVpcSubnets?: ec2.SubnetSelection;
