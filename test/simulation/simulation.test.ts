@@ -65,6 +65,10 @@ describe('the scaler and its workers keep their promises in a world', () => {
     expect(await brokenInAny([1], { hours: 1.5, faults })).toEqual([]);
   });
 
+  test('whose ECS now and then says nothing of a service, of some tasks or of a page of them', async () => {
+    expect(await brokenInAny([2, 6], { hours: 1.5, faults: ['ecs.partial'] })).toEqual([]);
+  });
+
   test('with all of that at once', async () => {
     expect(await brokenInAny([6, 7], { hours: 2 })).toEqual([]);
   });
