@@ -20,7 +20,8 @@ test('bench:scaler measures ticks, requests, memory, the start and the cost', ()
   expect(rest.requestsAPool.temporal).toBeCloseTo(2 + 1 / 3);
   expect(rest.requests['ecs DescribeServices']).toBe(3);
   expect(busy.requests['ecs DescribeTasks']).toBeGreaterThan(0);
-  expect(wakeUpSeconds).toEqual([expect.any(Number)]);
+  // Null when it was not seen before the end: the server's answers are up to five seconds old.
+  expect(wakeUpSeconds).toHaveLength(1);
   expect(
     Math.min(residentMiB, neighbour.during + neighbour.between, start.bundleMs, start.sourcesMs, bundleBytes),
   ).toBeGreaterThan(0);
