@@ -83,15 +83,15 @@ function follow(ticks: KnownTick[], first: KnownTick) {
   return seen;
 }
 
-/** How many were starting, on average, over how many were started a second. */
-function startUpSeconds(ticks: KnownTick[]): number {
+/** How many were starting, on average, over how many were started a second. Who starts between two ticks is not seen to. */
+function startUpSeconds(ticks: TickView[]): number {
   let [startingSeconds, started] = [0, 0];
-  ticks.forEach((tick, index) => {
-    const before = ticks[index - 1];
+  const known = ticks.filter(({ running, starting }) => running !== null && starting !== null);
+  known.forEach((tick, index) => {
+    const before = known[index - 1];
     if (before === undefined || tick.now - before.now > GAP_MS) return;
-    startingSeconds += ((tick.starting ?? 0) * (tick.now - before.now)) / 1000;
-    const there = ({ running, starting }: TickView) => (running ?? 0) + (starting ?? 0);
-    started += Math.max(0, there(tick) - there(before));
+    startingSeconds += (tick.starting! * (tick.now - before.now)) / 1000;
+    started += Math.max(0, tick.running! + tick.starting! - before.running! - before.starting!);
   });
-  return started === 0 || startingSeconds === 0 ? USUAL_START_UP_SECONDS : startingSeconds / started;
+  return started === 0 ? USUAL_START_UP_SECONDS : Math.max(1, startingSeconds / started);
 }

@@ -47,6 +47,9 @@ test('how long tasks take to start is how many were starting over how many were 
     tick(index * 10, { starting: count, running: index < 4 ? 0 : 2, processed: 1 }),
   );
   expect(pastLoad(starting).startUpSeconds).toBe(30);
+  const running = [1, null, 3, 3].map((count, index) => tick(index * 10, { running: count, processed: 1 }));
+  expect(pastLoad(running).startUpSeconds).toBe(1);
+  expect(pastLoad(running.slice(2)).startUpSeconds).toBe(42);
 });
 
 test.each([
