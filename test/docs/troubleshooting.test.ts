@@ -32,8 +32,12 @@ afterAll(async () => {
   await temporal?.stop();
 });
 
-async function startWorker(taskQueue: string, overrides: Record<string, string> = {}): Promise<WorkerProcess> {
-  const worker = new WorkerProcess({
+async function startWorker(
+  taskQueue: string,
+  overrides: Record<string, string> = {},
+  stderr?: 'ignore',
+): Promise<WorkerProcess> {
+  const environment = {
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_TASK_QUEUE: taskQueue,
     ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5',
@@ -41,7 +45,8 @@ async function startWorker(taskQueue: string, overrides: Record<string, string> 
     ELASTIC_WORKERS_HEALTH_PORT: 'off',
     ELASTIC_WORKERS_METRICS_PORT: 'off',
     ...overrides,
-  });
+  };
+  const worker = new WorkerProcess(environment, stderr);
   workers.push(worker);
   await worker.says('Worker state changed');
   return worker;
@@ -183,10 +188,11 @@ describe('an activity times out', () => {
 describe('memory', () => {
   it('is what slots times the size of their work need: with too many the worker dies of it, with few it does not', async () => {
     const start = (queue: string, slots: string) =>
-      startWorker(queue, {
-        NODE_OPTIONS: '--max-old-space-size=96',
-        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots,
-      });
+      startWorker(
+        queue,
+        { NODE_OPTIONS: '--max-old-space-size=96', ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots },
+        'ignore',
+      );
     const large = 'x'.repeat(1_500_000);
     const load = (queue: string, seconds: number) =>
       Promise.all(Array.from({ length: 60 }, () => startActivity(queue, seconds, {}, large)));

@@ -16,10 +16,11 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Set<() => void>();
 
-  constructor(environment: Record<string, string>) {
+  /** Of a worker that is to run out of memory `stderr` is ignored: Jest takes what V8 says there for its own end. */
+  constructor(environment: Record<string, string>, stderr: 'inherit' | 'ignore' = 'inherit') {
     const env = { PATH: process.env.PATH ?? '', ...environment };
     const main = join(import.meta.dirname, '../../dist/worker/main.js');
-    this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', stderr] });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.log.push(JSON.parse(line) as LogLine);
       for (const look of this.#waiting) look();
