@@ -1,6 +1,7 @@
 /**
  * Scale-in steps over mixed work, with Spot interruptions, deployments and crashes chosen by a seed. Beside the pools whose
- * workers follow the protocol of scale-in runs one whose workers do not: what it loses is what the protocol saves.
+ * workers follow the protocol of scale-in runs one whose workers do not: what it loses is what the protocol saves. And one that
+ * nothing is done to: what it loses is lost between server and worker, scaled or not.
  *
  * Time is compressed: work of 50 ms to 20 s stands for work of up to 5 minutes, a stop timeout of 3 s for Fargate's.
  * The seed repeats all choices; what they meet, real processes decide.
@@ -40,10 +41,13 @@ export interface LossResult {
   failedWorkflows: string[];
   /** Without protection and cordon. */
   lostByUsUnprotected: number;
+  /** In the pool that nobody touches, of so many activities. */
+  untouched: { activities: number; lost: string[] };
 }
 
 const POLICY = { slotsPerTask: 2, maxTasks: 4 };
 const UNPROTECTED = 'unprotected';
+const UNTOUCHED = 'untouched';
 
 const SECONDS = [0.05, 0.05, 0.3, 0.3, 1, 1, 2, 4, 8, 20];
 const OPEN_AT_MOST = 10;
@@ -57,6 +61,7 @@ export async function loseNothing(options: LossOptions): Promise<LossResult> {
   const rig = new Rig([
     ...kept.map((name) => ({ name, policy: POLICY, spot: true })),
     { name: UNPROTECTED, policy: POLICY, protocol: false },
+    { name: UNTOUCHED, policy: POLICY },
   ]);
   try {
     await rig.start();
@@ -80,7 +85,7 @@ interface Job {
 class Run {
   readonly #rig: Rig;
   readonly #kept: string[];
-  readonly #pools: string[];
+  readonly #scaled: string[];
   readonly #options: LossOptions;
   readonly #random: Random;
   readonly #jobs: Job[] = [];
@@ -90,7 +95,7 @@ class Run {
   constructor(rig: Rig, kept: string[], options: LossOptions) {
     this.#rig = rig;
     this.#kept = kept;
-    this.#pools = [...kept, UNPROTECTED];
+    this.#scaled = [...kept, UNPROTECTED];
     this.#options = options;
     this.#random = seeded(options.seed);
   }
@@ -99,14 +104,15 @@ class Run {
     const over = new AbortController();
     const watching = this.#watch(over.signal);
     let told = 0;
+    await this.#rig.hold(UNTOUCHED, 2);
     while (this.#scaleIns() < this.#options.steps) {
       await this.#setCounts();
-      for (const pool of this.#pools) await this.#addWork(pool);
+      for (const pool of [...this.#scaled, UNTOUCHED]) await this.#addWork(pool);
       for (const pool of this.#kept) await this.#disturb(pool);
       await this.#ticks(this.#random() < 0.2 ? 4 : 1);
       if (this.#scaleIns() - told >= 50) this.#tell((told = this.#scaleIns()));
     }
-    await Promise.all(this.#pools.map((pool) => this.#rig.hold(pool, POLICY.maxTasks)));
+    await Promise.all(this.#scaled.map((pool) => this.#rig.hold(pool, POLICY.maxTasks)));
     await Promise.all(this.#jobs.map(({ result }) => result));
     over.abort();
     await watching;
@@ -116,8 +122,8 @@ class Run {
   /** High and low by turns, so that every other step is a scale-in. */
   async #setCounts(): Promise<void> {
     this.#high = !this.#high;
-    const counts = this.#pools.map(() => (this.#high ? 2 + Math.floor(this.#random() * 2) : 1));
-    await Promise.all(this.#pools.map((pool, index) => this.#rig.hold(pool, counts[index]!)));
+    const counts = this.#scaled.map(() => (this.#high ? 2 + Math.floor(this.#random() * 2) : 1));
+    await Promise.all(this.#scaled.map((pool, index) => this.#rig.hold(pool, counts[index]!)));
   }
 
   #tell(scaleIns: number): void {
@@ -223,12 +229,12 @@ class Run {
     const isOurs = ({ why, arrived }: Lost) =>
       why !== 'SpotInterruption' && why !== 'EssentialContainerExited' && arrived;
     const tell = ({ id, attempt, task, why, how }: Lost) => `${id} attempt ${attempt} on ${task}: ${why}; ${how}`;
-    const kept = lost.filter(({ pool }) => pool !== UNPROTECTED);
+    const kept = lost.filter(({ pool }) => this.#kept.includes(pool));
     for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#tellStoryOf(task);
     return {
       scaleIns: this.#scaleIns(),
       events: this.#events,
-      activities: activities.filter(({ pool }) => pool !== UNPROTECTED).length,
+      activities: activities.filter(({ pool }) => this.#kept.includes(pool)).length,
       workflows: workflows.length,
       lostByUs: kept.filter(isOurs).map(tell),
       lostOtherwise: kept.filter((each) => each.arrived && !isOurs(each)).length,
@@ -236,6 +242,10 @@ class Run {
       failedWorkflows: workflows.filter(({ ended }) => ended !== 'completed').map(({ id }) => id),
       lostByUsUnprotected: lost.filter(({ pool, why }) => pool === UNPROTECTED && why === 'ServiceSchedulerInitiated')
         .length,
+      untouched: {
+        activities: activities.filter(({ pool }) => pool === UNTOUCHED).length,
+        lost: lost.filter(({ pool }) => pool === UNTOUCHED).map(tell),
+      },
     };
   }
 
