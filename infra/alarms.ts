@@ -24,7 +24,7 @@ export class PoolAlarms extends Construct {
     const { poolName: name } = pool;
     this.alarms = [
       this.#alarm('WorkerDown', 'worker-down', {
-        metric: poolMetric(name, 'workersDown', { statistic: cloudwatch.Stats.MINIMUM }),
+        metric: poolMetric(name, 'workersDown', { statistic: cloudwatch.Stats.MAXIMUM }),
         threshold: 1,
         evaluationPeriods: workerDownMinutes,
         alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for. Look at the service's events and the newest task's log.`,

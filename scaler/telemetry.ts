@@ -25,6 +25,7 @@ const METRICS_A_CALL = 1000;
 /** Metrics older than this no longer matter to an alarm; without a bound an outage of CloudWatch would fill memory. */
 const METRICS_KEPT = 20_000;
 const SEND_EVERY_MS = 25_000;
+const DOWN_AFTER_MS = 60_000;
 /** A longer line would arrive in pieces, none of them JSON: Lambda cuts at 256 KiB. */
 const LINE_BYTES = 250_000;
 const CORDONS_BYTES = 60_000;
@@ -37,6 +38,8 @@ export class Telemetry {
   readonly #metrics: MetricSet;
   #pending: MetricDatum[] = [];
   #sentAt = 0;
+  /** By pool, since when there has been no worker although there should be one. */
+  readonly #downSince = new Map<string, number>();
 
   constructor(client: CloudWatchClient, log: (line: string) => void, metrics: MetricSet) {
     this.#client = client;
@@ -45,7 +48,7 @@ export class Telemetry {
   }
 
   report(record: TickRecord, outcome: Outcome, errors: string[], { protection }: Pick<PoolConfig, 'protection'>): void {
-    const values = valuesOf(record, outcome, errors);
+    const values = { ...valuesOf(record, outcome, errors), workersDown: this.#workersDown(record, outcome) };
     const figures = { ...outcome.figures, runningTasks: values.runningTasks };
     this.#log(lineOf(record, { ...outcome.decision, figures, errors }));
     for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
@@ -54,6 +57,20 @@ export class Telemetry {
       if (typeof value === 'number' && !Number.isFinite(value)) continue;
       this.#pending.push(datum(record, key, typeof value === 'number' ? { Value: value } : value));
     }
+  }
+
+  /** Only after a while: a pool that starts from zero has none either until its first task is up. */
+  #workersDown({ pool, now, policy }: TickRecord, { figures }: Outcome): number | null {
+    if (figures.liveWorkers === null) return null;
+    const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
+    const wanted = minTasks > 0 || (figures.queued ?? 0) > 0;
+    if (!wanted || figures.liveWorkers > 0) {
+      this.#downSince.delete(pool);
+      return 0;
+    }
+    const since = this.#downSince.get(pool) ?? now;
+    this.#downSince.set(pool, since);
+    return Number(now - since >= DOWN_AFTER_MS);
   }
 
   /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
@@ -99,10 +116,8 @@ type Values = Partial<Record<MetricKey, number | Distribution | null | undefined
 type Distribution = Required<Pick<MetricDatum, 'Values' | 'Counts'>>;
 
 function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): Values {
-  const { activityQueue, workflowQueue, tasks, workers, policy } = record;
+  const { activityQueue, workflowQueue, tasks, workers } = record;
   const unknowns = [activityQueue, workflowQueue, workers, tasks].filter((reading) => !known(reading));
-  const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
-  const wanted = minTasks > 0 || (figures.queued ?? 0) > 0;
   return {
     backlog: figures.queued,
     backlogAge: figures.ageSeconds,
@@ -111,7 +126,6 @@ function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: st
     // Not decided is not published: an alarm rings when nothing was decided for some minutes.
     desiredTasks: unknowns.length === 0 ? decision.desired : null,
     runningTasks: known(tasks) ? tasks.running.length : null,
-    workersDown: figures.liveWorkers === null ? null : Number(wanted && figures.liveWorkers === 0),
     pinnedAtMax: Number(decision.reason === 'maximum'),
     errorRate: errorRate(figures.processed, figures.failed),
     scalerErrors: errors.length,

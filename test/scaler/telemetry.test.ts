@@ -58,6 +58,25 @@ test('a pool that could not be read counts as not decided, which an alarm waits 
   expect(await published('essential', 'worker', unread)).not.toContain('DesiredTasks');
 });
 
+test('workers are down only after a minute without any: a cold start is no alarm', async () => {
+  const values: (number | undefined)[] = [];
+  const client = {
+    send: async ({ input }: PutMetricDataCommand) =>
+      void values.push(input.MetricData?.find(({ MetricName }) => MetricName === 'WorkersDown')?.Value),
+  };
+  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+  const tickAt = async (seconds: number, workers: (typeof worker)[]) => {
+    const read = { ...record, workers, now: record.now + seconds * 1000 };
+    telemetry.report(read, decide(read, undefined, DEFAULT_POLICY, read.now), [], { protection: 'worker' });
+    await telemetry.send(read.now, { force: true });
+  };
+  for (const seconds of [0, 50]) await tickAt(seconds, []);
+  await tickAt(55, [worker]);
+  for (const seconds of [60, 110, 120, 130]) await tickAt(seconds, []);
+  await tickAt(140, [worker]);
+  expect(values).toEqual([0, 0, 0, 0, 0, 1, 1, 0]);
+});
+
 test('all of them are all that the scaler knows; two are the workers’', async () => {
   const { taskDuration: _, scheduleToStart: __, ...ofScaler } = METRICS;
   expect(await published('full')).toEqual(
