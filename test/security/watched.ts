@@ -23,14 +23,17 @@ export class Watched {
   }
 
   async says(...texts: string[]): Promise<void> {
+    await this.until((output) => texts.every((text) => output.includes(text)), texts.join(' and '));
+  }
+
+  async until(reached: (output: string) => boolean, what: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const look = () => texts.every((text) => this.output.includes(text)) && resolve();
+    const look = () => reached(this.output) && resolve();
     this.#looking.add(look);
     look();
     await Promise.race([promise, this.ended]);
     this.#looking.delete(look);
-    const missing = texts.filter((text) => !this.output.includes(text));
-    if (missing.length > 0) throw new Error(`never said: ${missing.join()}; at last: ${this.output.slice(-2000)}`);
+    if (!reached(this.output)) throw new Error(`never said: ${what}; at last: ${this.output.slice(-2000)}`);
   }
 
   async ends(signal: NodeJS.Signals): Promise<string> {
