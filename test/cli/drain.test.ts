@@ -1,28 +1,11 @@
 /** A task drained by hand, with real parts: our worker as it is built, local Fargate, the scaler's ticks, the command as a process. */
-import { join } from 'node:path';
 import { DRAIN_TAG } from '../../contract/service-tags.ts';
-import { Fleet } from '../scaler/fleet.ts';
+import { fleetOfOurs } from '../scaler/fleet.ts';
 import { runCli } from './rig.ts';
 
 jest.setTimeout(180_000);
 
-const fleet = new Fleet({
-  directory: join(import.meta.dirname, '../../dist/worker'),
-  command: ['node', 'main.js'],
-  pool: { policy: { slotsPerTask: 1, minTasks: 2, maxTasks: 2 } },
-  environment: {
-    ELASTIC_WORKERS_PROCESSES: '1',
-    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1',
-    ELASTIC_WORKERS_STATE_TABLE: 'state',
-    ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
-    ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
-    ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
-    ELASTIC_WORKERS_HEALTH_PORT: 'off',
-    ELASTIC_WORKERS_METRICS_PORT: 'off',
-    ELASTIC_WORKERS_CLOUDWATCH: 'off',
-    ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
-  },
-});
+const fleet = fleetOfOurs({ minTasks: 2, maxTasks: 2 });
 
 beforeAll(async () => {
   await fleet.start();

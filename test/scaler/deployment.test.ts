@@ -1,28 +1,11 @@
 /** Deployments while long activities run, with real parts: our worker as it is built, local Fargate, the scaler's ticks. */
-import { join } from 'node:path';
 import { readOutcomes } from '../../local/outcomes.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
-import { Fleet } from './fleet.ts';
+import { fleetOfOurs } from './fleet.ts';
 
 jest.setTimeout(240_000);
 
-const fleet = new Fleet({
-  directory: join(import.meta.dirname, '../../dist/worker'),
-  command: ['node', 'main.js'],
-  pool: { policy: { slotsPerTask: 1, minTasks: 2, maxTasks: 2 } },
-  environment: {
-    ELASTIC_WORKERS_PROCESSES: '1',
-    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1',
-    ELASTIC_WORKERS_STATE_TABLE: 'state',
-    ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
-    ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
-    ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
-    ELASTIC_WORKERS_HEALTH_PORT: 'off',
-    ELASTIC_WORKERS_METRICS_PORT: 'off',
-    ELASTIC_WORKERS_CLOUDWATCH: 'off',
-    ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
-  },
-});
+const fleet = fleetOfOurs({ minTasks: 2, maxTasks: 2 });
 
 beforeAll(() => fleet.start(), 60_000);
 afterAll(() => fleet.stop(), 30_000);

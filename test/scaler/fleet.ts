@@ -50,6 +50,27 @@ export interface FleetOptions {
   environment?: Record<string, string>;
 }
 
+/** A fleet of our worker as it is built, one slot a task, that reports and looks for its cordon each second. */
+export function fleetOfOurs(policy: FleetOptions['pool']['policy']): Fleet {
+  return new Fleet({
+    directory: join(import.meta.dirname, '../../dist/worker'),
+    command: ['node', 'main.js'],
+    pool: { policy: { slotsPerTask: 1, ...policy } },
+    environment: {
+      ELASTIC_WORKERS_PROCESSES: '1',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1',
+      ELASTIC_WORKERS_STATE_TABLE: 'state',
+      ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
+      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
+      ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
+      ELASTIC_WORKERS_HEALTH_PORT: 'off',
+      ELASTIC_WORKERS_METRICS_PORT: 'off',
+      ELASTIC_WORKERS_CLOUDWATCH: 'off',
+      ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+    },
+  });
+}
+
 export class Fleet {
   readonly taskQueue = 'fleet-queue';
   readonly records: TickRecord[] = [];
