@@ -45,7 +45,7 @@ export class RunningActivities {
   async #track<T>(context: Context, run: () => Promise<T>): Promise<T> {
     this.#running.add(context);
     try {
-      return await asyncLocalStorage.run(withCancellation(context, this.#leaving.signal), run);
+      return await asyncLocalStorage.run(new LeavableContext(context, this.#leaving.signal) as unknown as Context, run);
     } catch (error) {
       const ours = this.#leaving.signal.aborted && !context.cancellationSignal.aborted && isCancellation(error);
       throw ours ? gaveWay(error) : error;
@@ -71,20 +71,58 @@ function describe({ info }: Context): RunningActivity {
 
 /**
  * The same context but for what is derived from its cancellation, each made when it is asked for: most activities are
- * short and never ask.
+ * short and never ask. It passes on instead of inheriting, which costs V8 ten times as much.
  */
-function withCancellation(context: Context, leaving: AbortSignal): Context {
-  let signal: AbortSignal | undefined;
-  let cancelled: Promise<never> | undefined;
-  const either = () => (signal ??= AbortSignal.any([context.cancellationSignal, leaving]));
-  const rejected = () => (cancelled ??= rejectedBy(either()));
-  return Object.create(context, {
-    cancellationSignal: { get: either },
-    cancelled: { get: rejected },
-    sleep: {
-      value: (duration: Parameters<Context['sleep']>[0]) => Promise.race([context.sleep(duration), rejected()]),
-    },
-  }) as Context;
+class LeavableContext implements Pick<Context, keyof Context> {
+  readonly #context: Context;
+  readonly #leaving: AbortSignal;
+  #signal: AbortSignal | undefined;
+  #cancelled: Promise<never> | undefined;
+
+  constructor(context: Context, leaving: AbortSignal) {
+    this.#context = context;
+    this.#leaving = leaving;
+  }
+
+  get cancellationSignal(): AbortSignal {
+    return (this.#signal ??= AbortSignal.any([this.#context.cancellationSignal, this.#leaving]));
+  }
+
+  get cancelled(): Promise<never> {
+    return (this.#cancelled ??= rejectedBy(this.cancellationSignal));
+  }
+
+  get sleep(): Context['sleep'] {
+    return (duration) => Promise.race([this.#context.sleep(duration), this.cancelled]);
+  }
+
+  get info(): Context['info'] {
+    return this.#context.info;
+  }
+
+  get log(): Context['log'] {
+    return this.#context.log;
+  }
+
+  set log(log: Context['log']) {
+    this.#context.log = log;
+  }
+
+  get metricMeter(): Context['metricMeter'] {
+    return this.#context.metricMeter;
+  }
+
+  get heartbeat(): Context['heartbeat'] {
+    return this.#context.heartbeat;
+  }
+
+  get client(): Context['client'] {
+    return this.#context.client;
+  }
+
+  get cancellationDetails(): Context['cancellationDetails'] {
+    return this.#context.cancellationDetails;
+  }
 }
 
 function rejectedBy(signal: AbortSignal): Promise<never> {
