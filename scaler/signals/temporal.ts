@@ -137,12 +137,16 @@ class NamespaceReader {
       return { ...read, workers: workers instanceof Map ? (workers.get(taskQueue) ?? []) : workers };
     };
     const [lateFirst, others] = [true, false].map((late) => awake!.filter(([queue]) => this.#late.has(queue) === late));
+    const lastRead = ([queue]: [string, unknown]) => this.#empty.get(queue)?.at ?? 0;
+    const longestUnreadFirst = resting!.toSorted((a, b) => lastRead(a) - lastRead(b));
     // Who asks first is first.
     const reads = [
       ...[...lateFirst!, ...others!].map(
         ([taskQueue, of]) => [of, signalsOf(taskQueue, this.#readQueues(taskQueue, sweep))] as const,
       ),
-      ...resting!.map(([taskQueue, of]) => [of, signalsOf(taskQueue, this.#restingQueues(taskQueue, sweep))] as const),
+      ...longestUnreadFirst.map(
+        ([taskQueue, of]) => [of, signalsOf(taskQueue, this.#restingQueues(taskQueue, sweep))] as const,
+      ),
     ];
     return reads.flatMap(([of, signals]) => of.map(({ pool }) => [pool, signals] as [string, typeof signals]));
   }

@@ -123,6 +123,24 @@ test('a client certificate from a secret, and the next one after it', async () =
   expect([...new Set(proxy.seen)]).toEqual(['first', 'second']);
 });
 
+test('a server whose certificate has run out: unknown, with why, and known again with the next one', async () => {
+  const proxy = await tlsProxy(temporal.address, authority, { expired: true });
+  proxies.push(proxy);
+  const trusting = JSON.stringify({
+    TEMPORAL_TLS_SERVER_CA_CERT_DATA: readFileSync(authority.certificatePath, 'utf8'),
+  });
+  const { readSecret } = secretOf(trusting);
+  const read = readerOf({ address: proxy.address, namespace: 'default', tls: true, secret: 'arn' }, { readSecret });
+  const whileExpired = await read(seconds(0));
+  for (const each of Object.values(whileExpired)) {
+    expect(each).toEqual({ unknown: expect.stringMatching(/certificate has expired/) });
+  }
+  proxy.renew();
+  let now = 0;
+  // gRPC tries again within a second, however long the certificate was bad.
+  while (!known(await read(seconds((now += 10)))));
+});
+
 describe('pools of several places', () => {
   const place = (address: string, namespace = 'default') => ({ address, namespace, tls: false });
 
@@ -172,6 +190,15 @@ describe('many task queues at rest', () => {
     expect([...(await reader.read(pools, seconds(0))).values()].every(known)).toBe(true);
     return reader;
   }
+
+  test('come in the order in which they were last read: nobody is passed over tick after tick', async () => {
+    const reader = await readOnce(temporal.address);
+    await reader.read(resting.slice(0, 50), seconds(30));
+    const order: string[] = [];
+    const reads = [...reader.readEach(resting, seconds(60))];
+    await Promise.all(reads.map(([pool, signals]) => signals.then(() => order.push(pool))));
+    expect(order.slice(0, 10).filter((pool) => Number(pool.slice(1)) < 50)).toEqual([]);
+  });
 
   test('are read once in as many seconds as it takes to read fifty of them a second, and work is seen then', async () => {
     const reader = await readOnce(temporal.address);

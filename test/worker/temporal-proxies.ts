@@ -50,7 +50,7 @@ function newKey(file: string): string[] {
   return ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file];
 }
 
-/** Ends TLS; `seen` has the subject of each client certificate, in the order of the connections. */
+/** Ends TLS; `seen` has the subject of each client certificate, in the order of the connections. `renew` gives it a certificate that is valid. */
 export async function tlsProxy(target: string, authority: Authority, { clients = false, expired = false } = {}) {
   const seen: string[] = [];
   const { certificate: cert, key } = authority.issue('server', expired ? -1 : 1);
@@ -63,7 +63,11 @@ export async function tlsProxy(target: string, authority: Authority, { clients =
     socket.pipe(upstream).pipe(socket);
     for (const each of [socket, upstream]) each.on('error', () => each.destroy());
   });
-  return { ...(await listening(server)), seen };
+  const renew = () => {
+    const { certificate, key } = authority.issue('server');
+    server.setSecureContext({ ...tls, cert: certificate, key });
+  };
+  return { ...(await listening(server)), seen, renew };
 }
 
 /** Lets calls through whose API key is among the valid ones, and records all that came. */
