@@ -65,3 +65,16 @@ test('while the pools cannot be read, the scaler goes on with those it read last
   expect(read.pools).toMatchObject([pool]);
   await expect(reader.read()).resolves.toEqual({ pools: read.pools, problems: [expect.stringContaining('SSM')] });
 });
+
+test('of a hundred pools one whose parameter is damaged is told, and the others are read', async () => {
+  const pool = { taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
+  const Parameters = Array.from({ length: 100 }, (_, number) => ({
+    Name: `/p/${number}`,
+    Value: number === 42 ? '{"pool": "42", "policy": {"maxTasks": -1}' : JSON.stringify({ ...pool, pool: `${number}` }),
+  }));
+  const client = new SSMClient({ region: 'eu-west-1' });
+  client.send = async () => ({ Parameters });
+  const { pools, problems } = await new PoolReader(client, '/p').read();
+  expect(pools).toHaveLength(99);
+  expect(problems).toEqual([expect.stringContaining('/p/42')]);
+});

@@ -699,6 +699,30 @@ describe('whatever is read', () => {
     );
   });
 
+  test('slots are kept for what killed tasks held until it can have timed out, and given up in the end', () => {
+    const held = fc.array(fc.integer({ min: 0, max: 10 }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(held, fc.array(fc.nat(11), { minLength: 1, maxLength: 12 }), (slotsHeld, killed) => {
+        const with_ = { ...policy, minTasks: 0, maxTasks: 12, scaleInAfterSeconds: 0 };
+        const ids = slotsHeld.map((_, index) => `t${index}`);
+        const dead = new Set(killed.map((index) => `t${index}`));
+        const atWork = signals({ workers: ids.map((id, i) => worker(id, slotsHeld[i]!)), tasks: running(...ids) });
+        let { memory, decision } = decide(atWork, undefined, with_, 0);
+        const lost = slotsHeld.reduce((sum, slots, index) => sum + (dead.has(`t${index}`) ? slots : 0), 0);
+        // Two minutes is the least that is waited; the others of the fleet have nothing more to do.
+        for (let seconds = 10; seconds <= 3600; seconds += seconds < 130 ? 10 : 60) {
+          const left = ids.filter((id) => !dead.has(id));
+          const replaced = Array.from({ length: Math.max(0, decision.desired - left.length) }, (_, i) => `new${i}`);
+          const tasks = [...left, ...replaced].slice(0, decision.desired);
+          const idle = signals({ workers: tasks.map((id) => worker(id, 0)), tasks: running(...tasks) });
+          ({ memory, decision } = decide(idle, memory, with_, seconds * second));
+          if (seconds < 130) expect(decision.desired).toBeGreaterThanOrEqual(Math.ceil(lost / 10));
+        }
+        expect(decision.desired).toBe(0);
+      }),
+    );
+  });
+
   test('memory is bounded and survives being written as JSON', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>

@@ -377,14 +377,46 @@ describe('workers that the scaler protects', () => {
 });
 
 describe('a failure', () => {
-  test('of one pool leaves the others their tick', async () => {
-    const world = new World('sick', 'well');
-    world.broken.add('sick-queue');
-    world.tasks.set('sick', { unknown: 'AccessDeniedException' });
-    world.queued.set('well-queue', 500);
+  const names = Array.from({ length: 100 }, (_, number) => `p${number}`);
+  const BAD = 'p42';
+
+  function refuse(pool: string): void {
+    if (pool === BAD) throw new Error('AccessDeniedException');
+  }
+
+  test.each<[string, (world: World) => void]>([
+    ['whose queue cannot be read', (world) => world.broken.add(`${BAD}-queue`)],
+    ['whose service cannot be read', (world) => world.tasks.set(BAD, { unknown: 'ServiceNotFoundException' })],
+    ['whose memory cannot be read', (world) => world.stored.set(BAD, { version: 7, memory: 'x', decision: undefined })],
+    [
+      'whose memory cannot be written',
+      ({ state }) => {
+        const { save } = state;
+        state.save = async (pool, ...rest) => (refuse(pool), save(pool, ...rest));
+      },
+    ],
+    [
+      'whose count cannot be set',
+      ({ ecs }) => {
+        const { setDesired } = ecs;
+        ecs.setDesired = async (config, count) => (refuse(config.pool), setDesired(config, count));
+      },
+    ],
+    [
+      'whose limits make no sense',
+      (world) => (world.pools[42]!.policy = { minTasks: 9, maxTasks: -1, slotsPerTask: 0 }),
+    ],
+  ])('of one pool of a hundred, %s, leaves the others their tick', async (_title, fail) => {
+    const world = new World(...names);
+    for (const name of names) world.queued.set(`${name}-queue`, 500);
+    fail(world);
     await tick(world.pools, new Map(), world, at(0));
-    expect(world.journal).toContain('well: desired 10');
-    expect(world.journal.filter((entry) => entry.startsWith('sick: desired'))).toEqual([]);
+    const others = names.filter((name) => name !== BAD);
+    expect(world.journal.filter((entry) => /desired 10$/.test(entry))).toEqual(
+      expect.arrayContaining(others.map((name) => `${name}: desired 10`)),
+    );
+    expect([...world.reports.keys()].toSorted()).toEqual(names.toSorted());
+    expect(world.journal.filter((entry) => entry.startsWith(`${BAD}: cordon`))).toEqual([]);
   });
 
   test('to write memory lets a pool grow, but cordons nobody', async () => {
