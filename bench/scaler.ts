@@ -18,7 +18,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { presetOf, settingsOf } from '../infra/presets.ts';
+import { presetOf, SCALER_ENVIRONMENT, settingsOf } from '../infra/presets.ts';
 import { standingCost, totalOf } from '../infra/standing-cost.ts';
 import { byService, quantile, since, ticksOf, type Tick, type Usage } from './scaler-figures.ts';
 import { numbers, poolName, Stage } from './scaler-stage.ts';
@@ -265,7 +265,7 @@ function costOf(count: number) {
 
 async function startScaler(file: string, environment: Record<string, string>, flags: string[] = []) {
   const scaler = fork(program, [file], {
-    env: { ...environment, ELASTIC_WORKERS_TICK_SECONDS: `${options.tickSeconds}` },
+    env: { ...environment, ...SCALER_ENVIRONMENT, ELASTIC_WORKERS_TICK_SECONDS: `${options.tickSeconds}` },
     execArgv: ['--disable-warning=ExperimentalWarning', ...flags],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

@@ -44,6 +44,15 @@ export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset>
   production: { ...NO_PRESET, metrics: 'full', tracing: true, logRetention: RetentionDays.THREE_MONTHS },
 };
 
+/**
+ * Of the scaler's process. V8's young part is kept small, and malloc to one arena: with a thousand pools it takes half the memory
+ * (`npm run bench:scaler`).
+ */
+export const SCALER_ENVIRONMENT = {
+  NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=4',
+  MALLOC_ARENA_MAX: '1',
+};
+
 /** Fargate waits no longer between SIGTERM and SIGKILL. */
 export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 

@@ -14,7 +14,7 @@ import { Construct } from 'constructs';
 import { METRIC_NAMESPACE, type MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { scalerCode } from './assets.ts';
-import type { TemporalSettings } from './presets.ts';
+import { SCALER_ENVIRONMENT, type TemporalSettings } from './presets.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import { mayRead } from './worker-rights.ts';
 
@@ -190,7 +190,7 @@ const NETWORK_ACTIONS = [
 
 function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, metrics }: ScalerFunctionProps) {
   return {
-    NODE_OPTIONS: '--enable-source-maps',
+    ...SCALER_ENVIRONMENT,
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
     TEMPORAL_TLS: String(temporal.tls),

@@ -239,7 +239,9 @@ class Run {
       lostByUs: kept.filter(isOurs).map(tell),
       lostOtherwise: kept.filter((each) => each.arrived && !isOurs(each)).length,
       neverArrived: kept.filter(({ arrived }) => !arrived).map(tell),
-      failedWorkflows: workflows.filter(({ ended }) => ended !== 'completed').map(({ id }) => id),
+      failedWorkflows: workflows
+        .filter(({ ended, pool }) => ended !== 'completed' && pool !== UNPROTECTED)
+        .map(({ id }) => id),
       lostByUsUnprotected: lost.filter(({ pool, why }) => pool === UNPROTECTED && why === 'ServiceSchedulerInitiated')
         .length,
       untouched: {
