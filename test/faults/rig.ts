@@ -67,6 +67,7 @@ export class Rig {
   readonly aws = new AwsFront();
   readonly #directory = mkdtempSync(join(tmpdir(), 'faults-'));
   readonly #pools: RigPool[];
+  readonly #longPollSeconds: number;
   temporalFront!: TemporalFront;
   fargate!: LocalFargate;
   client!: Client;
@@ -78,8 +79,10 @@ export class Rig {
   #ecs!: ECSClient;
   #scaler: ChildProcess | undefined;
 
-  constructor(pools: RigPool[]) {
+  /** A worker that leaves waits for its open polls: `longPollSeconds` at the most, a minute on a server with its own settings. */
+  constructor(pools: RigPool[], longPollSeconds = 2) {
     this.#pools = pools;
+    this.#longPollSeconds = longPollSeconds;
   }
 
   async start(): Promise<void> {
@@ -183,8 +186,7 @@ export class Rig {
     this.#temporal = await startTemporal({
       port: this.#temporalPort,
       directory: join(this.#directory, 'logs'),
-      // A worker that leaves waits for its open polls.
-      dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
+      dynamicConfig: { 'matching.longPollExpirationInterval': `${this.#longPollSeconds}s` },
     });
   }
 
