@@ -359,7 +359,7 @@ function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
   if (policy.paused) return { desired: present, reason: 'paused' };
   // What fails now is retried later, and until then no count shows it: a failing pool keeps what it has.
   if (guard === 'failing' || guard === 'workflow-failures') return { desired: within(present), reason: guard };
-  const isDown = guard === 'not-starting' || guard === 'crashing';
+  const isDown = guard === 'not-starting' || guard === 'crashing' || guard === 'not-serving';
   if (guard !== undefined && (need > present || (isDown && within(need) === present)))
     return { desired: within(present), reason: guard };
   if (need > policy.maxTasks) return { desired: policy.maxTasks, reason: 'maximum' };

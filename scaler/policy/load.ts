@@ -25,6 +25,8 @@ const SERVICE_MEMORY_SECONDS = 600;
 const COST_MEMORY_SECONDS = 3600;
 const ASSUMED_JOBS = 100;
 const FAILURE_MEMORY_SECONDS = 60;
+/** What is remembered weighs as so many attempts at the most: the end of an outage is seen as soon as it is there. */
+const FAILURE_MEMORY_ATTEMPTS = 20;
 /** What is billed for a task that has hardly worked. */
 const LEAST_BILLED_SECONDS = 60;
 /** A queue that was silent for so long reports false rates at first, for about so long. */
@@ -160,9 +162,11 @@ export function estimate(
   );
 
   const keep = (memorySeconds: number) => Math.exp(-seconds / memorySeconds);
-  const attempts = before.attempts * keep(FAILURE_MEMORY_SECONDS) + work.processed + work.workflowFailed;
-  const failures = before.failures * keep(FAILURE_MEMORY_SECONDS) + work.failed + work.workflowFailed;
-  const workflowFailures = before.workflowFailures * keep(FAILURE_MEMORY_SECONDS) + work.workflowFailed;
+  const tried = work.processed + work.workflowFailed;
+  const kept = keep(FAILURE_MEMORY_SECONDS) * Math.min(1, FAILURE_MEMORY_ATTEMPTS / before.attempts);
+  const attempts = before.attempts * kept + tried;
+  const failures = before.failures * kept + work.failed + work.workflowFailed;
+  const workflowFailures = before.workflowFailures * kept + work.workflowFailed;
   const taskSeconds =
     before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
   const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + work.processed;
@@ -189,7 +193,7 @@ export function estimate(
       rate: arrivalRate(intervals.slice(-6), live, adds),
       startUpSeconds: ages.startUpSeconds,
       waitWorth: costPerJob / policy.targetWaitSeconds,
-      processed: work.processed + work.workflowFailed,
+      processed: tried,
       failed: work.failed + work.workflowFailed,
       workflowsFail: 2 * workflowFailures > failures,
       failing: attempts < 5 ? null : failures / attempts,

@@ -156,6 +156,33 @@ describe('growth that would not help', () => {
     expect(reason).toBe('backlog');
   });
 
+  test('a long outage is over with the first attempts that succeed', () => {
+    const failingAt = (processed: number, failed: number, backlog = 300) =>
+      signals({
+        activityQueue: queue(backlog),
+        workers: [{ ...worker('x', 10), processed, failed }],
+        tasks: running('x'),
+      });
+    let { memory: later } = decide(failingAt(0, 0), undefined, policy, 0);
+    let outcome;
+    for (let at = 10; at <= 600; at += 10) {
+      outcome = decide(failingAt(at * 10, at * 10), later, policy, at * second);
+      later = outcome.memory;
+    }
+    expect(outcome?.decision.reason).toBe('failing');
+    expect(decide(failingAt(6020, 6000), later, policy, 610 * second).decision.reason).toBe('backlog');
+    // With few attempts in the next tick after that, and with nothing more to do.
+    const { memory: few } = decide(failingAt(6008, 6000), later, policy, 610 * second);
+    expect(decide(failingAt(6016, 6000, 0), few, policy, 620 * second).decision.reason).not.toBe('failing');
+  });
+
+  test('work that stays in the queue while the tasks run is told, although no more tasks are needed for it', () => {
+    const read = (at: number) => signals({ activityQueue: { ...queue(1), ageSeconds: at }, tasks: running('x') });
+    let outcome = decide(read(0), memory, policy, 0);
+    for (let at = 10; at <= 200; at += 10) outcome = decide(read(at), outcome.memory, policy, at * second);
+    expect(outcome.decision).toMatchObject({ desired: 1, cordon: [], reason: 'not-serving' });
+  });
+
   test('a pool in which all fails keeps its tasks: work in back-off is in no count', () => {
     const read = (processed: number) =>
       signals({ workers: [{ ...worker('x', 0), processed, failed: processed }], tasks: running('x') });

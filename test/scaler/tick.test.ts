@@ -377,6 +377,16 @@ describe('workers that the scaler protects', () => {
 });
 
 describe('a failure', () => {
+  test('of one pool leaves the others their tick', async () => {
+    const world = new World('sick', 'well');
+    world.broken.add('sick-queue');
+    world.tasks.set('sick', { unknown: 'AccessDeniedException' });
+    world.queued.set('well-queue', 500);
+    await tick(world.pools, new Map(), world, at(0));
+    expect(world.journal).toContain('well: desired 10');
+    expect(world.journal.filter((entry) => entry.startsWith('sick: desired'))).toEqual([]);
+  });
+
   const names = Array.from({ length: 100 }, (_, number) => `p${number}`);
   const BAD = 'p42';
 
