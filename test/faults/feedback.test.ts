@@ -2,6 +2,10 @@
  * Failure that would feed on itself, with the scaler and the workers as they are built: it is told by its signal, no task is
  * ordered for it, and once it is over all gets done.
  */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Rig, WORKER_COMMAND, type TickLine } from './rig.ts';
 
 jest.setTimeout(240_000);
@@ -11,9 +15,16 @@ const rig = new Rig([
   { name: 'broken', policy },
   { name: 'crashing', policy, command: ['node', '-e', 'setTimeout(() => process.exit(1), 2000)'] },
   { name: 'poisoned', policy },
+  { name: 'outage', policy, command: ['node', join(import.meta.dirname, '../scaler/fixtures/plain-worker.mjs')] },
+  { name: 'throttled', policy },
+  { name: 'mute', policy, command: ['node', '-e', 'setInterval(() => {}, 1000)'] },
 ]);
 
-beforeAll(() => rig.start(), 90_000);
+beforeAll(async () => {
+  await rig.start();
+  // Only time shows that nobody takes it.
+  await start('mute', 'unheard', 0.1);
+}, 90_000);
 afterAll(() => rig.stop(), 30_000);
 
 test('a new revision of a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
@@ -59,6 +70,68 @@ test('work that kills each worker it comes to is told from the rest, and brings 
   await poison.terminate('it kills its workers');
   await (await start('poisoned', 'harmless', 0.1)).result();
 });
+
+test('while all attempts fail, for what they call is out, the fleet stays as it is; when that is back all is done', async () => {
+  let out = true;
+  const downstream = createServer((_, response) => response.writeHead(out ? 503 : 200).end());
+  downstream.listen(0, '127.0.0.1');
+  await once(downstream, 'listening');
+  const call = (number: number) =>
+    rig.client.activity.start('call', {
+      id: `call-${number}`,
+      taskQueue: 'outage',
+      args: [`http://127.0.0.1:${(downstream.address() as AddressInfo).port}`],
+      startToCloseTimeout: '10 seconds',
+      retry: { initialInterval: '1 second', backoffCoefficient: 1 },
+    });
+  const first = await Promise.all([1, 2].map(call));
+  await rig.until('it is recognised', () => held('outage', 'failing').length >= 3);
+  const more = await Promise.all(Array.from({ length: 30 }, (_, index) => call(10 + index)));
+  const before = held('outage', 'failing').length;
+  await rig.until('it is held', () => held('outage', 'failing').length >= before + 5);
+  expect(growing(held('outage', 'failing'))).toEqual([]);
+
+  out = false;
+  await Promise.all([...first, ...more].map((handle) => handle.result()));
+  downstream.close();
+  const since = rig.linesOf('outage').length;
+  await rig.until('two ticks later', () => rig.linesOf('outage').length >= since + 3);
+  expect(rig.linesOf('outage').at(-1)?.reason).not.toBe('failing');
+});
+
+test('a queue that the server throttles is told by the server, and gets no more tasks for it; without the limit all is done', async () => {
+  await limit(0.5);
+  const work = await Promise.all(
+    Array.from({ length: 12 }, (_, number) => start('throttled', `throttled-${number}`, 0.1)),
+  );
+  await rig.until('it is recognised', () => held('throttled', 'rate-limited').length >= 3);
+  expect(growing(held('throttled', 'rate-limited'))).toEqual([]);
+  await limit(undefined);
+  await Promise.all(work.map((handle) => handle.result()));
+});
+
+test('tasks that run and never take anything are seen, and no more of them are ordered; once they are mended all is done', async () => {
+  await rig.until('it is recognised', () => held('mute', 'not-serving').length > 0);
+  const more = await Promise.all([1, 2, 3, 4].map((number) => start('mute', `unheard-${number}`, 0.1)));
+  const before = held('mute', 'not-serving').length;
+  await rig.until('it is held', () => held('mute', 'not-serving').length >= before + 3);
+  expect(growing(held('mute', 'not-serving'))).toEqual([]);
+  await rig.deploy('mute', WORKER_COMMAND);
+  await Promise.all([rig.client.activity.getHandle('unheard'), ...more].map((handle) => handle.result()));
+});
+
+/** How many activities a second the server hands out of the queue. */
+async function limit(requestsPerSecond: number | undefined): Promise<void> {
+  await rig.client.workflowService.updateTaskQueueConfig({
+    namespace: 'default',
+    taskQueue: 'throttled',
+    taskQueueType: 2,
+    updateQueueRateLimit: {
+      reason: 'test',
+      ...(requestsPerSecond !== undefined && { rateLimit: { requestsPerSecond } }),
+    },
+  });
+}
 
 function start(pool: string, id: string, seconds: number) {
   return rig.client.activity.start('executeStrategyDirectly', {
