@@ -1,12 +1,13 @@
 /** The manager in this process, with the real Temporal server. */
 import { join } from 'node:path';
-import { Context } from '@temporalio/activity';
+import { Context, type Info } from '@temporalio/activity';
 import { ApplicationFailure, Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { TemporalWorkerManager } from '../../worker/manager.ts';
 import type { TaskMeasurement } from '../../worker/measurements.ts';
+import { RunningActivities } from '../../worker/running-activities.ts';
 
 jest.setTimeout(120_000);
 
@@ -27,6 +28,27 @@ const activities = {
 
 /** The server's long polls are short here, since a worker that stops waits for them. */
 const dynamicConfig = { 'matching.longPollExpirationInterval': '3s' };
+
+test('an activity’s own context is a Context like the SDK’s, and cancelled when the worker has to leave', async () => {
+  const [never, running] = [new Promise<never>(() => {}), new RunningActivities()];
+  const { signal } = new AbortController();
+  const given = new Context(
+    { activityId: 'a' } as Info,
+    never,
+    signal,
+    () => {},
+    undefined,
+    {} as never,
+    {} as never,
+    {},
+  );
+  const seen = await running.intercept(given).inbound?.execute?.({ args: [], headers: {} }, async () => {
+    const context = Context.current();
+    running.leave();
+    return [context === given, context instanceof Context, context.info.activityId, context.cancellationSignal.aborted];
+  });
+  expect(seen).toEqual([false, true, 'a', true]);
+});
 
 describe('TemporalWorkerManager, with a server,', () => {
   let temporal: LocalTemporal;
