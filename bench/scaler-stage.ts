@@ -23,6 +23,7 @@ import { emulatorCredentials, startEmulator, type LocalEmulator } from '../local
 import { localClient } from '../local/observe.ts';
 import { plainEnvironment } from '../local/process.ts';
 import { startTemporal, type LocalTemporal } from '../local/temporal.ts';
+import type { fanOut } from './workflows.ts';
 
 const CLUSTER = 'bench';
 const NEIGHBOUR_QUEUE = 'neighbour';
@@ -69,11 +70,14 @@ export class Stage {
 
   async stop(): Promise<void> {
     this.#ended.abort();
-    await this.#working;
-    this.#neighbour?.disconnect();
-    await this.client?.connection.close();
-    await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
-    rmSync(this.#directory, { recursive: true, force: true });
+    try {
+      await this.#working;
+    } finally {
+      this.#neighbour?.disconnect();
+      await this.client?.connection.close();
+      await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
+      rmSync(this.#directory, { recursive: true, force: true });
+    }
   }
 
   /** The environment of a scaler of so many of the pools, with a state table of its own. */
@@ -158,14 +162,19 @@ export class Stage {
     this.#neighbour = fork(script, ['bare', this.#temporal.address, NEIGHBOUR_QUEUE, codePath, '20']);
     await once(this.#neighbour, 'message');
     this.#working = this.#work();
+    // What it failed of is told by stop().
+    this.#working.catch(() => undefined);
   }
 
   async #work(): Promise<void> {
     while (!this.#ended.signal.aborted) {
       const startedAt = Date.now();
       const began = performance.now();
-      const options = { taskQueue: NEIGHBOUR_QUEUE, workflowId: randomUUID(), args: [NEIGHBOUR_ACTIVITIES, false] };
-      await this.client.workflow.execute('fanOut', options);
+      await this.client.workflow.execute<typeof fanOut>('fanOut', {
+        taskQueue: NEIGHBOUR_QUEUE,
+        workflowId: randomUUID(),
+        args: [NEIGHBOUR_ACTIVITIES, 0, false],
+      });
       this.pieces.push({ startedAt, ms: performance.now() - began });
     }
   }

@@ -2,13 +2,14 @@
  * One of the workers that are compared, as a process of its own: `ours` is the manager, `bare` the SDK's Worker with the same
  * activity, workflows and slots, `slots` the same again with our supplier of slots. Answers each message with the processor time it used so far, in seconds.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerTuner } from '@temporalio/worker';
 import { ActivitySlots } from '../worker/activity-slots.ts';
 import { createLogger } from '../worker/logging.ts';
 import { TemporalWorkerManager } from '../worker/manager.ts';
 
 const [kind, address = '', taskQueue = '', codePath = '', slots = ''] = process.argv.slice(2);
-const activities = { echo: async (value: number) => value };
+const activities = { nap: (milliseconds: number) => (milliseconds === 0 ? Promise.resolve() : wait(milliseconds)) };
 const maxConcurrentActivities = Number(slots);
 
 process.on('message', () => process.send!(process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6));

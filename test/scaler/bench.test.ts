@@ -1,19 +1,20 @@
 /** The benchmark of the scaler, in small: that it still runs, and counts what it says it counts. */
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');
 
-test('bench:scaler measures ticks, requests, memory, the start and the cost', () => {
+test('bench:scaler measures ticks, requests, memory, the start and the cost', async () => {
   const small = ['--pools', '3', '--ticks', '3', '--tick-seconds', '1', '--rounds', '1', '--json'];
-  const output = execFileSync('node', ['--disable-warning=ExperimentalWarning', 'bench/scaler.ts', ...small], {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const { runs, start, memory, cost, bundleBytes } = JSON.parse(output);
+  const { stdout } = await promisify(execFile)(
+    'node',
+    ['--disable-warning=ExperimentalWarning', 'bench/scaler.ts', ...small],
+    { cwd: root, timeout: 240_000 },
+  );
+  const { runs, start, memory, cost, bundleBytes } = JSON.parse(stdout);
   const [{ rest, busy, wakeUpSeconds, residentMiB, neighbour }] = runs;
   expect(rest.ticks.map(({ pools }: { pools: number }) => pools)).toEqual([3, 3, 3]);
   // Two of each pool's queues, and the listing of all workers.
