@@ -96,7 +96,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     outcomes,
     fleets: fleetsOf(plant.pools, jobs, before, plant.fargate.usage()),
     span,
-    alarmsFired: await alarmsFired(plant.emulatorUrl),
+    alarmsFired: await alarmsFired(plant.emulatorUrl, from),
   });
 }
 
@@ -209,13 +209,14 @@ function fleetsOf(pools: PoolConfig[], jobs: Job[], before: Usage, after: Usage)
   }));
 }
 
-/** What the alarms say that went to ALARM, each with how often. */
-async function alarmsFired(emulatorUrl: string): Promise<string[]> {
+/** What the alarms say that went to ALARM since then, each with how often: before its first decision a pool rings scaler-down. */
+async function alarmsFired(emulatorUrl: string, since: number): Promise<string[]> {
   const client = new CloudWatchClient(localClient(emulatorUrl));
   const fired = new Map<string, number>();
   for await (const page of paginateDescribeAlarmHistory({ client }, { HistoryItemType: 'StateUpdate' })) {
-    for (const { AlarmName = '', HistorySummary = '' } of page.AlarmHistoryItems ?? []) {
-      if (HistorySummary.endsWith('to ALARM')) fired.set(AlarmName, (fired.get(AlarmName) ?? 0) + 1);
+    for (const { AlarmName = '', HistorySummary = '', Timestamp } of page.AlarmHistoryItems ?? []) {
+      if (HistorySummary.endsWith('to ALARM') && Number(Timestamp) >= since)
+        fired.set(AlarmName, (fired.get(AlarmName) ?? 0) + 1);
     }
   }
   const { MetricAlarms = [] } = await client.send(new DescribeAlarmsCommand({ MaxRecords: 100 }));

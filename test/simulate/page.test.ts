@@ -50,10 +50,16 @@ function expected({ runs }: Comparison): string[][] {
   return runs.map(({ summary }) => [summary.controller, ...COLUMNS.map(([, cell]) => cell(summary))]);
 }
 
+/** Until the runs that it brings about have begun, however soon they end. */
 async function change(what: () => Promise<unknown>): Promise<void> {
-  const running = page.waitForSelector('body[data-state=running]');
+  await page.evaluate(() => {
+    const begun = new Promise<void>((resolve) => {
+      new MutationObserver(() => resolve()).observe(document.body, { attributeFilter: ['data-state'] });
+    });
+    Object.assign(globalThis, { begun });
+  });
   await what();
-  await running;
+  await page.evaluate('begun');
 }
 
 inChromium('the report', () => {
