@@ -1,10 +1,11 @@
 /**
  * One of the workers that are compared, as a process of its own: `ours` is the manager, `bare` the SDK's Worker with the same
- * activity, workflows and slots, `slots` the same again with our supplier of slots. Answers each message with the processor time it used so far, in seconds.
+ * activity, workflows and slots, `polls` the same again with as many open polls as ours may have. Answers each message with the
+ * processor time it used so far, in seconds.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerTuner } from '@temporalio/worker';
-import { ActivitySlots } from '../worker/activity-slots.ts';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { MAX_OPEN_POLLS } from '../worker/activity-slots.ts';
 import { createLogger } from '../worker/logging.ts';
 import { TemporalWorkerManager } from '../worker/manager.ts';
 
@@ -44,19 +45,9 @@ if (kind === 'ours') {
     taskQueue,
     activities,
     workflowBundle: { codePath },
-    ...(kind === 'slots'
-      ? { tuner: tunerWith(new ActivitySlots(maxConcurrentActivities)) }
-      : { maxConcurrentActivityTaskExecutions: maxConcurrentActivities }),
+    maxConcurrentActivityTaskExecutions: maxConcurrentActivities,
+    ...(kind === 'polls' && { maxConcurrentActivityTaskPolls: MAX_OPEN_POLLS }),
   });
   void worker.run();
 }
 process.send!('ready');
-
-function tunerWith(activityTaskSlotSupplier: ActivitySlots): WorkerTuner {
-  return {
-    activityTaskSlotSupplier,
-    workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 40 },
-    localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
-    nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
-  };
-}

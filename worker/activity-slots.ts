@@ -9,8 +9,13 @@
  */
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit, SlotReleaseContext } from '@temporalio/worker';
 
-/** Polls kept open at most; the SDK's own default. */
-export const MAX_OPEN_POLLS = 10;
+/**
+ * Polls kept open: one more for each that brought work, one less for each that ended without. The SDK's own number is ten
+ * at all times. A poll begins here only after a turn through JavaScript, so that under load ten are too few; at rest
+ * fewer will do, and servers limit how many a namespace has open.
+ */
+export const MIN_OPEN_POLLS = 5;
+export const MAX_OPEN_POLLS = 20;
 
 interface Permit extends SlotPermit {
   used?: boolean;
@@ -26,14 +31,13 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
   readonly #slots: number;
   readonly #onChange: () => void;
   readonly #waiting: Request[] = [];
-  readonly #openPolls: number;
   #open = true;
+  #allowedPolls = MIN_OPEN_POLLS;
   #polling = 0;
   #used = 0;
 
   constructor(slots: number, onChange: () => void = () => undefined) {
     this.#slots = slots;
-    this.#openPolls = Math.min(MAX_OPEN_POLLS, slots);
     this.#onChange = onChange;
   }
 
@@ -76,13 +80,18 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
     permit.used = true;
     this.#polling -= 1;
     this.#used += 1;
+    this.#allowedPolls = Math.min(MAX_OPEN_POLLS, this.#allowedPolls + 1);
     this.#grant();
     this.#onChange();
   }
 
   releaseSlot({ permit }: SlotReleaseContext<ActivitySlotInfo> & { permit: Permit }): void {
-    if (permit.used) this.#used -= 1;
-    else this.#polling -= 1;
+    if (permit.used) {
+      this.#used -= 1;
+    } else {
+      this.#polling -= 1;
+      this.#allowedPolls = Math.max(MIN_OPEN_POLLS, this.#allowedPolls - 1);
+    }
     this.#grant();
     this.#onChange();
   }
@@ -92,7 +101,7 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
    * after closing the gate one more poll began.
    */
   #grant(): void {
-    while (this.#open && this.#polling < this.#openPolls && this.#polling + this.#used < this.#slots) {
+    while (this.#open && this.#polling < this.#allowedPolls && this.#polling + this.#used < this.#slots) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       if (next.abortSignal.aborted) continue;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
+import { ActivitySlots, MAX_OPEN_POLLS, MIN_OPEN_POLLS } from '../../worker/activity-slots.ts';
 
 /** Follows the SDK: asks for a permit before each poll, marks it used when the poll brings work, releases it in the end. */
 class Polls {
@@ -68,6 +68,21 @@ describe('the slots for activities', () => {
     abort.abort(new Error('given up'));
     slots.open();
     expect(slots.idle).toBe(true);
+  });
+
+  it('let more polls be open while these bring work, and fewer when they end without', async () => {
+    const slots = new ActivitySlots(100);
+    const polls = new Polls(slots);
+    const ask = async () => {
+      for (let index = 0; index < 100; index++) await polls.begin();
+    };
+    await ask();
+    expect(polls.open).toHaveLength(MIN_OPEN_POLLS);
+    for (let index = 0; index < 40; index++) await polls.bringsWork();
+    expect(polls.open).toHaveLength(MAX_OPEN_POLLS);
+    for (let index = 0; index < 40; index++) await polls.ends(polls.open);
+    expect(polls.open).toHaveLength(MIN_OPEN_POLLS);
+    expect(polls.running).toHaveLength(40);
   });
 
   it('are never handed out twice, and no more of them poll than may', async () => {
