@@ -17,6 +17,8 @@ process.on('message', () => process.send!(process.cpuUsage().user / 1e6 + proces
 process.on('disconnect', () => process.exit());
 
 if (kind === 'ours') {
+  // As main.ts says.
+  process.env.TOKIO_WORKER_THREADS = '1';
   const { log, setLevel } = createLogger();
   setLevel('error');
   const manager = new TemporalWorkerManager({

@@ -1,7 +1,7 @@
 /**
  * The app that `cdk deploy` deploys: two pools, for quick answers and for long analyses.
  * Context: env (a preset: development, staging or production), temporalAddress, temporalNamespace, temporalSecretArn,
- * workerImage (an image’s URI, instead of building this package’s), metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
+ * workerImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
 import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -19,6 +19,7 @@ const contextSchema = z.object({
   temporalNamespace: z.string().min(1).default('default'),
   temporalSecretArn: z.string().startsWith('arn:').optional(),
   workerImage: z.string().min(1).optional(),
+  model: z.string().min(1).optional(),
   metrics: z.enum(['essential', 'full']).optional(),
   tickSeconds: number.optional(),
   scaleInAfterSeconds: number.optional(),

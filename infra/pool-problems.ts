@@ -1,4 +1,5 @@
 /** The mistakes in one pool's props: the value and the mend. */
+import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { MOST_TASKS, protectionSchema, scheduleSchema } from '../contract/pool-config.ts';
 import { oneOf, within } from './checks.ts';
@@ -102,11 +103,11 @@ function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, 
 
 /** What the construct sets itself, and what it would be an error to say in the open. */
 const OURS =
-  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(POOL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
+  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
 const SECRET = /(_API_KEY|_SECRET_KEY|_SECRET_ACCESS_KEY|_PASSWORD|_KEY_DATA)$/;
 
 function ofContainer(pool: PoolSettings): string[] {
-  const { stopTimeoutSeconds, drainSeconds, capacityProvider, environment = {}, protection } = pool;
+  const { stopTimeoutSeconds, drainSeconds, capacityProvider, environment = {}, protection, model } = pool;
   const longest = capacityProvider === undefined ? LONGEST_STOP_TIMEOUT_SECONDS : 86_400;
   const problems = [
     ...oneOf('protection', protection, protectionSchema.options),
@@ -117,6 +118,9 @@ function ofContainer(pool: PoolSettings): string[] {
     problems.push(
       `drainSeconds ${drainSeconds} is not shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, at which the task is killed; shorten it`,
     );
+  }
+  if (model !== undefined && !/^[\w-]+:/.test(model) && !Token.isUnresolved(model)) {
+    problems.push(`model is "${model}"; write provider:model, such as bedrock:amazon.nova-lite-v1:0`);
   }
   for (const name of Object.keys(environment)) {
     if (SECRET.test(name))

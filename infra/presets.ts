@@ -56,6 +56,9 @@ export const SCALER_ENVIRONMENT = {
 /** Fargate waits no longer between SIGTERM and SIGKILL. */
 export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
+/** Small, and there in every commercial region without being asked for; its answers may be made in any of these. */
+const DEFAULT_MODEL = 'bedrock:global.amazon.nova-2-lite-v1:0';
+
 export interface TemporalSettings extends TemporalProps {
   readonly namespace: string;
   readonly tls: boolean;
@@ -92,6 +95,8 @@ export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Pr
 export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings {
   const maxTasks = pool.maxTasks ?? preset.maxTasks;
   const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
+  const protection = pool.protection ?? (pool.image ? 'scaler' : 'worker');
+  const model = pool.model ?? (protection === 'worker' ? DEFAULT_MODEL : undefined);
   const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
   return {
     ...pool,
@@ -105,7 +110,8 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
     stopTimeoutSeconds,
     // The rest of the stop timeout is for saying goodbye; a short one is halved.
     drainSeconds: pool.drainSeconds ?? Math.max(stopTimeoutSeconds - 20, Math.floor(stopTimeoutSeconds / 2)),
-    protection: pool.protection ?? (pool.image ? 'scaler' : 'worker'),
+    protection,
+    ...(model !== undefined && { model }),
   };
 }
 

@@ -91,6 +91,12 @@ export interface WorkerPoolProps {
    * @default - 'worker', but 'scaler' where an image is given
    */
   readonly protection?: 'worker' | 'scaler';
+  /**
+   * What strategies ask when they name no model, `provider:model`. One of Bedrock's is asked through the task role, which gets the
+   * right to it: `bedrock:` and the id of a model, of an inference profile, or an ARN.
+   * @default - 'bedrock:global.amazon.nova-2-lite-v1:0', but none where the scaler protects
+   */
+  readonly model?: string;
   /** @default - as the others */
   readonly temporal?: PoolTemporalProps;
 

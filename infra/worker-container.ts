@@ -40,6 +40,7 @@ function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, p
     TEMPORAL_TASK_QUEUE: settings.taskQueue,
     TEMPORAL_TLS: String(temporal.tls),
     ...(temporal.secret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret.secretArn }),
+    ...(settings.model !== undefined && { ELASTIC_WORKERS_MODEL: settings.model }),
     ELASTIC_WORKERS_POOL: poolName,
     ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: String(settings.slots),
     ELASTIC_WORKERS_DRAIN_SECONDS: String(settings.drainSeconds),

@@ -23,8 +23,8 @@ export interface WorkerRightsOptions {
 
 /**
  * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that protects
- * itself may do that within its pool, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each reads
- * the secret of its own Temporal.
+ * itself may do that within its pool, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each
+ * reads the secret of its own Temporal and asks its own model, if that is one of Bedrock's.
  */
 export function workerRights(scope: Construct, options: WorkerRightsOptions, role: iam.IRole): iam.Policy {
   const { secret } = options.temporal;
@@ -37,6 +37,8 @@ export function workerRights(scope: Construct, options: WorkerRightsOptions, rol
     options.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:DescribeKey');
     allowToProtectItself(policy, options);
   }
+  const [, bedrockId] = /^bedrock:(.+)$/.exec(options.settings.model ?? '') ?? [];
+  if (bedrockId !== undefined) allowToAsk(policy, bedrockId);
   return policy;
 }
 
@@ -73,4 +75,20 @@ function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTabl
   );
   acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; cluster and pool are the limit.');
   acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
+}
+
+/** An inference profile is a place's name before a model's, and stands for that model in the place's regions: both are asked. */
+const PROFILE = /^(?:global|apac|us-gov|[a-z]{2})\.(.+)$/;
+
+function allowToAsk(policy: iam.Policy, id: string): void {
+  const { partition, region, account } = Stack.of(policy);
+  const resources = id.startsWith('arn:') ? [id] : [`arn:${partition}:bedrock:${region}::foundation-model/${id}`];
+  const [, model] = PROFILE.exec(id) ?? [];
+  if (model !== undefined) {
+    const everywhere = `arn:${partition}:bedrock:*::foundation-model/${model}`;
+    resources.splice(0, 1, `arn:${partition}:bedrock:${region}:${account}:inference-profile/${id}`, everywhere);
+    acknowledgeWildcard(policy, everywhere, 'A profile stands for one model in several regions.');
+  }
+  const actions = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream'];
+  policy.addStatements(new iam.PolicyStatement({ actions, resources }));
 }

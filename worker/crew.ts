@@ -97,9 +97,11 @@ export function crewOfProcesses({ slots, size, log, nodeArguments, ...options }:
 
 function pluginOptions({ config, env, log }: CrewOptions): PluginOptions {
   const { LANGFUSE_PUBLIC_KEY: publicKey, LANGFUSE_SECRET_KEY: secretKey, LANGFUSE_BASE_URL: baseUrl } = env;
+  const bedrockUrl = env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME ?? env.AWS_ENDPOINT_URL;
   log.hide(secretKey === undefined ? [] : [secretKey]);
   return {
     ...(config.model !== undefined && { defaultModel: config.model }),
+    ...(bedrockUrl && { bedrockUrl }),
     tracing: {
       ...(config.traceFile !== undefined && { file: config.traceFile }),
       ...(publicKey && secretKey && { langfuse: { publicKey, secretKey, ...(baseUrl && { baseUrl }) } }),

@@ -26,6 +26,10 @@ const { log } = logging;
 const stopping = new AbortController();
 const args = readArguments();
 
+// The SDK's native part takes as many threads as there are processors, when it is loaded. One is enough beside the
+// thread that runs JavaScript, and costs less: a task with more processors has a process for each.
+process.env.TOKIO_WORKER_THREADS ??= '1';
+
 process.on('uncaughtException', (error) => void fail(error));
 process.on('unhandledRejection', (error) => void fail(error));
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
@@ -158,7 +162,12 @@ async function accessOf(config: WorkerConfig): Promise<TemporalAccess> {
 }
 
 function tellStarted(config: WorkerConfig, identity: string, maxConcurrentActivities: number): void {
-  const { taskQueue, pool, heartbeatSeconds } = config;
+  const { taskQueue, pool, heartbeatSeconds, model, profile } = config;
+  if (model === undefined && profile !== 'development') {
+    log.warn(
+      'ELASTIC_WORKERS_MODEL is not set: where no model is named, the embedded one answers, which makes its answers up',
+    );
+  }
   log.info(
     {
       taskQueue,

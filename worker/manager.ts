@@ -306,15 +306,10 @@ function unhealthy(reason: Extract<Health, { healthy: false }>['reason'], detail
 
 let runtimeInstalled = false;
 
-/**
- * The SDK's runtime is one a process. It must not act on signals by itself: stopping is the manager's. Its native part
- * takes as many threads as there are processors; one is enough beside the thread that runs JavaScript, and costs
- * less, since a task with more processors has a process for each.
- */
+/** The SDK's runtime is one a process. It must not act on signals by itself: stopping is the manager's. */
 function installRuntime({ heartbeatSeconds, log, sdkMetricsAddress }: WorkerManagerOptions): void {
   if (runtimeInstalled) return;
   runtimeInstalled = true;
-  process.env.TOKIO_WORKER_THREADS ??= '1';
   const core = log.isLevelEnabled('trace') ? 'DEBUG' : 'WARN';
   Runtime.install({
     logger: temporalLogger(log),

@@ -21,7 +21,7 @@ export interface ProcessorConfig {
    * spread over the fleet. `direct`: all of it runs in one activity, which is cheaper and starts over when it fails.
    */
   execution?: 'durable' | 'direct';
-  /** The model a strategy asks when it names none, such as `bedrock:…`; the worker's own default unless given. */
+  /** The model a strategy asks when it names none, such as `bedrock:…`; the worker's own default (ELASTIC_WORKERS_MODEL) unless given. */
   model?: string;
   /** Instead of `model`, the embedded one: the same prompt always gives the same answer, after so many seconds. */
   offlineModel?: { secondsPerAsk: number };

@@ -47,6 +47,8 @@ function compile(files: Snippet[]): string {
       extends: '../../tsconfig.json',
       compilerOptions: {
         noUnusedLocals: false,
+        // A snippet may be a file at the project's root, or a strategy.
+        rootDirs: ['.', '../..', '../../worker/strategies'],
         paths: { 'temporal-elastic-workers': ['../../infra/index.ts'] },
       },
       include: ['.'],

@@ -117,6 +117,7 @@ describe('a worker', () => {
       TEMPORAL_NAMESPACE: 'agents',
       TEMPORAL_TASK_QUEUE: 'quick-response-queue',
       TEMPORAL_TLS: 'false',
+      ELASTIC_WORKERS_MODEL: 'bedrock:global.amazon.nova-2-lite-v1:0',
       ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '20',
       ELASTIC_WORKERS_DRAIN_SECONDS: '100',
       ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: '120',

@@ -64,6 +64,11 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { environment: { TEMPORAL_API_KEY: 'secret' } },
     'pool one: environment.TEMPORAL_API_KEY would be in the template; use secrets, or temporal.secret',
   ],
+  [{ model: 'nova' }, 'pool one: model is "nova"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
+  [
+    { environment: { ELASTIC_WORKERS_MODEL: 'bedrock:x' } },
+    'pool one: environment.ELASTIC_WORKERS_MODEL is set by the construct; use its own prop',
+  ],
   [
     { environment: { TEMPORAL_ADDRESS: 'elsewhere:7233' } },
     'pool one: environment.TEMPORAL_ADDRESS is set by the construct; use its own prop',

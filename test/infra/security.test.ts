@@ -68,6 +68,10 @@ describe('every right that is granted', () => {
   test('with the defaults', () => {
     expect(rightsOf(synthesize().template)).toEqual({
       WorkersPoolsfastTaskRole: [
+        'bedrock:InvokeModel on arn:<AWS::Partition>:bedrock:*::foundation-model/amazon.nova-2-lite-v1:0',
+        'bedrock:InvokeModel on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/global.amazon.nova-2-lite-v1:0',
+        'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:*::foundation-model/amazon.nova-2-lite-v1:0',
+        'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/global.amazon.nova-2-lite-v1:0',
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
         'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
@@ -120,6 +124,31 @@ describe('every right that is granted', () => {
       const Tags = Match.arrayWith([{ Key: 'elastic-workers:pool', Value: pool }]);
       template.resourcePropertiesCountIs('AWS::ECS::Service', { PropagateTags: 'SERVICE', Tags }, 1);
     }
+  });
+
+  test.each([
+    [
+      'bedrock:amazon.nova-lite-v1:0',
+      ['arn:<AWS::Partition>:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0'],
+    ],
+    [
+      'bedrock:eu.anthropic.claude-haiku-4-5-20251001-v1:0',
+      [
+        'arn:<AWS::Partition>:bedrock:*::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0',
+        'arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-haiku-4-5-20251001-v1:0',
+      ],
+    ],
+    [
+      'bedrock:arn:aws:bedrock:eu-west-1:123456789012:provisioned-model/p',
+      ['arn:aws:bedrock:eu-west-1:123456789012:provisioned-model/p'],
+    ],
+    ['openai:gpt-5', []],
+  ])('a worker may ask the model it was given, %s, and no other', (model, resources) => {
+    const { stack, template } = synthesize({ pools: { fast: { taskQueue: 'q', model } } });
+    const asking = (rightsOf(template).WorkersPoolsfastTaskRole ?? []).filter((right) => right.startsWith('bedrock:'));
+    const actions = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream'];
+    expect(asking).toEqual(actions.flatMap((action) => resources.map((resource) => `${action} on ${resource}`)));
+    expect(findings(stack.node.root as App)).toEqual([]);
   });
 
   test('what else is there with all that can be switched on', () => {

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock';
 import type { ProviderV4 } from '@ai-sdk/provider';
@@ -28,6 +28,12 @@ beforeEach(() => {
 
 afterAll(() => new Promise((resolve) => server.close(resolve)));
 
+const ANSWER = {
+  output: { message: { role: 'assistant', content: [{ text: 'Hi' }] } },
+  stopReason: 'end_turn',
+  usage: { inputTokens: 3, outputTokens: 1, totalTokens: 4 },
+};
+
 const anthropic = 'bedrock:anthropic.claude';
 
 async function ask(modelId = anthropic) {
@@ -41,15 +47,7 @@ function answering(status: number, headers: Record<string, string> = {}, body: u
 
 describe('a model by its id', () => {
   it('is asked through its provider, and its answer comes without copies of request and response', async () => {
-    answering(
-      200,
-      {},
-      {
-        output: { message: { role: 'assistant', content: [{ text: 'Hi' }] } },
-        stopReason: 'end_turn',
-        usage: { inputTokens: 3, outputTokens: 1, totalTokens: 4 },
-      },
-    );
+    answering(200, {}, ANSWER);
     const { text, response, usage } = await ask();
     expect(text).toBe('Hi');
     expect(usage.inputTokens).toBe(3);
@@ -62,6 +60,34 @@ describe('a model by its id', () => {
     await expect(generateText({ model, prompt: 'x' })).rejects.toThrow(
       `The model "${anthropic}" answered with HTTP 400`,
     );
+  });
+
+  it('of Bedrock’s is asked with the credentials of the task’s role, in the task’s region', async () => {
+    const asked: IncomingMessage[] = [];
+    answer = (request, response) => {
+      asked.push(request);
+      const role = {
+        AccessKeyId: 'ROLES',
+        SecretAccessKey: 'secret',
+        Token: 'of the role',
+        Expiration: '2100-01-01T00:00:00Z',
+      };
+      const said = request.url === '/role' ? role : ANSWER;
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+    };
+    const bedrockUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const before = { ...process.env };
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) delete process.env[name];
+    Object.assign(process.env, { AWS_REGION: 'eu-west-3', AWS_CONTAINER_CREDENTIALS_FULL_URI: `${bedrockUrl}/role` });
+    try {
+      const model = createModels({ bedrockUrl }).languageModel('bedrock:global.amazon.nova-2-lite-v1:0');
+      expect((await generateText({ model, prompt: 'Hello' })).text).toBe('Hi');
+    } finally {
+      process.env = before;
+    }
+    expect(asked.map(({ url }) => url)).toEqual(['/role', '/model/global.amazon.nova-2-lite-v1%3A0/converse']);
+    expect(asked[1]?.headers['x-amz-security-token']).toBe('of the role');
+    expect(asked[1]?.headers.authorization).toMatch(/Credential=ROLES\/\d+\/eu-west-3\/bedrock\/aws4_request/);
   });
 
   it('names the package to install when its provider’s is missing', async () => {

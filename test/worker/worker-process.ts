@@ -10,6 +10,8 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
+const BUILT = join(import.meta.dirname, '../../dist/worker/main.js');
+
 export class WorkerProcess {
   readonly log: LogLine[] = [];
   readonly exitCode: Promise<number | null>;
@@ -17,9 +19,8 @@ export class WorkerProcess {
   readonly #waiting = new Set<() => void>();
 
   /** Of a worker that is to run out of memory `stderr` is ignored: Jest takes what V8 says there for its own end. */
-  constructor(environment: Record<string, string>, stderr: 'inherit' | 'ignore' = 'inherit') {
+  constructor(environment: Record<string, string>, stderr: 'inherit' | 'ignore' = 'inherit', main = BUILT) {
     const env = { PATH: process.env.PATH ?? '', ...environment };
-    const main = join(import.meta.dirname, '../../dist/worker/main.js');
     this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', stderr] });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.log.push(JSON.parse(line) as LogLine);

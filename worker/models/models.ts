@@ -18,6 +18,8 @@ export interface ModelOptions {
   defaultModel?: string;
   /** Providers beside the known ones, or in their stead. */
   providers?: Record<string, ProviderV4>;
+  /** Of Bedrock's runtime, instead of AWS's own in the region. */
+  bedrockUrl?: string;
 }
 
 export const OFFLINE_MODEL = 'offline:';
@@ -36,11 +38,15 @@ const PACKAGES: Record<string, string> = {
   xai: '@ai-sdk/xai',
 };
 
-export function createModels({ defaultModel = OFFLINE_MODEL, providers = {} }: ModelOptions = {}): ProviderV4 {
+export function createModels({
+  defaultModel = OFFLINE_MODEL,
+  providers = {},
+  bedrockUrl,
+}: ModelOptions = {}): ProviderV4 {
   const others = Object.keys(PACKAGES).map((name) => [name, providerOf((id) => loaded(name, id))]);
   const registry = createProviderRegistry<Record<string, ProviderV4>>({
     offline: providerOf(offlineModel),
-    bedrock: providerOf(fromBedrock()),
+    bedrock: providerOf(fromBedrock(bedrockUrl)),
     ...(Object.fromEntries(others) as Record<string, ProviderV4>),
     ...providers,
   });
@@ -82,13 +88,17 @@ async function loaded(name: string, modelId: string): Promise<LanguageModelV4> {
 }
 
 /** With the AWS SDK's usual credentials, so in a task with its role: the provider by itself knows environment variables only. */
-function fromBedrock(): (modelId: string) => Promise<LanguageModelV4> {
+function fromBedrock(baseURL?: string): (modelId: string) => Promise<LanguageModelV4> {
   let bedrock: Promise<ProviderV4> | undefined;
   const load = async () => {
     const { createAmazonBedrock } = await import('@ai-sdk/amazon-bedrock');
     const { DynamoDBClient } = await import('@aws-sdk/client-dynamodb');
     const { credentials, region } = new DynamoDBClient({}).config;
-    return createAmazonBedrock({ region: await region(), credentialProvider: () => credentials() });
+    return createAmazonBedrock({
+      region: await region(),
+      credentialProvider: () => credentials(),
+      ...(baseURL && { baseURL }),
+    });
   };
   return async (modelId) => {
     bedrock ??= load();

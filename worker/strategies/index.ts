@@ -6,4 +6,6 @@
  *
  * This module is part of the workflows' bundle and of the activities alike, so that a strategy is known in both or in neither.
  */
-export { registerStrategy, strategyNamed, strategyNames } from './registry.ts';
+import { registerStrategy, strategyNamed, strategyNames } from './registry.ts';
+
+export { registerStrategy, strategyNamed, strategyNames };
