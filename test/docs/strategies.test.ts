@@ -70,7 +70,7 @@ test('a workflow is started, from a program and from a shell', async () => {
     output: { specialist: expect.stringMatching(/^(billing|support)$/), answer: expect.any(String) },
     asks: 2,
   });
-  const [[, ...words] = []] = commandsIn(shown('temporal workflow execute'));
+  const [[, ...words] = []] = commandsIn(shown('temporal workflow start'));
   await run((await ensureTools()).temporal, [...words, '--address', temporal.address]);
   expect(await resultOf('tides')).toMatchObject({ strategy: 'specialist', asks: 1 });
 });
