@@ -1,4 +1,7 @@
 /** The worker as a process, with the real Temporal server and the emulated state table. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -141,6 +144,7 @@ describe('the worker', () => {
       identity: taskId,
       scaleInProtection: 'on',
     });
+    expect(await worker.says('ELASTIC_WORKERS_MODEL is not set')).toMatchObject({ level: 'warn' });
     await eventually(async () => {
       const { workersInfo } = await client.workflowService.listWorkers({
         namespace: 'default',
@@ -148,6 +152,29 @@ describe('the worker', () => {
       });
       return workersInfo?.some(({ workerHeartbeat }) => workerHeartbeat?.workerIdentity === taskId);
     });
+  });
+
+  it('asks the model of Bedrock’s that it was given, with the role’s credentials', async () => {
+    const asked: unknown[] = [];
+    const bedrock = createServer(({ url, headers }, response) => {
+      asked.push([url, headers.authorization?.includes('/us-east-1/bedrock/aws4_request')]);
+      const output = { message: { role: 'assistant', content: [{ text: 'Hi' }] } };
+      const usage = { inputTokens: 1, outputTokens: 1, totalTokens: 2 };
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ output, usage, stopReason: 'end_turn' }));
+    });
+    await once(bedrock.listen(0, '127.0.0.1'), 'listening');
+    const { worker, queue } = await startWorker({
+      ELASTIC_WORKERS_MODEL: 'bedrock:global.amazon.nova-2-lite-v1:0',
+      AWS_ENDPOINT_URL_BEDROCK_RUNTIME: `http://127.0.0.1:${(bedrock.address() as AddressInfo).port}`,
+    });
+    const args = ['specialist', { task: 'Say hi' }];
+    const options = { taskQueue: queue, workflowId: 'bedrock', args };
+    const { output } = await client.workflow.execute(GENERIC_STRATEGY_WORKFLOW, options);
+    expect(output).toEqual({ answer: 'Hi' });
+    expect(asked).toEqual([['/model/global.amazon.nova-2-lite-v1%3A0/converse', true]]);
+    expect(worker.log.map(({ message }) => message).join()).not.toContain('ELASTIC_WORKERS_MODEL');
+    bedrock.close();
   });
 
   it('fails a workflow with an unknown strategy, naming those that exist', async () => {
