@@ -15,7 +15,7 @@ import { Rig } from './rig.ts';
 
 export interface LossOptions {
   seed: number;
-  /** Scale-ins of the protected pools, all together. */
+  /** Scale-ins of the protected pools, all together; up to five times as many until the unprotected one has lost something. */
   steps: number;
   /** How many of these pools there are, side by side: with more of them the steps come faster. */
   pools: number;
@@ -108,7 +108,7 @@ class Run {
     const watching = this.#watch(over.signal);
     let told = 0;
     await this.#rig.hold(UNTOUCHED, 2);
-    while (this.#scaleIns() < this.#options.steps) {
+    while (this.#goesOn()) {
       await this.#setCounts();
       for (const pool of [...this.#scaled, UNTOUCHED]) await this.#addWork(pool);
       for (const pool of this.#kept) await this.#disturb(pool);
@@ -120,6 +120,13 @@ class Run {
     over.abort();
     await watching;
     return this.#result();
+  }
+
+  /** Chance may spare the unprotected pool for a while; but what it loses is what shows that the run can lose anything. */
+  #goesOn(): boolean {
+    const { steps } = this.#options;
+    const done = this.#scaleIns();
+    return done < steps || (done < 5 * steps && this.#lostUnprotected() === 0);
   }
 
   /** High and low by turns, so that every other step is a scale-in. */
@@ -245,13 +252,20 @@ class Run {
       failedWorkflows: workflows
         .filter(({ ended, pool }) => ended !== 'completed' && pool !== UNPROTECTED)
         .map(({ id }) => id),
-      lostByUsUnprotected: lost.filter(({ pool, why }) => pool === UNPROTECTED && why === 'ServiceSchedulerInitiated')
-        .length,
+      lostByUsUnprotected: this.#lostUnprotected(),
       untouched: {
         activities: activities.filter(({ pool }) => pool === UNTOUCHED).length,
         lost: lost.filter(({ pool }) => pool === UNTOUCHED).map(tell),
       },
     };
+  }
+
+  /** Of what has ended by now. */
+  #lostUnprotected(): number {
+    return this.#jobs
+      .filter(({ kind, pool, ended }) => kind === 'activity' && pool === UNPROTECTED && ended !== undefined)
+      .flatMap((job) => this.#lostAttempts(job))
+      .filter(({ why }) => why === 'ServiceSchedulerInitiated').length;
   }
 
   /** All attempts but the one that completed. A retry that waits counts as the attempt after, on the task of the one before. */
