@@ -81,14 +81,20 @@ function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTabl
 const PROFILE = /^(?:global|apac|us-gov|[a-z]{2})\.(.+)$/;
 
 function allowToAsk(policy: iam.Policy, id: string): void {
-  const { partition, region, account } = Stack.of(policy);
-  const resources = id.startsWith('arn:') ? [id] : [`arn:${partition}:bedrock:${region}::foundation-model/${id}`];
-  const [, model] = PROFILE.exec(id) ?? [];
-  if (model !== undefined) {
-    const everywhere = `arn:${partition}:bedrock:*::foundation-model/${model}`;
-    resources.splice(0, 1, `arn:${partition}:bedrock:${region}:${account}:inference-profile/${id}`, everywhere);
-    acknowledgeWildcard(policy, everywhere, 'A profile stands for one model in several regions.');
-  }
+  const resources = modelResources(Stack.of(policy), id);
   const actions = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream'];
   policy.addStatements(new iam.PolicyStatement({ actions, resources }));
+  for (const resource of resources.filter((each) => each.includes('*'))) {
+    acknowledgeWildcard(policy, resource, 'A profile stands for one model in several regions.');
+  }
+}
+
+function modelResources({ partition, region, account }: Stack, id: string): string[] {
+  if (id.startsWith('arn:')) return [id];
+  const [, model] = PROFILE.exec(id) ?? [];
+  if (model === undefined) return [`arn:${partition}:bedrock:${region}::foundation-model/${id}`];
+  return [
+    `arn:${partition}:bedrock:${region}:${account}:inference-profile/${id}`,
+    `arn:${partition}:bedrock:*::foundation-model/${model}`,
+  ];
 }
