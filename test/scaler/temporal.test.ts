@@ -229,9 +229,9 @@ describe('many task queues at rest', () => {
     expect([...later.values()].filter(carried)).toEqual([]);
 
     front.fail(undefined);
-    const order: string[] = [];
-    const reads = [...reader.readEach(pools, seconds(100))];
-    await Promise.all(reads.map(([pool, signals]) => signals.then(() => order.push(pool))));
+    const reads = reader.readEach(pools, seconds(100));
+    const order = [...reads.keys()];
+    await Promise.all(reads.values());
     expect(order.indexOf('p98')).toBeLessThan(order.indexOf('p0'));
     front.stop();
   });
