@@ -87,49 +87,46 @@ export class TestedStack {
     return new ECSClient(localClient(this.site.fargate.url));
   }
 
-  /** Once, now, and not only when the schedule says so: the schedule's first time is a minute after it was made. */
-  async invokeScaler(workers: string): Promise<void> {
-    const { Functions = [] } = await this.#rest<{ Functions: { FunctionName: string }[] }>(
-      'lambda',
-      '/2015-03-31/functions',
-    );
-    for (const { FunctionName: name } of Functions.filter(({ FunctionName }) =>
-      FunctionName.includes(`${workers}Scaler`),
-    )) {
-      await this.#rest(
-        'lambda',
-        `/2015-03-31/functions/${name}/invocations`,
-        'POST',
-        {},
-        { 'x-amz-invocation-type': 'Event' },
-      );
-    }
+  invokeScaler(workers: string): Promise<void> {
+    return invokeScalers(this.site.emulatorUrl, workers);
   }
 
   /** Switches the scaler's schedule on or off. */
   async schedule(workers: string, state: 'ENABLED' | 'DISABLED'): Promise<void> {
-    const { Schedules } = await this.#rest<{ Schedules: { Name: string }[] }>('scheduler', '/schedules');
+    const { emulatorUrl } = this.site;
+    const { Schedules } = await call<{ Schedules: { Name: string }[] }>(emulatorUrl, 'scheduler', '/schedules');
     for (const { Name } of Schedules.filter((each) => each.Name.includes(`${workers}Scaler`))) {
-      const schedule = await this.#rest<object>('scheduler', `/schedules/${Name}`);
-      await this.#rest('scheduler', `/schedules/${Name}`, 'PUT', { ...schedule, State: state });
+      const schedule = await call<object>(emulatorUrl, 'scheduler', `/schedules/${Name}`);
+      const body = JSON.stringify({ ...schedule, State: state });
+      await call(emulatorUrl, 'scheduler', `/schedules/${Name}`, { method: 'PUT', body });
     }
   }
+}
 
-  /** Plain HTTP for the few calls whose clients are not among the packages. */
-  async #rest<T>(service: string, path: string, method = 'GET', body?: unknown, headers: Record<string, string> = {}) {
-    const response = await fetch(`${this.site.emulatorUrl}${path}`, {
-      method,
-      headers: {
-        ...headers,
-        'content-type': 'application/json',
-        authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=none`,
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-    return (text === '' ? {} : JSON.parse(text)) as T;
+/** Once, now, and not only when the schedule says so: the schedule's first time is a minute after it was made. */
+export async function invokeScalers(emulatorUrl: string, workers = ''): Promise<void> {
+  const functions = '/2015-03-31/functions';
+  const { Functions } = await call<{ Functions: { FunctionName: string }[] }>(emulatorUrl, 'lambda', functions);
+  const scalers = Functions.filter(({ FunctionName }) => FunctionName.includes(`${workers}Scaler`));
+  const headers = { 'x-amz-invocation-type': 'Event' };
+  for (const { FunctionName: name } of scalers) {
+    await call(emulatorUrl, 'lambda', `${functions}/${name}/invocations`, { method: 'POST', body: '{}', headers });
   }
+}
+
+/** Plain HTTP for the few calls whose clients are not among the packages. */
+async function call<T>(emulatorUrl: string, service: string, path: string, { headers, ...init }: RequestInit = {}) {
+  const response = await fetch(`${emulatorUrl}${path}`, {
+    ...init,
+    headers: {
+      ...headers,
+      'content-type': 'application/json',
+      authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=none`,
+    },
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${response.status} ${text}`);
+  return (text === '' ? {} : JSON.parse(text)) as T;
 }
 
 /** Awaits a condition, and says which when it never came. */

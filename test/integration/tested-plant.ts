@@ -1,0 +1,77 @@
+/** One machine with this repository's own app deployed to it, in production; work for its pools, and what their tasks do. */
+import { join } from 'node:path';
+import { emulatorCredentials } from '../../local/emulator.ts';
+import { startPlant, type Plant } from '../../local/plant.ts';
+import { deployStack } from '../../local/stack.ts';
+import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { invokeScalers } from './tested-stack.ts';
+
+/** As it is, with what is built already. */
+const APP = 'node infra/app.ts';
+
+export class TestedPlant {
+  readonly #directory: string;
+  readonly #closers: (() => Promise<void>)[] = [];
+  plant!: Plant;
+
+  /** Two of different names can be there side by side. */
+  constructor(name: string) {
+    this.#directory = join(LOCAL_DIRECTORY, name);
+  }
+
+  async start(): Promise<void> {
+    this.plant = await startPlant({
+      tools: await ensureTools(),
+      seed: 1,
+      startDelay: { min: 1, max: 2 },
+      onProgress: () => {},
+      signal: new AbortController().signal,
+      closers: this.#closers,
+      app: APP,
+      directory: this.#directory,
+      context: { env: 'production' },
+    });
+    await invokeScalers(this.plant.emulatorUrl);
+  }
+
+  async stop(): Promise<void> {
+    for (const close of this.#closers.toReversed()) await close();
+  }
+
+  /** Deploys another preset over what is there; returns the stack's outputs. */
+  deployPreset(env: string) {
+    const { emulatorUrl, temporal } = this.plant;
+    const context = { env, temporalAddress: temporal.address };
+    return deployStack({ emulatorUrl, app: APP, directory: this.#directory, context });
+  }
+
+  /** What a command needs to find it. */
+  get environment() {
+    const { emulatorUrl, fargate } = this.plant;
+    return { ...emulatorCredentials(emulatorUrl), AWS_ENDPOINT_URL_ECS: fargate.url };
+  }
+
+  async startWork(workflowId: string, taskQueue: string, seconds: number): Promise<void> {
+    const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
+    const input = { task: workflowId, steps: ['Answer'] };
+    await this.plant.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+      taskQueue,
+      workflowId,
+      args: ['sequential', input, config],
+    });
+  }
+
+  async countWork(status: 'Running' | 'Completed'): Promise<number> {
+    return (await this.plant.client.workflow.count(`ExecutionStatus = '${status}'`)).count;
+  }
+
+  tasksAtWork(): number {
+    return this.plant.fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
+  }
+
+  tasksRunning(service: string): number {
+    const isOf = (task: { service: string }) => service.endsWith(task.service);
+    return this.plant.fargate.tasks().filter((task) => isOf(task) && task.lastStatus === 'RUNNING').length;
+  }
+}
