@@ -49,7 +49,7 @@ test('status, doctor, explain and eval tell of the pools as the document shows',
 test('drain empties a task at work as the document shows', async () => {
   await until('the work is done', 180, async () => (await tested.countWork('Running')) === 0);
   await Promise.all(
-    Array.from({ length: SLOTS }, (_, index) => tested.startWork(`drained-${index}`, 'quick-response-queue', 30)),
+    Array.from({ length: SLOTS }, (_, index) => tested.startWork(`drained-${index}`, 'quick-response-queue', 60)),
   );
   const task = await until('a task is at work', 60, async () => {
     const [{ record }] = JSON.parse(await cli('eval', 'quick-response', '--json')) as [{ record: TickRecord }];
