@@ -195,7 +195,9 @@ describe('memory', () => {
       );
     const large = 'x'.repeat(1_500_000);
     const load = (queue: string, seconds: number) =>
-      Promise.all(Array.from({ length: 60 }, () => startActivity(queue, seconds, {}, large)));
+      Promise.all(
+        Array.from({ length: 60 }, () => startActivity(queue, seconds, { startToCloseTimeout: '2 minutes' }, large)),
+      );
 
     const [few, many] = await Promise.all([start('few-slots-queue', '2'), start('many-slots-queue', '60')]);
     const [done] = await Promise.all([load('few-slots-queue', 0), load('many-slots-queue', 25)]);

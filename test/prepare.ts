@@ -1,0 +1,13 @@
+/**
+ * Runs once before all tests. What they deploy and start is what `npm run build` makes of the present sources, and what they
+ * need of servers is fetched before several of them look for it at once.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { ensureTools } from '../local/tools.ts';
+
+export default async function prepare(): Promise<void> {
+  const root = join(import.meta.dirname, '..');
+  execFileSync(process.execPath, [join(root, 'build.ts')], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  await ensureTools({ aws: true, onProgress: (line) => process.stderr.write(`${line}\n`) });
+}
