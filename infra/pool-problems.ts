@@ -1,6 +1,7 @@
 /** The mistakes in one pool's props: the value and the mend. */
 import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import { MODEL_ID } from '../contract/model-id.ts';
 import { MOST_TASKS, protectionSchema, scheduleSchema } from '../contract/pool-config.ts';
 import { oneOf, within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
@@ -119,7 +120,7 @@ function ofContainer(pool: PoolSettings): string[] {
       `drainSeconds ${drainSeconds} is not shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, at which the task is killed; shorten it`,
     );
   }
-  if (model !== undefined && !/^[\w-]+:/.test(model) && !Token.isUnresolved(model)) {
+  if (model !== undefined && !MODEL_ID.test(model) && !Token.isUnresolved(model)) {
     problems.push(`model is "${model}"; write provider:model, such as bedrock:amazon.nova-lite-v1:0`);
   }
   for (const name of Object.keys(environment)) {

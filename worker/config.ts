@@ -6,6 +6,7 @@
  * overrides it. How Temporal is reached is said in Temporal's own variables: see credentials.ts.
  */
 import { z } from 'zod';
+import { MODEL_ID } from '../contract/model-id.ts';
 import { ConfigError } from './errors.ts';
 
 const PREFIX = 'ELASTIC_WORKERS_';
@@ -85,7 +86,7 @@ const variables = z.object({
   ELASTIC_WORKERS_METRICS_PORT: port().default(8000),
   ELASTIC_WORKERS_HEALTH_PORT: port().default(8080),
   ELASTIC_WORKERS_BIND_ADDRESS: text({ pattern: /^[\da-fA-F.:]+$/, form: 'be an IP address' }).optional(),
-  ELASTIC_WORKERS_MODEL: text({ pattern: /^[\w-]+:/, form: 'be a model id, provider:model' }).optional(),
+  ELASTIC_WORKERS_MODEL: text({ pattern: MODEL_ID, form: 'be a model id, provider:model' }).optional(),
   ELASTIC_WORKERS_TRACE_FILE: text().optional(),
   ELASTIC_WORKERS_CLOUDWATCH: oneOf(['on', 'off']).optional(),
   ECS_AGENT_URI: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),

@@ -1,5 +1,6 @@
 /** Checks a processorConfig, which comes from whoever starts a workflow, and tells all that is wrong with it at once. */
 import { z } from 'zod';
+import { MODEL_ID } from '../contract/model-id.ts';
 import { InvalidRequestError } from './strategies/strategy.ts';
 import type { ProcessorConfig } from './types.ts';
 
@@ -12,10 +13,7 @@ const processorConfig = z
   .strictObject({
     serviceName: z.string().min(1).optional(),
     execution: z.enum(['durable', 'direct']).optional(),
-    model: z
-      .string()
-      .regex(/^[^:]+:/, 'must be of the form provider:model')
-      .optional(),
+    model: z.string().regex(MODEL_ID, 'must be of the form provider:model').optional(),
     offlineModel: z.strictObject({ secondsPerAsk }).optional(),
     langfuseMode: z.enum(['off', 'local', 'cloud']).optional(),
     traceContent: z.boolean().optional(),

@@ -64,6 +64,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { environment: { TEMPORAL_API_KEY: 'secret' } },
     'pool one: environment.TEMPORAL_API_KEY would be in the template; use secrets, or temporal.secret',
   ],
+  [{ model: 'bedrock:' }, 'pool one: model is "bedrock:"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
   [{ model: 'nova' }, 'pool one: model is "nova"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
   [
     { environment: { ELASTIC_WORKERS_MODEL: 'bedrock:x' } },

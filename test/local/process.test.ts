@@ -97,9 +97,10 @@ test('a port that is taken is named, with what to do', async () => {
   expect(await usablePort(port, 'the UI', 'choose another.')).toBe(port);
 });
 
-test('free ports are all different', async () => {
+test('free ports are all different, and none that the system gives to somebody else meanwhile', async () => {
   const ports = await freePorts(20);
   expect(new Set(ports).size).toBe(20);
+  expect(ports.filter((port) => port < 1024 || port >= 32_768)).toEqual([]);
 });
 
 test('children get no settings of the user that point at real accounts', () => {
