@@ -12,12 +12,14 @@ const APP = 'node infra/app.ts';
 
 export class TestedPlant {
   readonly #directory: string;
+  readonly #context: Record<string, string | number>;
   readonly #closers: (() => Promise<void>)[] = [];
   plant!: Plant;
 
-  /** Two of different names can be there side by side. */
-  constructor(name: string) {
+  /** Two of different names can be there side by side. `context` is the app's. */
+  constructor(name: string, context: Record<string, string | number> = {}) {
     this.#directory = join(LOCAL_DIRECTORY, name);
+    this.#context = context;
   }
 
   async start(): Promise<void> {
@@ -30,7 +32,7 @@ export class TestedPlant {
       closers: this.#closers,
       app: APP,
       directory: this.#directory,
-      context: { env: 'production' },
+      context: { env: 'production', ...this.#context },
     });
     await invokeScalers(this.plant.emulatorUrl);
   }
