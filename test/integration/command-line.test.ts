@@ -58,7 +58,9 @@ test('drain empties a task at work as the document shows', async () => {
     return workers.find(({ usedSlots }) => usedSlots > 0)?.task ?? undefined;
   });
   expect(missingFrom([await cli('drain', task)], 'drain')).toEqual([]);
-}, 300_000);
+  await until('the fleets are at zero', 180, () => tested.tasksAtWork() === 0);
+  expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));
+}, 480_000);
 
 test('the AWS CLI is answered to every command that the documents show', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'aws-cli-'));

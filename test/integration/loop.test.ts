@@ -69,8 +69,7 @@ test('-c env=development is deployed over that: workers start with it, and nobod
 }, 240_000);
 
 test('no task has ended by itself in all that', () => {
-  const codes = tested.plant.fargate.tasks().map(({ stopCode }) => stopCode);
-  expect(new Set(codes)).toEqual(new Set(['ServiceSchedulerInitiated']));
+  expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));
 });
 
 function cloudWatch(): CloudWatchClient {

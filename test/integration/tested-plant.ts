@@ -72,6 +72,11 @@ export class TestedPlant {
     return this.plant.fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
   }
 
+  /** Why tasks have been stopped, each reason once. */
+  stopCodes(): Set<string | undefined> {
+    return new Set(this.plant.fargate.tasks().map(({ stopCode }) => stopCode));
+  }
+
   tasksRunning(service: string): number {
     const isOf = (task: { service: string }) => service.endsWith(task.service);
     return this.plant.fargate.tasks().filter((task) => isOf(task) && task.lastStatus === 'RUNNING').length;
