@@ -7,6 +7,7 @@ export const MEANINGS: Record<Reason, string> = {
   backlog: 'more tasks, for work that waits',
   busy: 'more tasks, since the slots are taken',
   expected: 'more tasks, for work that has come at such a time, or gone so far, before',
+  probing: 'one task, to see whether the new revision starts',
   minimum: 'more tasks, for minTasks alone',
   cooling: 'fewer tasks would do, but the need may come back sooner than a task could',
   'scale-in': 'fewer tasks: who leaves finishes its work first',

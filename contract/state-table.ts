@@ -18,13 +18,15 @@ export interface CordonItem {
   expiresAt: number;
 }
 
-/** Written once an invocation by the scaler: workers stop waiting for a scaler whose last tick is old. */
+/** Written once an invocation by the scaler, and when a deployment begins or ends: workers go by it, and by its age. */
 export interface ScalerItem {
   id: typeof SCALER_KEY;
   /** Epoch milliseconds of the newest tick. */
   tickAt: number;
   /** It only looks on, and will never tell a worker to leave: to workers it is as if it were gone. */
   observing?: true;
+  /** The pools whose service is being deployed: their new tasks work although ECS may refuse to protect them meanwhile. */
+  deploying?: string[];
 }
 
 export const SCALER_KEY = 'scaler';

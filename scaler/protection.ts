@@ -36,6 +36,8 @@ const CALLS_A_TICK = 20;
 const IDLE_WITHIN_SECONDS = 15;
 /** The task is stopping or gone: nothing to protect. */
 const GONE = new Set(['TASK_NOT_VALID', 'MISSING']);
+/** As many tasks are protected as the service is to have, while tasks that are too many finish: asked again, and no error. */
+const BLOCKED = 'DEPLOYMENT_BLOCKED';
 
 /** The id of the task that the worker runs in, by its identity or its host's name or address; null when none fits. */
 export function taskOf(
@@ -130,7 +132,7 @@ export class TaskProtection {
         done: protectedTasks.map(({ taskArn }) => taskIdOf(taskArn)),
         gone: failures.filter(({ reason }) => isGone(reason)).map(({ arn }) => taskIdOf(arn)),
         problems: failures
-          .filter(({ reason }) => !isGone(reason))
+          .filter(({ reason }) => !isGone(reason) && reason !== BLOCKED)
           .map(({ arn, reason, detail = '' }) => `protection of task ${taskIdOf(arn)}: ${reason} ${detail}`.trim()),
       };
     } catch (error) {

@@ -37,6 +37,8 @@ export class OtherScalerError extends Error {
 export class StateTable {
   readonly #client: DynamoDBDocumentClient;
   readonly #table: string;
+  /** As the last mark says. */
+  #deploying: string[] = [];
 
   constructor(client: DynamoDBDocumentClient, table: string) {
     this.#client = client;
@@ -84,10 +86,22 @@ export class StateTable {
     }
   }
 
-  /** Tells the workers that the scaler is there, and whether it acts. */
-  async markTick(now: number, mode: 'act' | 'observe'): Promise<void> {
-    const item: ScalerItem = { id: SCALER_KEY, tickAt: now, ...(mode === 'observe' && { observing: true }) };
+  /**
+   * Tells the workers that the scaler is there, whether it acts, and which pools are being deployed (undefined where that
+   * could not be read: then it is as before). Writes when it is due, and whenever a deployment has begun or ended.
+   */
+  async markTick(now: number, mode: 'act' | 'observe', pools: Map<string, boolean | undefined>, due: boolean) {
+    const before = this.#deploying;
+    const deploying = [...pools].filter(([pool, is]) => is ?? before.includes(pool)).map(([pool]) => pool);
+    if (!due && deploying.join() === before.join()) return;
+    const item: ScalerItem = {
+      id: SCALER_KEY,
+      tickAt: now,
+      ...(mode === 'observe' && { observing: true }),
+      ...(deploying.length > 0 && { deploying }),
+    };
     await this.#client.send(new PutCommand({ TableName: this.#table, Item: item }));
+    this.#deploying = deploying;
   }
 
   /** Which of each pool's tasks are cordoned. Throws when the table cannot be read. */

@@ -59,12 +59,18 @@ export class Telemetry {
     }
   }
 
-  /** Only after a while: a pool that starts from zero has none either until its first task is up. */
-  #workersDown({ pool, now, policy }: TickRecord, { figures }: Outcome): number | null {
-    if (figures.liveWorkers === null) return null;
+  /**
+   * Only after a while: a pool that starts from zero has none either until its first task is up. Tasks that run and report
+   * nothing may well be at work, as long as nothing waits that they do not take.
+   */
+  #workersDown({ pool, now, policy }: TickRecord, { figures, decision }: Outcome): number | null {
+    const { liveWorkers, unreportedTasks, revisionFailing } = figures;
+    if (liveWorkers === null || (liveWorkers === 0 && unreportedTasks !== 0 && decision.reason !== 'not-serving'))
+      return null;
+    if (revisionFailing && liveWorkers === 0) return 1;
     const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
     const wanted = minTasks > 0 || (figures.queued ?? 0) > 0;
-    if (!wanted || figures.liveWorkers > 0) {
+    if (!wanted || liveWorkers > 0) {
       this.#downSince.delete(pool);
       return 0;
     }

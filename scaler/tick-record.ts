@@ -39,7 +39,10 @@ const tasksSchema = z.object({
   pending: z.array(z.string()),
   cordoned: z.array(z.string()),
   outdated: z.array(z.string()).default([]),
+  deployment: z.string().exactOptional(),
   drained: z.array(z.string()).exactOptional(),
+  spot: z.array(z.string()).exactOptional(),
+  zones: z.array(z.array(z.string())).exactOptional(),
 });
 
 export const tickRecordSchema = z.looseObject({
@@ -78,9 +81,14 @@ export function fitting(record: TickRecord, mostBytes: number): TickRecord {
   if (bytesOf(together) <= mostBytes || !known(tasks)) return together;
   return {
     ...together,
-    tasks: mapLists(tasks, shortIds),
+    // A shortened record is none to decide on, so it can do without what only the choice of tasks needs.
+    tasks: mapLists(withoutPlaces(tasks), shortIds),
     shortened: `${together.shortened}, ids are cut to ${ID_LENGTH} characters`,
   };
+}
+
+function withoutPlaces<T extends { spot?: unknown; zones?: unknown }>({ spot: _, zones: __, ...tasks }: T) {
+  return tasks;
 }
 
 function mapLists<T extends object>(lists: T, change: (list: string[]) => string[]): T {

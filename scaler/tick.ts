@@ -57,8 +57,8 @@ export type Session = Map<string, PoolState>;
 export async function tick(pools: PoolConfig[], session: Session, ports: Ports, options: TickOptions): Promise<void> {
   const unloaded = pools.filter(({ pool }) => !session.has(pool));
   const stateError = unloaded.length > 0 ? await failureOf(loadInto(session, unloaded, ports)) : undefined;
-  const markError = options.last ? failureOf(ports.state.markTick(options.now, options.mode)) : undefined;
   const around = readAround(pools, ports);
+  const markError = failureOf(around.then(({ services }) => mark(services, ports, options)));
   const signals = ports.temporal.readEach(
     pools.map((pool) => ({ ...pool, atRest: isAtRest(session.get(pool.pool)) })),
     options.now,
@@ -74,6 +74,17 @@ export async function tick(pools: PoolConfig[], session: Session, ports: Ports, 
     ports.telemetry.report(pool.record, outcome, [...shared, ...pool.problems, ...failures], config);
   });
   await Promise.all(ticked);
+}
+
+function mark(
+  services: Map<string, ServiceReading>,
+  { state }: Ports,
+  { now, mode, last }: TickOptions,
+): Promise<void> {
+  const deploying = new Map(
+    [...services].map(([pool, { tasks }]) => [pool, known(tasks) ? tasks.outdated.length > 0 : undefined] as const),
+  );
+  return state.markTick(now, mode, deploying, last);
 }
 
 /** Nothing was queued or busy, there were no tasks, and all of that was known, when it was last decided on. */

@@ -1,11 +1,12 @@
-/** What the state table tells this task: whether it is cordoned, and when the scaler last gave a sign of life. */
+/** What the state table says to this task: whether it is cordoned or its pool deployed, and when the scaler last ticked. */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { cordonKey, PARTITION_KEY, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts';
 
 /** `scalerTickAt` is undefined as long as no scaler that acts ever wrote. */
 export type CordonReading =
-  { known: true; cordoned: boolean; scalerTickAt: number | undefined } | { known: false; why: string };
+  | { known: true; cordoned: boolean; scalerTickAt: number | undefined; deploying: boolean }
+  | { known: false; why: string };
 
 export type CordonReader = () => Promise<CordonReading>;
 
@@ -13,7 +14,7 @@ export type CordonReader = () => Promise<CordonReading>;
  * One request for both items. It reads eventually consistent, at half the price: a cordon is then seen some
  * milliseconds later, against seconds between reads.
  */
-export function cordonReader(table: string, taskRoleId: string, taskId: string): CordonReader {
+export function cordonReader(table: string, taskRoleId: string, taskId: string, pool: string): CordonReader {
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
       maxAttempts: 2,
@@ -31,7 +32,8 @@ export function cordonReader(table: string, taskRoleId: string, taskId: string):
       const scaler = items.find((item) => item[PARTITION_KEY] === SCALER_KEY) as Partial<ScalerItem> | undefined;
       const tickAt = Number.isFinite(scaler?.tickAt) ? scaler?.tickAt : undefined;
       const scalerTickAt = scaler?.observing ? undefined : tickAt;
-      return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt };
+      const deploying = scaler?.deploying?.includes(pool) ?? false;
+      return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt, deploying };
     } catch (error) {
       return { known: false, why: (error as Error).message || (error as Error).name };
     }

@@ -66,7 +66,7 @@ async function serveTask(config: WorkerConfig): Promise<void> {
   await crew.start();
   tellStarted(config, task.id, slots);
   if (config.scaleIn !== undefined) {
-    protocol = protocolFor(config.scaleIn, crew.workforce, task.id);
+    protocol = protocolFor(config, config.scaleIn, crew.workforce, task.id);
     void follow(protocol, config.scaleIn.pollSeconds);
   }
   const stopped = crew.run();
@@ -117,6 +117,7 @@ function howToFork() {
 }
 
 function protocolFor(
+  { pool }: WorkerConfig,
   scaleIn: NonNullable<WorkerConfig['scaleIn']>,
   worker: Workforce,
   taskId: string,
@@ -124,8 +125,9 @@ function protocolFor(
   return new ScaleInProtocol({
     worker,
     protection: taskProtection(scaleIn.agentUri),
-    readCordon: cordonReader(scaleIn.stateTable, scaleIn.taskRoleId, taskId),
+    readCordon: cordonReader(scaleIn.stateTable, scaleIn.taskRoleId, taskId, pool),
     now: Date.now,
+    random: Math.random,
     scalerGoneSeconds: scaleIn.scalerGoneSeconds,
     log,
   });

@@ -4,7 +4,8 @@
  *   starting, working   protected, then polling; the protection is renewed long before it expires
  *   cordoned            not polling; what runs is finished, however long it takes; only then unprotected: ECS stops the task
  *   taken back          protected again, then polling again
- *   deployment blocked  ECS protects nobody until the old revision's last activity ends: polling all the same
+ *   deployment blocked  ECS protects no new task until the old tasks' last activity ends: polling all the same, as long as
+ *                       the scaler says that a deployment is under way
  *   scaler gone         nothing heard of the scaler for long: polling, a cordon notwithstanding; when idle for a while it
  *                       stops polling for some seconds and lifts its protection, so that ECS may stop what is too much
  *
@@ -35,15 +36,18 @@ export interface ScaleInParts {
   readCordon: CordonReader;
   /** Milliseconds. */
   now: () => number;
+  /** From 0 to 1. */
+  random: () => number;
   scalerGoneSeconds: number;
   log: Pick<Logger, 'info' | 'warn'>;
 }
 
 /**
- * Protection lasts eight hours and is renewed hourly: one call an hour, and an ECS control plane that is down for the
- * better part of a day costs neither work nor capacity. A task that dies takes its protection with it.
+ * Protection lasts as long as ECS allows and is renewed hourly. ECS refuses to renew it while more tasks are protected than
+ * the service's count, which is so whenever cordoned tasks finish their work: that work has two days. A task that dies
+ * takes its protection with it. (Source: ECS API reference, UpdateTaskProtection: expiresInMinutes, DEPLOYMENT_BLOCKED.)
  */
-const PROTECTION_MINUTES = 480;
+const PROTECTION_MINUTES = 2880;
 const RENEW_AFTER_MS = 60 * 60_000;
 
 /** With the scaler gone: so long after the last activity, or the last offer, the task offers itself to ECS, for so long. */
@@ -54,7 +58,10 @@ const CLOCKS_APART_MS = 60_000;
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
-const RETRY_BLOCKED_MS = 5000;
+/** A hundred blocked tasks ask less than twice a second, all together. */
+const RETRY_BLOCKED_MS = [30_000, 110_000] as const;
+/** The scaler removes no new task for a little longer than this after a deployment, and by then it is protected. */
+const DEPLOYING_FOR_MS = 120_000;
 
 export class ScaleInProtocol {
   readonly #parts: ScaleInParts;
@@ -64,6 +71,8 @@ export class ScaleInProtocol {
   #blind = false;
   #heardAt: number;
   #silent = false;
+  /** A deployment was under way a short time ago. */
+  #deployingUntil = 0;
   /** When the task was last of use: busy, or back from an offer that ECS did not take. */
   #busyAt: number;
   #offering = false;
@@ -73,6 +82,8 @@ export class ScaleInProtocol {
   #protectedAt = 0;
   #refused = false;
   #blocked = false;
+  /** A refusal to protect does not hold up what is asked next: to lift. */
+  #blockedUntil = 0;
   #retryAt = 0;
   #retryMs = RETRY_MIN_MS;
   #settling = Promise.resolve();
@@ -119,6 +130,7 @@ export class ScaleInProtocol {
       );
     }
     this.#cordoned = reading.cordoned;
+    if (reading.deploying) this.#deployingUntil = this.#parts.now() + DEPLOYING_FOR_MS;
     const { scalerTickAt = 0 } = reading;
     if (scalerTickAt <= this.#parts.now() + CLOCKS_APART_MS) this.#heardAt = Math.max(this.#heardAt, scalerTickAt);
   }
@@ -175,11 +187,15 @@ export class ScaleInProtocol {
 
   /**
    * While a deployment is blocked, the tasks it brings cannot be protected: were they to wait for that, a queue would stand
-   * still until the last long activity of the old ones ends. The scaler lets nobody go meanwhile but the old ones.
+   * still until the last long activity of the old ones ends. The scaler removes only old tasks meanwhile. Outside a
+   * deployment ECS also refuses, while cordoned tasks drain, and would stop an unprotected task at once.
    */
   #mayPoll(): boolean {
-    // Of a scaler and an ECS that are both gone, nothing is to be feared, and nothing more to be hoped for.
-    return !this.#refused && (this.#blocked || this.#isProtected() || (this.#silent && this.#retryAt > 0));
+    const { now } = this.#parts;
+    const deploying = this.#blocked && now() < this.#deployingUntil;
+    // A scaler and an ECS that are both gone stop nothing, and nothing better can be hoped for.
+    const asked = this.#blocked || this.#retryAt > 0;
+    return !this.#refused && (deploying || this.#isProtected() || (this.#silent && asked));
   }
 
   #isProtected(): boolean {
@@ -189,17 +205,14 @@ export class ScaleInProtocol {
   async #protect(): Promise<void> {
     const { protection, now, log } = this.#parts;
     const fresh = this.#isProtected() && now() - this.#protectedAt < RENEW_AFTER_MS;
-    if (fresh || now() < this.#retryAt) return;
+    if (fresh || now() < Math.max(this.#retryAt, this.#blockedUntil)) return;
     const askedAt = now();
     const answer = await protection.protect(PROTECTION_MINUTES);
     this.#refused = answer.outcome === 'refused';
     if (answer.outcome !== 'failed') this.#blocked = answer.outcome === 'blocked';
     // The answer may have been lost on its way back: then there is a protection to be lifted one day.
     if (answer.outcome === 'failed' && this.#state === 'off') this.#state = 'unsure';
-    if (answer.outcome !== 'done') this.#failed(answer, 'Scale-in protection could not be turned on');
-    // It may work unprotected meanwhile: so it asks soon again.
-    if (answer.outcome === 'blocked') this.#retryAt = now() + RETRY_BLOCKED_MS;
-    if (answer.outcome !== 'done') return;
+    if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be turned on');
     if (this.#state !== 'on') log.info({ minutes: PROTECTION_MINUTES }, 'Protected from scale-in');
     this.#succeeded('on');
     this.#protectedAt = askedAt;
@@ -222,9 +235,18 @@ export class ScaleInProtocol {
     this.#retryMs = RETRY_MIN_MS;
   }
 
+  /** Each task of a fleet asks again at its own time: later each time, or, when it is blocked, after a minute or so. */
   #failed(answer: ProtectionAnswer, message: string): void {
-    this.#retryAt = this.#parts.now() + this.#retryMs;
-    this.#parts.log.warn({ ...answer, retryInSeconds: this.#retryMs / 1000 }, message);
+    const { now, random, log } = this.#parts;
+    const blocked = answer.outcome === 'blocked';
+    const [least, most] = blocked ? RETRY_BLOCKED_MS : [this.#retryMs / 2, this.#retryMs];
+    const retryMs = least + (most - least) * random();
+    log.warn({ ...answer, retryInSeconds: Math.round(retryMs / 1000) }, message);
+    if (blocked) {
+      this.#blockedUntil = now() + retryMs;
+      return;
+    }
+    this.#retryAt = now() + retryMs;
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
   }
 }

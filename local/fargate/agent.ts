@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { EcsError } from './errors.ts';
 import { protectedTask, protectionMinutes, updateProtection } from './protection.ts';
 import type { ProtectionFailure } from './protection.ts';
-import { availabilityZoneOf, containerArn, containerStatus } from './task-record.ts';
+import { containerArn, containerStatus } from './task-record.ts';
 import type { Task, TaskContainer } from './task.ts';
 import type { TaskStore } from './task-store.ts';
 
@@ -98,7 +98,7 @@ function taskMetadata(task: Task) {
     Limits: { CPU: Number(taskDefinition.cpu) / CPU_UNITS_PER_VCPU, Memory: Number(taskDefinition.memory) },
     PullStartedAt: isoTime(task.enteredAt('PENDING')),
     PullStoppedAt: isoTime(task.enteredAt('RUNNING')),
-    AvailabilityZone: availabilityZoneOf(task),
+    AvailabilityZone: task.origin.zone,
     LaunchType: 'FARGATE',
     Containers: task.containers.map((container) => containerMetadata(task, container)),
   };

@@ -76,6 +76,11 @@ const serviceSchema = z.looseObject({
     })
     .prefault({}),
   deployments: z.array(deploymentSchema).default([]),
+  networkConfiguration: z
+    .looseObject({ awsvpcConfiguration: z.looseObject({ subnets: z.array(z.string()).default([]) }).optional() })
+    .optional(),
+  /** Left out when a service is created, it is on. (Source: ECS API reference, CreateService.) */
+  availabilityZoneRebalancing: z.string().default('ENABLED'),
   propagateTags: z.string().optional(),
   tags,
 });
@@ -100,6 +105,13 @@ export function primaryDeployment(service: ServiceDefinition): ServiceDeployment
   const primary = service.deployments.find((deployment) => deployment.status === 'PRIMARY');
   if (!primary) throw new Error(`the emulator's service ${service.serviceArn} has no PRIMARY deployment`);
   return primary;
+}
+
+/** One for each of the service's subnets: here each subnet is in a zone of its own. */
+export function zonesOf({ clusterArn, networkConfiguration }: ServiceDefinition): string[] {
+  const count = networkConfiguration?.awsvpcConfiguration?.subnets.length ?? 0;
+  const region = clusterArn.split(':')[3];
+  return Array.from({ length: Math.max(1, count) }, (_, index) => `${region}${String.fromCharCode(97 + index)}`);
 }
 
 /** The last part of an ARN, or the name itself. */

@@ -30,7 +30,7 @@ export interface LocalFargateOptions {
   /** How long stop() waits between SIGTERM and SIGKILL. */
   stopGraceSeconds?: number;
   restartBackoff?: RestartBackoffOptions;
-  /** Runs the containers' health checks. Off unless given: on one machine all tasks share the ports that checks ask. */
+  /** Runs the containers' health checks, as ECS does; on unless given. Tasks share this machine's ports with each other. */
   healthChecks?: boolean;
   onTaskChange?: (task: TaskSummary) => void;
   /** Epoch milliseconds; the machine's clock unless given. */

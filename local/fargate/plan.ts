@@ -9,12 +9,15 @@ export interface WantedTasks {
   minimumHealthyPercent: number;
   /** The PRIMARY deployment: tasks of any other are to be replaced. */
   deploymentId: string;
+  /** The availability zones that tasks may be in, where ECS keeps their number there equal; empty where it does not. */
+  rebalanced: readonly string[];
 }
 
 /** A task that nobody has asked to stop yet. */
 export interface PlannedTask {
   id: string;
   deploymentId: string;
+  zone: string;
   isRunning: boolean;
   isProtected: boolean;
 }
@@ -27,10 +30,49 @@ export interface Plan {
 /** `random` returns a number in [0, 1): ECS chooses among equals as it likes, and nobody may rely on which. */
 export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], random: () => number): Plan {
   const current = tasks.filter((task) => task.deploymentId === wanted.deploymentId);
-  const launch = tasksToLaunch(wanted, current.length, tasks.length - current.length);
-  const surplus = choose(current, current.length - wanted.desiredCount, random);
+  const isUneven = current.length === tasks.length && isUnbalanced(current, wanted);
+  const launch = isUneven ? 1 : tasksToLaunch(wanted, current.length, tasks.length - current.length);
+  const surplus = surplusTasks(current, wanted, random);
   const remaining = tasks.filter(({ id }) => !surplus.includes(id));
   return { launch, stop: [...surplus, ...oldTasksToStop(wanted, remaining, launch, random)] };
+}
+
+/**
+ * Availability-zone rebalancing: a task is started where there are fewest, and then one is stopped where there are most.
+ * (Source: ECS developer guide, "Balancing an Amazon ECS service across Availability Zones". That it spares protected tasks
+ * is an assumption; see docs/assumptions.md.)
+ */
+function isUnbalanced(current: readonly PlannedTask[], { desiredCount, rebalanced }: WantedTasks): boolean {
+  if (current.length !== desiredCount) return false;
+  const counts = rebalanced.map((name) => current.filter(({ zone }) => zone === name).length);
+  return Math.max(...counts, 0) - Math.min(...counts) > 1;
+}
+
+/** Where zones are rebalanced, tasks of the fullest one go first, once what replaces them runs. */
+function surplusTasks(
+  current: readonly PlannedTask[],
+  { desiredCount, rebalanced }: WantedTasks,
+  random: () => number,
+) {
+  const count = current.length - desiredCount;
+  const counts = rebalanced.map((name) => current.filter(({ zone }) => zone === name).length);
+  const fullest = rebalanced[counts.indexOf(Math.max(...counts, 0))];
+  const isSettled = current.every(({ isRunning }) => isRunning);
+  const there = isSettled
+    ? choose(
+        current.filter(({ zone }) => zone === fullest),
+        count,
+        random,
+      )
+    : [];
+  const others = current.filter(({ id }) => !there.includes(id));
+  return [...there, ...choose(others, count - there.length, random)];
+}
+
+/** The zone of the next task: the one with the fewest. */
+export function nextZone(zones: readonly string[], present: readonly string[]): string {
+  const countOf = (zone: string) => present.filter((name) => name === zone).length;
+  return zones.toSorted((a, b) => countOf(a) - countOf(b))[0] ?? '';
 }
 
 /** While old tasks are there, all tasks together stay within maximumPercent. */

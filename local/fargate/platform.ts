@@ -53,7 +53,7 @@ export class Platform {
       images,
       logDirectory,
       environment: { ...plainEnvironment(), AWS_REGION: region, AWS_DEFAULT_REGION: region, ...environment },
-      healthChecks: options.healthChecks ?? false,
+      healthChecks: options.healthChecks ?? true,
       agentUrl: () => this.#agentUrl,
       secretValue: (valueFrom) => this.#emulator.secretValue(valueFrom),
       now: this.#now,

@@ -15,8 +15,8 @@ export interface ProtectionFailure {
 }
 
 /**
- * Turns protection on or off; a task that is being stopped takes neither. `isBlocked` tells of a deployment that protected
- * tasks hold up: no more of them are taken than the service shall have.
+ * Turns protection on or off; a task that is being stopped takes neither. `isBlocked` says that no more tasks can be
+ * protected than the service is to have.
  */
 export function updateProtection(
   task: Task,
@@ -30,7 +30,7 @@ export function updateProtection(
     return {
       arn: task.arn,
       reason: 'DEPLOYMENT_BLOCKED',
-      detail: 'Protected tasks keep the deployment from completing.',
+      detail: 'The service has more protected tasks than its desired count.',
     };
   if (enabled) task.protect(minutes);
   else task.unprotect();

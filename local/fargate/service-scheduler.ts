@@ -3,10 +3,10 @@
  * may, and tells what it did in the service's events. The definition is the emulator's; the tasks are ours.
  */
 import { randomUUID } from 'node:crypto';
-import { primaryDeployment } from './definitions.ts';
+import { primaryDeployment, zonesOf } from './definitions.ts';
 import type { ServiceDefinition, TaskDefinition } from './definitions.ts';
 import { nextProvider } from './capacity.ts';
-import { planTasks } from './plan.ts';
+import { nextZone, planTasks } from './plan.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
 import type { LaunchOrder, Task } from './task.ts';
@@ -89,6 +89,7 @@ export class ServiceScheduler {
       ...this.#service.deploymentConfiguration,
       desiredCount: this.#service.desiredCount,
       deploymentId: deployment.id,
+      rebalanced: this.#service.availabilityZoneRebalancing === 'ENABLED' ? zonesOf(this.#service) : [],
     };
     const plan = planTasks(wanted, live.map(plannedTask), this.#platform.random);
     for (const task of live.filter(({ id }) => plan.stop.includes(id))) this.#stop(task, scalingReason(deployment.id));
@@ -114,12 +115,13 @@ export class ServiceScheduler {
     return this.#failed.has(deploymentId);
   }
 
-  /** In a deployment that is not over, as many tasks are protected as the service shall have, besides this one. */
+  /**
+   * With this one, more tasks would be protected than the service is to have: in a deployment, and while tasks that are too
+   * many finish their work. (Source: ECS API reference, UpdateTaskProtection, DEPLOYMENT_BLOCKED.)
+   */
   isBlocked(task: Task): boolean {
-    const others = this.#live().filter(({ id }) => id !== task.id);
-    const deployments = new Set([task, ...others].map(({ origin }) => origin.deploymentId));
-    const protectedOthers = others.filter(({ protectedUntil }) => protectedUntil !== undefined).length;
-    return deployments.size > 1 && protectedOthers >= this.#service.desiredCount;
+    const isOther = ({ id, protectedUntil }: Task) => id !== task.id && protectedUntil !== undefined;
+    return this.#live().filter(isOther).length >= this.#service.desiredCount;
   }
 
   #live(): Task[] {
@@ -129,11 +131,14 @@ export class ServiceScheduler {
   #launch(count: number, deploymentId: string): void {
     if (count === 0) return;
     const present = this.#live().map(({ origin }) => origin.capacityProvider);
+    const zones = this.#live().map(({ origin }) => origin.zone);
     const launched = Array.from({ length: count }, () => {
       const capacityProvider = nextProvider(this.#service.capacityProviderStrategy, present);
+      const zone = nextZone(zonesOf(this.#service), zones);
       present.push(capacityProvider);
+      zones.push(zone);
       const { service, taskDefinition } = { service: this.#service, taskDefinition: this.#taskDefinition };
-      return this.#platform.launch({ service, taskDefinition, deploymentId, capacityProvider });
+      return this.#platform.launch({ service, taskDefinition, deploymentId, capacityProvider, zone });
     });
     this.#tell(`has started ${count} tasks: ${launched.map((task) => `(task ${task.id})`).join(' ')}.`);
   }
@@ -198,6 +203,7 @@ function plannedTask(task: Task) {
   return {
     id: task.id,
     deploymentId: task.origin.deploymentId,
+    zone: task.origin.zone,
     isRunning: task.isServing,
     isProtected: task.protectedUntil !== undefined,
   };

@@ -12,7 +12,7 @@ export function taskRecord(task: Task, { withTags = false } = {}): Record<string
     lastStatus: task.lastStatus,
     desiredStatus: task.desiredStatus,
     ...launchedOn(task),
-    availabilityZone: availabilityZoneOf(task),
+    availabilityZone: task.origin.zone,
     cpu: taskDefinition.cpu,
     memory: taskDefinition.memory,
     version: task.version,
@@ -42,10 +42,6 @@ export function containerArn(task: Task, container: TaskContainer): string {
 export function containerStatus(task: Task, container: TaskContainer): 'PENDING' | 'RUNNING' | 'STOPPED' {
   if (container.exitCode !== undefined || task.lastStatus === 'STOPPED') return 'STOPPED';
   return container.process ? 'RUNNING' : 'PENDING';
-}
-
-export function availabilityZoneOf(task: Task): string {
-  return `${task.arn.split(':')[3]}a`;
 }
 
 export function epochSeconds(milliseconds: number | undefined): number | undefined {

@@ -24,6 +24,8 @@ export interface TaskOrigin {
   deploymentId: string;
   /** Undefined for a service with a launch type. */
   capacityProvider: string | undefined;
+  /** The availability zone. */
+  zone: string;
   startDelaySeconds: number;
   /** In the VPC that is not there: what tells tasks apart for those who know no task ids. */
   privateAddress: string;

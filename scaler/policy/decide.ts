@@ -10,9 +10,10 @@ import { withDrained, withoutDrained } from './drained.ts';
 import { holdings, learnFallen, withoutHoldings, whyTheyFall } from './fallen.ts';
 import { chooseLeavers } from './leavers.ts';
 import { learnGaps, standby } from './gaps.ts';
+import { isFailing, isProbing, learnProbe } from './probe.ts';
 import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
-import { estimate, REPORTS_WITHIN_SECONDS, sum, type Load } from './load.ts';
-import { hourOf, recall, type Memory } from './memory.ts';
+import { estimate, sum, type Load } from './load.ts';
+import { hourOf, recall, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
 import {
   known,
   type Decision,
@@ -44,8 +45,8 @@ const JUDGED_GROWTH = 1.25;
 const LEAST_THROUGHPUT = 0.3;
 /** Beside the work's own time: workers report late, and the throughput is one of a minute. */
 const GAIN_AFTER_SECONDS = 60;
-/** So long after a deployment its tasks have surely been protected. */
-const PROTECTED_AFTER_MS = 30_000;
+/** After a deployment its tasks ask again to be protected within two minutes (worker/scale-in.ts). */
+const PROTECTED_AFTER_MS = 150_000;
 /** So long after it was found that growth does not help, it may be tried again, by a little. */
 const TRY_AGAIN_SECONDS = 600;
 
@@ -69,7 +70,8 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const { load, memory: learned } = estimate(signals, tasks, before, policy, now);
   const blind = unknowns(signals);
   const fallen = learnFallen(before, load, tasks, now);
-  const need = withOwed(neededTasks(load, policy), fallen.owedSlots, load, tasks, policy);
+  const seen = neededTasks(load, policy);
+  const need = heldFor(fallen.owedSlots, seen, load, tasks, policy);
   const waiting = need.grow > tasks.desired ? need.waiting : 0;
   const waitingAtOrders =
     before.waitingAtOrders + (waiting > 0 ? ORDER_WEIGHT * (waiting - before.waitingAtOrders) : 0);
@@ -94,6 +96,7 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
     now,
   );
   const expected = Math.max(start, expectedNeed(jump, load.startUpSeconds, now), needOfJump(rhythm, need.tasks, now));
+  const probe = learnProbe(before, load, tasks, now);
   const growth = judgeGrowth(before.growth, load, tasks, now);
   const spending = spend(before, tasks.running.length + tasks.pending.length, policy, now);
 
@@ -102,6 +105,8 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const { desired, reason } = size({
     tasks,
     load,
+    probing: isProbing(probe),
+    heldUnseen: load.unreported.length > 0 && need.tasks > seen.tasks,
     need: guard === undefined ? Math.min(need.tasks, Math.max(mostOf(growth), tasks.desired)) : need.tasks,
     expected,
     keep,
@@ -110,7 +115,7 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
     blind,
     policy,
   });
-  const cordon = chooseLeavers(tasks, desired, load.live ?? []);
+  const cordon = chooseLeavers(tasks, desired, load);
   const owed = fallen.owedSlots > 0 ? `; ${fallen.owedSlots} to come back from tasks that are gone` : '';
   return {
     decision: {
@@ -119,7 +124,7 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
       reason,
       detail: explain(load, need.tasks, tasks.desired, desired, policy, blind) + owed,
     },
-    figures: figuresOf(signals, load),
+    figures: { ...figuresOf(signals, load), revisionFailing: isFailing(probe, fallen, now) },
     memory: {
       ...before,
       ...learned,
@@ -128,6 +133,7 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
       ...gaps,
       ...rhythm,
       ...spending,
+      ...probe,
       deployingUntil,
       desired,
       waitingAtOrders,
@@ -153,6 +159,8 @@ function withoutTasks(signals: Signals, before: Memory, policy: Policy, now: num
       queued: queues.length === 0 ? null : sum(queues.map(({ backlog }) => backlog)),
       ageSeconds: queues.length === 0 ? null : Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
       liveWorkers: null,
+      unreportedTasks: null,
+      revisionFailing: false,
       processed: 0,
       failed: 0,
     },
@@ -209,10 +217,13 @@ function neededTasks(load: Load, policy: Policy): Need {
   };
 }
 
-/** The fleet does not shrink below what lost work will need when it is back; nor does it grow for that. */
-function withOwed(need: Need, owedSlots: number, load: Load, { desired }: TasksReading, policy: Policy): Need {
-  if (owedSlots === 0) return need;
-  const held = neededTasks({ ...load, busy: load.busy + owedSlots }, policy).tasks;
+/**
+ * The fleet does not shrink below what lost work will need when it is back, nor below the tasks that report nothing, which
+ * may be full; nor does it grow for them.
+ */
+function heldFor(owedSlots: number, need: Need, load: Load, { desired }: TasksReading, policy: Policy): Need {
+  if (owedSlots === 0 && load.unreported.length === 0) return need;
+  const held = neededTasks({ ...load, busy: load.busy + owedSlots }, policy).tasks + load.unreported.length;
   return { ...need, tasks: Math.max(need.tasks, Math.min(desired, held)) };
 }
 
@@ -335,6 +346,10 @@ interface Sizing {
   need: number;
   /** For work that is about to come by the clock. */
   expected: number;
+  /** The newest deployment has yet to show that its tasks come up. */
+  probing: boolean;
+  /** Part of the need is for tasks that report nothing. */
+  heldUnseen: boolean;
   keep: number;
   /** Tasks that cannot leave yet. */
   held: number;
@@ -351,7 +366,8 @@ function size(sizing: Sizing): { desired: number; reason: Reason } {
 }
 
 function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
-  const { tasks, expected, guard, blind, policy } = sizing;
+  const { tasks, probing, heldUnseen, guard, blind, policy } = sizing;
+  const expected = Math.max(sizing.expected, Number(probing));
   const need = Math.max(sizing.need, expected);
   const keep = Math.max(sizing.keep, expected);
   const within = (count: number) => clamp(count, policy.minTasks, policy.maxTasks);
@@ -368,6 +384,7 @@ function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
 
   const desired = within(Math.min(present, keep));
   if (desired < present) return { desired, reason: 'scale-in' };
+  if (heldUnseen && within(need) === present) return { desired, reason: 'unknown' };
   if (within(need) < present) return { desired, reason: 'cooling' };
   return { desired, reason: need === 0 ? 'idle' : 'steady' };
 }
@@ -383,6 +400,7 @@ function newTasks({ running, pending, outdated = [] }: TasksReading, deployingUn
 }
 
 function growthReason({ need, expected, load, policy }: Sizing): Reason {
+  if (Math.max(need, expected) === 0) return 'probing';
   if (Math.max(need, expected) <= policy.minTasks) return 'minimum';
   if (expected > need) return 'expected';
   return load.queued > 0 ? 'backlog' : 'busy';
@@ -394,7 +412,7 @@ function unknowns(signals: Signals): string[] {
     .map(([name]) => name);
 }
 
-function figuresOf(signals: Signals, load: Load): Figures {
+function figuresOf(signals: Signals, load: Load): Omit<Figures, 'revisionFailing'> {
   const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
   const fresh = load.live?.filter(({ ageSeconds }) => ageSeconds <= REPORTS_WITHIN_SECONDS * 3);
   return {
@@ -403,6 +421,7 @@ function figuresOf(signals: Signals, load: Load): Figures {
     queued: queues.length === 0 ? null : sum(queues.map(({ backlog }) => backlog)),
     ageSeconds: queues.length === 0 ? null : Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
     liveWorkers: fresh?.length ?? null,
+    unreportedTasks: load.live === undefined ? null : load.unreported.length,
     processed: load.processed,
     failed: load.failed,
   };
@@ -413,7 +432,9 @@ function explain(load: Load, need: number, present: number, desired: number, pol
   const numbers =
     `busy ${busy.toFixed(0)} queued ${queued} of ${slotsPerTask} a task, ${rate.toFixed(1)}/s of ${serviceSeconds.toFixed(1)} s:` +
     ` need ${need} (${policy.minTasks}..${policy.maxTasks}), ${present} to ${desired}`;
-  return blind.length === 0 ? numbers : `${numbers}; unknown: ${blind.join(', ')}`;
+  const unknown =
+    load.unreported.length > 0 ? [...blind, `what ${load.unreported.length} tasks without a report do`] : blind;
+  return unknown.length === 0 ? numbers : `${numbers}; unknown: ${unknown.join(', ')}`;
 }
 
 function clamp(value: number, low: number, high: number): number {

@@ -11,6 +11,7 @@ export function withoutDrained(tasks: TasksReading, remembered: number): TasksRe
   const drained = new Set(tasks.drained);
   const others = (ids: string[]) => ids.filter((id) => !drained.has(id));
   return {
+    ...tasks,
     desired: Math.min(tasks.desired, Math.max(remembered, tasks.desired - counted(tasks))),
     running: others(tasks.running),
     pending: others(tasks.pending),

@@ -3,15 +3,15 @@
  * held is in no figure until it has timed out and comes back: until then the fleet is kept for it. And where one task
  * after another goes like that, more of them would go the same way.
  */
-import { sum, type Load, REPORTS_WITHIN_SECONDS } from './load.ts';
-import { FOLLOWED, type Memory } from './memory.ts';
+import { sum, type Load } from './load.ts';
+import { FOLLOWED, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
 import type { TasksReading } from './types.ts';
 
 /** Lost work is back when it has timed out: as a rule after some times its own length, or sooner where it heartbeats. */
 const BACK_AFTER_LENGTHS = 3;
 const BACK_AFTER_SECONDS = { least: 120, most: 600 };
 /** So many tasks in a row did not come up: the next will not either. */
-const FAILED_STARTS = 3;
+export const FAILED_STARTS = 3;
 const MOST_FAILED_STARTS = 1000;
 /** So many workers have died at work of late, and so large a part of the fleet: it is the work, or the image. */
 const CRASHES = 2.5;
@@ -70,7 +70,7 @@ function countFalls(before: Memory, load: Load, tasks: TasksReading, taken: bool
 }
 
 /** It has reported, or has run for so long that it is of a kind that never does. */
-function isUp(task: string, { live = [] }: Load, before: Memory, now: number): boolean {
+export function isUp(task: string, { live = [] }: Load, before: Memory, now: number): boolean {
   const since = before.runningSince[task] ?? now;
   return live.some((worker) => worker.task === task) || now - since > REPORTS_WITHIN_SECONDS * 1000;
 }

@@ -1,34 +1,81 @@
-/** Who leaves: only the scaler decides, so that ECS never has to choose. */
+/** Which tasks to remove: only the scaler decides, so that ECS never has to choose. */
+import type { Load } from './load.ts';
 import type { TasksReading, WorkerReading } from './types.ts';
 
 /**
- * Picks as many tasks to leave as there are more than desired: those not yet running, then those already leaving,
- * then the least busy. In a deployment only tasks of the old revision leave, and only as many as new ones have come up.
+ * Picks as many tasks to remove as there are more than desired. Tasks that should have reported and have not go last, as
+ * they may be full. Before them, Spot tasks go first, since ECS minds the on-demand base only when it places tasks; then tasks that do not run yet, those already cordoned, the least busy, and among equals those of
+ * the fullest availability zone. In a deployment only tasks of earlier deployments go, and only as many as new ones run.
  */
-export function chooseLeavers(tasks: TasksReading, desired: number, live: WorkerReading[]): string[] {
+export function chooseLeavers(tasks: TasksReading, desired: number, load: Pick<Load, 'live' | 'unreported'>): string[] {
   const outdated = new Set(tasks.outdated);
   const deploying = outdated.size > 0;
   const excess = tasks.running.length + tasks.pending.length - desired;
   const runningExcess = deploying ? tasks.running.length - desired : excess;
-  const busy = busyByTask(live);
-  const cordoned = new Set(tasks.cordoned);
-
-  const mayLeave = (task: string) => !deploying || outdated.has(task);
-  const pending = tasks.pending.filter(mayLeave).toSorted().slice(0, Math.max(0, excess));
-  const running = tasks.running.filter(mayLeave).toSorted((a, b) => leaveOrder(a, b, cordoned, busy));
-  const fromRunning = Math.max(0, Math.min(excess - pending.length, runningExcess));
-  return [...pending, ...running.slice(0, fromRunning)];
+  const candidates = inOrderOfRemoval(tasks, load).filter(({ task }) => !deploying || outdated.has(task));
+  const leavers: string[] = [];
+  let running = 0;
+  for (const { task, isRunning } of candidates) {
+    if (leavers.length >= excess) break;
+    if (isRunning && running >= runningExcess) continue;
+    if (isRunning) running += 1;
+    leavers.push(task);
+  }
+  return leavers;
 }
 
-function leaveOrder(a: string, b: string, cordoned: Set<string>, busy: Map<string, number>): number {
+interface Candidate {
+  task: string;
+  isRunning: boolean;
+  isSpot: boolean;
+  isCordoned: boolean;
+  /** It should have reported, and has not. */
+  isUnreported: boolean;
+  /** Slots; Infinity for a task that has not reported yet. */
+  busy: number;
+}
+
+function inOrderOfRemoval(tasks: TasksReading, load: Pick<Load, 'live' | 'unreported'>): Candidate[] {
+  const [spot, cordoned, unreported] = [new Set(tasks.spot), new Set(tasks.cordoned), new Set(load.unreported)];
+  const busy = busyByTask(load.live ?? []);
+  const candidateOf = (task: string, isRunning: boolean): Candidate => ({
+    task,
+    isRunning,
+    isSpot: spot.has(task),
+    isCordoned: cordoned.has(task),
+    isUnreported: unreported.has(task),
+    busy: isRunning ? (busy.get(task) ?? Infinity) : 0,
+  });
+  const candidates = [
+    ...tasks.pending.map((task) => candidateOf(task, false)),
+    ...tasks.running.map((task) => candidateOf(task, true)),
+  ].sort((a, b) => byUse(a, b) || (a.task < b.task ? -1 : 1));
+  const left = leftInZone(candidates, tasks.zones ?? []);
+  return candidates.sort((a, b) => byUse(a, b) || (left.get(b.task) ?? 0) - (left.get(a.task) ?? 0));
+}
+
+function byUse(a: Candidate, b: Candidate): number {
   return (
-    Number(cordoned.has(b)) - Number(cordoned.has(a)) ||
-    (busy.get(a) ?? Infinity) - (busy.get(b) ?? Infinity) ||
-    (a < b ? -1 : 1)
+    Number(a.isUnreported) - Number(b.isUnreported) ||
+    Number(b.isSpot) - Number(a.isSpot) ||
+    Number(a.isRunning) - Number(b.isRunning) ||
+    Number(b.isCordoned) - Number(a.isCordoned) ||
+    (a.busy === b.busy ? 0 : a.busy - b.busy)
   );
 }
 
-/** Slots in use by task. A task that has not reported is absent: nothing is known of what it holds. */
+/** For each task, how many its zone still has when the tasks before it in this order are gone. */
+function leftInZone(inOrder: Candidate[], zones: string[][]): Map<string, number> {
+  const left = new Map<string, number>();
+  for (const zone of zones) {
+    const tasks = new Set(zone);
+    const ofZone = inOrder.filter(({ task }) => tasks.has(task));
+    for (const [gone, { task }] of ofZone.entries()) left.set(task, ofZone.length - gone);
+  }
+  return left;
+}
+
+/** Slots in use by task. */
 function busyByTask(live: WorkerReading[]): Map<string, number> {
   const busy = new Map<string, number>();
   for (const { task, usedSlots } of live) {

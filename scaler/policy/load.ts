@@ -3,7 +3,7 @@
  * The readings are old (queues some 5 s, heartbeats up to a minute), so the estimates carry them forward: of the slots a
  * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides.
  */
-import { FOLLOWED, INTERVALS, type Interval, type Memory } from './memory.ts';
+import { FOLLOWED, INTERVALS, REPORTS_WITHIN_SECONDS, type Interval, type Memory } from './memory.ts';
 import {
   known,
   type Policy,
@@ -40,16 +40,14 @@ const FRESH_SECONDS = 6;
 const STANDING_SECONDS = 5;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
-/** A worker of ours has reported by then; one that has not is of a kind that never does. */
-export const REPORTS_WITHIN_SECONDS = 75;
-/** Slots of workers that never report, while nothing waits for them, are taken to be busy to this part at most. */
-const UNHEARD_BUSY = 0.6;
 
 export interface Load {
   /** Tasks that take work, by id, and the seconds until the pending ones will, soonest first. */
   active: string[];
   startingIn: number[];
   live: WorkerReading[] | undefined;
+  /** Running tasks that have reported before, or have run for long enough to, and do not report now. */
+  unreported: string[];
   /** Tasks that are gone unasked, and the slots each held, or null where it had not reported. */
   fallen: { task: string; slots: number | null }[];
   intervals: Interval[];
@@ -88,6 +86,7 @@ export type LoadMemory = Pick<
   | 'queued'
   | 'busySlots'
   | 'activeTasks'
+  | 'matched'
   | 'workers'
   | 'pendingSince'
   | 'runningSince'
@@ -118,6 +117,7 @@ export function estimate(
   const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
   const queued = queues.length === 0 ? before.queued : sum(queues.map(({ backlog }) => backlog));
   const headAge = Math.max(0, ...queues.map(({ ageSeconds }) => ageSeconds));
+  const matched = live?.some(({ task }) => task !== null) ? 1 : before.matched;
   const ages = followTasks(tasks, before, now);
   const slotsPerTask = slotsOf(live, policy);
   const work = workDone(live, before, ages.runningSince, seconds, now);
@@ -138,7 +138,7 @@ export function estimate(
   const active = tasks.running.filter((task) => !cordoned.has(task));
   const unheard =
     live?.length === 0 && active.some((task) => now - ages.runningSince[task]! > REPORTS_WITHIN_SECONDS * 1000);
-  const shown = workShown({ before, interval, queued, adds, active: active.length, slotsPerTask, unheard });
+  const shown = workShown({ before, interval, queued, adds, active: active.length, slotsPerTask });
   const slotSeconds = before.slotSeconds + work.slotSeconds + shown.slotSeconds;
   const completed = before.completed + work.processed + shown.completed;
   const serviceSeconds = serviceTime(slotSeconds, completed, queued, headAge, adds.rate, policy);
@@ -181,6 +181,8 @@ export function estimate(
       active,
       startingIn,
       live,
+      unreported:
+        live === undefined ? [] : unreportedTasks(active, live, { held: before.held, matched }, ages.runningSince, now),
       fallen,
       intervals,
       queued,
@@ -205,6 +207,7 @@ export function estimate(
       queued,
       busySlots: reportedBusy,
       activeTasks: active.length,
+      matched,
       workers: live === undefined ? before.workers : followed(live.map((each) => [each.key, totalsOf(each)])),
       pendingSince: ages.pendingSince,
       runningSince: ages.runningSince,
@@ -232,6 +235,24 @@ function liveWorkers(workers: Reading<WorkerReading[]>, tasks: TasksReading): Wo
   return workers.filter(({ task, ageSeconds }) =>
     task === null ? ageSeconds <= HEARTBEAT_STALE_SECONDS : listed.has(task),
   );
+}
+
+/**
+ * A running task without a report is unknown, not idle: heartbeats may be switched off, lost on their way, or forgotten by
+ * the server. Where no worker's task has ever been known, each of the workers may be in any of the tasks.
+ */
+function unreportedTasks(
+  active: string[],
+  live: WorkerReading[],
+  { held, matched }: Pick<Memory, 'held' | 'matched'>,
+  runningSince: Record<string, number>,
+  now: number,
+): string[] {
+  const reported = new Set(live.map(({ task }) => task));
+  const unmatched = matched > 0 ? 0 : live.length;
+  const isLate = (task: string) => now - (runningSince[task] ?? now) > REPORTS_WITHIN_SECONDS * 1000;
+  const silent = active.filter((task) => !reported.has(task) && ((held[task] ?? null) !== null || isLate(task)));
+  return silent.slice(unmatched);
 }
 
 /** Those that were there at the last tick, were not told to leave, and are not there any more. */
@@ -294,7 +315,6 @@ function totalsOf({ processed, failed, usedSlots, workflowFailed = 0 }: WorkerRe
 /**
  * Slot-seconds worked and work done, as the queue shows it, whose workers report late or never. While work waits, every
  * slot is taken, and what leaves the queue follows on work that is done; where nothing comes, all that leaves is seen.
- * Where nothing waits for workers that never report, they have slots to spare: their work is shorter than was thought.
  */
 function workShown(parts: {
   before: Memory;
@@ -303,21 +323,14 @@ function workShown(parts: {
   adds: ReturnType<typeof arrivalsReported>;
   active: number;
   slotsPerTask: number;
-  unheard: boolean;
 }): { slotSeconds: number; completed: number } {
-  const { before, interval, queued, adds, active, slotsPerTask, unheard } = parts;
+  const { before, interval, queued, adds, active, slotsPerTask } = parts;
   const slotSeconds = before.activeTasks * slotsPerTask * interval.seconds;
   if (before.activeTasks === 0) return { slotSeconds: 0, completed: 0 };
   if (before.queued > 0 && queued > 0) {
     if (adds.trusted) return { slotSeconds, completed: interval.begun };
     const filled = Math.max(0, active - before.activeTasks) * slotsPerTask;
     if (adds.none && queued < before.queued) return { slotSeconds, completed: Math.max(0, interval.begun - filled) };
-  }
-  const arrived = adds.rate * interval.seconds;
-  const busiest = UNHEARD_BUSY * slotSeconds;
-  const tooLong = before.slotSeconds * arrived >= busiest * before.completed;
-  if (unheard && before.queued === 0 && queued === 0 && arrived > 0 && tooLong) {
-    return { slotSeconds: busiest, completed: arrived };
   }
   return { slotSeconds: 0, completed: 0 };
 }

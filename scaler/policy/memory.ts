@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 5;
+export const MEMORY_VERSION = 6;
 
 /** Ticks of arrivals that are kept. */
 export const INTERVALS = 7;
@@ -31,6 +31,8 @@ export interface Memory {
   activeTasks: number;
   /** [processed, failed, used slots, failed workflow tasks] by worker key. */
   workers: Record<string, [number, number, number, number]>;
+  /** 1 once a worker was seen whose task is known, 0 before. */
+  matched: number;
   /** Slots in use by task, of those that were not told to leave; null before it has reported. */
   held: Record<string, number | null>;
   /** The service's count as last read. */
@@ -69,8 +71,11 @@ export interface Memory {
   onsets: [number, number][];
   /** The need of the last minutes, when it was low. */
   usualNeed: number;
-  /** Some time after tasks of an old revision were last seen. */
+  /** Some time after tasks of an earlier deployment were last seen. */
   deployingUntil: number;
+  /** The newest deployment of which a task has come up; and since when there is a newer one of which none has, or 0. */
+  provenDeployment: string;
+  unprovenSince: number;
   /** How long tasks that had become needless stayed so: GAP_CLASSES weights for each of GAP_GROUPS groups of tasks. */
   gaps: number[];
   /**
@@ -87,6 +92,9 @@ export interface Memory {
 export const GAP_CLASSES = 17;
 export const GAP_GROUPS = 7;
 
+/** A worker of ours has reported by then; one that has not may be of a kind that never does. */
+export const REPORTS_WITHIN_SECONDS = 75;
+
 /** Before anything was seen, a task is taken to start in so long. */
 const TYPICAL_START_UP_SECONDS = 42;
 
@@ -100,8 +108,13 @@ const LARGEST_FIGURE = 1e15;
 /** Two machines' clocks differ by less. A memory from further ahead was written by a clock that was wrong, and all its times are. */
 const CLOCKS_APART_MS = 60_000;
 
-/** The fleet at hand is taken to have been needed until now: not remembering is not quiet time. */
+/**
+ * The fleet at hand is taken to have been needed until now, and its tasks to have had time to report: not remembering is
+ * neither quiet time nor a start.
+ */
 function afresh(signals: Signals, policy: Policy, now: number): Memory {
+  const running = known(signals.tasks) ? signals.tasks.running.slice(0, FOLLOWED) : [];
+  const longAgo = now - (REPORTS_WITHIN_SECONDS + 1) * 1000;
   const desired = known(signals.tasks) ? signals.tasks.desired : policy.minTasks;
   return {
     version: MEMORY_VERSION,
@@ -111,6 +124,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     busySlots: 0,
     activeTasks: 0,
     workers: {},
+    matched: 0,
     held: {},
     count: desired,
     owedSlots: 0,
@@ -119,7 +133,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     fellAt: 0,
     crashes: 0,
     pendingSince: {},
-    runningSince: {},
+    runningSince: Object.fromEntries(running.map((task) => [task, longAgo])),
     intervals: [],
     addsSince: 0,
     addsUntil: 0,
@@ -135,6 +149,9 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     onsets: [],
     usualNeed: desired,
     deployingUntil: 0,
+    // At zero, nothing says that the deployment was not proven long ago.
+    provenDeployment: known(signals.tasks) && desired === 0 ? (signals.tasks.deployment ?? '') : '',
+    unprovenSince: 0,
     levels: [[now, desired]],
     gaps: Array.from({ length: GAP_GROUPS * GAP_CLASSES }, () => 0),
     growth: null,
@@ -162,6 +179,7 @@ function isMemory(memory: unknown): memory is Memory {
     held,
     pendingSince,
     runningSince,
+    provenDeployment,
     version: _,
     ...numbers
   } = given;
@@ -174,6 +192,7 @@ function isMemory(memory: unknown): memory is Memory {
     isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
     isNumbers(gaps, GAP_GROUPS * GAP_CLASSES) &&
+    typeof provenDeployment === 'string' &&
     isRecord(workers, (each) => isNumbers(each, 4)) &&
     isRecord(held, (each) => each === null || isFigure(each)) &&
     isRecord(pendingSince, isFigure) &&

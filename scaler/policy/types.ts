@@ -41,10 +41,16 @@ export interface TasksReading {
   running: string[];
   pending: string[];
   cordoned: string[];
-  /** Tasks of an earlier revision than the service's own, in the middle of a deployment. */
+  /** The id of the service's newest deployment. */
+  deployment?: string | undefined;
+  /** Tasks that earlier deployments started, while the newest replaces them. */
   outdated?: string[];
-  /** Tasks that a person drains: they leave, whatever the policy makes of the rest. */
-  drained?: string[];
+  /** Tasks that a person drains: they are removed, whatever the policy makes of the rest. */
+  drained?: string[] | undefined;
+  /** Tasks on Fargate Spot. */
+  spot?: string[] | undefined;
+  /** The tasks of each availability zone, where there is more than one. */
+  zones?: string[][] | undefined;
 }
 
 export interface Signals {
@@ -92,6 +98,7 @@ export const REASONS = [
   'busy', // more tasks, for slots that are taken
   'expected', // more tasks, for work that has come at such a time, or gone so far, before
   'minimum', // more tasks, for minTasks alone
+  'probing', // one task for a pool at zero, to see whether its new revision starts
   'cooling', // fewer are needed, but the need may come back sooner than a task could
   'scale-in', // fewer tasks
   'deploying', // fewer are needed, but nobody of the new revision leaves before the old one has
@@ -105,7 +112,7 @@ export const REASONS = [
   'not-serving', // tasks run, but nothing is taken from the queue
   'spend-cap', // the hour's budget is spent
   'paused', // the owner's word
-  'unknown', // something could not be read: the fleet does not shrink
+  'unknown', // something could not be read, or running tasks report nothing: the fleet does not shrink
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
@@ -127,6 +134,10 @@ export interface Figures {
   ageSeconds: number | null;
   /** Workers with a fresh heartbeat. */
   liveWorkers: number | null;
+  /** Running tasks that should have reported, and have not: what they do is unknown. */
+  unreportedTasks: number | null;
+  /** The newest deployment's first task has not come up, again and again or for minutes. */
+  revisionFailing: boolean;
   /** Activity attempts since the tick before, and workflow tasks that failed. */
   processed: number;
   failed: number;

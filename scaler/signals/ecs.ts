@@ -19,7 +19,7 @@ const SERVICES_A_CALL = 10;
 const TASKS_A_CALL = 100;
 const BATCHES_AT_ONCE = 10;
 
-export type UncordonedTasks = Required<Omit<TasksReading, 'cordoned' | 'drained'>> & Pick<TasksReading, 'drained'>;
+export type UncordonedTasks = Omit<TasksReading, 'cordoned'> & { outdated: string[] };
 
 export interface ServiceReading {
   tasks: Reading<UncordonedTasks>;
@@ -133,14 +133,41 @@ function isEmpty({ desiredCount, runningCount, pendingCount, deployments = [] }:
 
 function sorted(service: Service, tasks: Task[]): UncordonedTasks {
   const staying = tasks.filter((task) => task.desiredStatus === 'RUNNING');
-  const ids = (of: Task[]) => of.map(({ taskArn }) => taskIdOf(taskArn));
   const byHand = new Set(readDrained(service.tags ?? []));
-  const drained = ids(staying).filter((id) => byHand.has(id));
+  const deployment = service.deployments?.find(({ status }) => status === 'PRIMARY')?.id;
+  const drained = idsOf(staying, ({ taskArn }) => byHand.has(taskIdOf(taskArn)));
+  const spot = idsOf(staying, ({ capacityProviderName }) => capacityProviderName === 'FARGATE_SPOT');
+  const zones = zonesOf(staying);
   return {
     desired: service.desiredCount ?? 0,
-    running: ids(staying.filter((task) => task.lastStatus === 'RUNNING')),
-    pending: ids(staying.filter((task) => task.lastStatus !== 'RUNNING')),
-    outdated: ids(staying.filter((task) => task.taskDefinitionArn !== service.taskDefinition)),
+    running: idsOf(staying, ({ lastStatus }) => lastStatus === 'RUNNING'),
+    pending: idsOf(staying, ({ lastStatus }) => lastStatus !== 'RUNNING'),
+    outdated: idsOf(staying, (task) => isOutdated(task, deployment, service)),
+    ...(deployment !== undefined && { deployment }),
     ...(drained.length > 0 && { drained }),
+    ...(spot.length > 0 && { spot }),
+    ...(zones.length > 1 && { zones }),
   };
+}
+
+/**
+ * A deployment is known by its id, which ECS writes into `startedBy` of the tasks that it starts. A forced deployment, a
+ * changed network or capacity strategy, and each rollback of CloudFormation keep the task definition. (Source: ECS API
+ * reference, Task.startedBy and Deployment.id.)
+ */
+function isOutdated({ startedBy, taskDefinitionArn }: Task, deployment: string | undefined, service: Service): boolean {
+  if (deployment !== undefined && startedBy?.startsWith(SERVICE_DEPLOYMENT)) return startedBy !== deployment;
+  return taskDefinitionArn !== service.taskDefinition;
+}
+
+const SERVICE_DEPLOYMENT = 'ecs-svc/';
+
+/** The tasks of each availability zone. */
+function zonesOf(tasks: Task[]): string[][] {
+  const placed = tasks.filter(({ availabilityZone }) => availabilityZone !== undefined);
+  return [...Map.groupBy(placed, ({ availabilityZone }) => availabilityZone).values()].map((ofZone) => idsOf(ofZone));
+}
+
+function idsOf(tasks: Task[], those: (task: Task) => boolean = () => true): string[] {
+  return tasks.filter(those).map(({ taskArn }) => taskIdOf(taskArn));
 }

@@ -1,6 +1,6 @@
 /** What the service scheduler may and must do, over arbitrary fleets. */
 import fc from 'fast-check';
-import { planTasks } from '../../local/fargate/plan.ts';
+import { nextZone, planTasks } from '../../local/fargate/plan.ts';
 import type { PlannedTask, WantedTasks } from '../../local/fargate/plan.ts';
 
 const wantedTasks: fc.Arbitrary<WantedTasks> = fc.record({
@@ -8,11 +8,13 @@ const wantedTasks: fc.Arbitrary<WantedTasks> = fc.record({
   maximumPercent: fc.integer({ min: 100, max: 250 }),
   minimumHealthyPercent: fc.integer({ min: 0, max: 100 }),
   deploymentId: fc.constant('new'),
+  rebalanced: fc.constantFrom<string[]>([], ['a', 'b', 'c']),
 });
 const fleets: fc.Arbitrary<PlannedTask[]> = fc.uniqueArray(
   fc.record({
     id: fc.nat(1000).map(String),
     deploymentId: fc.constantFrom('new', 'old', 'older'),
+    zone: fc.constantFrom('a', 'b', 'c'),
     isRunning: fc.boolean(),
     isProtected: fc.boolean(),
   }),
@@ -33,6 +35,7 @@ test('A deployment launches no task beyond maximumPercent.', () => {
   fc.assert(
     fc.property(wantedTasks, fleets, (wanted, tasks) => {
       const { launch } = planTasks(wanted, tasks, random);
+      fc.pre(wanted.rebalanced.length === 0);
       const limit = Math.floor((wanted.desiredCount * wanted.maximumPercent) / 100);
       expect(launch === 0 || tasks.length + launch <= limit).toBe(true);
     }),
@@ -67,14 +70,36 @@ test('Whatever the fleet, it ends as the desired count of new tasks and the prot
   );
 });
 
+const TWO = { desiredCount: 2, maximumPercent: 200, minimumHealthyPercent: 100, deploymentId: 'new' };
+
+test('Availability zones are rebalanced where that is on: a task is started, and then one of the fullest zone is stopped.', () => {
+  const wanted = { ...TWO, desiredCount: 4, rebalanced: ['a', 'b'] };
+  const task = (id: string, zone: string, changes: Partial<PlannedTask> = {}): PlannedTask => ({
+    id,
+    zone,
+    deploymentId: 'new',
+    isRunning: true,
+    isProtected: false,
+    ...changes,
+  });
+  const uneven = [task('1', 'a'), task('2', 'a'), task('3', 'a'), task('4', 'b')];
+  expect(planTasks({ ...wanted, rebalanced: [] }, uneven, random)).toEqual({ launch: 0, stop: [] });
+  expect(planTasks(wanted, uneven, random)).toEqual({ launch: 1, stop: [] });
+  expect(planTasks(wanted, [...uneven, task('5', 'b', { isRunning: true })], random).stop).toEqual(['1']);
+  const [first, ...others] = uneven;
+  const held = [{ ...first!, isProtected: true }, ...others, task('5', 'b')];
+  expect(planTasks(wanted, held, random).stop).toEqual(['2']);
+});
+
 test('Scale-in takes tasks that do not run yet first.', () => {
   const tasks = ['a', 'b', 'c', 'd'].map((id) => ({
     id,
     deploymentId: 'new',
+    zone: 'a',
     isRunning: id < 'c',
     isProtected: false,
   }));
-  const wanted = { desiredCount: 2, maximumPercent: 200, minimumHealthyPercent: 100, deploymentId: 'new' };
+  const wanted = { ...TWO, rebalanced: [] };
   expect(planTasks(wanted, tasks, random).stop.sort()).toEqual(['c', 'd']);
 });
 
@@ -87,6 +112,10 @@ function settle(wanted: WantedTasks, start: PlannedTask[]): PlannedTask[] {
     const launched = Array.from({ length: launch }, (_, index) => ({
       id: `new-${round}-${index}`,
       deploymentId: 'new',
+      zone: nextZone(
+        ['a', 'b', 'c'],
+        tasks.map(({ zone }) => zone),
+      ),
       isRunning: false,
       isProtected: false,
     }));

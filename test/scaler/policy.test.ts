@@ -335,19 +335,61 @@ describe('scaling in', () => {
     expect(keptFor(600)).toBeLessThanOrEqual(20);
   });
 
-  test('workers that never report, and for whom nothing waits, are taken to have slots to spare', () => {
-    const tasks = 'abcdefghijklmnopqrst'.split('');
-    const flowing = { ...queue(0), addRate: 2, dispatchRate: 2 };
-    let desired = tasks.length;
+  test('a namespace whose workers report nothing keeps its tasks: absence is not idleness', () => {
+    const tasks = running(...'abcdefghijkl');
     let memory: unknown;
-    for (let at = 0; at <= 1200; at += 10) {
-      const read = signals({ activityQueue: flowing, tasks: running(...tasks.slice(0, desired)) });
-      const outcome = decide(read, memory, { ...policy, scaleInAfterSeconds: 120 }, at * second);
-      ({ desired } = outcome.decision);
+    for (let at = 0; at <= 3600; at += 10) {
+      const outcome = decide(signals({ tasks }), memory, policy, at * second);
       memory = outcome.memory;
+      if (at <= 80) continue;
+      expect(outcome.decision).toMatchObject({ desired: 12, cordon: [], reason: 'unknown' });
+      expect(outcome.figures.unreportedTasks).toBe(12);
     }
-    expect(desired).toBeLessThan(10);
-    expect(desired).toBeGreaterThanOrEqual(1);
+  });
+
+  test('tasks that have reported before and do not any more are kept, and those that report idleness are removed', () => {
+    const ids = [...'abcdefghij'];
+    const all = ids.map((id) => worker(id, 5));
+    let { memory } = decide(signals({ workers: all, tasks: running(...ids) }), undefined, policy, 0);
+    const forgotten = ids.slice(0, 5);
+    const idle = ids.slice(5).map((id) => worker(id, 0));
+    let tasks = running(...ids);
+    for (let at = 10; at <= 3600; at += 10) {
+      const outcome = decide(signals({ workers: idle, tasks }), memory, policy, at * second);
+      memory = outcome.memory;
+      expect(forgotten.filter((task) => outcome.decision.cordon.includes(task))).toEqual([]);
+      const left = tasks.running.filter((task) => !outcome.decision.cordon.includes(task));
+      tasks = { ...running(...left), desired: outcome.decision.desired };
+    }
+    expect(tasks.running.toSorted()).toEqual(forgotten);
+  });
+
+  test('tasks that report nothing are no reason to grow', () => {
+    const tasks = running(...'abcdef');
+    let memory: unknown;
+    for (let at = 0; at <= 600; at += 10) {
+      const { decision, memory: next } = decide(
+        signals({ workers: [worker('a', 2)], tasks }),
+        memory,
+        policy,
+        at * second,
+      );
+      memory = next;
+      expect(decision.desired).toBeLessThanOrEqual(6);
+    }
+  });
+
+  test('workers whose task is not known may be those of tasks that seem to report nothing', () => {
+    const tasks = running('a', 'b');
+    const workers = ['a', 'b'].map((task) => ({ ...worker(task, 0), task: null }));
+    let memory: unknown;
+    let desired = 2;
+    for (let at = 0; at <= 600; at += 10) {
+      const outcome = decide(signals({ workers, tasks: { ...tasks, desired } }), memory, policy, at * second);
+      ({ memory } = outcome);
+      ({ desired } = outcome.decision);
+    }
+    expect(desired).toBe(0);
   });
 
   test('tasks not yet running leave first, then those already leaving, then the least busy', () => {
@@ -355,6 +397,36 @@ describe('scaling in', () => {
     const workers = [worker('a', 9), worker('b', 2), worker('c', 5), worker('d', 7)];
     const { decision } = decide(signals({ workers, tasks }), undefined, { ...policy, maxTasks: 3 }, 0);
     expect(decision).toMatchObject({ desired: 3, cordon: ['e', 'd'] });
+  });
+
+  test('Spot tasks are removed before others, so that the on-demand base stays as it is', () => {
+    const tasks = { ...running('base', 'spot1', 'spot2', 'spot3'), spot: ['spot1', 'spot2', 'spot3'] };
+    const workers = [worker('base', 0), worker('spot1', 4), worker('spot2', 2), worker('spot3', 6)];
+    const most = (maxTasks: number) => decide(signals({ workers, tasks }), undefined, { ...policy, maxTasks }, 0);
+    expect(most(2).decision.cordon).toEqual(['spot2', 'spot1']);
+    expect(most(1).decision.cordon).toEqual(['spot2', 'spot1', 'spot3']);
+  });
+
+  test('a Spot task that should have reported and has not is kept before an idle on-demand task', () => {
+    const tasks = { ...running('base', 'spot1', 'spot2'), spot: ['spot1', 'spot2'] };
+    const workers = [worker('base', 0), worker('spot1', 0)];
+    const most = (maxTasks: number) => decide(signals({ workers, tasks }), undefined, { ...policy, maxTasks }, 0);
+    expect(most(1).decision.cordon).toEqual(['spot1', 'base']);
+  });
+
+  test('among equals, tasks of the fullest availability zone are removed', () => {
+    const ids = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'];
+    const zones = [ids.slice(0, 4), ids.slice(4, 6), ids.slice(6)];
+    const left = (maxTasks: number, busy: Record<string, number> = {}) => {
+      const workers = ids.map((id) => worker(id, busy[id] ?? 1));
+      const read = signals({ workers, tasks: { ...running(...ids), zones } });
+      const { cordon } = decide(read, undefined, { ...policy, maxTasks }, 0).decision;
+      return zones.map((zone) => zone.filter((id) => !cordon.includes(id)).length);
+    };
+    expect(left(5)).toEqual([2, 2, 1]);
+    expect(left(3)).toEqual([1, 1, 1]);
+    // What they hold counts before their zone.
+    expect(left(6, { a1: 5, a2: 5, a3: 5, a4: 5, b1: 5, b2: 5, c1: 0 })).toEqual([4, 2, 0]);
   });
 
   test('a task that has not reported is the last to leave: what it holds is not known', () => {
@@ -392,7 +464,71 @@ describe('scaling in', () => {
     const over = signals({ workers: idle.workers, tasks: { ...tasks, running: ['new1', 'new2'], outdated: [] } });
     const lower = { ...policy, maxTasks: 1 };
     expect(decide(over, memory, lower, 2_010_000).decision).toMatchObject({ desired: 2, reason: 'deploying' });
-    expect(decide(over, memory, policy, 2_040_000).decision).toMatchObject({ desired: 0, reason: 'scale-in' });
+    expect(decide(over, memory, policy, 2_160_000).decision).toMatchObject({ desired: 0, reason: 'scale-in' });
+  });
+});
+
+describe('a new revision of a pool at zero', () => {
+  const at = (deployment: string, tasks: Partial<TasksReading> = {}): TasksReading => ({
+    ...running(),
+    deployment,
+    ...tasks,
+  });
+  /** A pool at zero, of whose first deployment all is known, gets the second. */
+  const deployed = () => {
+    const { memory } = decide(signals({ tasks: at('first') }), undefined, policy, 0);
+    return decide(signals({ tasks: at('second') }), memory, policy, 10 * second);
+  };
+
+  test('gets one task at once, which goes when it has come up', () => {
+    const order = deployed();
+    expect(order.decision).toMatchObject({ desired: 1, reason: 'probing' });
+    const starting = at('second', { desired: 1, pending: ['probe'] });
+    let { decision, memory } = decide(signals({ tasks: starting }), order.memory, policy, 40 * second);
+    expect(decision).toMatchObject({ desired: 1, cordon: [] });
+    const up = signals({ workers: [worker('probe', 0)], tasks: at('second', { ...running('probe'), desired: 1 }) });
+    for (let seconds = 50; seconds <= 350 && decision.desired > 0; seconds += 10)
+      ({ decision, memory } = decide(up, memory, policy, seconds * second));
+    expect(decision).toMatchObject({ desired: 0, cordon: ['probe'], reason: 'scale-in' });
+    expect(decide(signals({ tasks: at('second') }), memory, policy, 400 * second).decision.desired).toBe(0);
+  });
+
+  test('whose task does not come up is reported, whether it goes again and again or stays and says nothing', () => {
+    const states: ((tick: number) => Partial<TasksReading>)[] = [
+      (tick) => ({ desired: 1, pending: [`probe${tick}`] }),
+      () => ({ desired: 1, pending: ['probe'] }),
+    ];
+    for (const state of states) {
+      let { memory, figures, decision } = deployed();
+      expect(figures.revisionFailing).toBe(false);
+      for (let tick = 2; tick <= 40; tick += 1) {
+        ({ memory, figures, decision } = decide(
+          signals({ tasks: at('second', state(tick)) }),
+          memory,
+          policy,
+          tick * 10 * second,
+        ));
+        expect(decision.desired).toBe(1);
+      }
+      expect(figures.revisionFailing).toBe(true);
+      const mended = { desired: 1, running: ['good'], pending: [] };
+      const up = signals({ workers: [worker('good', 0)], tasks: at('third', mended) });
+      expect(decide(up, memory, policy, 410 * second).figures.revisionFailing).toBe(false);
+    }
+  });
+
+  test('is not ordered where the owner allows no tasks, or has paused the pool', () => {
+    for (const [with_, most] of [
+      [{ ...policy, maxTasks: 0 }, 0],
+      [{ ...policy, paused: true }, 0],
+    ] as const) {
+      const { memory } = decide(signals({ tasks: at('first') }), undefined, with_, 0);
+      expect(decide(signals({ tasks: at('second') }), memory, with_, second).decision.desired).toBe(most);
+    }
+  });
+
+  test('is not assumed where nothing is remembered', () => {
+    expect(decide(signals({ tasks: at('any') }), undefined, policy, 0).decision.desired).toBe(0);
   });
 });
 
@@ -411,7 +547,8 @@ describe('tasks that are gone unasked', () => {
   /** One of two tasks goes at the third tick; ECS has another one ready, for which there is no work yet. */
   function oneGoes(slots: number, back: (tickNumber: number) => number = () => 0) {
     return runs(90, (number) => {
-      const [workers, tasks] = [[worker('x', 4), worker('gone', slots)], running('x', number < 3 ? 'gone' : 'new')];
+      const other = number < 3 ? worker('gone', slots) : worker('new', 0);
+      const [workers, tasks] = [[worker('x', 4), other], running('x', other.task!)];
       return signals({ activityQueue: queue(back(number)), workers, tasks });
     });
   }
@@ -515,9 +652,10 @@ describe('tasks that are gone unasked', () => {
 
   test('with what is seen to have left the queue only after their end, are owed it too', () => {
     // The queue's reading is old: it shows the work for some seconds after it was taken.
-    const outcomes = runs(4, (number) => {
-      const tasks = [running('dies'), running('dies'), { ...running(), desired: 1 }, running('next')][number]!;
-      return signals({ activityQueue: queue(number < 3 ? 1 : 0), tasks });
+    const outcomes = runs(5, (number) => {
+      const gone = { ...running(), desired: 1 };
+      const tasks = [running(), running('dies'), running('dies'), gone, running('next')][number]!;
+      return signals({ activityQueue: queue(number < 4 ? 1 : 0), tasks });
     });
     expect(outcomes.at(-1)).toMatchObject({
       decision: { desired: 1, reason: 'steady' },
@@ -554,7 +692,7 @@ test('while workflow code fails the fleet stays as it is, by a reason of its own
 });
 
 describe('memory', () => {
-  test.each([[null], ['text'], [{ version: 99 }], [{ version: 5, levels: 'x' }], [{ version: 5, desired: null }]])(
+  test.each([[null], ['text'], [{ version: 99 }], [{ version: 6, levels: 'x' }], [{ version: 6, desired: null }]])(
     'a memory like %j starts afresh instead of failing',
     (memory) => {
       const read = signals({ workers: [worker('a', 0)], tasks: running('a') });

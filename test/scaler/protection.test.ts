@@ -113,11 +113,12 @@ describe('protection', () => {
     expect(asked).toHaveLength(25);
   });
 
-  test('that is refused is a problem, but for a task that is going anyway', async () => {
-    const { protection } = ecs({ a: { reason: 'DEPLOYMENT_BLOCKED' }, b: { reason: 'TASK_NOT_VALID' } });
-    expect(await protection.protect(pool, ['a', 'b', 'c'], 0)).toEqual({
-      unprotected: ['a'],
-      problems: ['protection of task a: DEPLOYMENT_BLOCKED'],
+  test('that is refused is a problem, but for a task that is going anyway or has to wait for others to go', async () => {
+    const refusals = { a: { reason: 'OTHER' }, b: { reason: 'TASK_NOT_VALID' }, d: { reason: 'DEPLOYMENT_BLOCKED' } };
+    const { protection } = ecs(refusals);
+    expect(await protection.protect(pool, ['a', 'b', 'c', 'd'], 0)).toEqual({
+      unprotected: ['a', 'd'],
+      problems: ['protection of task a: OTHER'],
     });
   });
 

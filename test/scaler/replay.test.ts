@@ -20,7 +20,8 @@ test('each tick record is answered by its decision', () => {
 
 test('memory is carried for each pool on its own', () => {
   const replay = replayer();
-  const idle = { ...record, workers: [], activityQueue: record.workflowQueue };
+  const workers = record.workers.map((worker) => ({ ...worker, usedSlots: 0 }));
+  const idle = { ...record, workers, activityQueue: record.workflowQueue };
   const desired = (changes: object) => JSON.parse(replay(JSON.stringify({ ...idle, ...changes }))?.text ?? '').desired;
   expect(desired({})).toBe(3);
   expect(desired({ pool: 'other', now: record.now + 120_000 })).toBe(3);

@@ -66,7 +66,8 @@ test('workers are down only after a minute without any: a cold start is no alarm
   };
   const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
   const tickAt = async (seconds: number, workers: (typeof worker)[]) => {
-    const read = { ...record, workers, now: record.now + seconds * 1000 };
+    const tasks = { ...record.tasks, running: workers.map(({ task }) => task!), desired: 1 };
+    const read = { ...record, workers, tasks, now: record.now + seconds * 1000 };
     telemetry.report(read, decide(read, undefined, DEFAULT_POLICY, read.now), [], { protection: 'worker' });
     await telemetry.send(read.now, { force: true });
   };
@@ -75,6 +76,28 @@ test('workers are down only after a minute without any: a cold start is no alarm
   for (const seconds of [60, 110, 120, 130]) await tickAt(seconds, []);
   await tickAt(140, [worker]);
   expect(values).toEqual([0, 0, 0, 0, 0, 1, 1, 0]);
+});
+
+test('workers of tasks that run and report nothing are not said to be down, unless work waits that they do not take', async () => {
+  const values: (number | undefined)[] = [];
+  const client = {
+    send: async ({ input }: PutMetricDataCommand) =>
+      void values.push(input.MetricData?.find(({ MetricName }) => MetricName === 'WorkersDown')?.Value),
+  };
+  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+  let memory: unknown;
+  const tickAt = async (seconds: number, backlog: number) => {
+    const activityQueue = { ...record.activityQueue, backlog, ageSeconds: backlog > 0 ? 60 : 0 };
+    const read = { ...record, activityQueue, workers: [], now: record.now + seconds * 1000 };
+    const outcome = decide(read, memory, { ...DEFAULT_POLICY, minTasks: 1 }, read.now);
+    ({ memory } = outcome);
+    telemetry.report(read, outcome, [], { protection: 'worker' });
+    await telemetry.send(read.now, { force: true });
+  };
+  for (let seconds = 0; seconds <= 300; seconds += 10) await tickAt(seconds, 0);
+  expect(new Set(values)).toEqual(new Set([undefined]));
+  for (let seconds = 310; seconds <= 600; seconds += 10) await tickAt(seconds, 3);
+  expect(values.at(-1)).toBe(1);
 });
 
 test('all of them are all that the scaler knows; two are the workers’', async () => {

@@ -12,6 +12,8 @@ import type { TickRecord } from '../../scaler/tick-record.ts';
 class World implements Ports {
   readonly pools: PoolConfig[];
   readonly journal: string[] = [];
+  /** The pools that the workers were told are being deployed. */
+  deploying: string[] = [];
   readonly reports = new Map<string, { record: TickRecord; outcome: Outcome; errors: string[] }>();
   readonly queued = new Map<string, number>();
   readonly tasks = new Map<string, Reading<UncordonedTasks>>();
@@ -86,7 +88,10 @@ class World implements Ports {
       this.stored.set(pool, { ...state, version: stored + 1 });
       return stored + 1;
     },
-    markTick: async (_now, mode) => this.#do('mark', mode === 'act' ? 'mark' : 'mark as observing'),
+    markTick: async (_now, mode, pools, due) => {
+      if (due) await this.#do('mark', mode === 'act' ? 'mark' : 'mark as observing');
+      this.deploying = [...pools].filter(([, is]) => is).map(([pool]) => pool);
+    },
     cordoned: async (tasks) => {
       if (this.broken.has('cordons')) throw new Error('table down');
       return new Map([...tasks].map(([pool, ids]) => [pool.pool, ids.filter((id) => this.cordons.has(id))]));
@@ -127,6 +132,19 @@ class World implements Ports {
 
 const at = (seconds: number, mode: 'act' | 'observe' = 'act') => ({ mode, now: seconds * 1000, last: false });
 
+/** A worker that has just reported. */
+const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {}): ReportedWorker => ({
+  key: name,
+  task: `1@${name}`,
+  names: ['1', name],
+  ageSeconds: state.ageSeconds ?? 2,
+  busy: state.busy ?? false,
+  usedSlots: Number(state.busy ?? false),
+  slots: 1,
+  processed: 0,
+  failed: 0,
+});
+
 describe('a tick', () => {
   test('remembers before it acts', async () => {
     const world = new World('fast');
@@ -138,6 +156,7 @@ describe('a tick', () => {
   test('cordons who leaves before it lowers the count', async () => {
     const world = new World('fast');
     world.hasTasks('fast', 'a', 'b');
+    world.workers.push(worker('a'), worker('b'));
     const session: Session = new Map();
     await tick(world.pools, session, world, at(0));
     world.journal.length = 0;
@@ -290,19 +309,14 @@ describe('a task that a person drains', () => {
   });
 });
 
-describe('workers that the scaler protects', () => {
-  const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {}): ReportedWorker => ({
-    key: name,
-    task: `1@${name}`,
-    names: ['1', name],
-    ageSeconds: state.ageSeconds ?? 2,
-    busy: state.busy ?? false,
-    usedSlots: Number(state.busy ?? false),
-    slots: 1,
-    processed: 0,
-    failed: 0,
-  });
+test('workers are told which pools are being deployed', async () => {
+  const world = new World('fast', 'slow');
+  world.tasks.set('slow', { desired: 1, running: ['old', 'new'], pending: [], outdated: ['old'] });
+  await tick(world.pools, new Map(), world, at(0));
+  expect(world.deploying).toEqual(['slow']);
+});
 
+describe('workers that the scaler protects', () => {
   /** Tasks a, b and c at 10.0.0.1 to 3; nothing is queued, and the pool has been quiet for long. */
   async function quietFleet(...workers: ReportedWorker[]) {
     const world = new World('fast');
@@ -350,7 +364,11 @@ describe('workers that the scaler protects', () => {
   });
 
   test('are protected again when work reached them before ECS took them', async () => {
-    const { world, later } = await quietFleet(worker('10.0.0.1'), worker('10.0.0.2', { busy: true }));
+    const { world, later } = await quietFleet(
+      worker('10.0.0.1'),
+      worker('10.0.0.2', { busy: true }),
+      worker('10.0.0.3'),
+    );
     await later(61);
     expect(world.journal).toContain('fast: lift a');
     world.tasks.set('fast', { desired: 2, running: ['a', 'b', 'c'], pending: [], outdated: [] });
@@ -449,6 +467,7 @@ describe('a failure', () => {
   test('to cordon leaves the count as it is: ECS must not choose who leaves', async () => {
     const world = new World('fast');
     world.hasTasks('fast', 'a');
+    world.workers.push(worker('a'));
     const session: Session = new Map();
     await tick(world.pools, session, world, at(0));
     world.broken.add('cordon');

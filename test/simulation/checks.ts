@@ -6,7 +6,10 @@
  */
 import { poolKey } from '../../contract/state-table.ts';
 import { known } from '../../scaler/policy.ts';
+import type { Outcome } from '../../scaler/policy.ts';
+import type { ReportedWorker } from '../../scaler/signals/temporal.ts';
 import type { Ports } from '../../scaler/tick.ts';
+import type { TickRecord } from '../../scaler/tick-record.ts';
 import { live, type Service } from './ecs.ts';
 import type { Faults } from './faults.ts';
 import type { Invocation } from './lambda.ts';
@@ -28,7 +31,9 @@ export const RULES = {
   crashed: 'the scaler’s loop ended with an error',
   notDone: 'work was not done long after all faults had ended',
   notAtMinimum: 'the fleet did not return to its minimum',
-  leftCordoned: 'a task that shall work was left cordoned',
+  leftCordoned: 'a task that is to work was left cordoned',
+  unreported: 'a task was removed that had not said whether it was at work',
+  base: 'an on-demand task was removed although there were Spot tasks',
 } as const;
 export type Rule = keyof typeof RULES;
 
@@ -70,6 +75,7 @@ export class Checks {
   readonly kills: Record<Cause | 'unseen', number> = {
     unseen: 0,
     scheduler: 0,
+    deployment: 0,
     spot: 0,
     crash: 0,
     hand: 0,
@@ -117,8 +123,9 @@ export class Checks {
     seen.temporal.clear();
   }
 
-  readTemporal(invocation: Invocation, pool: string, allKnown: boolean): void {
+  readTemporal(invocation: Invocation, pool: string, allKnown: boolean, workers: ReportedWorker[]): void {
     this.#seenBy(invocation).temporal.set(pool, allKnown);
+    this.#seenBy(invocation).reporting.set(pool, new Set(workers.flatMap(({ key }) => key.replace(/^w-/, ''))));
   }
 
   readService(invocation: Invocation, service: Service): void {
@@ -159,10 +166,10 @@ export class Checks {
   cordons(invocation: Invocation, pool: string): void {
     const truth = this.#pools.get(pool);
     if (truth === undefined || isDeploying(truth.service)) return;
-    // Tasks above the count leave as was decided, or done by hand, before.
+    // Tasks above the count leave as was decided, or done by hand, before; and a count above the maximum is lowered in any case.
     const { tasks } = this.#seenBy(invocation).services.get(pool) ?? {};
     const above = Math.max(live(truth.service).length, tasks?.size ?? 0) > truth.service.desired;
-    if (!above) this.#checkSight(invocation, truth, 'a cordon');
+    if (!above && truth.service.desired <= maxOf(truth.plan)) this.#checkSight(invocation, truth, 'a cordon');
     this.#checkOvertaken(invocation, pool, 'a cordon');
   }
 
@@ -182,6 +189,7 @@ export class Checks {
     const truth = this.#pools.get(record.pool);
     if (truth === undefined) return;
     this.#account(truth);
+    this.#checkRemoved(truth, record, outcome, invocation);
     if (known(record.tasks)) this.#reportedAt.set(record.pool, this.#time.now);
     const disturbed =
       (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
@@ -192,7 +200,8 @@ export class Checks {
       ...errors,
       ...readings.flatMap((reading) => (known<unknown>(reading) ? [] : [(reading as { unknown: string }).unknown])),
     ];
-    const troubled = why.length > 0 || outcome.decision.reason === 'unknown';
+    const isUnknown = outcome.decision.reason === 'unknown' && outcome.figures.unreportedTasks === 0;
+    const troubled = why.length > 0 || isUnknown;
     const ticks = troubled ? (this.#troubled.get(record.pool) ?? 0) + 1 : 0;
     this.#troubled.set(record.pool, ticks);
     if (ticks > TROUBLED_TICKS) {
@@ -247,6 +256,37 @@ export class Checks {
     const staying = live(service).filter(({ id }) => seen.tasks.has(id) && !this.#cordoned(pool, id));
     if (staying.length > desired)
       this.#violated('uncordoned', pool, `${step}, not cordoned: ${staying.map(({ id }) => id).join(' ')}`);
+  }
+
+  /** Unless somebody has lowered the count, or a limit has, tasks that have had time to report and have not are not removed. */
+  #checkRemoved(
+    { plan, service }: PoolTruth,
+    { pool, tasks }: TickRecord,
+    outcome: Outcome,
+    invocation: Invocation,
+  ): void {
+    if (!known(tasks) || tasks.outdated.length > 0) return;
+    const { desired, running, pending, cordoned, spot = [] } = tasks;
+    const { decision } = outcome;
+    const removed = decision.cordon.filter((task) => !cordoned.includes(task));
+    const kept = [...running, ...pending].filter((task) => !decision.cordon.includes(task));
+    const onDemand = removed.filter((task) => !spot.includes(task));
+    const reporting = this.#seenBy(invocation).reporting.get(pool);
+    const spotKept = kept.filter((task) => spot.includes(task) && (pending.includes(task) || reporting?.has(task)));
+    if (onDemand.length > 0 && spotKept.length > 0)
+      this.#violated('base', pool, `${onDemand.join(' ')} before ${spotKept.join(' ')}`);
+    if (running.length + pending.length > desired || desired > maxOf(plan)) return;
+    const early = (task: string) => {
+      const { startedAt = this.#time.now } = live(service).find(({ id }) => id === task) ?? {};
+      return this.#time.now - startedAt < 2 * MINUTE;
+    };
+    const silent = removed.filter((task) => running.includes(task) && !reporting?.has(task) && !early(task));
+    if (silent.length > 0)
+      this.#violated(
+        'unreported',
+        pool,
+        `${silent.join(' ')} of ${running.join(' ')}; ${outcome.decision.reason}: ${outcome.decision.detail}`,
+      );
   }
 
   #checkSight(invocation: Invocation, { plan }: PoolTruth, what: string): void {
@@ -309,7 +349,13 @@ export class Checks {
   #seenBy(invocation: Invocation): Seen {
     let seen = this.#seen.get(invocation);
     if (seen === undefined) {
-      seen = { tickAt: this.#time.now, temporal: new Map(), services: new Map(), versions: new Map() };
+      seen = {
+        tickAt: this.#time.now,
+        temporal: new Map(),
+        reporting: new Map(),
+        services: new Map(),
+        versions: new Map(),
+      };
       this.#seen.set(invocation, seen);
     }
     return seen;
@@ -324,6 +370,8 @@ export class Checks {
 interface Seen {
   tickAt: number;
   temporal: Map<string, boolean>;
+  /** The tasks whose workers Temporal listed. */
+  reporting: Map<string, Set<string>>;
   services: Map<string, { tasks: Set<string>; deploying: boolean }>;
   versions: Map<string, unknown>;
 }
@@ -337,7 +385,7 @@ function hourOf(now: number): number {
 }
 
 function isDeploying(service: Service): boolean {
-  return live(service).some(({ revision }) => revision !== service.revision);
+  return live(service).some(({ deployment }) => deployment !== service.deployment);
 }
 
 function maxOf({ config }: PoolPlan): number {

@@ -1,9 +1,12 @@
 /**
  * ECS: services that keep their desired count of tasks, by the project's own model of the service scheduler. It chooses
- * itself whom to stop, and here it chooses the busiest, but never a protected task. Tasks take long to start, crash, are
- * interrupted, cannot be placed; deployments replace them; people change what they like.
+ * itself which tasks to stop, and here it chooses the busiest, but never a protected one. Tasks take long to start, crash, are
+ * interrupted, cannot be placed; deployments replace them, also such as keep the task definition; ECS moves them between
+ * zones where that is on; people change what they like.
  */
-import { planTasks } from '../../local/fargate/plan.ts';
+import { MAXIMUM_PERCENT } from '../../contract/deployment.ts';
+import { nextProvider, type CapacityShare } from '../../local/fargate/capacity.ts';
+import { nextZone, planTasks } from '../../local/fargate/plan.ts';
 import { RestartBackoff } from '../../local/fargate/restart-backoff.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
 import type { Faults } from './faults.ts';
@@ -20,6 +23,7 @@ const BOOTS_IN_MS = [1 * SECOND, 8 * SECOND] as const;
 const SPOT_WARNING_MS = 120 * SECOND;
 const STOP_TIMEOUT_MS = 120 * SECOND;
 const BACKOFF = { firstSeconds: 10, maxSeconds: 900, steadyAfterSeconds: 60 };
+const ZONES = ['a', 'b', 'c'];
 /** With more of them active, ECS holds the newest one back: DEPLOYMENT_BLOCKED. */
 const MOST_DEPLOYMENTS = 5;
 /** A deployment whose tasks fail so often is rolled back by the service's circuit breaker. */
@@ -38,13 +42,19 @@ export interface Task {
   id: string;
   number: number;
   service: Service;
+  /** The deployment that started it. */
+  deployment: number;
   revision: number;
+  zone: string;
+  capacityProvider: string | undefined;
   createdAt: number;
   startedAt: number | undefined;
   state: 'pending' | 'running' | 'stopping' | 'stopped';
   /** Why it is stopping. */
   cause: Cause | undefined;
   protectedUntil: number;
+  /** ECS has refused to protect it, since old tasks are. */
+  blocked: boolean;
   container: Container | undefined;
 }
 
@@ -54,7 +64,10 @@ export interface Service {
   pool: string;
   exists: boolean;
   desired: number;
+  /** The newest one's id; it may keep the revision. */
+  deployment: number;
   revision: number;
+  strategy: CapacityShare[];
   /** The newest revision whose tasks came up. */
   goodRevision: number;
   badRevisions: Set<number>;
@@ -65,12 +78,17 @@ export interface Service {
   reconciling: boolean;
 }
 
+/** What ECS answers: done, or the reason of its refusal. */
+export type ProtectionOutcome = 'done' | 'TASK_NOT_VALID' | 'DEPLOYMENT_BLOCKED';
+
 export interface EcsParts {
   time: VirtualTime;
   random: Random;
   faults: Faults;
   /** What runs in a task that has started. */
   start: (task: Task) => Container;
+  /** False for an ECS whose tasks do not say which deployment started them: a guard taken out. */
+  tellsDeployments: boolean;
   /** False for an ECS that stops protected tasks: a guard taken out. */
   honoursProtection: boolean;
   /** ListTasks gives so many a page. */
@@ -88,14 +106,16 @@ export class Ecs {
     this.#parts = parts;
   }
 
-  create(name: string, pool: string, desired: number): Service {
+  create(name: string, pool: string, desired: number, strategy: CapacityShare[]): Service {
     const service: Service = {
       name,
       index: this.services.size,
       pool,
       exists: true,
       desired,
+      deployment: 1,
       revision: 1,
+      strategy,
       goodRevision: 1,
       badRevisions: new Set(),
       failures: 0,
@@ -114,7 +134,14 @@ export class Ecs {
     this.#touch(service);
   }
 
+  /** The same task definition again, as after a change of the network or a rollback of CloudFormation. */
+  forceDeployment(service: Service): void {
+    service.deployment += 1;
+    this.#touch(service);
+  }
+
   deploy(service: Service, { bad = false } = {}): void {
+    service.deployment += 1;
     service.revision += 1;
     service.failures = 0;
     if (bad) service.badRevisions.add(service.revision);
@@ -162,19 +189,22 @@ export class Ecs {
     this.#gone(task);
   }
 
-  /** The agent's and UpdateTaskProtection's effect; false for a task that is being stopped. */
-  protect(task: Task, minutes: number): boolean {
-    if (task.state !== 'running') return false;
+  /** The agent's and UpdateTaskProtection's effect. No more tasks can be protected than the service is to have. */
+  protect(task: Task, minutes: number): ProtectionOutcome {
+    if (task.state !== 'running') return 'TASK_NOT_VALID';
+    const others = live(task.service).filter((other) => other !== task && this.isProtected(other));
+    task.blocked = others.length >= task.service.desired;
+    if (task.blocked) return 'DEPLOYMENT_BLOCKED';
     task.protectedUntil = this.#parts.time.now + minutes * MINUTE;
     this.#parts.time.at(task.protectedUntil, () => this.#touch(task.service));
-    return true;
+    return 'done';
   }
 
-  lift(task: Task): boolean {
-    if (task.state !== 'running') return false;
+  lift(task: Task): ProtectionOutcome {
+    if (task.state !== 'running') return 'TASK_NOT_VALID';
     task.protectedUntil = 0;
     this.#touch(task.service);
-    return true;
+    return 'done';
   }
 
   /** The answer to a command of the SDK's client. */
@@ -219,7 +249,7 @@ export class Ecs {
   }
 
   #reconcile(service: Service): void {
-    const { time, honoursProtection } = this.#parts;
+    const { time, faults, honoursProtection } = this.#parts;
     // Busiest first, and numbers that rise: so the plan takes them in this order, as the worst of all ECS would.
     const tasks = live(service).sort((a, b) => (b.container?.usedSlots ?? 0) - (a.container?.usedSlots ?? 0));
     service.backoff.observe(
@@ -230,20 +260,22 @@ export class Ecs {
     const plan = planTasks(
       {
         desiredCount: service.desired,
-        maximumPercent: 200,
+        maximumPercent: MAXIMUM_PERCENT,
         minimumHealthyPercent: 100,
-        deploymentId: String(service.revision),
+        deploymentId: String(service.deployment),
+        rebalanced: faults.active('ecs.rebalances', service.pool) ? ZONES : [],
       },
       tasks.map((task) => ({
         id: task.id,
-        deploymentId: String(task.revision),
+        deploymentId: String(task.deployment),
+        zone: task.zone,
         isRunning: task.state === 'running',
         isProtected: honoursProtection && this.isProtected(task),
       })),
       () => (order += 1e-6),
     );
-    for (const task of tasks.filter(({ id }) => plan.stop.includes(id))) this.stop(task, 'scheduler');
-    const deployments = new Set([service.revision, ...tasks.map(({ revision }) => revision)]);
+    for (const task of tasks.filter(({ id }) => plan.stop.includes(id))) this.stop(task, causeOf(task));
+    const deployments = new Set([service.deployment, ...tasks.map(({ deployment }) => deployment)]);
     if (plan.launch === 0 || deployments.size > MOST_DEPLOYMENTS) return;
     if (time.now >= service.backoff.launchAfter) this.#launch(service, plan.launch);
     else time.at(service.backoff.launchAfter, () => this.#touch(service));
@@ -253,16 +285,27 @@ export class Ecs {
     const { time, random, trace } = this.#parts;
     for (let n = 0; n < count; n += 1) {
       service.launched += 1;
+      const present = live(service);
       const task: Task = {
         id: `${service.name}-${service.launched}`,
         number: service.launched,
         service,
+        deployment: service.deployment,
         revision: service.revision,
+        zone: nextZone(
+          ZONES,
+          present.map(({ zone }) => zone),
+        ),
+        capacityProvider: nextProvider(
+          service.strategy,
+          present.map(({ capacityProvider }) => capacityProvider),
+        ),
         createdAt: time.now,
         startedAt: undefined,
         state: 'pending',
         cause: undefined,
         protectedUntil: 0,
+        blocked: false,
         container: undefined,
       };
       service.tasks.push(task);
@@ -297,8 +340,8 @@ export class Ecs {
     if (service.failures < FAILURES_UNTIL_ROLLBACK) return;
     this.#parts.trace(`${service.name} is rolled back`);
     service.failures = 0;
-    // A rollback is a deployment of the old definition.
     service.revision = service.goodRevision;
+    this.forceDeployment(service);
   }
 
   #gone(task: Task): void {
@@ -330,7 +373,7 @@ export class Ecs {
 
   #describe(service: Service) {
     const tasks = live(service);
-    const revisions = new Set([service.revision, ...tasks.map(({ revision }) => revision)]);
+    const deployments = new Set([service.deployment, ...tasks.map(({ deployment }) => deployment)]);
     return {
       serviceArn: `${REGION}:service/${CLUSTER}/${service.name}`,
       serviceName: service.name,
@@ -339,9 +382,9 @@ export class Ecs {
       runningCount: tasks.filter(({ state }) => state === 'running').length,
       pendingCount: tasks.filter(({ state }) => state === 'pending').length,
       taskDefinition: definitionArn(service, service.revision),
-      deployments: [...revisions].map((revision) => ({
-        id: `${revision}`,
-        status: revision === service.revision ? 'PRIMARY' : 'ACTIVE',
+      deployments: [...deployments].map((deployment) => ({
+        id: `ecs-svc/${deployment}`,
+        status: deployment === service.deployment ? 'PRIMARY' : 'ACTIVE',
       })),
       events: [],
       tags: [],
@@ -373,6 +416,9 @@ export class Ecs {
         lastStatus: task.state === 'pending' ? 'PENDING' : 'RUNNING',
         desiredStatus: task.state === 'stopping' ? 'STOPPED' : 'RUNNING',
         taskDefinitionArn: definitionArn(task.service, task.revision),
+        ...(this.#parts.tellsDeployments && { startedBy: `ecs-svc/${task.deployment}` }),
+        availabilityZone: `eu-west-1${task.zone}`,
+        ...(task.capacityProvider && { capacityProviderName: task.capacityProvider }),
         createdAt: new Date(task.createdAt),
         containers: [],
         attachments: [{ details: [{ name: 'privateIPv4Address', value: addressOf(task) }] }],
@@ -387,13 +433,15 @@ export class Ecs {
 
   #updateProtection(input: { tasks: string[]; protectionEnabled: boolean; expiresInMinutes?: number }): unknown {
     const tasks = this.#tasksOf(input.tasks);
-    const done = tasks.filter((task) =>
-      input.protectionEnabled ? this.protect(task, input.expiresInMinutes ?? 120) : this.lift(task),
-    );
-    const refused = tasks.filter((task) => !done.includes(task));
+    const answers = tasks.map((task) => {
+      const outcome = input.protectionEnabled ? this.protect(task, input.expiresInMinutes ?? 120) : this.lift(task);
+      return { task, outcome };
+    });
     return {
-      protectedTasks: done.map((task) => this.#protection(task)),
-      failures: refused.map((task) => ({ arn: arnOf(task), reason: 'TASK_NOT_VALID' })),
+      protectedTasks: answers.filter(({ outcome }) => outcome === 'done').map(({ task }) => this.#protection(task)),
+      failures: answers
+        .filter(({ outcome }) => outcome !== 'done')
+        .map(({ task, outcome }) => ({ arn: arnOf(task), reason: outcome })),
     };
   }
 
@@ -410,6 +458,10 @@ export class Ecs {
     const wanted = new Set(arns.map((arn) => arn.split('/').at(-1)));
     return [...this.services.values()].flatMap(({ tasks }) => tasks.filter(({ id }) => wanted.has(id)));
   }
+}
+
+function causeOf({ deployment, blocked, service }: Task): Cause {
+  return blocked && deployment !== service.deployment ? 'deployment' : 'scheduler';
 }
 
 /** Tasks that nobody has asked to stop. */

@@ -32,12 +32,15 @@ const OF_ALL = {
 const OF_ONE_POOL = {
   'temporal.noHeartbeats': [2, 1, 30],
   'temporal.staleHeartbeats': [2, 1, 10],
+  'temporal.forgetsWorkers': [2, 1, 40], // half of the workers are not listed
   'temporal.deadWork': [2, 0, 0], // terminated workflows, still counted in the backlog
   'temporal.rateLimited': [1, 5, 30],
   'ecs.partial': [2, 1, 20], // nothing is told of the service, some of its tasks, or a page of them
   'ecs.noCapacity': [2, 5, 90],
   'ecs.badImage': [2, 5, 60], // every new task crashes at its start
   'ecs.deployment': [4, 0, 0],
+  'ecs.forcedDeployment': [3, 0, 0], // of the same task definition
+  'ecs.rebalances': [1, 5, 60], // between availability zones
   'ecs.fiveDeployments': [1, 0, 0],
   'ecs.badDeployment': [1, 0, 0],
   'ecs.deploymentResetsCount': [2, 0, 0],
@@ -50,6 +53,7 @@ const OF_ONE_POOL = {
   'ssm.parameterDamaged': [1, 2, 20],
   'work.failing': [2, 2, 20], // downstream is out: every attempt fails
   'work.poisoned': [1, 0, 0], // a piece of work that kills each worker it comes to
+  'work.nineHours': [0.5, 0, 0], // one activity as long as that, with one attempt
 } as const;
 
 export type FaultKind = keyof typeof OF_ALL | keyof typeof OF_ONE_POOL;

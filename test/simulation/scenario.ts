@@ -1,4 +1,5 @@
 /** A world's pools and their loads, drawn from the seed: what comes, how long it takes, how large the fleet may be. */
+import type { CapacityShare } from '../../local/fargate/capacity.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { exponential, lognormal, uniform, type Random } from '../../simulate/random.ts';
 import { CLUSTER, REGION } from './ecs.ts';
@@ -17,9 +18,19 @@ export interface Load {
   largestBatch: number;
 }
 
+const STRATEGIES: CapacityShare[][] = [
+  [{ capacityProvider: 'FARGATE', base: 0, weight: 1 }],
+  [
+    { capacityProvider: 'FARGATE_SPOT', base: 0, weight: 1 },
+    { capacityProvider: 'FARGATE', base: 2, weight: 0 },
+  ],
+];
+
 export interface PoolPlan {
   config: PoolConfig;
   load: Load;
+  /** Of the service's tasks: a base on demand and the rest on Spot, or all on demand. */
+  strategy: CapacityShare[];
   /** Of workers that are not ours. */
   heartbeatMs: number;
   /** How many attempts an activity has; 0 for no limit. */
@@ -77,6 +88,7 @@ function drawPool(random: Random, pool: string, wrong: boolean): PoolPlan {
       protection: random() < 0.2 ? 'scaler' : 'worker',
     },
     load,
+    strategy: pick(random, STRATEGIES),
     heartbeatMs: pick(random, [5, 10, 60]) * SECOND,
     maximumAttempts: pick(random, [0, 0, 1, 1, 3]),
     misconfigured,

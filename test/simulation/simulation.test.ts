@@ -26,7 +26,10 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
     ['temporal.unreachable', 'temporal.down', 'temporal.slow', 'temporal.limited'],
   ],
   ['whose Temporal restarts empty', ['temporal.restartsEmpty']],
-  ['whose heartbeats are missing or stale', ['temporal.noHeartbeats', 'temporal.staleHeartbeats']],
+  [
+    'whose heartbeats are missing or stale, and whose registry forgets half of the workers',
+    ['temporal.noHeartbeats', 'temporal.staleHeartbeats', 'temporal.forgetsWorkers'],
+  ],
   [
     'whose backlog counts work that is dead, and whose queue is rate limited',
     ['temporal.deadWork', 'temporal.rateLimited'],
@@ -46,6 +49,11 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
     'with deployments: in a row, broken ones, and such that reset the count',
     ['ecs.deployment', 'ecs.fiveDeployments', 'ecs.badDeployment', 'ecs.deploymentResetsCount'],
   ],
+  [
+    'with deployments of the same task definition, and an ECS that rebalances availability zones',
+    ['ecs.forcedDeployment', 'ecs.rebalances'],
+  ],
+  ['with an activity of nine hours, while the fleet shrinks around it', ['work.nineHours']],
   [
     'in which people change counts, stop tasks and delete services',
     ['ecs.countByHand', 'ecs.taskStoppedByHand', 'ecs.serviceDeleted'],
@@ -112,4 +120,7 @@ const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
   'a listing ends after its first page': ['uncordoned', 'notAtMinimum'],
   'what is unknown is read as zero': ['blind'],
   'an order adds to the count': ['limits', 'unneeded'],
+  'a deployment is known by its task definition alone': ['notAtMinimum'],
+  'a worker without a report is taken to be idle': ['unreported'],
+  'a worker polls unprotected although nothing is deployed': ['killed'],
 };

@@ -114,7 +114,10 @@ export class Table {
 /** Terms, with or without NOT, joined by AND and OR; AND binds closer, and there are no brackets around them. */
 export function holds(condition: string | undefined, item: Item | undefined, values: Item): boolean {
   if (condition === undefined) return true;
-  return condition.split(/ OR /i).some((part) => part.split(/ AND /i).every((term) => holdsTerm(term, item, values)));
+  return condition
+    .replaceAll(/(BETWEEN :\w+) AND /g, '$1 & ')
+    .split(/ OR /i)
+    .some((part) => part.split(/ AND /i).every((term) => holdsTerm(term, item, values)));
 }
 
 function holdsTerm(term: string, item: Item | undefined, values: Item): boolean {
@@ -122,6 +125,12 @@ function holdsTerm(term: string, item: Item | undefined, values: Item): boolean 
   if (negated) return !holdsTerm(negated[1]!, item, values);
   const typed = /^\s*attribute_type\s*\(\s*(\w+)\s*,\s*(:\w+)\s*\)\s*$/.exec(term);
   if (typed) return TYPES[typeof item?.[typed[1]!]] === values[typed[2]!];
+  const between = /^\s*(\w+)\s+BETWEEN\s+(:\w+)\s*&\s*(:\w+)\s*$/.exec(term);
+  if (between) {
+    const [, name = '', least = '', most = ''] = between;
+    const value = item?.[name];
+    return typeof value === 'number' && value >= Number(values[least]) && value <= Number(values[most]);
+  }
   const exists = /^\s*attribute_(not_)?exists\s*\(\s*(\w+)\s*\)\s*$/.exec(term);
   if (exists) return (item?.[exists[2]!] === undefined) === (exists[1] !== undefined);
   const compared = /^\s*(\w+)\s*(=|<>)\s*(:\w+)\s*$/.exec(term);

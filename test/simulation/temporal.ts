@@ -29,8 +29,11 @@ export interface Work {
   poisoned: boolean;
 }
 
-/** What ended an attempt that was at work: the scaler's wish, through ECS's scheduler, or what nobody can help. */
-export type Cause = 'scheduler' | 'spot' | 'crash' | 'hand' | 'deleted';
+/**
+ * What ended an attempt that was at work: the scaler's wish, through ECS's scheduler; another deployment while ECS lets the
+ * tasks of the one before it not be protected (a limit, see docs/reliability.md); or what cannot be helped.
+ */
+export type Cause = 'scheduler' | 'deployment' | 'spot' | 'crash' | 'hand' | 'deleted';
 
 /** A poll that is open. `take` is called at most once, with work or, when the long poll is over, without. */
 export interface Poll {
@@ -223,7 +226,9 @@ export class TaskQueue {
     const { now } = this.#time;
     if (this.#faults.active('temporal.noHeartbeats', this.#pool)) return [];
     this.#heartbeats = this.#heartbeats.filter(({ goneAt }) => goneAt === undefined || now - goneAt < GHOST_MS);
-    return this.#heartbeats.flatMap((heartbeat) => {
+    const forgetful = this.#faults.active('temporal.forgetsWorkers', this.#pool);
+    return this.#heartbeats.flatMap((heartbeat, index) => {
+      if (forgetful && index % 2 === 0) return [];
       this.#beat(heartbeat);
       const { worker, at, usedSlots, processed, failed } = heartbeat;
       if (at === undefined) return [];

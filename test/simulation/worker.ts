@@ -137,12 +137,13 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     if (!this.#gone) this.#end(cause);
   }
 
-  #follow({ agent, readCordon, time }: WorkerParts): ScaleInProtocol {
+  #follow({ agent, readCordon, time, random }: WorkerParts): ScaleInProtocol {
     return new ScaleInProtocol({
       worker: this,
       protection: agent,
       readCordon: async () => this.#heard(await readCordon()),
       now: () => time.now,
+      random,
       scalerGoneSeconds: SCALER_GONE_SECONDS,
       log: { info: () => undefined, warn: () => undefined } as never,
     });

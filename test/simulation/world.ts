@@ -3,12 +3,12 @@
  * with faults, then for as long as it needs to come to rest without any. Equal options give an equal history.
  */
 import { cordonKey, poolKey, SCALER_KEY, type ScalerItem } from '../../contract/state-table.ts';
-import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
+import type { ReportedWorker, TemporalSignals } from '../../scaler/signals/temporal.ts';
 import { seeded, uniform, type Random } from '../../simulate/random.ts';
 import type { CordonReading } from '../../worker/cordon.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
 import { Checks, type PoolTruth, type Violation } from './checks.ts';
-import { addressOf, Ecs, live, named, type Task } from './ecs.ts';
+import { addressOf, Ecs, live, named, type ProtectionOutcome, type Service, type Task } from './ecs.ts';
 import {
   drawFaults,
   Faults,
@@ -43,6 +43,9 @@ export const MUTANTS = [
   'a listing ends after its first page',
   'what is unknown is read as zero',
   'an order adds to the count',
+  'a deployment is known by its task definition alone',
+  'a worker without a report is taken to be idle',
+  'a worker polls unprotected although nothing is deployed',
 ] as const;
 export type Mutant = (typeof MUTANTS)[number];
 
@@ -79,7 +82,7 @@ export interface WorldResult {
 
 /** After the last fault, work goes on to come for so long; and the world has so long to come to rest. */
 const LAST_ARRIVALS_MS = 20 * MINUTE;
-const REST_WITHIN_MS = 4 * HOUR;
+const REST_WITHIN_MS = 12 * HOUR;
 
 export async function simulateWorld(options: WorldOptions): Promise<WorldResult> {
   return new World(options).run();
@@ -127,6 +130,7 @@ class World {
       random: this.#random('ecs'),
       faults,
       start: (task) => this.#startWorker(task),
+      tellsDeployments: options.mutant !== 'a deployment is known by its task definition alone',
       honoursProtection: options.mutant !== 'ECS ignores protection',
       pageSize: this.#scenario.pageSize,
       paginates: options.mutant !== 'a listing ends after its first page',
@@ -187,7 +191,7 @@ class World {
 
   #addPool(plan: PoolPlan): void {
     const { pool } = plan.config;
-    const service = this.#ecs.create(pool, pool, 1);
+    const service = this.#ecs.create(pool, pool, 1, plan.strategy);
     const work = { started: 0, done: 0, failed: 0, lost: 0 };
     const queue = new TaskQueue({
       time: this.#time,
@@ -243,7 +247,7 @@ class World {
         protect: (minutes) => this.#askAgent(() => this.#ecs.protect(task, minutes)),
         lift: () => this.#askAgent(() => this.#ecs.lift(task)),
       },
-      readCordon: () => this.#readCordon(cordonKey(plan.config.taskRoleId, task.id)),
+      readCordon: () => this.#readCordon(cordonKey(plan.config.taskRoleId, task.id), pool),
       fails: () => this.#faults.active('work.failing', pool),
       onKilled: (attempts, cause) => {
         if (attempts.length > 0) this.#note(`${task.id} is killed (${cause}) with ${attempts.length} attempts`);
@@ -258,24 +262,28 @@ class World {
     return worker;
   }
 
-  #askAgent(act: () => boolean): Promise<ProtectionAnswer> {
+  #askAgent(act: () => ProtectionOutcome): Promise<ProtectionAnswer> {
     const lost = this.#faults.active('ecs.answersLost') && this.#luck() < 0.3;
     return this.#time.later(latencyMs(this.#luck) + 50, () => {
       if (this.#faults.active('ecs.agentDown') || this.#faults.active('ecs.down'))
         return { outcome: 'failed', why: 'HTTP 500' };
       if (this.#faults.active('ecs.throttled') && this.#luck() < 0.5) return { outcome: 'failed', why: 'throttled' };
-      if (!act()) return { outcome: 'refused', why: 'TASK_NOT_VALID' };
+      const outcome = act();
+      if (outcome === 'TASK_NOT_VALID') return { outcome: 'refused', why: outcome };
+      if (outcome === 'DEPLOYMENT_BLOCKED') return { outcome: 'blocked', why: outcome };
       return lost ? { outcome: 'failed', why: 'timed out' } : { outcome: 'done' };
     });
   }
 
   /** As worker/cordon.ts reads it. */
-  #readCordon(key: string): Promise<CordonReading> {
+  #readCordon(key: string, pool: string): Promise<CordonReading> {
     return this.#time.later(latencyMs(this.#luck), () => {
       const throttled = this.#faults.active('table.throttled') && this.#luck() < 0.5;
       if (throttled || this.#faults.active('table.down')) return { known: false, why: 'the table does not answer' };
       const scaler = this.#table.get(SCALER_KEY) as ScalerItem | undefined;
-      return { known: true, cordoned: this.#table.has(key), scalerTickAt: scaler?.tickAt };
+      const always = this.#options.mutant === 'a worker polls unprotected although nothing is deployed';
+      const deploying = always || (scaler?.deploying?.includes(pool) ?? false);
+      return { known: true, cordoned: this.#table.has(key), scalerTickAt: scaler?.tickAt, deploying };
     });
   }
 
@@ -452,15 +460,18 @@ class World {
     const noWorkers = refused();
     return new Map(
       read.map(({ pool }) => {
-        const { queue } = this.#pools.get(pool)!;
+        const { queue, service } = this.#pools.get(pool)!;
         const [noActivities, noWorkflows] = [refused(), refused()];
-        this.#checks.readTemporal(invocation, pool, !noActivities && !noWorkflows && !noWorkers);
+        const workers = queue.workers();
+        this.#checks.readTemporal(invocation, pool, !noActivities && !noWorkflows && !noWorkers, workers);
+        if (this.#options.mutant === 'a worker without a report is taken to be idle')
+          workers.push(...idleWorkers(service));
         const unknown = { unknown: 'Temporal does not answer' };
         const { activity, workflow } = queue.describe();
         const signals: TemporalSignals = {
           activityQueue: noActivities ? (mutant ? zero : unknown) : activity,
           workflowQueue: noWorkflows ? (mutant ? zero : unknown) : workflow,
-          workers: noWorkers ? (mutant ? [] : unknown) : queue.workers(),
+          workers: noWorkers ? (mutant ? [] : unknown) : workers,
         };
         return [pool, signals] as const;
       }),
@@ -500,6 +511,7 @@ class World {
     const happens: Partial<Record<FaultKind, () => void>> = {
       'temporal.deadWork': () => queue.addDeadWork(10 + Math.floor(luck * 500)),
       'ecs.deployment': () => ecs.deploy(service),
+      'ecs.forcedDeployment': () => ecs.forceDeployment(service),
       'ecs.fiveDeployments': () =>
         [0, 1, 2, 3, 4].forEach((n) => this.#time.after(n * 2 * MINUTE, () => ecs.deploy(service))),
       'ecs.badDeployment': () => ecs.deploy(service, { bad: true }),
@@ -513,6 +525,8 @@ class World {
       'ecs.spot': () => (luck > 0.8 ? running : running.slice(0, 1)).forEach((task) => ecs.stop(task, 'spot')),
       'ecs.crash': () => one && ecs.crash(one),
       'table.itemDamaged': () => this.#damage(poolKey(plan.config.pool), luck),
+      'work.nineHours': () =>
+        this.#startWorkflow(truth, [{ serviceMs: 9 * HOUR, maximumAttempts: 1, poisoned: false }]),
       'work.poisoned': () => this.#startWorkflow(truth, [{ serviceMs: SECOND, maximumAttempts: 4, poisoned: true }]),
     };
     happens[kind]?.();
@@ -539,6 +553,11 @@ class World {
   #note(what: string): void {
     this.#trace.add(this.#time.now, what);
   }
+}
+
+function idleWorkers(service: Service): ReportedWorker[] {
+  const idle = { names: [], busy: false, ageSeconds: 0, usedSlots: 0, slots: null, processed: 0, failed: 0 };
+  return live(service).map(({ id }) => ({ ...idle, key: `idle-${id}`, task: id }));
 }
 
 function drawDeath(luck: Random): Death {

@@ -314,16 +314,21 @@ describe('the scale-in protocol', () => {
 
   it('hears of a scaler that acts, and not of one that only observes', async () => {
     Object.assign(process.env, emulatorCredentials(emulator.url));
-    const read = cordonReader('observed', ROLE, 'a');
+    const read = cordonReader('observed', ROLE, 'a', 'pool');
     await table.send(new CreateTableCommand({ TableName: 'observed', ...SCHEMA }));
     const put = (item: object) =>
       table.send(new PutCommand({ TableName: 'observed', Item: { id: SCALER_KEY, ...item } }));
     await put({ tickAt: 7 });
-    await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: 7 });
+    const nothing = { known: true, cordoned: false, deploying: false };
+    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 7 });
     await put({ tickAt: 'yesterday' });
-    await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: undefined });
+    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: undefined });
     await put({ tickAt: 8, observing: true });
-    await expect(read()).resolves.toEqual({ known: true, cordoned: false, scalerTickAt: undefined });
+    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: undefined });
+    await put({ tickAt: 9, deploying: ['another'] });
+    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 9 });
+    await put({ tickAt: 10, deploying: ['another', 'pool'] });
+    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 10, deploying: true });
   });
 
   it('is the task’s with several processes too: one protection, lifted when all of them are drained', async () => {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { seeded } from '../../simulate/random.ts';
 import type { CordonReading } from '../../worker/cordon.ts';
 import { type PollingWorker, ScaleInProtocol } from '../../worker/scale-in.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
@@ -12,6 +13,10 @@ class World implements PollingWorker {
   cordoned = false;
   scalerTickAt: number | undefined = this.now;
   tableFails = false;
+  /** As the scaler says. */
+  deploying = false;
+  /** When the worker last heard of a deployment. */
+  deployingAt = -Infinity;
   /** The newest tick the worker can know of. */
   heardAt = this.now;
   /** What ECS answers from now on. */
@@ -29,6 +34,12 @@ class World implements PollingWorker {
   /** Told before each call's effect, to look at the world at that very moment. */
   onCall: (call: 'protect' | 'lift') => void = () => undefined;
 
+  readonly #random: () => number;
+
+  constructor(seed = 1) {
+    this.#random = seeded(seed);
+  }
+
   readonly protocol = new ScaleInProtocol({
     worker: this,
     protection: {
@@ -37,10 +48,12 @@ class World implements PollingWorker {
     },
     readCordon: async (): Promise<CordonReading> => {
       if (this.tableFails) return { known: false, why: 'throttled' };
+      if (this.deploying) this.deployingAt = this.now;
       this.heardAt = Math.max(this.heardAt, this.scalerTickAt ?? 0);
-      return { known: true, cordoned: this.cordoned, scalerTickAt: this.scalerTickAt };
+      return { known: true, cordoned: this.cordoned, scalerTickAt: this.scalerTickAt, deploying: this.deploying };
     },
     now: () => this.now,
+    random: () => this.#random(),
     scalerGoneSeconds: GONE_SECONDS,
     log: { info: () => undefined, warn: () => undefined },
   });
@@ -112,14 +125,72 @@ describe('the worker’s side of scale-in', () => {
   it('polls unprotected while a deployment is blocked, and is protected when it no longer is', async () => {
     const world = new World();
     world.ecs = 'blocks';
+    world.deploying = true;
     await world.later(3);
     expect(world).toMatchObject({ polling: true, protected: false });
     world.ecs = 'fails';
     for (let round = 0; round < 20; round++) await world.later(3);
     expect(world).toMatchObject({ polling: true, protected: false });
     world.ecs = 'works';
-    await world.later(60);
+    world.deploying = false;
+    for (let round = 0; round < 37; round++) {
+      await world.later(3);
+      expect(world.polling).toBe(true);
+    }
+    expect(world.protected).toBe(true);
+  });
+
+  it('does not poll when ECS refuses to protect it although nothing is deployed, but for cordoned tasks that drain', async () => {
+    const world = new World();
+    world.ecs = 'blocks';
+    for (let round = 0; round < 200; round++) await world.later(3);
+    expect(world).toMatchObject({ polling: false, protected: false });
+    world.ecs = 'works';
+    for (let round = 0; round < 37; round++) await world.later(3);
     expect(world).toMatchObject({ polling: true, protected: true });
+  });
+
+  it('stops polling when its protection has run out, a new one is refused and nothing is deployed', async () => {
+    const world = await working();
+    world.ecs = 'blocks';
+    for (let hour = 0; hour < 47; hour++) await world.later(3600);
+    expect(world).toMatchObject({ polling: true, protected: true });
+    await world.later(3600);
+    expect(world).toMatchObject({ polling: false, protected: false });
+  });
+
+  it('keeps an activity of nine hours protected during a scale-in, although ECS renews no protection meanwhile', async () => {
+    const world = await working();
+    world.running = 1;
+    world.cordoned = true;
+    world.openPolls = false;
+    world.ecs = 'blocks';
+    for (let minute = 0; minute < 9 * 60; minute++) {
+      await world.later(60);
+      expect(world.protected).toBe(true);
+    }
+    world.running = 0;
+    world.openPolls = false;
+    world.ecs = 'works';
+    await world.protocol.settle();
+    expect(world).toMatchObject({ protected: false, polling: false });
+  });
+
+  it('asks, in a fleet of a hundred blocked tasks, less than twice a second', async () => {
+    const worlds = Array.from({ length: 100 }, (_, index) => new World(index));
+    const asked: number[] = [];
+    for (const world of worlds) {
+      Object.assign(world, { ecs: 'blocks', deploying: true, onCall: () => asked.push(world.now) });
+    }
+    const begin = worlds[0]!.now;
+    for (let round = 0; round < 400; round++) for (const world of worlds) await world.later(3);
+    // The first question is that of a task that starts.
+    const again = asked.filter((at) => at > begin + 3000);
+    for (let from = begin; from < begin + 1_140_000; from += 15_000) {
+      const within = again.filter((at) => at > from && at <= from + 60_000).length;
+      expect(within / 60).toBeLessThan(2);
+    }
+    expect(again.length).toBeGreaterThan(0);
   });
 
   it('asks a failing ECS less and less often', async () => {
@@ -146,7 +217,7 @@ describe('the worker’s side of scale-in', () => {
   it('outlives hours without an ECS to renew its protection, and then stops polling rather than work unprotected', async () => {
     const world = await working();
     world.ecs = 'fails';
-    for (let minute = 0; minute < 7 * 60; minute++) await world.later(60);
+    for (let minute = 0; minute < 47 * 60; minute++) await world.later(60);
     expect(world).toMatchObject({ polling: true, protected: true });
     for (let minute = 0; minute < 60; minute++) await world.later(60);
     expect(world).toMatchObject({ polling: false, protected: false });
@@ -316,6 +387,7 @@ const steps = fc.array(
     fc.boolean().map((value) => (world: World) => void (world.cordoned = value)),
     fc.boolean().map((value) => (world: World) => void (world.tableFails = value)),
     fc.boolean().map((value) => (world: World) => void (world.answersLost = value)),
+    fc.boolean().map((value) => (world: World) => void (world.deploying = value)),
     fc.constantFrom('works', 'works', 'fails', 'refuses', 'blocks').map((value) => (world: World) => {
       world.ecs = value as World['ecs'];
     }),
@@ -357,7 +429,8 @@ describe('whatever happens in whatever order', () => {
         for (const step of script) {
           await step(world);
           await world.protocol.settle();
-          expect(!world.polling || world.protected || world.blocked || scalerGone(world)).toBe(true);
+          const deploying = world.blocked && world.now - world.deployingAt <= 2 * MINUTE;
+          expect(!world.polling || world.protected || deploying || scalerGone(world)).toBe(true);
         }
       }),
     );
@@ -369,7 +442,7 @@ describe('whatever happens in whatever order', () => {
         const world = new World();
         for (const step of script) await step(world);
         Object.assign(world, { ecs: 'works', tableFails: false, answersLost: false, cordoned, running: 0 });
-        for (let round = 0; round < 30; round++) {
+        for (let round = 0; round < 45; round++) {
           world.openPolls = false;
           await world.later(3);
         }

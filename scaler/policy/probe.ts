@@ -1,0 +1,34 @@
+/**
+ * A deployment to a pool without tasks proves nothing: to ECS it is complete at once. So the newest deployment gets one task
+ * without any work, until one of its tasks has come up; a broken image is found then, and not by the next customer.
+ */
+import { isUp, FAILED_STARTS } from './fallen.ts';
+import type { Load } from './load.ts';
+import type { Memory } from './memory.ts';
+import type { TasksReading } from './types.ts';
+
+/** A task comes up sooner, however large its image is. */
+const UP_WITHIN_MS = 5 * 60_000;
+
+export type Probe = Pick<Memory, 'provenDeployment' | 'unprovenSince'>;
+
+/** Which deployment has had a task that came up, and since when the newest one has had none. */
+export function learnProbe(before: Memory, load: Load, tasks: TasksReading, now: number): Probe {
+  const { deployment } = tasks;
+  if (deployment === undefined) return { provenDeployment: before.provenDeployment, unprovenSince: 0 };
+  const outdated = new Set(tasks.outdated);
+  const isProven =
+    before.provenDeployment === deployment ||
+    tasks.running.some((task) => !outdated.has(task) && isUp(task, load, before, now));
+  if (isProven) return { provenDeployment: deployment, unprovenSince: 0 };
+  return { provenDeployment: before.provenDeployment, unprovenSince: before.unprovenSince || now };
+}
+
+export function isProbing({ unprovenSince }: Probe): boolean {
+  return unprovenSince > 0;
+}
+
+/** The newest deployment's tasks do not come up. */
+export function isFailing(probe: Probe, { failedStarts }: Pick<Memory, 'failedStarts'>, now: number): boolean {
+  return isProbing(probe) && (failedStarts >= FAILED_STARTS || now - probe.unprovenSince >= UP_WITHIN_MS);
+}
