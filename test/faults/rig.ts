@@ -99,7 +99,9 @@ export class Rig {
     const awsUrl = await this.aws.start();
     await this.#startFargate(awsUrl);
     await this.#createTable();
-    await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
+    await this.#ecs.send(
+      new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE', 'FARGATE_SPOT'] }),
+    );
     await Promise.all(this.#pools.map((pool) => this.#createPool(pool)));
     this.#startScaler(awsUrl);
   }

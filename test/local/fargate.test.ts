@@ -96,7 +96,7 @@ beforeAll(async () => {
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   });
-  await ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
+  await ecs.send(new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE', 'FARGATE_SPOT'] }));
 }, 60_000);
 
 afterAll(async () => {

@@ -1,13 +1,12 @@
 """
-MiniStack, with alarms that follow CloudWatch's rules instead of its own: an alarm is of one metric with its dimensions, looks at
-each of its last whole periods, knows what missing data means, and is evaluated as time goes by, not only when data come.
+Alarms by CloudWatch's rules instead of MiniStack's: an alarm is of one metric with its dimensions, looks at each of its
+last whole periods, knows what missing data means, and is evaluated as time goes by, not only when data come.
 """
 
 import logging
 import threading
 import time
 
-from ministack.app import main
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import cloudwatch
 
@@ -78,7 +77,7 @@ def evaluate_for_ever():
                 logging.exception("alarm %s", name)
 
 
-# Its own evaluation mixes the metrics of all dimensions.
-cloudwatch._evaluate_alarm = lambda alarm: None
-threading.Thread(target=evaluate_for_ever, daemon=True).start()
-main()
+def install():
+    # MiniStack's own evaluation mixes the metrics of all dimensions.
+    cloudwatch._evaluate_alarm = lambda alarm: None
+    threading.Thread(target=evaluate_for_ever, daemon=True).start()
