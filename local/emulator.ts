@@ -12,6 +12,11 @@ export interface EmulatorOptions {
   port?: number;
   /** Inherited by the Lambda functions it runs, such as `AWS_ENDPOINT_URL_ECS`. */
   environment?: Record<string, string>;
+  /**
+   * CloudFormation waits so long for a service to become stable, as the ECS endpoint in `AWS_ENDPOINT_URL_ECS` shows it, and
+   * rolls the stack back when it has not; AWS's does for hours. It does not wait at all unless given: a stack is up at once.
+   */
+  stabilizationSeconds?: number;
   /** Of the log. */
   directory?: string;
   /** Found or fetched unless given. */
@@ -45,7 +50,7 @@ export function exportLine(emulatorUrl: string, ecsUrl: string): string {
 }
 
 export async function startEmulator(options: EmulatorOptions = {}): Promise<LocalEmulator> {
-  const { directory = join(LOCAL_DIRECTORY, 'logs') } = options;
+  const { directory = join(LOCAL_DIRECTORY, 'logs'), stabilizationSeconds = 0 } = options;
   const { command, args } = options.ministack ?? (await ensureTools()).ministack;
   const port = await usablePort(
     options.port,
@@ -60,7 +65,12 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
     name: 'The AWS emulator',
     command,
     args,
-    environment: { ...plainEnvironment(), ...settings(port, temporary), ...options.environment },
+    environment: {
+      ...plainEnvironment(),
+      ...settings(port, temporary),
+      CLOUDFORMATION_STABILIZATION_SECONDS: String(stabilizationSeconds),
+      ...options.environment,
+    },
     logFile: join(directory, 'emulator.log'),
   });
   const stop = async (): Promise<void> => {

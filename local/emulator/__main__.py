@@ -3,8 +3,9 @@
 import alarms
 import capacity_providers
 import ecs_services
+import stability
 from ministack.app import main
 
-for rules in (alarms, ecs_services, capacity_providers):
+for rules in (alarms, ecs_services, capacity_providers, stability):
     rules.install()
 main()

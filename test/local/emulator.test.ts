@@ -16,14 +16,16 @@ import {
   type Deployment,
   type Service,
 } from '@aws-sdk/client-ecs';
+import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { emulatorCredentials, exportLine, startEmulator } from '../../local/emulator.ts';
-import type { LocalEmulator } from '../../local/emulator.ts';
+import type { EmulatorOptions, LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
 import { freePorts } from '../../local/process.ts';
 import { Stacks, type Resources } from './stacks.ts';
 
 const IMAGE = 'example.test/worker:1';
+const NO_IMAGE = 'example.test/nothing:1';
 const ON_DEMAND = [{ CapacityProvider: 'FARGATE', Weight: 1 }];
 
 let directory: string;
@@ -33,13 +35,14 @@ let ecs: ECSClient;
 let stacks: Stacks;
 let stackCount = 0;
 
-beforeAll(start, 60_000);
+beforeAll(() => start({}), 60_000);
 afterAll(stop);
 
-async function start(): Promise<void> {
+async function start(options: EmulatorOptions): Promise<void> {
   directory = await mkdtemp(join(tmpdir(), 'emulator-'));
   const [port] = (await freePorts(1)) as [number];
   emulator = await startEmulator({
+    ...options,
     directory,
     environment: { AWS_ENDPOINT_URL_ECS: `http://127.0.0.1:${port}` },
   });
@@ -289,6 +292,83 @@ describe('A service in a template', () => {
   });
 });
 
+describe('CloudFormation that waits until services are stable', () => {
+  beforeAll(async () => {
+    await stop();
+    await start({ stabilizationSeconds: 6 });
+  }, 60_000);
+
+  test('is through with a service when its task runs, or when none is wanted.', async () => {
+    for (const count of [1, 0]) {
+      const name = newStack();
+      const { status } = await stacks.deploy(
+        name,
+        fleet(name, { CapacityProviderStrategy: ON_DEMAND, DesiredCount: count }),
+      );
+      expect(status).toBe('CREATE_COMPLETE');
+      const service = await serviceOf(name);
+      expect(service).toMatchObject({ desiredCount: count, runningCount: count });
+      expect(primaryOf(service).rolloutState).toBe('COMPLETED');
+    }
+  });
+
+  test('rolls the whole stack back when a service has not become stable: the earlier definition, in a deployment of its own.', async () => {
+    const name = newStack();
+    const resources = fleet(name, { CapacityProviderStrategy: ON_DEMAND });
+    const parameter = (Value: string) => ({
+      Type: 'AWS::SSM::Parameter',
+      Properties: { Name: name, Type: 'String', Value },
+    });
+    resources['Service']!.DependsOn = ['Parameter'];
+    await stacks.deploy(name, { ...resources, Parameter: parameter('before') });
+    const before = await serviceOf(name);
+    const failing = { ...withContainer(resources, { Image: NO_IMAGE }), Parameter: parameter('after') };
+    const { status, reasons } = await stacks.deploy(name, failing);
+    expect(status).toBe('UPDATE_ROLLBACK_COMPLETE');
+    expect(reasons[0]).toContain('did not stabilize');
+    const after = await serviceOf(name);
+    expect(after).toMatchObject({ serviceArn: before.serviceArn, taskDefinition: before.taskDefinition });
+    expect(after).toMatchObject({ runningCount: 1, deployments: [{ rolloutState: 'COMPLETED' }] });
+    expect(primaryOf(after).id).not.toBe(primaryOf(before).id);
+    const ssm = new SSMClient(localClient(emulator.url));
+    const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name }));
+    expect(Parameter!.Value).toBe('before');
+  }, 60_000);
+
+  test('waits for a protected task in the rollback, too, and gives that up as well.', async () => {
+    const name = newStack();
+    const resources = fleet(name, { CapacityProviderStrategy: ON_DEMAND });
+    await stacks.deploy(name, resources);
+    const protectedTask = await runningTask(await serviceOf(name), { protect: true });
+    const { status } = await stacks.deploy(name, withContainer(resources, { Command: ['sleep', '7200'] }));
+    expect(status).toBe('UPDATE_ROLLBACK_FAILED');
+    expect(taskOf(protectedTask)).toMatchObject({ lastStatus: 'RUNNING', desiredStatus: 'RUNNING' });
+  }, 60_000);
+
+  test('does not wait on when the circuit breaker has given the deployment up.', async () => {
+    const name = newStack();
+    const resources = fleet(name, {
+      CapacityProviderStrategy: ON_DEMAND,
+      DeploymentConfiguration: { DeploymentCircuitBreaker: { Enable: true, Rollback: true } },
+    });
+    await stacks.deploy(name, resources);
+    const { status, reasons } = await stacks.deploy(name, withContainer(resources, { Image: NO_IMAGE }));
+    expect(status).toBe('UPDATE_ROLLBACK_COMPLETE');
+    expect(reasons[0]).toContain('Circuit Breaker was triggered');
+  }, 60_000);
+
+  test('leaves no service behind when a new one has not become stable.', async () => {
+    const name = newStack();
+    const resources = withContainer(fleet(name, { CapacityProviderStrategy: ON_DEMAND }), { Image: NO_IMAGE });
+    // The cluster is another stack's: it is there to be asked afterwards.
+    await stacks.deploy(`${name}-cluster`, only(resources, 'Cluster'));
+    resources['Service']!.Properties['Cluster'] = name;
+    const { status } = await stacks.deploy(name, only(resources, 'Task', 'Service'));
+    expect(status).toBe('ROLLBACK_COMPLETE');
+    expect((await ecs.send(new ListServicesCommand({ cluster: name }))).serviceArns).toEqual([]);
+  }, 60_000);
+});
+
 test('the line that the demo prints sets, when it is pasted into a shell, all that AWS’s tools ask for', () => {
   const line = exportLine('http://127.0.0.1:1', 'http://127.0.0.1:2');
   const set = execFileSync('sh', ['-c', `${line}; env`], { encoding: 'utf8', env: { PATH: process.env.PATH } });
@@ -343,6 +423,12 @@ function fleet(name: string, service: Record<string, unknown>, providers = ['FAR
 
 function only(resources: Resources, ...names: string[]): Resources {
   return Object.fromEntries(Object.entries(resources).filter(([name]) => names.includes(name)));
+}
+
+function withContainer({ Task, ...others }: Resources, change: object): Resources {
+  const [container] = Task!.Properties['ContainerDefinitions'] as object[];
+  const ContainerDefinitions = [{ ...container, ...change }];
+  return { ...others, Task: { ...Task!, Properties: { ...Task!.Properties, ContainerDefinitions } } };
 }
 
 async function serviceOf(cluster: string): Promise<Service> {
