@@ -52,6 +52,8 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     const preset = presetOf(props);
     const temporal = temporalOf(props.temporal);
     this.cluster = props.cluster ?? this.#newCluster(props);
+    // Whatever the pools run on now, so that a pool can change over; in an imported cluster its owner has to do it.
+    if (ecs.Cluster.isCluster(this.cluster)) this.cluster.enableFargateCapacityProviders();
     this.#allowLogsToUse(props);
     this.stateTable = this.#newStateTable(props);
     const poolsPath = `/elastic-workers/${Names.uniqueId(this)}`;
@@ -181,7 +183,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     };
     // Below a construct of their own, so that a pool may have any name.
     const scope = new Construct(this, 'Pools');
-    const pools = Object.entries(props.pools).map(([poolName, pool]) => {
+    return Object.entries(props.pools).map(([poolName, pool]) => {
       const settings = settingsOf(pool, preset);
       return new WorkerPool(scope, poolName, {
         ...shared,
@@ -190,11 +192,6 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         temporal: temporalOf(props.temporal, pool.temporal),
       });
     });
-    // Of an imported cluster its owner has to say so.
-    if (pools.some(({ settings }) => settings.spot) && this.cluster instanceof ecs.Cluster) {
-      this.cluster.enableFargateCapacityProviders();
-    }
-    return pools;
   }
 
   #newSecurityGroup(): ec2.SecurityGroup {

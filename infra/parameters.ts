@@ -22,7 +22,10 @@ export interface ToldToScaler {
   poolsPath: string;
 }
 
-export function tellScaler(pool: Construct, { poolName, settings, temporal, ...told }: ToldToScaler): void {
+export function tellScaler(
+  pool: Construct,
+  { poolName, settings, temporal, ...told }: ToldToScaler,
+): ssm.StringParameter {
   const config = poolConfigSchema.parse({
     pool: poolName,
     taskQueue: settings.taskQueue,
@@ -37,7 +40,7 @@ export function tellScaler(pool: Construct, { poolName, settings, temporal, ...t
     ...(settings.temporal && { temporal: temporalConfig(temporal) }),
     protection: settings.protection,
   });
-  new ssm.StringParameter(pool, 'Config', {
+  return new ssm.StringParameter(pool, 'Config', {
     parameterName: `${told.poolsPath}/${poolName}`,
     description: `What the scaler knows of the worker pool ${poolName}`,
     stringValue: Stack.of(pool).toJsonString(config),

@@ -54,7 +54,7 @@ export class ScalerFunction extends Construct {
     this.function = this.#newFunction(role, props);
     this.function.node.addDependency(rights);
     this.#acknowledge(role, rights, props);
-    this.#schedule();
+    this.#schedule(props);
   }
 
   #newLogGroup({ logRetention, encryptionKey }: ScalerFunctionProps): logs.LogGroup {
@@ -143,7 +143,7 @@ export class ScalerFunction extends Construct {
     acknowledge(this.function, 'L1', 'Node.js 24 is what the bundle is built and tested for.');
   }
 
-  #schedule(): void {
+  #schedule({ pools }: ScalerFunctionProps): void {
     const role = new iam.Role(this, 'InvokeRole', {
       assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
@@ -163,7 +163,8 @@ export class ScalerFunction extends Construct {
         maxEventAge: Duration.seconds(60),
       }),
     });
-    schedule.node.addDependency(right);
+    // Its first tick finds all pools, and it has stopped when their services go.
+    schedule.node.addDependency(right, this.function, ...pools.map(({ told }) => told));
   }
 }
 

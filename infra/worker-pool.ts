@@ -7,7 +7,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import { Construct, type IConstruct } from 'constructs';
+import { Construct, type IConstruct, type IDependable } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
 import { POOL_TAG } from '../contract/service-tags.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
@@ -18,6 +18,7 @@ import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 import { workerContainer } from './worker-container.ts';
 import { workerRights } from './worker-rights.ts';
+import { workerService, type WorkerService } from './worker-service.ts';
 
 /** A pool as other constructs see it: grant it rights, let it connect, watch it. */
 export interface IWorkerPool extends IConstruct, iam.IGrantable, ec2.IConnectable {
@@ -73,11 +74,13 @@ export class WorkerPool extends Construct implements IWorkerPool {
   readonly taskQueue: string;
   readonly settings: PoolSettings;
   readonly temporal: TemporalSettings;
-  readonly service: ecs.FargateService | ecs.Ec2Service;
+  readonly service: WorkerService;
   readonly taskRole: iam.IRole;
   readonly grantPrincipal: iam.IPrincipal;
   readonly connections: ec2.Connections;
   readonly logGroup: logs.ILogGroup;
+  /** The parameter in which the scaler finds the pool. */
+  readonly told: IDependable;
   readonly #metrics: MetricSet;
 
   constructor(scope: Construct, id: string, options: WorkerPoolOptions) {
@@ -92,12 +95,11 @@ export class WorkerPool extends Construct implements IWorkerPool {
     this.taskRole = settings.taskRole ?? this.#newTaskRole();
     this.grantPrincipal = this.taskRole.grantPrincipal;
     const rights = workerRights(this, options, this.taskRole);
-    this.service = this.#newService(options, this.#newTaskDefinition(options));
-    this.service.node.addDependency(rights);
+    this.service = workerService(this, { ...options, taskDefinition: this.#newTaskDefinition(options), rights });
     Tags.of(this.service).add(POOL_TAG, this.poolName);
     this.connections = this.service.connections;
     const taskRoleId = taskRoleIdOf(this.taskRole, settings);
-    tellScaler(this, { ...options, service: this.service, taskRoleId });
+    this.told = tellScaler(this, { ...options, service: this.service, taskRoleId });
   }
 
   metricBacklog(options?: cloudwatch.MetricOptions) {
@@ -190,45 +192,6 @@ export class WorkerPool extends Construct implements IWorkerPool {
       acknowledgeWildcard(definition.executionRole, '*', 'ecr:GetAuthorizationToken knows no resource.');
     }
     return definition;
-  }
-
-  #newService(options: WorkerPoolOptions, taskDefinition: ecs.TaskDefinition) {
-    const { cluster, securityGroups, subnets: vpcSubnets, assignPublicIp } = options;
-    const common: ecs.BaseServiceOptions & { taskDefinition: ecs.TaskDefinition } & Pick<
-        ecs.FargateServiceProps,
-        'securityGroups' | 'vpcSubnets'
-      > = {
-      cluster,
-      taskDefinition,
-      securityGroups,
-      vpcSubnets,
-      // New tasks come up beside the old, which leave when they have nothing in their hands: all of them may be protected.
-      minHealthyPercent: 100,
-      maxHealthyPercent: 200,
-      circuitBreaker: { rollback: true },
-      enableECSManagedTags: true,
-      propagateTags: ecs.PropagatedTagSource.SERVICE,
-    };
-    const { capacityProvider } = this.settings;
-    // No desiredCount: the count is the scaler's alone, and in the template it would reset the fleet with each deployment.
-    return capacityProvider
-      ? new ecs.Ec2Service(this, 'Service', {
-          ...common,
-          capacityProviderStrategies: [{ capacityProvider, weight: 1 }],
-        })
-      : new ecs.FargateService(this, 'Service', { ...common, assignPublicIp, ...this.#spot() });
-  }
-
-  #spot(): Pick<ecs.FargateServiceProps, 'capacityProviderStrategies'> {
-    const { spot, onDemandBase } = this.settings;
-    if (!spot) return {};
-    const base = { capacityProvider: 'FARGATE', base: onDemandBase, weight: 0 };
-    return {
-      capacityProviderStrategies: [
-        { capacityProvider: 'FARGATE_SPOT', weight: 1 },
-        ...(onDemandBase > 0 ? [base] : []),
-      ],
-    };
   }
 }
 

@@ -7,6 +7,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { MAXIMUM_PERCENT } from '../../contract/deployment.ts';
 import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { STACKS_PATH, stackConfigSchema } from '../../contract/stack-config.ts';
 import { containerOf, emptyStack, joined, parametersBelow, props, synthesize } from './synthesize.ts';
@@ -39,7 +40,7 @@ describe('the services', () => {
     template.allResourcesProperties('AWS::ECS::Service', {
       DeploymentConfiguration: {
         MinimumHealthyPercent: 100,
-        MaximumPercent: 200,
+        MaximumPercent: MAXIMUM_PERCENT,
         DeploymentCircuitBreaker: { Enable: true, Rollback: true },
       },
       EnableECSManagedTags: true,

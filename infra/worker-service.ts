@@ -1,0 +1,80 @@
+/** A pool's ECS service: what it runs on, how it is deployed, and which resources must be there for as long as it is. */
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { Construct, IDependable } from 'constructs';
+import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../contract/deployment.ts';
+import type { PoolSettings } from './presets.ts';
+
+export interface WorkerServiceOptions {
+  settings: PoolSettings;
+  cluster: ecs.ICluster;
+  subnets: ec2.SubnetSelection;
+  assignPublicIp: boolean;
+  securityGroups: ec2.ISecurityGroup[];
+  taskDefinition: ecs.TaskDefinition;
+  /** What the workers may do. */
+  rights: IDependable;
+}
+
+export type WorkerService = ecs.FargateService | ecs.Ec2Service;
+
+export function workerService(scope: Construct, options: WorkerServiceOptions): WorkerService {
+  const { settings, cluster, subnets: vpcSubnets, securityGroups, assignPublicIp, taskDefinition } = options;
+  const common = {
+    cluster,
+    taskDefinition,
+    securityGroups,
+    vpcSubnets,
+    capacityProviderStrategies: strategyOf(settings),
+    minHealthyPercent: MINIMUM_HEALTHY_PERCENT,
+    maxHealthyPercent: MAXIMUM_PERCENT,
+    circuitBreaker: { rollback: true },
+    // On by default, it starts and stops tasks without the scaler, and nobody documents that it spares protected ones.
+    availabilityZoneRebalancing: ecs.AvailabilityZoneRebalancing.DISABLED,
+    enableECSManagedTags: true,
+    propagateTags: ecs.PropagatedTagSource.SERVICE,
+  };
+  // No desiredCount: the count is the scaler's alone, and in the template it would reset the fleet with each deployment.
+  const service = settings.capacityProvider
+    ? onInstances(new ecs.Ec2Service(scope, 'Service', common))
+    : new ecs.FargateService(scope, 'Service', { ...common, assignPublicIp });
+  service.node.addDependency(...neededToTheEnd(options));
+  return service;
+}
+
+/**
+ * The CDK writes the default of this create-only property for one kind of service and not for the other: a pool that changes
+ * over would be replaced for a difference that is none.
+ */
+function onInstances(service: ecs.Ec2Service): ecs.Ec2Service {
+  (service.node.defaultChild as ecs.CfnService).addPropertyDeletionOverride('SchedulingStrategy');
+  return service;
+}
+
+/**
+ * Always a strategy, never a launch type: CloudFormation can update the one, and replaces a service to get rid of the other,
+ * which stops its tasks in the middle of their work.
+ */
+function strategyOf({ capacityProvider, spot, onDemandBase }: PoolSettings): ecs.CapacityProviderStrategy[] {
+  if (capacityProvider) return [{ capacityProvider, weight: 1 }];
+  if (!spot) return [{ capacityProvider: 'FARGATE', weight: 1 }];
+  const base = { capacityProvider: 'FARGATE', base: onDemandBase, weight: 0 };
+  return [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }, ...(onDemandBase > 0 ? [base] : [])];
+}
+
+/**
+ * CloudFormation creates these before the service, and deletes them after it: tasks need them when they start and while they
+ * drain. What the template refers to anyway (log group, table) is not repeated.
+ */
+function neededToTheEnd(options: WorkerServiceOptions): IDependable[] {
+  const { cluster, subnets, securityGroups, taskDefinition, rights } = options;
+  return [
+    // With it come its capacity providers.
+    cluster,
+    cluster.vpc.selectSubnets(subnets).internetConnectivityEstablished,
+    // With the rules that are resources of their own.
+    ...securityGroups,
+    taskDefinition.obtainExecutionRole(),
+    rights,
+  ];
+}
