@@ -1,7 +1,8 @@
 /** A pool's ECS service: what it runs on, how it is deployed, and which resources must be there for as long as it is. */
-import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { Stack } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import type { Construct, IDependable } from 'constructs';
+import { Dependable, type Construct, type IConstruct, type IDependable } from 'constructs';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../contract/deployment.ts';
 import type { PoolSettings } from './presets.ts';
 
@@ -72,9 +73,32 @@ function neededToTheEnd(options: WorkerServiceOptions): IDependable[] {
     // With it come its capacity providers.
     cluster,
     cluster.vpc.selectSubnets(subnets).internetConnectivityEstablished,
-    // With the rules that are resources of their own.
-    ...securityGroups,
+    rulesOf(securityGroups),
     taskDefinition.obtainExecutionRole(),
     rights,
   ];
+}
+
+/**
+ * The rules that let workers reach others, which `connections.allowTo()` adds later, some of them below the other's construct:
+ * so they are looked for when the app is synthesized. A rule in another stack cannot be waited for, since it refers to this one.
+ */
+function rulesOf(securityGroups: ec2.ISecurityGroup[]): IDependable {
+  const rules: IDependable = {};
+  Dependable.implement(rules, {
+    get dependencyRoots() {
+      return securityGroups.flatMap((group) => {
+        const stack = Stack.of(group);
+        const id = (value: string | undefined) => JSON.stringify(stack.resolve(value));
+        const ours = id(group.securityGroupId);
+        return stack.node.findAll().filter((construct) => id(groupLetOut(construct)) === ours);
+      });
+    },
+  });
+  return rules;
+}
+
+function groupLetOut(construct: IConstruct): string | undefined {
+  if (construct instanceof ec2.CfnSecurityGroupEgress) return construct.groupId;
+  return construct instanceof ec2.CfnSecurityGroupIngress ? construct.sourceSecurityGroupId : undefined;
 }

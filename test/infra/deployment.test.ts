@@ -187,6 +187,19 @@ describe('while tasks of a stack drain that is destroyed', () => {
     }
   });
 
+  test('there are still the rules that let them reach Temporal, on both sides', () => {
+    const stack = emptyStack();
+    const vpc = new ec2.Vpc(stack, 'Network', { maxAzs: 1 });
+    const server = ec2.SecurityGroup.fromSecurityGroupId(stack, 'Server', 'sg-0123456789abcdef0');
+    const own = new ec2.SecurityGroup(stack, 'Own', { vpc, allowAllOutbound: false });
+    const result = synthesize({ vpc, securityGroups: [own], pools }, stack);
+    result.workers.connections.allowTo(server, ec2.Port.tcp(7233));
+    const { template } = result;
+    const outlive = outliving(template, onlyOf(template, 'AWS::ECS::Service'));
+    expect(outlive).toContain(onlyOf(template, 'AWS::EC2::SecurityGroupIngress'));
+    expect(outlive).toContain(onlyOf(template, 'AWS::EC2::SecurityGroupEgress'));
+  });
+
   test('there is still the NAT gateway of a VPC with private subnets', () => {
     const { template } = synthesize((scope) => ({ vpc: new ec2.Vpc(scope, 'Network', { maxAzs: 1 }), pools }));
     const types = typesOutliving(template, onlyOf(template, 'AWS::ECS::Service'));
