@@ -25,9 +25,9 @@ function addWatching(program: Command, shell: Shell): void {
   stackCommand(program, 'status', 'All pools: backlog, age, slots, tasks, reason, alarms.')
     .option('--watch [seconds]', 'draw it again every so often, 2 seconds unless said')
     .action(async (options) => (await import('./status.ts')).status(shell, options));
-  stackCommand(program, 'doctor', 'Looks for what is wrong, and says why it matters and how it is mended.').action(
-    async (options) => (await import('./doctor/doctor.ts')).doctor(shell, options),
-  );
+  stackCommand(program, 'doctor', 'Looks for what is wrong, and says why it matters and how it is mended.')
+    .option('--pre', 'before a deployment: only what it would have to wait for, or fail on')
+    .action(async (options) => (await import('./doctor/doctor.ts')).doctor(shell, options));
   stackCommand(program, 'explain', 'A pool’s last decisions with their numbers.')
     .argument(...POOL)
     .option('--last <count>', 'so many decisions; ticks that decided the same are one', '10')

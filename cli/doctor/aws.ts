@@ -1,26 +1,33 @@
 /** The scaler, its rights and what it sees; the ECS services; the alarms. */
-import { DescribeServicesCommand, type Service } from '@aws-sdk/client-ecs';
+import { DescribeServicesCommand, DescribeTasksCommand, type ECSClient, type Service } from '@aws-sdk/client-ecs';
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { METRICS } from '../../contract/metrics.ts';
+import { chunks } from '../../scaler/chunks.ts';
 import { readDrained, readOverrides } from '../../scaler/overrides.ts';
 import { known } from '../../scaler/policy.ts';
-import { EcsServices } from '../../scaler/signals/ecs.ts';
+import { EcsServices, taskIdOf } from '../../scaler/signals/ecs.ts';
 import { readAlarms, readPoolState, readScaler, SILENT_AFTER_SECONDS } from '../pool-state.ts';
 import { complaintsIn, readLines } from '../scaler-log.ts';
 import { count, duration } from '../shell.ts';
 import { reasonOf, type Stack } from '../stacks.ts';
 import { ok, refused, unseen, wrong, type Check } from './check.ts';
+import { checkZones } from './deployment.ts';
 
-/** How many tasks of a pool run and start; undefined when ECS did not tell. */
+/** The tasks of a pool, by their ids; undefined when ECS did not tell. */
 export interface Fleet {
   desired: number;
   running: string[];
   pending: string[];
+  /** Since when each running task runs, in epoch milliseconds. */
+  startedAt: Map<string, number>;
+  /** Tasks by their private address. */
+  addresses: Map<string, string>;
 }
 
 export type Fleets = Map<string, Fleet | undefined>;
 
+const TASKS_A_CALL = 100;
 const LOG_MINUTES = 10;
 const EVENT_MINUTES = 30;
 
@@ -109,7 +116,26 @@ function some(texts: string[]): string {
 
 async function readFleets({ aws, pools }: Stack): Promise<Fleets> {
   const read = await new EcsServices(aws.ecs).read(pools);
-  return new Map([...read].map(([pool, { tasks }]) => [pool, known(tasks) ? tasks : undefined]));
+  const fleets = pools.map(async ({ pool, cluster }): Promise<[string, Fleet | undefined]> => {
+    const { tasks, addresses } = read.get(pool)!;
+    if (!known(tasks)) return [pool, undefined];
+    const startedAt = await readStarts(aws.ecs, cluster, tasks.running);
+    return [pool, startedAt && { ...tasks, addresses, startedAt }];
+  });
+  return new Map(await Promise.all(fleets));
+}
+
+/** Undefined when ECS did not tell. */
+async function readStarts(ecs: ECSClient, cluster: string, ids: string[]): Promise<Map<string, number> | undefined> {
+  try {
+    const requests = chunks(ids, TASKS_A_CALL).map((tasks) => ecs.send(new DescribeTasksCommand({ cluster, tasks })));
+    const described = (await Promise.all(requests)).flatMap(({ tasks = [] }) => tasks);
+    return new Map(
+      described.flatMap(({ taskArn, startedAt }) => (startedAt ? [[taskIdOf(taskArn), startedAt.getTime()]] : [])),
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 async function checkService({ aws }: Stack, pool: PoolConfig, now: number): Promise<Check[]> {
@@ -120,7 +146,7 @@ async function checkService({ aws }: Stack, pool: PoolConfig, now: number): Prom
     const [service] = services;
     const state = service?.status ?? failures[0]?.reason ?? 'MISSING';
     if (service === undefined || state !== 'ACTIVE') return [missing(pool, state)];
-    return [stateOf(pool, service, now), ...checkTags(pool, service)];
+    return [stateOf(pool, service, now), ...checkZones(pool, service), ...checkTags(pool, service)];
   } catch (error) {
     const reason = reasonOf(error);
     if (/ClusterNotFound|ServiceNotFound/.test(reason)) return [missing(pool, reason)];

@@ -1,146 +1,44 @@
-/** The server and its namespaces; who polls the pools' queues, and with what; and work on queues that nobody polls. */
+/** Who polls the pools' queues, and with what; and work on queues that nobody polls. */
 import type { Connection } from '@temporalio/client';
-import { CredentialsError, describeAccess, type TemporalAccess } from '../../contract/temporal-access.ts';
-import { ALIVE, QUEUE_TYPES, secondsOf, type Heartbeat } from '../../scaler/signals/temporal.ts';
-import { accessTo, TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
+import { QUEUE_TYPES, secondsOf } from '../../scaler/signals/temporal.ts';
+import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
 import { count, duration } from '../shell.ts';
 import { reasonOf } from '../stacks.ts';
 import type { PlacedPool, Places } from '../temporal-places.ts';
 import type { Fleet, Fleets } from './aws.ts';
 import { checkCertificates } from './certificates.ts';
 import { ok, unseen, wrong, type Check } from './check.ts';
-import { probe } from './probe.ts';
+import { codeOf, examinePlaces, UNIMPLEMENTED, type Reached } from './server.ts';
+import { checkHeartbeats, checkReports, listWorkers, type ListedWorker, type Workers } from './workers.ts';
 
 type Service = Connection['workflowService'];
 type Pollers = NonNullable<Awaited<ReturnType<Service['describeTaskQueue']>>['pollers']>;
 
-/** As in grpc-js. */
-const NOT_FOUND = 5;
-const UNIMPLEMENTED = 12;
-const REFUSED = new Set([7, 16]);
-
 /** A poll lasts a minute at most: who has not asked for longer is gone. */
 const POLLS_WITHIN_SECONDS = 90;
-/** Twice the SDKs' default distance of heartbeats, and some. */
-const REPORTS_WITHIN_SECONDS = 150;
 /** A task that was ordered for work takes so long to start. */
 const PATIENCE_SECONDS = 180;
 const WORKFLOWS_LOOKED_AT = 1000;
 const QUEUES_LOOKED_AT = 50;
 
-export async function examineTemporal({ pools, readSecret }: Places, fleets: Fleets, now: number): Promise<Check[]> {
-  const byPlace = Map.groupBy(pools, ({ temporal }) => JSON.stringify(temporal));
-  const examined = await Promise.all(
-    [...byPlace.values()].map((ofPlace) => examinePlace(ofPlace, fleets, readSecret, now)),
-  );
-  return examined.flat();
-}
-
-async function examinePlace(
-  pools: PlacedPool[],
-  fleets: Fleets,
-  readSecret: Places['readSecret'],
-  now: number,
-): Promise<Check[]> {
-  const place = pools[0]!.temporal;
-  const notSeen = pools.map(({ pool }) => unseen('workers', 'not seen: Temporal did not answer', pool));
-  let access: TemporalAccess;
-  try {
-    access = await accessTo(place, now, readSecret);
-  } catch (error) {
-    if (!(error instanceof CredentialsError)) throw error;
-    const matters = 'without credentials that make sense neither scaler nor workers reach Temporal';
-    const mend = 'correct what it names; the scaler and the workers read it anew within minutes';
-    return [wrong('credentials', error.message, { matters, mend }, placeName(place)), ...notSeen];
-  }
-  const connection = new TemporalConnection(place, { readSecret });
-  try {
-    const reached = await checkServer(connection, access, now);
-    if (reached.some((check) => check.ok !== true)) return [...reached, ...notSeen];
-    const certificates = await checkCertificates(access, placeName(place), now);
-    const ofPools = await Promise.all(pools.map((pool) => checkPool(connection, pool, fleets.get(pool.pool), now)));
-    return [...reached, ...certificates, ...ofPools.flat(), await checkQueuesNobodyPolls(connection, pools, now)];
-  } finally {
-    await connection.close();
-  }
-}
-
-function placeName({ address, namespace }: { address: string; namespace: string }): string {
-  return `${namespace} at ${address}`;
-}
-
-async function checkServer(connection: TemporalConnection, access: TemporalAccess, now: number): Promise<Check[]> {
-  const { address, namespace } =
-    connection.namespace === access.namespace ? access : { ...access, namespace: connection.namespace };
-  const where = placeName({ address, namespace });
-  const { tls, authentication } = describeAccess(access);
-  const matters = 'the scaler sees no queue and no worker, and nobody does any work';
-  try {
-    const { serverVersion } = await connection.call(now, (service) => service.getSystemInfo({}));
-    const server = ok(
-      'server',
-      `answers, version ${serverVersion}; TLS ${tls}, authentication: ${authentication}`,
-      where,
-    );
-    return [server, await checkNamespace(connection, where, now)];
-  } catch (error) {
-    if (REFUSED.has(codeOf(error))) return [refusedKey(reasonOf(error), authentication, where)];
-    const { says, mend } = await probe(access, reasonOf(error));
-    return [wrong('server', says, { matters, mend }, where)];
-  }
-}
-
-async function checkNamespace(connection: TemporalConnection, where: string, now: number): Promise<Check> {
-  const { namespace } = connection;
-  try {
-    const { namespaceInfo } = await connection.call(now, (service) => service.describeNamespace({ namespace }));
-    if (namespaceInfo?.capabilities?.workerHeartbeats)
-      return ok('namespace', `${namespace} exists and takes heartbeats`, where);
-    return wrong(
-      'namespace',
-      `${namespace} exists, but takes no heartbeats of workers`,
-      {
-        matters: 'the scaler knows of no busy slot, and so never lets a task go',
-        mend: 'upgrade the server to 1.30 or newer; on Temporal Cloud ask for worker heartbeats',
-      },
-      where,
-    );
-  } catch (error) {
-    if (REFUSED.has(codeOf(error))) return refusedKey(reasonOf(error), 'given', where);
-    if (codeOf(error) !== NOT_FOUND) return unseen('namespace', `not seen: ${reasonOf(error)}`, where);
-    return wrong(
-      'namespace',
-      `there is no namespace '${namespace}'`,
-      {
-        matters: 'workers cannot start, and no queue can be read',
-        mend: `correct temporal.namespace and deploy, or create it: temporal operator namespace create --namespace ${namespace}`,
-      },
-      where,
-    );
-  }
-}
-
-function refusedKey(reason: string, authentication: string, where: string): Check {
-  return wrong(
-    'credentials',
-    `the server refuses us (authentication: ${authentication}): ${reason}`,
-    {
-      matters: 'neither scaler nor workers get in with these credentials',
-      mend: 'put a key or certificate that is valid for this namespace into the secret; both read it anew within minutes',
-    },
-    where,
-  );
+export function examineTemporal(places: Places, fleets: Fleets, now: number): Promise<Check[]> {
+  return examinePlaces(places, now, 'workers', async (reached) => {
+    const { connection, access, where, pools } = reached;
+    const certificates = await checkCertificates(access, where, now);
+    const ofPools = await Promise.all(pools.map((pool) => checkPool(reached, pool, fleets.get(pool.pool), now)));
+    return [...certificates, ...ofPools.flat(), await checkQueuesNobodyPolls(connection, pools, now)];
+  });
 }
 
 interface Seen {
   pollers: { workflow: Pollers; activity: Pollers };
   backlog: { workflow: number; activity: number };
   ageSeconds: number;
-  workers: Heartbeat[];
+  workers: Workers;
 }
 
 async function checkPool(
-  connection: TemporalConnection,
+  { connection, heartbeats }: Reached,
   pool: PlacedPool,
   fleet: Fleet | undefined,
   now: number,
@@ -148,9 +46,14 @@ async function checkPool(
   try {
     const seen = await look(connection, pool.taskQueue, now);
     const polling = checkPolling(pool, seen, fleet);
-    const { pollers, workers } = seen;
-    if (pollers.workflow.length + pollers.activity.length + workers.length === 0) return [polling];
-    return [polling, ...checkHeartbeats(pool, seen), ...checkVersions(pool, workers)];
+    // Without them no worker is listed, which the check of the namespace says already.
+    if (!heartbeats) return [polling];
+    const { workers, pollers } = seen;
+    const reports = fleet === undefined ? [] : checkReports(pool, workers, fleet, now);
+    const polled = [...pollers.workflow, ...pollers.activity].map(({ identity }) => identity ?? '');
+    if (polled.length + workers.alive.length === 0) return [polling, ...reports];
+    const reporting = await checkHeartbeats(connection, pool, workers, polled, now);
+    return [polling, reporting, ...reports, ...checkVersions(pool, workers.alive)];
   } catch (error) {
     if (codeOf(error) === UNIMPLEMENTED) {
       const matters = 'the scaler knows of no worker and no busy slot';
@@ -162,22 +65,16 @@ async function checkPool(
 }
 
 async function look(connection: TemporalConnection, taskQueue: string, now: number): Promise<Seen> {
-  const { namespace } = connection;
-  const query = `TaskQueue = '${taskQueue.replaceAll("'", "''")}'`;
-  const [workflow, activity, listed] = await Promise.all([
+  const [workflow, activity, workers] = await Promise.all([
     describe(connection, taskQueue, QUEUE_TYPES.workflow, now),
     describe(connection, taskQueue, QUEUE_TYPES.activity, now),
-    connection.call(now, (service) => service.listWorkers({ namespace, query, pageSize: 1000 })),
+    listWorkers(connection, taskQueue, now),
   ]);
-  const heartbeats = (listed.workersInfo ?? []).flatMap(({ workerHeartbeat }) => workerHeartbeat ?? []);
   return {
     pollers: { workflow: workflow.pollers, activity: activity.pollers },
     backlog: { workflow: workflow.backlog, activity: activity.backlog },
     ageSeconds: Math.max(workflow.ageSeconds, activity.ageSeconds),
-    workers: heartbeats.filter(
-      ({ status, heartbeatTime, taskQueue: queue }) =>
-        queue === taskQueue && ALIVE.has(status ?? 0) && ageOf(heartbeatTime, now) < REPORTS_WITHIN_SECONDS,
-    ),
+    workers,
   };
 }
 
@@ -198,7 +95,8 @@ async function describe(connection: TemporalConnection, taskQueue: string, taskQ
 }
 
 function checkPolling({ pool, taskQueue }: PlacedPool, seen: Seen, fleet: Fleet | undefined): Check {
-  const { pollers, backlog, ageSeconds, workers } = seen;
+  const { pollers, backlog, ageSeconds } = seen;
+  const workers = seen.workers.alive;
   const waiting = backlog.workflow + backlog.activity;
   const waits = waiting === 0 ? 'nothing waits' : `${count(waiting, 'task')} waiting for up to ${duration(ageSeconds)}`;
   const unpolled = (['workflow', 'activity'] as const).filter((type) => pollers[type].length === 0);
@@ -251,28 +149,9 @@ function checkPolling({ pool, taskQueue }: PlacedPool, seen: Seen, fleet: Fleet 
   return ok('workers', `${who} '${taskQueue}'; ${waits}`, pool);
 }
 
-function checkHeartbeats({ pool, taskQueue }: PlacedPool, { workers, pollers }: Seen): Check[] {
-  if (workers.length > 0) {
-    return [ok('heartbeats', `${count(workers.length, 'worker')} reported within ${REPORTS_WITHIN_SECONDS} s`, pool)];
-  }
-  const identities = [...pollers.workflow, ...pollers.activity].map(({ identity }) => identity ?? '');
-  const says = `workers poll '${taskQueue}', but none has sent a heartbeat (${[...new Set(identities)].slice(0, 3).join(', ')})`;
-  return [
-    wrong(
-      'heartbeats',
-      says,
-      {
-        matters: 'the scaler does not know how busy they are, and so never lets one go',
-        mend: 'the first comes after a whole interval, 60 s unless set otherwise; if none comes then, use an SDK with worker heartbeats and do not turn them off (workerHeartbeatInterval)',
-      },
-      pool,
-    ),
-  ];
-}
-
-function checkVersions({ pool }: PlacedPool, workers: Heartbeat[]): Check[] {
+function checkVersions({ pool }: PlacedPool, workers: ListedWorker[]): Check[] {
   if (workers.length === 0) return [];
-  const versions = [...new Set(workers.map(({ sdkName, sdkVersion }) => `${sdkName} ${sdkVersion}`))].toSorted();
+  const versions = [...new Set(workers.map(({ sdk }) => sdk))].toSorted();
   if (versions.length === 1) return [ok('versions', `all workers run ${versions[0]}`, pool)];
   return [
     ok(
@@ -347,8 +226,4 @@ function differsByOne(a: string, b: string): boolean {
 
 function ageOf(time: Parameters<typeof secondsOf>[0], now: number): number {
   return now / 1000 - secondsOf(time);
-}
-
-function codeOf(error: unknown): number {
-  return (error as { code?: number }).code ?? 0;
 }

@@ -1,0 +1,91 @@
+/** What must hold before a deployment, and costs little to look at; and what ECS would do to tasks by itself. */
+import {
+  DescribeClustersCommand,
+  DescribeServicesCommand,
+  type CapacityProviderStrategyItem,
+  type Service,
+} from '@aws-sdk/client-ecs';
+import type { PoolConfig } from '../../contract/pool-config.ts';
+import { reasonOf, type Stack } from '../stacks.ts';
+import { ok, refused, wrong, type Check } from './check.ts';
+
+export async function examineServices(stack: Stack): Promise<Check[]> {
+  const read = await Promise.all(stack.pools.map((pool) => readService(stack, pool)));
+  const clusters = Map.groupBy(read, ({ pool }) => pool.cluster);
+  const ofClusters = [...clusters].map(([cluster, found]) => checkCapacityProviders(stack, cluster, found));
+  const zones = read.flatMap(({ pool, service, check }) => check ?? checkZones(pool, service));
+  return [...(await Promise.all(ofClusters)), ...zones];
+}
+
+interface Read {
+  pool: PoolConfig;
+  service?: Service | undefined;
+  check?: Check;
+}
+
+async function readService({ aws }: Stack, pool: PoolConfig): Promise<Read> {
+  try {
+    const request = { cluster: pool.cluster, services: [pool.service] };
+    const { services = [] } = await aws.ecs.send(new DescribeServicesCommand(request));
+    return { pool, service: services[0] };
+  } catch (error) {
+    return { pool, check: refused('ECS service', reasonOf(error), 'ecs:DescribeServices', pool.pool) };
+  }
+}
+
+/** Of a service that says nothing of it there is nothing to say. */
+export function checkZones({ pool, cluster, service: name }: PoolConfig, service: Service | undefined): Check[] {
+  const says = service?.availabilityZoneRebalancing;
+  if (says === undefined) return [];
+  if (says === 'DISABLED') return [ok('zone rebalancing', 'off', pool)];
+  return [
+    wrong(
+      'zone rebalancing',
+      `ECS rebalances the tasks of ${name} across availability zones`,
+      {
+        matters:
+          'it starts and stops tasks by itself, against the scaler, and AWS promises nowhere that it spares those at work',
+        mend: `deploy the stack again, which turns it off; of a service that is not this stack's: aws ecs update-service --cluster ${cluster} --service ${name} --availability-zone-rebalancing DISABLED`,
+      },
+      pool,
+    ),
+  ];
+}
+
+async function checkCapacityProviders({ aws }: Stack, cluster: string, read: Read[]): Promise<Check> {
+  try {
+    const { clusters = [] } = await aws.ecs.send(new DescribeClustersCommand({ clusters: [cluster] }));
+    const { capacityProviders = [], defaultCapacityProviderStrategy = [] } = clusters[0] ?? {};
+    const needed = new Set(read.flatMap(({ service }) => neededBy(service)));
+    const missing = [...needed].filter((provider) => !capacityProviders.includes(provider));
+    if (missing.length === 0) return ok('capacity providers', `${cluster} has ${[...needed].join(', ')}`, cluster);
+    return wrong(
+      'capacity providers',
+      `the cluster ${cluster} lacks ${missing.join(', ')}`,
+      {
+        matters: 'a service cannot be created or updated with a capacity provider that its cluster does not have',
+        mend:
+          'a cluster that the stack makes gets them with the deployment; for another one: ' +
+          putProviders(cluster, [...capacityProviders, ...missing], defaultCapacityProviderStrategy),
+      },
+      cluster,
+    );
+  } catch (error) {
+    return refused('capacity providers', reasonOf(error), 'ecs:DescribeClusters', cluster);
+  }
+}
+
+const FARGATE = ['FARGATE', 'FARGATE_SPOT'];
+
+/** Both of Fargate's, whichever is in use: so that the other one may be chosen. */
+function neededBy(service: Service | undefined): string[] {
+  const providers = (service?.capacityProviderStrategy ?? []).flatMap(({ capacityProvider }) => capacityProvider ?? []);
+  const onFargate = providers.length === 0 || providers.some((provider) => FARGATE.includes(provider));
+  return onFargate ? FARGATE : providers;
+}
+
+/** The command replaces what is there: so it names that too. */
+function putProviders(cluster: string, providers: string[], strategy: CapacityProviderStrategyItem[]): string {
+  const command = `aws ecs put-cluster-capacity-providers --cluster ${cluster} --capacity-providers ${providers.join(' ')}`;
+  return `${command} --default-capacity-provider-strategy '${JSON.stringify(strategy)}'`;
+}

@@ -1,0 +1,143 @@
+/** Each Temporal that the pools use: it can be reached, lets us in, and has the namespace. Only then is there more to look at. */
+import { CredentialsError, describeAccess, type TemporalAccess } from '../../contract/temporal-access.ts';
+import { accessTo, TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
+import { reasonOf } from '../stacks.ts';
+import type { PlacedPool, Places } from '../temporal-places.ts';
+import { ok, unseen, wrong, type Check } from './check.ts';
+import { probe } from './probe.ts';
+
+/** As in grpc-js. */
+export const NOT_FOUND = 5;
+export const UNIMPLEMENTED = 12;
+const REFUSED = new Set([7, 16]);
+
+export interface Reached {
+  connection: TemporalConnection;
+  access: TemporalAccess;
+  /** The namespace and its address, as a check names it. */
+  where: string;
+  pools: PlacedPool[];
+  /** Whether the namespace takes workers' heartbeats. */
+  heartbeats: boolean;
+}
+
+/** What a namespace, once reached, looks like; `check` is what cannot be seen of its pools otherwise. */
+export async function examinePlaces(
+  { pools, readSecret }: Places,
+  now: number,
+  check: string,
+  look: (reached: Reached) => Promise<Check[]>,
+): Promise<Check[]> {
+  const byPlace = Map.groupBy(pools, ({ temporal }) => JSON.stringify(temporal));
+  const examined = await Promise.all(
+    [...byPlace.values()].map(async (ofPlace) => {
+      const notSeen = ofPlace.map(({ pool }) => unseen(check, 'not seen: Temporal did not answer', pool));
+      return examinePlace(ofPlace, readSecret, now, notSeen, look);
+    }),
+  );
+  return examined.flat();
+}
+
+async function examinePlace(
+  pools: PlacedPool[],
+  readSecret: Places['readSecret'],
+  now: number,
+  notSeen: Check[],
+  look: (reached: Reached) => Promise<Check[]>,
+): Promise<Check[]> {
+  const place = pools[0]!.temporal;
+  let access: TemporalAccess;
+  try {
+    access = await accessTo(place, now, readSecret);
+  } catch (error) {
+    if (!(error instanceof CredentialsError)) throw error;
+    const matters = 'without credentials that make sense neither scaler nor workers reach Temporal';
+    const mend = 'correct what it names; the scaler and the workers read it anew within minutes';
+    return [wrong('credentials', error.message, { matters, mend }, placeName(place)), ...notSeen];
+  }
+  const connection = new TemporalConnection(place, { readSecret });
+  try {
+    const { checks, reached, heartbeats } = await checkServer(connection, access, now);
+    if (!reached) return [...checks, ...notSeen];
+    const where = placeName(place);
+    return [...checks, ...(await look({ connection, access, where, pools, heartbeats }))];
+  } finally {
+    await connection.close();
+  }
+}
+
+function placeName({ address, namespace }: { address: string; namespace: string }): string {
+  return `${namespace} at ${address}`;
+}
+
+interface Answer {
+  checks: Check[];
+  reached: boolean;
+  heartbeats: boolean;
+}
+
+const unreached = (...checks: Check[]): Answer => ({ checks, reached: false, heartbeats: false });
+
+async function checkServer(connection: TemporalConnection, access: TemporalAccess, now: number): Promise<Answer> {
+  const { address, namespace } =
+    connection.namespace === access.namespace ? access : { ...access, namespace: connection.namespace };
+  const where = placeName({ address, namespace });
+  const { tls, authentication } = describeAccess(access);
+  const matters = 'the scaler sees no queue and no worker, and nobody does any work';
+  try {
+    const { serverVersion } = await connection.call(now, (service) => service.getSystemInfo({}));
+    const says = `answers, version ${serverVersion}; TLS ${tls}, authentication: ${authentication}`;
+    const answer = await checkNamespace(connection, where, now);
+    return { ...answer, checks: [ok('server', says, where), ...answer.checks] };
+  } catch (error) {
+    if (REFUSED.has(codeOf(error))) return unreached(refusedKey(reasonOf(error), authentication, where));
+    const { says, mend } = await probe(access, reasonOf(error));
+    return unreached(wrong('server', says, { matters, mend }, where));
+  }
+}
+
+async function checkNamespace(connection: TemporalConnection, where: string, now: number): Promise<Answer> {
+  const { namespace } = connection;
+  try {
+    const { namespaceInfo } = await connection.call(now, (service) => service.describeNamespace({ namespace }));
+    const heartbeats = namespaceInfo?.capabilities?.workerHeartbeats === true;
+    const check = heartbeats
+      ? ok('namespace', `${namespace} exists and takes heartbeats`, where)
+      : withoutHeartbeats(namespace, where);
+    return { checks: [check], reached: true, heartbeats };
+  } catch (error) {
+    if (REFUSED.has(codeOf(error))) return unreached(refusedKey(reasonOf(error), 'given', where));
+    if (codeOf(error) !== NOT_FOUND) return unreached(unseen('namespace', `not seen: ${reasonOf(error)}`, where));
+    const matters = 'workers cannot start, and no queue can be read';
+    const mend = `correct temporal.namespace and deploy, or create it: temporal operator namespace create --namespace ${namespace}`;
+    return unreached(wrong('namespace', `there is no namespace '${namespace}'`, { matters, mend }, where));
+  }
+}
+
+/** Then the server lists no worker at all, and says of no error. */
+function withoutHeartbeats(namespace: string, where: string): Check {
+  const matters =
+    'the server lists no worker and no busy slot: the scaler adds tasks as work waits, but cannot know that one is idle, ' +
+    'so it removes none';
+  const mend =
+    'on a server of your own: version 1.30 or newer, with frontend.WorkerHeartbeatsEnabled true in its dynamic configuration; ' +
+    'on Temporal Cloud ask for worker heartbeats';
+  const says = `${namespace} exists, but takes no heartbeats of workers`;
+  return wrong('namespace', says, { matters, mend }, where);
+}
+
+function refusedKey(reason: string, authentication: string, where: string): Check {
+  return wrong(
+    'credentials',
+    `the server refuses us (authentication: ${authentication}): ${reason}`,
+    {
+      matters: 'neither scaler nor workers get in with these credentials',
+      mend: 'put a key or certificate that is valid for this namespace into the secret; both read it anew within minutes',
+    },
+    where,
+  );
+}
+
+export function codeOf(error: unknown): number {
+  return (error as { code?: number }).code ?? 0;
+}

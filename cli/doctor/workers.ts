@@ -1,0 +1,142 @@
+/** The workers that the server lists for a pool's task queue: do they report their slots, and does every task report? */
+import type { Connection } from '@temporalio/client';
+import { taskOf } from '../../scaler/protection.ts';
+import { ALIVE, secondsOf, type Heartbeat, type ReportedWorker } from '../../scaler/signals/temporal.ts';
+import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
+import { count } from '../shell.ts';
+import type { PlacedPool } from '../temporal-places.ts';
+import type { Fleet } from './aws.ts';
+import { ok, wrong, type Check } from './check.ts';
+
+/** Twice the SDKs' default distance of heartbeats, and some. A task that has run for longer should have reported. */
+export const REPORTS_WITHIN_SECONDS = 150;
+const SHOWN = 3;
+
+type Listing = Awaited<ReturnType<Connection['workflowService']['listWorkers']>>;
+
+export interface ListedWorker {
+  key: string;
+  identity: string;
+  host: string;
+  sdk: string;
+}
+
+export interface Workers {
+  alive: ListedWorker[];
+  /** The server has listed them without what they report: their slots can only be had of each by itself. */
+  withoutSlots: boolean;
+}
+
+/** Those that live and, as far as it can be told, have reported lately. */
+export async function listWorkers(connection: TemporalConnection, taskQueue: string, now: number): Promise<Workers> {
+  const { namespace } = connection;
+  const query = `TaskQueue = '${taskQueue.replaceAll("'", "''")}'`;
+  const listed = await connection.call(now, (service) => service.listWorkers({ namespace, query, pageSize: 1000 }));
+  const heartbeats = reporting(listed, taskQueue, now);
+  const others = (listed.workers ?? []).filter(
+    ({ status, taskQueue: queue }) => queue === taskQueue && ALIVE.has(status ?? 0),
+  );
+  const withoutSlots = (listed.workersInfo ?? []).length === 0 && others.length > 0;
+  const alive = withoutSlots
+    ? others.map(({ hostName, ...worker }) => listedAs(worker, hostName))
+    : heartbeats.map(({ hostInfo, ...worker }) => listedAs(worker, hostInfo?.hostName));
+  return { alive, withoutSlots };
+}
+
+function reporting({ workersInfo }: Listing, taskQueue: string, now: number): Heartbeat[] {
+  return (workersInfo ?? [])
+    .flatMap(({ workerHeartbeat }) => workerHeartbeat ?? [])
+    .filter(
+      ({ status, heartbeatTime, taskQueue: queue }) =>
+        queue === taskQueue && ALIVE.has(status ?? 0) && now / 1000 - secondsOf(heartbeatTime) < REPORTS_WITHIN_SECONDS,
+    );
+}
+
+interface Named {
+  workerInstanceKey?: string | null;
+  workerIdentity?: string | null;
+  sdkName?: string | null;
+  sdkVersion?: string | null;
+}
+
+function listedAs(worker: Named, host: string | null | undefined): ListedWorker {
+  const { workerInstanceKey, workerIdentity, sdkName, sdkVersion } = worker;
+  return {
+    key: workerInstanceKey ?? '',
+    identity: workerIdentity ?? '',
+    host: host ?? '',
+    sdk: `${sdkName} ${sdkVersion}`,
+  };
+}
+
+/** `pollers` are the identities that poll. */
+export async function checkHeartbeats(
+  connection: TemporalConnection,
+  { pool, taskQueue }: PlacedPool,
+  { alive, withoutSlots }: Workers,
+  pollers: string[],
+  now: number,
+): Promise<Check> {
+  const [first] = alive;
+  if (first === undefined) return mute(pool, taskQueue, pollers);
+  if (!withoutSlots) {
+    return ok('heartbeats', `${count(alive.length, 'worker')} reported within ${REPORTS_WITHIN_SECONDS} s`, pool);
+  }
+  const says = `the server lists ${count(alive.length, 'worker')} of '${taskQueue}' without what they report`;
+  if (await tellsSlots(connection, first, now)) {
+    return ok('heartbeats', `${says}, but tells it of each one that is asked for`, pool);
+  }
+  const matters = 'nobody knows which of them are busy: the scaler adds tasks as work waits, and removes none';
+  const mend =
+    'see what the server, or a proxy before it, leaves out of ListWorkers (workersInfo) and DescribeWorker (workerHeartbeat), ' +
+    'and use a server of version 1.30 or newer';
+  return wrong('heartbeats', says, { matters, mend }, pool);
+}
+
+function mute(pool: string, taskQueue: string, pollers: string[]): Check {
+  const who = [...new Set(pollers)].slice(0, SHOWN).join(', ');
+  return wrong(
+    'heartbeats',
+    `workers poll '${taskQueue}', but none has sent a heartbeat (${who})`,
+    {
+      matters: 'the scaler does not know how busy they are, and so removes none',
+      mend: 'the first comes after a whole interval, 60 s unless set otherwise; if none comes then, use an SDK with worker heartbeats and do not turn them off (workerHeartbeatInterval)',
+    },
+    pool,
+  );
+}
+
+async function tellsSlots(connection: TemporalConnection, { key }: ListedWorker, now: number): Promise<boolean> {
+  const { namespace } = connection;
+  try {
+    const request = { namespace, workerInstanceKey: key };
+    const { workerInfo } = await connection.call(now, (service) => service.describeWorker(request));
+    return (workerInfo?.workerHeartbeat?.activityTaskSlotsInfo ?? undefined) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Tasks whose workers the server does not know, though they have had the time to report. */
+export function checkReports({ pool, taskQueue }: PlacedPool, { alive }: Workers, fleet: Fleet, now: number): Check[] {
+  const old = [...fleet.startedAt].filter(([, at]) => now - at > REPORTS_WITHIN_SECONDS * 1000).map(([id]) => id);
+  if (old.length === 0) return [];
+  const ids = new Set(old);
+  const reported = new Set(alive.map((worker) => taskOf(asReported(worker), ids, fleet.addresses)));
+  const silent = old.filter((id) => !reported.has(id));
+  if (silent.length === 0) return [ok('reports', `a worker reports from each task (${old.length})`, pool)];
+  const some = silent.length > SHOWN ? `${silent.slice(0, SHOWN).join(', ')}, …` : silent.join(', ');
+  const says = `${silent.length} of ${count(old.length, 'task')} that have run for longer than ${REPORTS_WITHIN_SECONDS} s report no worker of '${taskQueue}': ${some}`;
+  const matters =
+    'what such a task does is unknown: the scaler counts it as busy and does not remove it, and it is paid for though it may do nothing';
+  const mend =
+    "read the task's log: its worker may not have started, poll another queue or namespace, or have heartbeats turned off; " +
+    'tasks of an image of your own are recognized by their identity or host name (docs/any-worker.md)';
+  return [wrong('reports', says, { matters, mend }, pool)];
+}
+
+/** As the scaler finds a worker's task. */
+function asReported({ identity, host }: ListedWorker): ReportedWorker {
+  const names = [...identity.split(/[@#]/), host].filter(Boolean);
+  return { task: identity.split('#')[0] || null, names } as ReportedWorker;
+}
