@@ -1,0 +1,305 @@
+/** What the doctor says before a deployment, and of workers that do not report; each fault produced for real. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CreateClusterCommand, PutClusterCapacityProvidersCommand } from '@aws-sdk/client-ecs';
+import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { PoolConfig } from '../../contract/pool-config.ts';
+import type { Check } from '../../cli/doctor/check.ts';
+import { examineLongWork } from '../../cli/doctor/long-work.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { grpcFront, withoutField, type GrpcFront } from './grpc-front.ts';
+import { Rig, type StackSettings } from './rig.ts';
+
+jest.setTimeout(180_000);
+
+const HOUR_MS = 3_600_000;
+const rig = new Rig();
+const fronts: GrpcFront[] = [];
+const workers: { worker: Worker; running: Promise<void> }[] = [];
+const directory = mkdtempSync(join(tmpdir(), 'doctor-'));
+const release: { now?: () => void } = {};
+const released = new Promise<void>((resolve) => (release.now = resolve));
+const connections: NativeConnection[] = [];
+let client: Client;
+let mute: LocalTemporal | undefined;
+
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' });
+  await rig.start();
+  client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
+});
+
+afterAll(async () => {
+  release.now?.();
+  for (const { worker } of workers) worker.shutdown();
+  await Promise.all(workers.map(({ running }) => running));
+  for (const front of fronts) front.stop();
+  await Promise.all(connections.map((connection) => connection.close()));
+  await client?.connection.close();
+  await Promise.all([rig.stop(), mute?.stop()]);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** A worker of its own, from its first heartbeat on. */
+async function serve(taskQueue: string, options: { identity?: string; workflows?: true } = {}): Promise<void> {
+  const { identity, workflows } = options;
+  const workflowsPath = require.resolve('./fixtures/workflows.ts');
+  // As each task has it: workers of one connection may report under one identity, and must differ in what they take.
+  const own = await NativeConnection.connect({ address: rig.temporal.address });
+  connections.push(own);
+  const worker = await Worker.create({
+    connection: own,
+    taskQueue,
+    activities: { encode: () => released },
+    ...(identity !== undefined && { identity }),
+    ...(workflows && {
+      workflowBundle: await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') }),
+    }),
+  });
+  workers.push({ worker, running: worker.run() });
+  await rig.heartbeat(taskQueue);
+}
+
+async function deploy(id: string, settings: StackSettings = {}): Promise<void> {
+  const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
+  await rig.deploy(id, { ...settings, pools });
+  await rig.alarm(`${id}-pool`);
+  await rig.tick(id, { ...settings, pools });
+}
+
+async function doctor(args: string[], env: Record<string, string> = {}): Promise<{ code: number; checks: Check[] }> {
+  const { code, stdout, stderr } = await rig.cliWith({ env }, 'doctor', ...args, '--json');
+  expect(stderr).toBe('');
+  return { code, checks: (JSON.parse(stdout) as { checks: Check[] }).checks };
+}
+
+/** Of every wrong one it is said why it matters and how it is mended. */
+function wrong(checks: Check[]): Check[] {
+  const found = checks.filter(({ ok }) => ok === false);
+  for (const { matters, mend } of found) expect([matters, mend]).not.toContain(undefined);
+  return found;
+}
+
+const named = (checks: Check[], name: string) => checks.filter(({ check }) => check === name);
+
+describe('workers that do not report', () => {
+  const at = (address: string) => ({ config: { temporal: { address, namespace: 'default', tls: false } } });
+
+  test('because the namespace takes no heartbeats: said once, and the rest is looked at all the same', async () => {
+    mute = await startTemporal({ directory, dynamicConfig: { 'frontend.WorkerHeartbeatsEnabled': false } });
+    await deploy('no-heartbeats', at(mute.address));
+    const { code, checks } = await doctor(['--stack', 'no-heartbeats']);
+    expect(code).toBe(1);
+    expect(named(checks, 'namespace')).toMatchObject([
+      {
+        ok: false,
+        says: 'default exists, but takes no heartbeats of workers',
+        mend: expect.stringContaining('frontend.WorkerHeartbeatsEnabled'),
+      },
+    ]);
+    expect(named(checks, 'workers')).toMatchObject([{ says: expect.stringContaining('nobody polls the task queue') }]);
+    expect(named(checks, 'queue names')).toHaveLength(1);
+    expect(checks.filter(({ check }) => ['heartbeats', 'reports'].includes(check))).toEqual([]);
+  });
+
+  test('since the server lists them without their slots: a fault only where it does not tell those of each one either', async () => {
+    await serve('listed-queue');
+    const hidden = new Set(['ListWorkers']);
+    const front = await grpcFront(rig.temporal.address, (call, answer) =>
+      hidden.has(call) ? withoutField(1, answer) : answer,
+    );
+    fronts.push(front);
+    await deploy('listed', at(front.address));
+    const told = (await doctor(['--stack', 'listed'])).checks;
+    expect(named(told, 'heartbeats')).toMatchObject([
+      {
+        ok: true,
+        says: "the server lists 1 worker of 'listed-queue' without what they report, but tells it of each one that is asked for",
+      },
+    ]);
+    expect(named(told, 'versions')).toMatchObject([{ says: expect.stringMatching(/temporal-typescript \d/) }]);
+    hidden.add('DescribeWorker');
+    const { checks } = await doctor(['--stack', 'listed']);
+    expect(wrong(named(checks, 'heartbeats'))).toMatchObject([
+      {
+        says: "the server lists 1 worker of 'listed-queue' without what they report",
+        mend: expect.stringContaining('DescribeWorker'),
+      },
+    ]);
+  });
+
+  test('though their tasks have been running for minutes: named, with what they cost', async () => {
+    await deploy('silent', { pools: [{ pool: 'silent-pool', taskQueue: 'silent-queue' }] });
+    await rig.scale('silent-silent-pool', 2);
+    const tasks = await rig.eventually(
+      () => rig.tasks('silent-silent-pool'),
+      ({ length }) => length === 2,
+    );
+    const [reporting = '', silent = ''] = tasks.map((arn) => arn.split('/').at(-1) as string);
+    await serve('silent-queue', { identity: `${reporting}#1` });
+    const startedAgo = async (seconds: number) => {
+      const aws = await rig.awsBut((operation, answer) => {
+        if (operation !== 'DescribeTasks') return { status: 200, body: answer };
+        const body = JSON.parse(answer) as { tasks: { startedAt: number }[] };
+        for (const task of body.tasks) task.startedAt = Date.now() / 1000 - seconds;
+        return { status: 200, body: JSON.stringify(body) };
+      });
+      const { checks } = await doctor(['--stack', 'silent'], { AWS_ENDPOINT_URL_ECS: aws.url });
+      await aws.stop();
+      return named(checks, 'reports');
+    };
+    expect(await startedAgo(60)).toEqual([]);
+    expect(wrong(await startedAgo(600))).toMatchObject([
+      { says: `1 of 2 tasks that have run for longer than 150 s report no worker of 'silent-queue': ${silent}` },
+    ]);
+    await serve('silent-queue', { identity: silent });
+    const all = await rig.eventually(
+      () => startedAgo(600),
+      ([check]) => check?.ok === true,
+    );
+    expect(all).toMatchObject([{ says: 'a worker reports from each task (2)' }]);
+  });
+});
+
+describe('before a deployment', () => {
+  const pool = (taskQueue: string): PoolConfig & { temporal: NonNullable<PoolConfig['temporal']> } => ({
+    pool: `${taskQueue}-pool`,
+    taskQueue,
+    cluster: 'none',
+    service: 'none',
+    taskRoleId: 'none',
+    policy: {},
+    protection: 'worker',
+    temporal: { address: rig.temporal.address, namespace: 'default', tls: false },
+  });
+  const longWorkIn = async (hours: number, ...taskQueues: string[]) => {
+    const places = { pools: taskQueues.map(pool), readSecret: async () => '' };
+    return named(await examineLongWork(places, Date.now() + hours * HOUR_MS), 'long work');
+  };
+
+  test('work that has run for longer than an hour is told, by pool, with the oldest and how long it may go on', async () => {
+    await serve('videos', { workflows: true });
+    await serve('encoders');
+    const started = await client.workflow.start('transcode', {
+      taskQueue: 'videos',
+      workflowId: 'video-17',
+      args: ['encoders'],
+    });
+    await client.activity.start('encode', {
+      id: 'clip-3',
+      taskQueue: 'videos',
+      startToCloseTimeout: '3 hours',
+      args: [],
+    });
+    await rig.eventually(
+      () => longWorkIn(2, 'videos', 'encoders'),
+      (checks) => checks.every(({ ok }) => ok === false),
+    );
+    expect(wrong(await longWorkIn(2, 'videos', 'encoders', 'idle'))).toMatchObject([
+      {
+        of: 'videos-pool',
+        says: '1 activity has run for longer than an hour; the oldest: encode of no workflow, clip-3, for 2.0 h, which may go on for 60 min more',
+      },
+      {
+        of: 'encoders-pool',
+        says: '1 activity has run for longer than an hour; the oldest: encode of workflow video-17, for 2.0 h, which may go on for 3.0 h more',
+        matters: expect.stringContaining('three hours'),
+        mend: expect.stringContaining('docs/how-to/deploy-with-long-work.md'),
+      },
+    ]);
+    expect(await longWorkIn(2, 'idle')).toMatchObject([
+      { ok: true, says: "no activity of 'idle' has run for longer than an hour" },
+    ]);
+    expect(await longWorkIn(0.9, 'videos', 'encoders')).toMatchObject([{ ok: true }, { ok: true }]);
+    await started.terminate();
+  });
+
+  test('of more open workflows than are looked at the oldest are, and that is said', async () => {
+    await serve('many', { workflows: true });
+    await serve('few-encoders');
+    const options = { taskQueue: 'many', args: ['few-encoders'] };
+    const first = await client.workflow.start('transcode', { ...options, workflowId: 'first' });
+    const later = Array.from({ length: 205 }, (_, index) => `later-${index}`);
+    const handles = await Promise.all(
+      later.map((workflowId) => client.workflow.start('order', { taskQueue: 'nobody-yet', workflowId })),
+    );
+    const [check] = await rig.eventually(
+      () => longWorkIn(2, 'few-encoders'),
+      ([check]) => check?.ok === false && /of 2\d\d open workflows/.test(check.says),
+    );
+    expect(check?.says).toMatch(
+      /^1 activity has run .* the oldest: encode of workflow first, .* \(looked at the oldest 200 of 20[67] open workflows\)$/,
+    );
+    await Promise.all([first, ...handles].map((handle) => handle.terminate()));
+  });
+
+  test('nothing but what concerns a deployment is looked at, and a stack that is well is', async () => {
+    await rig.ecs.send(new CreateClusterCommand({ clusterName: 'cluster' }));
+    await provide(['FARGATE', 'FARGATE_SPOT']);
+    await rig.deploy('ready', { pools: [{ pool: 'ready-pool' }] });
+    const { code, checks } = await doctor(['--stack', 'ready', '--pre']);
+    expect(checks.map(({ check, ok }) => [check, ok])).toEqual([
+      ['server', true],
+      ['namespace', true],
+      ['long work', true],
+      ['capacity providers', true],
+    ]);
+    expect(code).toBe(0);
+    const { stdout } = await rig.cli('doctor', '--stack', 'ready', '--pre');
+    expect(stdout).toContain('✓ capacity providers (cluster): cluster has FARGATE, FARGATE_SPOT\n');
+  });
+
+  test('a cluster that lacks a capacity provider is told, with a command that takes away none of the others', async () => {
+    await provide(['FARGATE']);
+    await rig.deploy('lacking', { pools: [{ pool: 'lacking-pool' }] });
+    const { code, checks } = await doctor(['--stack', 'lacking', '--pre']);
+    expect(code).toBe(1);
+    expect(wrong(checks)).toMatchObject([
+      {
+        check: 'capacity providers',
+        says: 'the cluster cluster lacks FARGATE_SPOT',
+        mend: expect.stringContaining(
+          "put-cluster-capacity-providers --cluster cluster --capacity-providers FARGATE FARGATE_SPOT --default-capacity-provider-strategy '[]'",
+        ),
+      },
+    ]);
+  });
+
+  test('a service whose tasks ECS would rebalance across zones is told, then and at any other time', async () => {
+    await provide(['FARGATE', 'FARGATE_SPOT']);
+    await rig.deploy('zones', { pools: [{ pool: 'zones-pool' }] });
+    const aws = await rig.awsBut((operation, answer) => ({
+      status: 200,
+      body:
+        operation === 'DescribeServices'
+          ? answer.replaceAll('"serviceName"', '"availabilityZoneRebalancing":"ENABLED","serviceName"')
+          : answer,
+    }));
+    for (const args of [['--pre'], []]) {
+      const { checks } = await doctor(['--stack', 'zones', ...args], { AWS_ENDPOINT_URL_ECS: aws.url });
+      expect(wrong(named(checks, 'zone rebalancing'))).toMatchObject([
+        {
+          of: 'zones-pool',
+          says: 'ECS rebalances the tasks of zones-zones-pool across availability zones',
+          mend: expect.stringContaining('--availability-zone-rebalancing DISABLED'),
+        },
+      ]);
+    }
+    await aws.stop();
+  });
+
+  test('a Temporal that does not answer says nothing of the work there: not seen, which is not well', async () => {
+    const temporal = { address: '127.0.0.1:1', namespace: 'default', tls: false };
+    await rig.deploy('away', { config: { temporal }, pools: [{ pool: 'away-pool' }] });
+    const { code, checks } = await doctor(['--stack', 'away', '--pre']);
+    expect(code).toBe(1);
+    expect(named(checks, 'long work')).toMatchObject([{ ok: null, says: 'not seen: Temporal did not answer' }]);
+  });
+
+  async function provide(capacityProviders: string[]): Promise<void> {
+    const cluster = { cluster: 'cluster', capacityProviders, defaultCapacityProviderStrategy: [] };
+    await rig.ecs.send(new PutClusterCapacityProvidersCommand(cluster));
+  }
+});
