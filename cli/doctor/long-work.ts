@@ -67,7 +67,7 @@ function judge({ pool, taskQueue }: PlacedPool, activities: LongActivity[], note
     {
       matters:
         'a deployment that changes the service of this pool ends when its old tasks have finished their work; CloudFormation waits three hours, then rolls back all of the stack',
-      mend: 'wait until they have finished, or deploy when the oldest has less than three hours to go; docs/how-to/deploy-with-long-work.md says what else there is',
+      mend: 'wait until they have finished, or until the oldest has less than three hours to go; or deploy without waiting, with npx cdk deploy --express --rollback (docs/how-to/deploy-with-long-work.md)',
     },
     pool,
   );

@@ -130,7 +130,7 @@ function ofCdk(args: string[]): string | undefined {
     if (arg === '-c' && !new RegExp(`^  ${value.split('=')[0]}:`, 'm').test(app))
       return `no context ${value} in infra/app.ts`;
     if (arg === '-a' && !existsSync(join(root, value.replace(/^node /, '')))) return `there is no ${value}`;
-    if (arg.startsWith('-') && !['-c', '-a', '--all', '--quiet'].includes(arg))
+    if (arg.startsWith('-') && !['-c', '-a', '--all', '--quiet', '--express', '--rollback'].includes(arg))
       return `cdk ${command} ${arg} is not known`;
   }
   return undefined;
