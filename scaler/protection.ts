@@ -20,7 +20,7 @@ import type { PoolConfig } from '../contract/pool-config.ts';
 import { chunks } from './chunks.ts';
 import { known, type Reading } from './policy.ts';
 import { taskIdOf } from './signals/ecs.ts';
-import type { ReportedWorker } from './signals/temporal.ts';
+import type { ReportedWorker } from './signals/workers.ts';
 
 /** Many times the distance of ticks, and long enough to be refused for a while without harm. */
 const PROTECTION_MINUTES = 15;

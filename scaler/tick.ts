@@ -18,13 +18,8 @@ import { overrule } from './overrides.ts';
 import { idleTasks, taskOf, type TaskProtection } from './protection.ts';
 import { policyAt } from './schedules.ts';
 import { unread, type EcsServices, type ServiceReading, type UncordonedTasks } from './signals/ecs.ts';
-import {
-  NOT_READ,
-  type ReadQueue,
-  type ReportedWorker,
-  type TemporalReader,
-  type TemporalSignals,
-} from './signals/temporal.ts';
+import { NOT_READ, type ReadQueue, type TemporalReader, type TemporalSignals } from './signals/temporal.ts';
+import { type ReportedWorker } from './signals/workers.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
 import type { Telemetry } from './telemetry.ts';
 import type { TickRecord } from './tick-record.ts';
@@ -119,7 +114,7 @@ async function readAround(pools: PoolConfig[], ports: Ports): Promise<Around> {
 function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned }: Around, now: number): SeenPool {
   const { pool } = config;
   const service = services.get(pool) ?? unread('not read');
-  const { activityQueue, workflowQueue, workers } = isEmpty(service.tasks) ? signals : readNow(signals);
+  const { activityQueue, workflowQueue, workers } = isEmpty(service.tasks) ? withoutTasks(signals) : readNow(signals);
   const placed = known(workers) ? inTheirTasks(workers, service) : workers;
   const record: TickRecord = {
     v: 1,
@@ -136,6 +131,11 @@ function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned 
 
 function isEmpty(tasks: Reading<UncordonedTasks>): boolean {
   return known(tasks) && tasks.desired === 0 && tasks.running.length === 0 && tasks.pending.length === 0;
+}
+
+/** A pool without tasks has no workers, also where a server does not say so. */
+function withoutTasks(signals: TemporalSignals): TemporalSignals {
+  return known(signals.workers) ? signals : { ...signals, workers: [] };
 }
 
 /** An earlier reading stands only while there is nobody whom it could tell to leave. */

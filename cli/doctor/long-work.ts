@@ -4,7 +4,7 @@
  */
 import type { Connection } from '@temporalio/client';
 import { Pace } from '../../scaler/signals/pace.ts';
-import { secondsOf } from '../../scaler/signals/temporal.ts';
+import { secondsOf } from '../../scaler/signals/protobuf.ts';
 import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
 import { duration } from '../shell.ts';
 import { reasonOf } from '../stacks.ts';

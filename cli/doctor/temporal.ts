@@ -1,6 +1,7 @@
 /** Who polls the pools' queues, and with what; and work on queues that nobody polls. */
 import type { Connection } from '@temporalio/client';
-import { QUEUE_TYPES, secondsOf } from '../../scaler/signals/temporal.ts';
+import { QUEUE_TYPES } from '../../scaler/signals/temporal.ts';
+import { secondsOf } from '../../scaler/signals/protobuf.ts';
 import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
 import { count, duration } from '../shell.ts';
 import { reasonOf } from '../stacks.ts';

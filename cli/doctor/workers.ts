@@ -1,7 +1,8 @@
 /** The workers that the server lists for a pool's task queue: do they report their slots, and does every task report? */
 import type { Connection } from '@temporalio/client';
 import { taskOf } from '../../scaler/protection.ts';
-import { ALIVE, secondsOf, type Heartbeat, type ReportedWorker } from '../../scaler/signals/temporal.ts';
+import { secondsOf } from '../../scaler/signals/protobuf.ts';
+import { ALIVE, type Heartbeat, type ReportedWorker } from '../../scaler/signals/workers.ts';
 import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
 import { count } from '../shell.ts';
 import type { PlacedPool } from '../temporal-places.ts';

@@ -3,18 +3,15 @@
  * namespace. Each answer is read on its own, so that one pool's failure, or one server's, leaves the others known. Whoever may
  * report a worker writes some of it: what is taken on is bounded in number and in size, and a number that is none is unknown.
  */
-import type { Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
-import { known, type QueueReading, type Reading, type Unknown, type WorkerReading } from '../policy.ts';
+import { known, type QueueReading, type Reading, type Unknown } from '../policy.ts';
 import { Pace } from './pace.ts';
+import { numberOf, secondsOf } from './protobuf.ts';
+import { WorkerListing, type ReportedWorker } from './workers.ts';
 import { TemporalConnection, type ConnectionOptions, type TemporalPlace } from './temporal-connection.ts';
-
-type Sizes = number | { toNumber(): number } | null | undefined;
-type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;
 
 /** As in temporal.api.enums.v1.TaskQueueType. */
 export const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
-const HEARTBEATS_A_PAGE = 1000;
 /** What has not been answered in so long is unknown for this tick: the other pools' ticks do not wait for it. */
 const ANSWER_WITHIN_MS = 7000;
 const TOO_LATE: Unknown = { unknown: `no answer within ${ANSWER_WITHIN_MS / 1000} s` };
@@ -24,24 +21,9 @@ const RESTING_A_SECOND = 50;
 const TICKS_VARY_SECONDS = 1;
 /** The last reading of a queue at rest stands no longer, although there was no time to read it. */
 const STANDS_SECONDS = 60;
-/** Twice the tasks that the largest pool may have. */
-const WORKERS_OF_A_QUEUE = 10_000;
-/** An SDK's key has 36 characters, ours and hosts' names less than 255; longer ones would fill the pool's memory and the log. */
-const KEY_LENGTH = 64;
-const NAME_LENGTH = 255;
 const REASON_LENGTH = 500;
 /** No queue is so long and no worker so large; what is reckoned from larger numbers, the state table could not hold. */
 const MOST = 1e12;
-const MOST_SLOTS = 100_000;
-const MOST_AGE_SECONDS = 1e9;
-
-/** A worker as it reports itself; which task it runs in is for the reader to find out. */
-export interface ReportedWorker extends WorkerReading {
-  /** Its identity's parts and its host's name: what may say which task it is. */
-  names: string[];
-  /** Slots in use of any kind: activities, local ones, workflow tasks, Nexus. */
-  busy: boolean;
-}
 
 /** `readSecondsAgo` where an earlier reading stands. */
 export type ReadQueue = QueueReading & { readSecondsAgo?: number };
@@ -117,6 +99,7 @@ interface Sweep {
 class NamespaceReader {
   readonly #connection: TemporalConnection;
   readonly #pace = new Pace();
+  readonly #workers: WorkerListing;
   /** Queues for which there was no time in the last tick. */
   readonly #late = new Set<string>();
   /** Queues that were empty when they were last read, and when that was. */
@@ -124,6 +107,7 @@ class NamespaceReader {
 
   constructor(connection: TemporalConnection) {
     this.#connection = connection;
+    this.#workers = new WorkerListing(connection, this.#pace);
   }
 
   readEach(pools: QueueOfPool[], now: number): [string, Promise<TemporalSignals>][] {
@@ -131,7 +115,7 @@ class NamespaceReader {
     const isAtRest = (ofQueue: QueueOfPool[]) => ofQueue.every(({ atRest }) => atRest === true);
     const [awake, resting] = [false, true].map((atRest) => [...byQueue].filter(([, of]) => isAtRest(of) === atRest));
     const sweep = sweepAt(now, resting!.length);
-    const listed = reading(sweep, () => this.#workersByQueue(byQueue, sweep));
+    const listed = reading(sweep, () => this.#workers.read(byQueue, sweep));
     const signalsOf = async (taskQueue: string, queues: Promise<Queues>): Promise<TemporalSignals> => {
       const [read, workers] = await Promise.all([queues, listed]);
       return { ...read, workers: workers instanceof Map ? (workers.get(taskQueue) ?? []) : workers };
@@ -200,37 +184,6 @@ class NamespaceReader {
       rateLimited: stats.rateLimitingActive ?? false,
     };
   }
-
-  /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
-  async #workersByQueue(
-    taskQueues: ReadonlyMap<string, unknown>,
-    { now, ended }: Sweep,
-  ): Promise<Map<string, Reading<ReportedWorker[]>>> {
-    const byQueue = new Map<string, ReportedWorker[]>();
-    let nextPageToken: Uint8Array | null | undefined;
-    do {
-      const page = await this.#pace.first(ended, () => this.#listWorkers(now, nextPageToken));
-      for (const { workerHeartbeat: heartbeat } of page.workersInfo ?? []) {
-        const taskQueue = heartbeat?.taskQueue ?? '';
-        if (!heartbeat || !taskQueues.has(taskQueue) || !ALIVE.has(heartbeat.status ?? 0)) continue;
-        const workers = byQueue.get(taskQueue) ?? [];
-        if (workers.length <= WORKERS_OF_A_QUEUE) workers.push(workerOf(heartbeat, now));
-        byQueue.set(taskQueue, workers);
-      }
-      nextPageToken = page.nextPageToken;
-    } while (nextPageToken && nextPageToken.length > 0);
-    return new Map([...byQueue].map(([taskQueue, workers]) => [taskQueue, bounded(workers)]));
-  }
-
-  #listWorkers(now: number, nextPageToken: Uint8Array | null | undefined) {
-    return this.#connection.call(now, (service) =>
-      service.listWorkers({
-        namespace: this.#connection.namespace,
-        pageSize: HEARTBEATS_A_PAGE,
-        ...(nextPageToken ? { nextPageToken } : {}),
-      }),
-    );
-  }
 }
 
 /** Also ends what is begun and comes too late: a listing without an end would go on beside all later ones. */
@@ -257,47 +210,6 @@ function carried({ activityQueue, workflowQueue }: Queues, readSecondsAgo: numbe
   return { activityQueue: { ...activityQueue, readSecondsAgo }, workflowQueue: { ...workflowQueue, readSecondsAgo } };
 }
 
-function bounded(workers: ReportedWorker[]): Reading<ReportedWorker[]> {
-  if (workers.length <= WORKERS_OF_A_QUEUE) return workers;
-  return { unknown: `more than ${WORKERS_OF_A_QUEUE} workers report of one task queue` };
-}
-
-export type Heartbeat = NonNullable<
-  NonNullable<
-    Awaited<ReturnType<Connection['workflowService']['listWorkers']>>['workersInfo']
-  >[number]['workerHeartbeat']
->;
-
-/** As in temporal.api.enums.v1.WorkerStatus: running and shutting down; one that has shut down is a ghost. */
-export const ALIVE = new Set([1, 2]);
-
-function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
-  const slots = heartbeat.activityTaskSlotsInfo;
-  const used = Math.min(MOST_SLOTS, count(slots?.currentUsedSlots));
-  const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
-  const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
-  const workflowFailed = count(workflowTaskSlotsInfo?.totalFailedTasks);
-  const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
-  return {
-    key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
-    // Of several processes in one task each has the task's id, and a number behind it.
-    task: identity.split('#')[0] || null,
-    names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
-    busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
-    ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
-    usedSlots: used,
-    slots: slots?.slotSupplierKind === 'Fixed' ? used + Math.min(MOST_SLOTS, count(slots.currentAvailableSlots)) : null,
-    processed: count(slots?.totalProcessedTasks),
-    failed: count(slots?.totalFailedTasks),
-    ...(workflowFailed > 0 && { workflowFailed }),
-  };
-}
-
-/** A worker's own numbers: below zero they would take from what the other workers report. */
-function count(value: number | null | undefined): number {
-  return Math.max(0, value ?? 0);
-}
-
 async function reading<T>({ late }: Sweep, read: () => Promise<T>): Promise<Reading<T>> {
   try {
     return await Promise.race([read(), late]);
@@ -310,13 +222,4 @@ async function reading<T>({ late }: Sweep, read: () => Promise<T>): Promise<Read
 function sensible(what: string, value: number): number {
   if (value >= 0 && value <= MOST) return value;
   throw new Error(`the server's ${what} makes no sense: ${value}`);
-}
-
-function numberOf(value: Sizes): number {
-  if (value === null || value === undefined) return 0;
-  return typeof value === 'number' ? value : value.toNumber();
-}
-
-export function secondsOf(duration: Duration): number {
-  return numberOf(duration?.seconds) + (duration?.nanos ?? 0) / 1e9;
 }

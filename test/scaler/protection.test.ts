@@ -1,7 +1,7 @@
 import type { ECSClient, Failure, UpdateTaskProtectionCommand } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { idleTasks, taskOf, TaskProtection } from '../../scaler/protection.ts';
-import type { ReportedWorker } from '../../scaler/signals/temporal.ts';
+import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 
 const worker = (about: Partial<ReportedWorker>): ReportedWorker => ({
   key: 'w',

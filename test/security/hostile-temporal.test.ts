@@ -1,7 +1,8 @@
 /** Whoever may report a worker or answer as the server: no value of theirs stops the scaler, fills it, or makes a fleet shrink. */
 import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY, known } from '../../scaler/policy.ts';
-import { TemporalReader, type ReportedWorker } from '../../scaler/signals/temporal.ts';
+import { TemporalReader } from '../../scaler/signals/temporal.ts';
+import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 import { tick, type Ports } from '../../scaler/tick.ts';
 import { tickRecordSchema, type TickRecord } from '../../scaler/tick-record.ts';
 import { queue, startHostileServer, workers, type Heartbeat, type HostileServer } from './hostile-server.ts';

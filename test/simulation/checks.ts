@@ -7,7 +7,7 @@
 import { poolKey } from '../../contract/state-table.ts';
 import { known } from '../../scaler/policy.ts';
 import type { Outcome } from '../../scaler/policy.ts';
-import type { ReportedWorker } from '../../scaler/signals/temporal.ts';
+import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 import type { Ports } from '../../scaler/tick.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
 import { live, type Service } from './ecs.ts';

@@ -3,7 +3,8 @@
  * with faults, then for as long as it needs to come to rest without any. Equal options give an equal history.
  */
 import { cordonKey, poolKey, SCALER_KEY, type ScalerItem } from '../../contract/state-table.ts';
-import type { ReportedWorker, TemporalSignals } from '../../scaler/signals/temporal.ts';
+import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
+import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 import { seeded, uniform, type Random } from '../../simulate/random.ts';
 import type { CordonReading } from '../../worker/cordon.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';

@@ -1,0 +1,13 @@
+/** Numbers and times as Temporal's API sends them: what is zero is left out, and what has 64 bits may be an object. */
+
+type Sizes = number | { toNumber(): number } | null | undefined;
+type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;
+
+export function numberOf(value: Sizes): number {
+  if (value === null || value === undefined) return 0;
+  return typeof value === 'number' ? value : value.toNumber();
+}
+
+export function secondsOf(duration: Duration): number {
+  return numberOf(duration?.seconds) + (duration?.nanos ?? 0) / 1e9;
+}

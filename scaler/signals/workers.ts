@@ -1,0 +1,184 @@
+/**
+ * The workers that a namespace lists, with their slots. "None" is believed only of a namespace that collects heartbeats: with
+ * them switched off its list is empty, too. `workersInfo`, which holds all of a worker's figures, is deprecated: of a worker
+ * that is listed without them, they are asked for by its key.
+ */
+import type { Connection } from '@temporalio/client';
+import type { Reading, WorkerReading } from '../policy.ts';
+import type { Pace } from './pace.ts';
+import { secondsOf } from './protobuf.ts';
+import type { TemporalConnection } from './temporal-connection.ts';
+
+const HEARTBEATS_A_PAGE = 1000;
+/** Twice the tasks that the largest pool may have. */
+const WORKERS_OF_A_QUEUE = 10_000;
+/** In one tick, by key; the others' figures are those of an earlier tick. */
+const DESCRIBED_A_TICK = 400;
+const CAPABILITY_STANDS_MS = 60_000;
+/** An SDK's key has 36 characters, ours and hosts' names less than 255; longer ones would fill the pool's memory and the log. */
+const KEY_LENGTH = 64;
+const NAME_LENGTH = 255;
+const MOST_SLOTS = 100_000;
+const MOST_AGE_SECONDS = 1e9;
+/** As in google.rpc.Code: NOT_FOUND. */
+const NOT_FOUND = 5;
+
+/** A worker as it reports itself; which task it runs in is for the reader to find out. */
+export interface ReportedWorker extends WorkerReading {
+  /** Its identity's parts and its host's name: what may say which task it is. */
+  names: string[];
+  /** Slots in use of any kind: activities, local ones, workflow tasks, Nexus. */
+  busy: boolean;
+}
+
+export type Heartbeat = NonNullable<
+  NonNullable<
+    Awaited<ReturnType<Connection['workflowService']['listWorkers']>>['workersInfo']
+  >[number]['workerHeartbeat']
+>;
+
+/** As in temporal.api.enums.v1.WorkerStatus: running and shutting down; one that has shut down is a ghost. */
+export const ALIVE = new Set([1, 2]);
+
+interface Asking {
+  now: number;
+  /** Aborted at the end of the time that there is. */
+  ended: AbortSignal;
+}
+
+export class WorkerListing {
+  readonly #connection: TemporalConnection;
+  readonly #pace: Pace;
+  /** Of workers that were listed without them, the newest heartbeats by key. */
+  #described = new Map<string, Heartbeat>();
+  #capability = { at: -Infinity, off: false };
+
+  constructor(connection: TemporalConnection, pace: Pace) {
+    this.#connection = connection;
+    this.#pace = pace;
+  }
+
+  /** By task queue; of a queue that is not in it, nothing is listed. Throws when the list cannot be read, or says nothing. */
+  async read(queues: ReadonlyMap<string, unknown>, asking: Asking): Promise<Map<string, Reading<ReportedWorker[]>>> {
+    const { reported, bare } = await this.#list(queues, asking);
+    if (reported.length === 0 && bare.size === 0 && (await this.#isOff(asking)))
+      throw new Error(`worker heartbeats are switched off in the namespace ${this.#connection.namespace}`);
+    const why = await this.#describe([...bare.keys()], asking);
+    const described = [...bare.keys()].flatMap((key) => this.#described.get(key) ?? []);
+    const byQueue = new Map<string, Reading<ReportedWorker[]>>(
+      [...Map.groupBy([...reported, ...described], ({ taskQueue }) => taskQueue ?? '')].map(([queue, heartbeats]) => [
+        queue,
+        bounded(heartbeats, asking.now),
+      ]),
+    );
+    for (const [key, queue] of bare) {
+      if (!this.#described.has(key)) byQueue.set(queue, { unknown: `workers are listed without their slots: ${why}` });
+    }
+    return byQueue;
+  }
+
+  /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
+  async #list(queues: ReadonlyMap<string, unknown>, { now, ended }: Asking) {
+    const reported: Heartbeat[] = [];
+    const bare = new Map<string, string>();
+    const counts = (taskQueue: string, status: number) => queues.has(taskQueue) && ALIVE.has(status);
+    let nextPageToken: Uint8Array | null | undefined;
+    do {
+      const page = await this.#pace.first(ended, () => this.#listPage(now, nextPageToken));
+      const known = new Set<string>();
+      for (const { workerHeartbeat: heartbeat } of page.workersInfo ?? []) {
+        if (!heartbeat) continue;
+        known.add(heartbeat.workerInstanceKey ?? '');
+        if (counts(heartbeat.taskQueue ?? '', heartbeat.status ?? 0)) reported.push(heartbeat);
+      }
+      for (const { workerInstanceKey: key, taskQueue, status } of page.workers ?? []) {
+        if (key && !known.has(key) && counts(taskQueue ?? '', status ?? 0)) bare.set(key, taskQueue ?? '');
+      }
+      nextPageToken = page.nextPageToken;
+    } while (nextPageToken && nextPageToken.length > 0);
+    return { reported, bare };
+  }
+
+  #listPage(now: number, nextPageToken: Uint8Array | null | undefined) {
+    return this.#connection.call(now, (service) =>
+      service.listWorkers({
+        namespace: this.#connection.namespace,
+        pageSize: HEARTBEATS_A_PAGE,
+        ...(nextPageToken ? { nextPageToken } : {}),
+      }),
+    );
+  }
+
+  /** Asked again after a minute. A server that does not say is taken to collect heartbeats: it has answered the list. */
+  async #isOff({ now, ended }: Asking): Promise<boolean> {
+    if (now - this.#capability.at < CAPABILITY_STANDS_MS) return this.#capability.off;
+    const { namespace } = this.#connection;
+    const { namespaceInfo } = await this.#pace.run(ended, () =>
+      this.#connection.call(now, (service) => service.describeNamespace({ namespace })),
+    );
+    const off = Boolean(namespaceInfo) && namespaceInfo?.capabilities?.workerHeartbeats !== true;
+    this.#capability = { at: now, off };
+    return off;
+  }
+
+  /** Brings the figures of these workers up to date, the oldest first; says what went wrong. */
+  async #describe(keys: string[], { now, ended }: Asking): Promise<string> {
+    const age = (key: string) => secondsOf(this.#described.get(key)?.heartbeatTime);
+    const due = keys.toSorted((a, b) => age(a) - age(b)).slice(0, DESCRIBED_A_TICK);
+    const before = this.#described;
+    this.#described = new Map(keys.flatMap((key) => (before.has(key) ? [[key, before.get(key)!] as const] : [])));
+    let why = 'too many to ask for each in one tick';
+    const asked = due.map(async (key) => {
+      try {
+        const heartbeat = await this.#pace.run(ended, () => this.#describeOne(key, now));
+        if (heartbeat?.activityTaskSlotsInfo) this.#described.set(key, heartbeat);
+        else why = 'DescribeWorker does not have them either';
+      } catch (error) {
+        why = (error as Error).message;
+        if ((error as { code?: unknown }).code === NOT_FOUND) this.#described.delete(key);
+      }
+    });
+    await Promise.all(asked);
+    return why;
+  }
+
+  async #describeOne(workerInstanceKey: string, now: number): Promise<Heartbeat | null | undefined> {
+    const { namespace } = this.#connection;
+    const { workerInfo } = await this.#connection.call(now, (service) =>
+      service.describeWorker({ namespace, workerInstanceKey }),
+    );
+    return workerInfo?.workerHeartbeat;
+  }
+}
+
+function bounded(heartbeats: Heartbeat[], now: number): Reading<ReportedWorker[]> {
+  if (heartbeats.length <= WORKERS_OF_A_QUEUE) return heartbeats.map((heartbeat) => workerOf(heartbeat, now));
+  return { unknown: `more than ${WORKERS_OF_A_QUEUE} workers report of one task queue` };
+}
+
+function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
+  const slots = heartbeat.activityTaskSlotsInfo;
+  const used = Math.min(MOST_SLOTS, count(slots?.currentUsedSlots));
+  const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
+  const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
+  const workflowFailed = count(workflowTaskSlotsInfo?.totalFailedTasks);
+  const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
+  return {
+    key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
+    // Of several processes in one task each has the task's id, and a number behind it.
+    task: identity.split('#')[0] || null,
+    names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
+    busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
+    ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
+    usedSlots: used,
+    slots: slots?.slotSupplierKind === 'Fixed' ? used + Math.min(MOST_SLOTS, count(slots.currentAvailableSlots)) : null,
+    processed: count(slots?.totalProcessedTasks),
+    failed: count(slots?.totalFailedTasks),
+    ...(workflowFailed > 0 && { workflowFailed }),
+  };
+}
+
+/** A worker's own numbers: below zero they would take from what the other workers report. */
+function count(value: number | null | undefined): number {
+  return Math.max(0, value ?? 0);
+}

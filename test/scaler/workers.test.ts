@@ -1,0 +1,90 @@
+/** What the scaler makes of a list of workers that says less than it should: a real server, and a proxy that leaves things out. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { TemporalReader } from '../../scaler/signals/temporal.ts';
+import type { ReportedWorker } from '../../scaler/signals/workers.ts';
+import { grpcFront, withoutField, type GrpcFront } from '../cli/grpc-front.ts';
+
+jest.setTimeout(120_000);
+
+const directory = mkdtempSync(join(tmpdir(), 'workers-'));
+const started: LocalTemporal[] = [];
+const fronts: GrpcFront[] = [];
+const readers: TemporalReader[] = [];
+const workers: { worker: Worker; running: Promise<void>; connection: NativeConnection }[] = [];
+
+beforeAll(() => void Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' }));
+
+afterAll(async () => {
+  for (const { worker } of workers) worker.shutdown();
+  await Promise.all(workers.map(({ running }) => running));
+  await Promise.all(workers.map(({ connection }) => connection.close()));
+  await Promise.all(readers.map((reader) => reader.close()));
+  for (const front of fronts) front.stop();
+  await Promise.all(started.map((server) => server.stop()));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function server(dynamicConfig: Record<string, unknown> = {}): Promise<string> {
+  const temporal = await startTemporal({ directory, dynamicConfig: dynamicConfig as never });
+  started.push(temporal);
+  return temporal.address;
+}
+
+async function serve(address: string, identity: string): Promise<void> {
+  const connection = await NativeConnection.connect({ address });
+  const options = { connection, identity, taskQueue: 'q', activities: { nothing: async () => undefined } };
+  const worker = await Worker.create(options);
+  workers.push({ worker, connection, running: worker.run() });
+}
+
+/** What the scaler reads there of the queue's workers, now. */
+function readerOf(address: string) {
+  const reader = new TemporalReader({ address, namespace: 'default' });
+  readers.push(reader);
+  return async () => (await reader.read([{ pool: 'p', taskQueue: 'q' }], Date.now())).get('p')!.workers;
+}
+
+async function until<T>(read: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
+  for (;;) {
+    const value = await read();
+    if (holds(value)) return value;
+  }
+}
+
+const tasksOf = (read: Awaited<ReturnType<ReturnType<typeof readerOf>>>) =>
+  'unknown' in read ? read.unknown : read.map(({ task }: ReportedWorker) => task).toSorted();
+
+test('of a namespace that collects no heartbeats they are unknown, and say why', async () => {
+  const read = readerOf(await server({ 'frontend.WorkerHeartbeatsEnabled': false }));
+  expect(await read()).toEqual({ unknown: 'worker heartbeats are switched off in the namespace default' });
+});
+
+test('of a namespace that does, an empty list means that there are none', async () => {
+  expect(await readerOf(await server())()).toEqual([]);
+});
+
+test('listed without their slots, each is asked for; and where that has none either, they are unknown', async () => {
+  const address = await server();
+  await Promise.all([serve(address, 'task1'), serve(address, 'task2')]);
+  await until(readerOf(address), (read) => !('unknown' in read) && read.length === 2);
+  const hidden = new Set(['ListWorkers']);
+  const front = await grpcFront(address, (call, answer) => (hidden.has(call) ? withoutField(1, answer) : answer));
+  fronts.push(front);
+  const read = readerOf(front.address);
+  const described = await read();
+  expect(tasksOf(described)).toEqual(['task1', 'task2']);
+  expect(described).toMatchObject([{ usedSlots: 0, slots: 100 }, { slots: 100 }]);
+
+  // What was known of them stands, and ages.
+  hidden.add('DescribeWorker');
+  expect(tasksOf(await read())).toEqual(['task1', 'task2']);
+  expect(await readerOf(front.address)()).toEqual({
+    unknown: 'workers are listed without their slots: DescribeWorker does not have them either',
+  });
+  hidden.clear();
+  expect(tasksOf(await readerOf(front.address)())).toEqual(['task1', 'task2']);
+});
