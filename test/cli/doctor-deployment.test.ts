@@ -247,6 +247,7 @@ describe('before a deployment', () => {
       ['namespace', true],
       ['long work', true],
       ['capacity providers', true],
+      ['zone rebalancing', true],
     ]);
     expect(code).toBe(0);
     const { stdout } = await rig.cli('doctor', '--stack', 'ready', '--pre');
@@ -272,13 +273,12 @@ describe('before a deployment', () => {
   test('a service whose tasks ECS would rebalance across zones is told, then and at any other time', async () => {
     await provide(['FARGATE', 'FARGATE_SPOT']);
     await rig.deploy('zones', { pools: [{ pool: 'zones-pool' }] });
-    const aws = await rig.awsBut((operation, answer) => ({
-      status: 200,
-      body:
-        operation === 'DescribeServices'
-          ? answer.replaceAll('"serviceName"', '"availabilityZoneRebalancing":"ENABLED","serviceName"')
-          : answer,
-    }));
+    const aws = await rig.awsBut((operation, answer) => {
+      if (operation !== 'DescribeServices') return { status: 200, body: answer };
+      const body = JSON.parse(answer) as { services: { availabilityZoneRebalancing: string }[] };
+      for (const service of body.services) service.availabilityZoneRebalancing = 'ENABLED';
+      return { status: 200, body: JSON.stringify(body) };
+    });
     for (const args of [['--pre'], []]) {
       const { checks } = await doctor(['--stack', 'zones', ...args], { AWS_ENDPOINT_URL_ECS: aws.url });
       expect(wrong(named(checks, 'zone rebalancing'))).toMatchObject([

@@ -99,11 +99,12 @@ test('a stack that is well has nothing wrong', async () => {
       'signals',
       'versions',
       'workers',
+      'zone rebalancing',
     ].toSorted(),
   );
   expect(examined.text).toMatch(/^✓ workers \(well-pool\): 1 worker polling 'well-queue'; nothing waits$/m);
   expect(examined.text).toMatch(/^✓ versions \(well-pool\): all workers run temporal-typescript \d/m);
-  expect(examined.text).toMatch(/^All 13 checks are ok\.$/m);
+  expect(examined.text).toMatch(/^All 14 checks are ok\.$/m);
 });
 
 test('no server', async () => {

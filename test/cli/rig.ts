@@ -284,6 +284,8 @@ export class Rig {
         taskDefinition: 'worker:1',
         desiredCount,
         launchType: 'FARGATE',
+        // As the stack has it: on is what a service gets that does not say.
+        availabilityZoneRebalancing: 'DISABLED',
         networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
       }),
     );
