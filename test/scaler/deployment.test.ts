@@ -1,34 +1,22 @@
 /** Deployments while long activities run, with real parts: our worker as it is built, local Fargate, the scaler's ticks. */
 import { readOutcomes } from '../../local/outcomes.ts';
-import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
-import { fleetOfOurs } from './fleet.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { fleetOfOurs, type Fleet } from './fleet.ts';
 
 jest.setTimeout(240_000);
 
-const fleet = fleetOfOurs({ minTasks: 2, maxTasks: 2 });
+let fleet: Fleet;
 
-beforeAll(() => fleet.start(), 60_000);
-afterAll(() => fleet.stop(), 30_000);
-
-const deployments = async () => (await fleet.service()).deployments ?? [];
-const isOver = async () => {
-  const [newest, ...older] = await deployments();
-  return older.length === 0 && newest?.rolloutState === 'COMPLETED' && newest;
-};
-
-async function startWork(name: string, seconds: number) {
-  const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
-  return fleet.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
-    taskQueue: fleet.taskQueue,
-    workflowId: name,
-    args: ['sequential', { task: name, steps: ['Answer'] }, config],
-  });
-}
+beforeEach(async () => {
+  fleet = fleetOfOurs({ minTasks: 2, maxTasks: 2 });
+  await fleet.start();
+  await fleet.until('two workers report', async () => (await fleet.deployed()) && fleet.reporting().length === 2);
+}, 60_000);
+afterEach(() => fleet.stop(), 30_000);
 
 test('five deployments in a row while long activities run lose none of them, and the last one ends', async () => {
-  await fleet.until('two workers report', async () => (await isOver()) && reporting() === 2);
-  const long = await Promise.all([startWork('long-1', 45), startWork('long-2', 45)]);
-  await fleet.until('the long activities run', () => busySlots() === 2);
+  const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
+  await fleet.until('the long activities run', () => fleet.busySlots() === 2);
 
   for (let revision = 2; revision <= 6; revision += 1) {
     await fleet.deploy();
@@ -39,19 +27,35 @@ test('five deployments in a row while long activities run lose none of them, and
     await fleet.until('the scaler has looked three times', () => fleet.records.length >= seen + 3);
   }
   await Promise.all(long.map((handle) => handle.result()));
-  const last = await fleet.until('the last deployment is over', isOver);
+  const last = await fleet.until('the last deployment is over', () => fleet.deployed());
   expect(last.taskDefinition).toMatch(/:6$/);
-  await Promise.all([startWork('after', 1)].map(async (handle) => (await handle).result()));
+  await (await fleet.startWork('after', 1)).result();
 
   const outcomes = await readOutcomes(fleet.client, GENERIC_STRATEGY_WORKFLOW);
   expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
   expect(outcomes.map(({ end }) => end)).toEqual(['completed', 'completed', 'completed']);
 });
 
-function workers() {
-  const { workers: read } = fleet.records.at(-1) ?? {};
-  return Array.isArray(read) ? read.filter(({ ageSeconds }) => ageSeconds < 5) : [];
-}
+test('a deployment of the same task definition ends, loses nothing, and keeps two fleets only for as long as the old one works', async () => {
+  const old = fleet.running().map(({ taskId }) => taskId);
+  const long = await Promise.all([fleet.startWork('long-1', 25), fleet.startWork('long-2', 25)]);
+  await fleet.until('the long activities run', () => fleet.busySlots() === 2);
 
-const reporting = () => workers().length;
-const busySlots = () => workers().reduce((sum, { usedSlots }) => sum + usedSlots, 0);
+  await fleet.forceDeployment();
+  const before = fleet.decisions.length;
+  await fleet.until('the old tasks are cordoned', () =>
+    old.every((task) => fleet.decisions.at(-1)?.cordon.includes(task)),
+  );
+  // New tasks take work although ECS does not let them be protected while the old ones are.
+  await (await fleet.startWork('meanwhile', 1)).result();
+  expect(fleet.running()).toHaveLength(4);
+  await Promise.all(long.map((handle) => handle.result()));
+  await fleet.until('the old tasks are gone', async () => (await fleet.deployed()) && fleet.running().length === 2);
+
+  const decisions = fleet.decisions.slice(before);
+  expect([...new Set(decisions.flatMap(({ cordon }) => cordon))].toSorted()).toEqual(old.toSorted());
+  expect(new Set(decisions.map(({ desired }) => desired))).toEqual(new Set([2]));
+  const outcomes = await readOutcomes(fleet.client, GENERIC_STRATEGY_WORKFLOW);
+  expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
+  expect(outcomes.map(({ end }) => end)).toEqual(['completed', 'completed', 'completed']);
+});

@@ -16,11 +16,13 @@ import {
   RegisterTaskDefinitionCommand,
   TagResourceCommand,
   UpdateServiceCommand,
+  type Deployment,
   type Service,
 } from '@aws-sdk/client-ecs';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { Client, Connection } from '@temporalio/client';
+import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
@@ -29,13 +31,14 @@ import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../lo
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
-import type { Decision } from '../../scaler/policy.ts';
+import type { Decision, WorkerReading } from '../../scaler/policy.ts';
 import { TaskProtection } from '../../scaler/protection.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import { TemporalReader } from '../../scaler/signals/temporal.ts';
 import { StateTable } from '../../scaler/state.ts';
 import { tick, type Ports } from '../../scaler/tick.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 
 const IMAGE = 'example.test/worker:1';
 const CLUSTER = 'fleet';
@@ -110,7 +113,7 @@ export class Fleet {
       stopGraceSeconds: 1,
     });
     this.#ecs = new ECSClient(localClient(this.fargate.url));
-    await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
+    await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE'] }));
     await this.#createTable();
     await this.deploy();
     this.#ticking = this.#tick();
@@ -131,6 +134,7 @@ export class Fleet {
     const environment = {
       TEMPORAL_ADDRESS: this.temporal.address,
       TEMPORAL_TASK_QUEUE: this.taskQueue,
+      ELASTIC_WORKERS_POOL: 'fleet',
       ...this.#options.environment,
     };
     const { taskDefinition } = await this.#ecs.send(
@@ -155,6 +159,11 @@ export class Fleet {
     if (taskDefinition?.revision === 1) await this.#createService(revision);
     else
       await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition: revision }));
+  }
+
+  /** The same task definition again, as after a change of the network or a rollback of CloudFormation. */
+  async forceDeployment(): Promise<void> {
+    await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', forceNewDeployment: true }));
   }
 
   async tag(limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
@@ -199,6 +208,32 @@ export class Fleet {
     await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', desiredCount }));
   }
 
+  /** A workflow of one activity of so many seconds. */
+  async startWork(name: string, seconds: number) {
+    const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
+    return this.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+      taskQueue: this.taskQueue,
+      workflowId: name,
+      args: ['sequential', { task: name, steps: ['Answer'] }, config],
+    });
+  }
+
+  /** The newest deployment, once it is complete and no other is left. */
+  async deployed(): Promise<Deployment | undefined> {
+    const [newest, ...older] = (await this.service()).deployments ?? [];
+    return older.length === 0 && newest?.rolloutState === 'COMPLETED' ? newest : undefined;
+  }
+
+  /** Workers that have just reported. */
+  reporting(): WorkerReading[] {
+    const { workers } = this.records.at(-1) ?? {};
+    return Array.isArray(workers) ? workers.filter(({ ageSeconds }) => ageSeconds < 5) : [];
+  }
+
+  busySlots(): number {
+    return this.reporting().reduce((sum, { usedSlots }) => sum + usedSlots, 0);
+  }
+
   running(): TaskSummary[] {
     return this.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
   }
@@ -221,7 +256,11 @@ export class Fleet {
         serviceName: 'worker',
         taskDefinition,
         desiredCount: 0,
-        launchType: 'FARGATE',
+        capacityProviderStrategy: [{ capacityProvider: 'FARGATE', weight: 1 }],
+        deploymentConfiguration: {
+          maximumPercent: MAXIMUM_PERCENT,
+          minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT,
+        },
         networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
       }),
     );
