@@ -7,7 +7,7 @@
  *
  * The price: Temporal's heartbeats know how many slots of a custom supplier are used, but not how many are free.
  */
-import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit, SlotReleaseContext } from '@temporalio/worker';
+import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
 
 /**
  * Polls kept open: one more for each that brought work, one less for each that ended without. The SDK's own number is ten
@@ -17,23 +17,38 @@ import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit, SlotReleaseConte
 export const MIN_OPEN_POLLS = 5;
 export const MAX_OPEN_POLLS = 20;
 
+/** One Worker that asks for slots. */
+interface Asker {
+  polling: number;
+  retired: boolean;
+}
+
 interface Permit extends SlotPermit {
+  asker: Asker;
   used?: boolean;
 }
 
 interface Request {
+  asker: Asker;
   grant: (permit: Permit) => void;
   abortSignal: AbortSignal;
 }
 
-export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
-  readonly type = 'custom';
+/** What one of the SDK's Workers gets its slots from. */
+export interface ActivitySlotSupplier extends CustomSlotSupplier<ActivitySlotInfo> {
+  /** Gives it no more, and does not count its open polls against others: they are refused, if core has not ended them yet. */
+  retire(): void;
+}
+
+export class ActivitySlots {
   readonly #slots: number;
   readonly #onChange: () => void;
   readonly #waiting: Request[] = [];
   #open = true;
   #allowedPolls = MIN_OPEN_POLLS;
   #polling = 0;
+  /** Of these, those of Workers that are retired. */
+  #retiredPolls = 0;
   #used = 0;
 
   constructor(slots: number, onChange: () => void = () => undefined) {
@@ -63,37 +78,58 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
     this.#open = false;
   }
 
+  /** The slots are the process's: whoever serves beside a Worker that still finishes what it runs shares them with it. */
+  supplier(): ActivitySlotSupplier {
+    const asker = newAsker();
+    return {
+      type: 'custom',
+      reserveSlot: (context, abortSignal) => this.reserveSlot(context, abortSignal, asker),
+      // Asked for activities handed over eagerly: never, since these are missing from the backlog the fleet is sized by.
+      tryReserveSlot: () => null,
+      markSlotUsed: ({ permit }) => this.markSlotUsed({ permit: permit as Permit }),
+      releaseSlot: ({ permit }) => this.releaseSlot({ permit: permit as Permit }),
+      retire: () => this.#retire(asker),
+    };
+  }
+
   /** Nobody looks at a request that was given up: it is passed over rather than answered, as a listener costs each of them. */
-  reserveSlot(_: unknown, abortSignal: AbortSignal): Promise<SlotPermit> {
+  reserveSlot(_: unknown, abortSignal: AbortSignal, asker: Asker = newAsker()): Promise<Permit> {
     return new Promise((grant) => {
-      this.#waiting.push({ grant, abortSignal });
+      this.#waiting.push({ asker, grant, abortSignal });
       this.#grant();
     });
   }
 
-  /** Asked for activities handed over eagerly: never, since these are missing from the backlog the fleet is sized by. */
-  tryReserveSlot(): null {
-    return null;
-  }
-
   markSlotUsed({ permit }: { permit: Permit }): void {
     permit.used = true;
-    this.#polling -= 1;
+    this.#countPoll(permit.asker, -1);
     this.#used += 1;
     this.#allowedPolls = Math.min(MAX_OPEN_POLLS, this.#allowedPolls + 1);
     this.#grant();
     this.#onChange();
   }
 
-  releaseSlot({ permit }: SlotReleaseContext<ActivitySlotInfo> & { permit: Permit }): void {
-    if (permit.used) {
+  releaseSlot({ permit: { asker, used } }: { permit: Permit }): void {
+    if (used) {
       this.#used -= 1;
     } else {
-      this.#polling -= 1;
+      this.#countPoll(asker, -1);
       this.#allowedPolls = Math.max(MIN_OPEN_POLLS, this.#allowedPolls - 1);
     }
     this.#grant();
     this.#onChange();
+  }
+
+  #retire(asker: Asker): void {
+    asker.retired = true;
+    this.#retiredPolls += asker.polling;
+    this.#grant();
+  }
+
+  #countPoll(asker: Asker, change: 1 | -1): void {
+    asker.polling += change;
+    this.#polling += change;
+    if (asker.retired) this.#retiredPolls += change;
   }
 
   /**
@@ -101,12 +137,21 @@ export class ActivitySlots implements CustomSlotSupplier<ActivitySlotInfo> {
    * after closing the gate one more poll began.
    */
   #grant(): void {
-    while (this.#open && this.#polling < this.#allowedPolls && this.#polling + this.#used < this.#slots) {
+    while (this.#open && this.#mayPoll()) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
-      if (next.abortSignal.aborted) continue;
-      this.#polling += 1;
-      next.grant({});
+      if (next.abortSignal.aborted || next.asker.retired) continue;
+      this.#countPoll(next.asker, 1);
+      next.grant({ asker: next.asker });
     }
   }
+
+  #mayPoll(): boolean {
+    const polling = this.#polling - this.#retiredPolls;
+    return polling < this.#allowedPolls && polling + this.#used < this.#slots;
+  }
+}
+
+function newAsker(): Asker {
+  return { polling: 0, retired: false };
 }

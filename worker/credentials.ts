@@ -1,7 +1,7 @@
 /**
  * The credentials for Temporal (contract/temporal-access.ts says where they come from) under a worker that goes on: all of
- * it is looked at again every few minutes, files and secret alike, and what has changed is handed to the worker, so that a
- * rotation needs no restart.
+ * it is looked at again every few minutes, and at once when the server refuses the worker, files and secret alike. What has
+ * changed is handed to the worker, so that a rotation needs no restart.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import {
@@ -26,10 +26,17 @@ export interface AccessWatch {
   signal: AbortSignal;
 }
 
-/** Looks every `pollSeconds` until aborted. A look that fails changes nothing, and is told once. */
-export async function watchAccess({ source, current, pollSeconds, use, log, signal }: AccessWatch): Promise<void> {
+/** A look that was asked for comes so long after the one before, at the least, to twice that. */
+const LOOK_AGAIN_SECONDS = 5;
+
+/**
+ * Looks every `pollSeconds` until aborted, and sooner when `look` of what it returns is called. A look that fails changes
+ * nothing, and is told once.
+ */
+export function watchAccess({ source, current, pollSeconds, use, log, signal }: AccessWatch): { look: () => void } {
   let told = '';
-  while (await pause(pollSeconds, signal)) {
+  let asked = Promise.withResolvers<void>();
+  const look = async () => {
     try {
       const access = await readAccess(source);
       if (!sameAccess(access, current)) {
@@ -43,11 +50,25 @@ export async function watchAccess({ source, current, pollSeconds, use, log, sign
       if (why !== told) log.warn({ why }, 'The credentials for Temporal cannot be renewed: going on with those in use');
       told = why;
     }
-  }
+  };
+  const follow = async () => {
+    while (await pause(pollSeconds, asked.promise, signal)) {
+      asked = Promise.withResolvers();
+      await look();
+    }
+  };
+  void follow();
+  return { look: () => asked.resolve() };
 }
 
 /** A little earlier or later each time, so that the tasks of a fleet do not ask all at once. */
-async function pause(seconds: number, signal: AbortSignal): Promise<boolean> {
-  await wait(seconds * 1000 * (0.9 + 0.2 * Math.random()), undefined, { signal }).catch(() => undefined);
+async function pause(seconds: number, asked: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  const over = new AbortController();
+  const passed = (s: number) =>
+    wait(s * 1000, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => undefined);
+  const soonest = Math.min(seconds, LOOK_AGAIN_SECONDS * (1 + Math.random()));
+  await passed(soonest);
+  await Promise.race([asked, passed(seconds * (0.9 + 0.2 * Math.random()) - soonest)]);
+  over.abort();
   return !signal.aborted;
 }

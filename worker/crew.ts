@@ -43,6 +43,7 @@ export async function crewHere(options: CrewOptions) {
   const cloudwatch = config.cloudwatch
     ? new CloudWatchMetrics({ pool: config.pool, now: Date.now, log: log.log })
     : undefined;
+  let watch: { look: () => void } | undefined;
   const manager = new TemporalWorkerManager({
     ...config,
     ...access,
@@ -53,6 +54,8 @@ export async function crewHere(options: CrewOptions) {
     log: log.log,
     onChange,
     onTask: (task) => cloudwatch?.record(task),
+    // Whatever the refusal is: a client certificate that is no longer accepted looks like a lost connection.
+    onRefused: () => watch?.look(),
     sdkMetricsAddress: await sdkMetricsAddress(config),
   });
   const use = async (next: TemporalAccess) => {
@@ -63,7 +66,7 @@ export async function crewHere(options: CrewOptions) {
     await manager.startWorker();
     const { credentialsPollSeconds: pollSeconds } = config;
     const source = accessSource(options);
-    void watchAccess({ source, current: access, pollSeconds, use, log: log.log, signal: stopping });
+    watch = watchAccess({ source, current: access, pollSeconds, use, log: log.log, signal: stopping });
     if (cloudwatch) setInterval(() => void cloudwatch.flush(), 60_000).unref();
   };
   const run = async () => {

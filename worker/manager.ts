@@ -1,16 +1,22 @@
 /**
- * One connection to Temporal and the Worker that serves a task queue over it. It can be paused and resumed any number of
- * times, and stopped with a deadline; whatever runs meanwhile is finished.
+ * The Worker that serves a task queue. It can be paused and resumed any number of times, and stopped with a deadline;
+ * whatever runs meanwhile is finished.
+ *
+ * It outlives a server that refuses it for however long: results wait until the server answers (contact.ts), and where
+ * the SDK gives a Worker up, another one takes its place while the first finishes what it runs (generation.ts).
  *
  * The SDK cannot pause a Worker. Pausing here means that no new poll for an activity begins (see activity-slots.ts);
  * workflow tasks, which take milliseconds and leave nothing behind, are served until the worker is stopped, so that
  * no workflow waits for its cached state to time out.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
-import { ActivitySlots, MAX_OPEN_POLLS } from './activity-slots.ts';
+import { type NativeConnection, Runtime, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
+import { ActivitySlots, type ActivitySlotSupplier, MAX_OPEN_POLLS } from './activity-slots.ts';
+import { connect, probe } from './connection.ts';
+import { Contact } from './contact.ts';
 import type { TemporalAccess } from './credentials.ts';
-import { StartError } from './errors.ts';
+import { Generation } from './generation.ts';
 import { temporalLogger, type Logger } from './logging.ts';
 import { figuresOf, Measurements, type TaskCounts, type TaskMeasurement } from './measurements.ts';
 import { RunningActivities } from './running-activities.ts';
@@ -43,16 +49,18 @@ export interface WorkerManagerOptions extends TemporalAccess {
   onChange?: () => void;
   /** Called with each attempt of an activity that ended. */
   onTask?: (task: TaskMeasurement) => void;
+  /** Called each time the server did not answer or refused; new credentials may be what is missing. */
+  onRefused?: () => void;
   /** Where this process serves the SDK's own metrics, `host:port`; the process's first manager sets it for all. */
   sdkMetricsAddress?: string | undefined;
-  /** How often the connection is tried. */
+  /** How often the server is asked whether it answers. */
   probeSeconds?: number;
   /** Milliseconds. */
   now?: () => number;
 }
 
-const CONNECT_TIMEOUT_MS = 15_000;
-const PROBE_TIMEOUT_MS = 5000;
+/** Between two tries to serve on with another Worker, when the server answers and yet that fails. */
+const RENEW_AGAIN_MS = 5000;
 
 export class TemporalWorkerManager implements Workforce {
   readonly #options: WorkerManagerOptions;
@@ -60,9 +68,11 @@ export class TemporalWorkerManager implements Workforce {
   readonly #measurements: Measurements;
   readonly #slots: ActivitySlots;
   readonly #stopped = Promise.withResolvers<Stopped>();
+  readonly #contact: Contact;
+  /** Those that run: the current one, and those that are over and finish what they run. */
+  readonly #generations = new Set<Generation>();
   #access: TemporalAccess;
-  #connection: NativeConnection | undefined;
-  #worker: Worker | undefined;
+  #current: Generation | undefined;
   #begun = false;
   #stopping = false;
   #paused: PauseReason | undefined;
@@ -73,32 +83,30 @@ export class TemporalWorkerManager implements Workforce {
   constructor(options: WorkerManagerOptions) {
     this.#options = options;
     this.#access = options;
-    this.#running = new RunningActivities();
-    this.#slots = new ActivitySlots(options.maxConcurrentActivities, () => this.#changed());
     const { now = Date.now, onTask } = options;
+    this.#contact = new Contact({
+      ask: () => probe(this.#current!.connection, this.#access.namespace),
+      onRefused: (error) => this.#refused(error),
+      onAnswered: () => this.#reached(),
+      now,
+    });
+    this.#running = new RunningActivities(() => (this.#contact.isFresh ? undefined : this.#contact.answered()));
+    this.#slots = new ActivitySlots(options.maxConcurrentActivities, () => this.#changed());
     this.#measurements = new Measurements({ now, isActive: () => this.isHealthy, onTask });
-    this.#stopped.promise.catch(() => undefined);
+    void this.#stopped.promise.catch(() => undefined).finally(() => this.#close());
   }
 
   /** Connects, checks that the server knows the namespace, and loads the workflows. Nothing is polled yet. */
   async startWorker(): Promise<void> {
     installRuntime(this.#options);
-    const connection = await connect(this.#access);
-    try {
-      await checkNamespace(connection, this.#access);
-      this.#worker = await this.#createWorker(connection);
-      this.#connection = connection;
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
-    this.#probes = setInterval(() => void this.#probe(), (this.#options.probeSeconds ?? 15) * 1000).unref();
+    this.#current = await this.#createGeneration();
+    this.#probes = setInterval(() => void this.#contact.answered(), (this.#options.probeSeconds ?? 15) * 1000).unref();
   }
 
   /** Polls, unless paused before, until stopped; rejects when the worker fails for good. */
   runWorker(): Promise<Stopped> {
-    if (this.#worker === undefined) throw new Error('The manager has no worker: call startWorker() first.');
-    if (!this.#stopping) this.#begin(this.#worker);
+    if (this.#current === undefined) throw new Error('The manager has no worker: call startWorker() first.');
+    if (!this.#stopping) this.#begin(this.#current);
     return this.#stopped.promise;
   }
 
@@ -109,9 +117,9 @@ export class TemporalWorkerManager implements Workforce {
       this.#slots.close();
       this.#limitDrain();
       // A Worker that never ran would hold on to its threads and the connection.
-      if (this.#worker) this.#begin(this.#worker);
-      else this.#stopped.resolve({ unfinished: [] });
+      if (this.#current) this.#begin(this.#current);
       this.#changed();
+      void this.#settleIfOver();
     }
     return this.#stopped.promise;
   }
@@ -129,27 +137,24 @@ export class TemporalWorkerManager implements Workforce {
 
   /** Goes on over a new connection with new credentials; rejects, and changes nothing, when these do not work. */
   async useAccess(access: TemporalAccess): Promise<void> {
+    const current = this.#current;
+    if (current === undefined) throw new Error('The manager has no worker: call startWorker() first.');
     const connection = await connect(access);
-    try {
-      await checkNamespace(connection, access);
-      if (this.#worker === undefined) throw new Error('The manager has no worker: call startWorker() first.');
-      this.#worker.connection = connection;
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
-    const previous = this.#connection;
-    this.#connection = connection;
+    const previous = new Set([...this.#generations, current].map((each) => each.connection));
+    // What runs is reported over it as well, by whatever Worker runs it. Polls that are open go on until they end.
+    for (const each of new Set([current, ...this.#generations])) each.connection = connection;
     this.#access = access;
+    await Promise.all([...previous].map((each) => each.close()));
+    if (this.#unreachable === undefined) return;
     this.#reached();
-    // Polls that are open on it go on until they end.
-    await previous?.close();
+    // The open polls would be refused for what is left of their minute.
+    if (current.end()) void this.#renew(current, 'The credentials they were made with are not accepted any more.');
   }
 
   /** For the connection in use now: after `useAccess` ask for another. */
   getClient(): Client {
-    if (this.#connection === undefined) throw new Error('The manager has no connection: call startWorker() first.');
-    return new Client({ connection: this.#connection, namespace: this.#access.namespace });
+    if (this.#current === undefined) throw new Error('The manager has no connection: call startWorker() first.');
+    return new Client({ connection: this.#current.connection, namespace: this.#access.namespace });
   }
 
   /** Whether it takes work. */
@@ -158,14 +163,13 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   get health(): Health {
-    const state = this.#worker?.getStatus().runState;
     if (this.#failure !== undefined) return unhealthy('not polling', this.#failure);
     if (this.#stopping) return unhealthy('draining', 'The worker was told to stop.');
-    if (state === undefined || !this.#begun) return unhealthy('starting', 'The worker does not poll yet.');
+    if (!this.#current || !this.#begun) return unhealthy('starting', 'The worker does not poll yet.');
     if (this.#unreachable !== undefined) return unhealthy('not connected', this.#unreachable);
     if (this.#paused === 'cordoned') return unhealthy('draining', 'The scaler cordoned this task.');
     if (this.#paused) return unhealthy('not polling', 'The task is not protected from scale-in (yet).');
-    if (state !== 'RUNNING') return unhealthy('not polling', `The Temporal SDK's worker is ${state}.`);
+    if (this.#current.isOver) return unhealthy('not polling', 'The server refused polls: a new worker is being made.');
     return { healthy: true };
   }
 
@@ -207,25 +211,72 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   #shutDown(): void {
-    if (this.#worker?.getState() === 'RUNNING') this.#worker.shutdown();
+    for (const each of this.#generations) each.end();
   }
 
-  #begin(worker: Worker): void {
-    if (!this.#begun) void this.#run(worker);
+  #begin(generation: Generation): void {
+    if (!this.#begun) void this.#run(generation);
     this.#begun = true;
   }
 
-  async #run(worker: Worker): Promise<void> {
+  async #run(generation: Generation): Promise<void> {
+    this.#generations.add(generation);
     try {
-      await worker.run();
-      if (!this.#stopping) throw new Error('The worker ended without having been told to.');
-      await this.#connection?.close();
-      this.#stopped.resolve({ unfinished: [] });
+      await generation.run();
+      this.#generations.delete(generation);
+      await this.#closeUnused(generation.connection);
+      await this.#settleIfOver();
     } catch (error) {
       this.#failure = `The worker failed: ${(error as Error).message}`;
       this.#stopped.reject(error);
-    } finally {
-      clearInterval(this.#probes);
+    }
+  }
+
+  async #settleIfOver(): Promise<void> {
+    if (!this.#stopping || this.#generations.size > 0) return;
+    await this.#current?.connection.close();
+    this.#stopped.resolve({ unfinished: [] });
+  }
+
+  /** Since `useAccess`, generations may share a connection; the current one's also serves to ask whether the server answers. */
+  async #closeUnused(connection: NativeConnection): Promise<void> {
+    if (![...this.#generations, this.#current].some((each) => each?.connection === connection))
+      await connection.close();
+  }
+
+  #close(): void {
+    clearInterval(this.#probes);
+    this.#contact.close();
+  }
+
+  /** Makes another generation, to take new work as soon as the server answers; the one that is over finishes what it runs. */
+  async #renew(over: Generation, why: string): Promise<void> {
+    if (this.#stopping || over !== this.#current) return;
+    const { log } = this.#options;
+    log.warn(
+      { why, running: this.#running.count },
+      'Polls were refused: a new worker takes over when the server answers',
+    );
+    while (!this.#stopping) {
+      await this.#contact.answered();
+      const next = await this.#tryNext();
+      if (next === undefined) continue;
+      this.#current = next;
+      void this.#run(next);
+      if (!this.#generations.has(over)) await this.#closeUnused(over.connection);
+      log.info({}, 'A new worker takes work');
+      return this.#changed();
+    }
+  }
+
+  async #tryNext(): Promise<Generation | undefined> {
+    try {
+      return await this.#createGeneration();
+    } catch (error) {
+      this.#refused(error as Error);
+      this.#contact.lost();
+      await wait(RENEW_AGAIN_MS, undefined, { ref: false });
+      return undefined;
     }
   }
 
@@ -251,18 +302,12 @@ export class TemporalWorkerManager implements Workforce {
     void this.#stopped.promise.catch(() => undefined).finally(() => timers.forEach(clearTimeout));
   }
 
-  async #probe(): Promise<void> {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    try {
-      await describeNamespace(connection, this.#access.namespace, PROBE_TIMEOUT_MS);
-      this.#reached();
-    } catch (error) {
-      if (connection !== this.#connection || this.#stopping) return;
-      const why = `Temporal at ${this.#access.address} does not answer: ${(error as Error).message}`;
-      if (this.#unreachable === undefined) this.#options.log.warn({ why }, 'Not connected to Temporal');
-      this.#unreachable = why;
-    }
+  #refused(error: Error): void {
+    if (this.#stopping) return;
+    const why = `Temporal at ${this.#access.address} does not answer: ${error.message}`;
+    if (this.#unreachable === undefined) this.#options.log.warn({ why }, 'Not connected to Temporal');
+    this.#unreachable = why;
+    this.#options.onRefused?.();
   }
 
   #reached(): void {
@@ -270,20 +315,36 @@ export class TemporalWorkerManager implements Workforce {
     this.#unreachable = undefined;
   }
 
-  async #createWorker(connection: NativeConnection): Promise<Worker> {
+  async #createGeneration(): Promise<Generation> {
+    const connection = await connect(this.#access);
+    try {
+      const slots = this.#slots.supplier();
+      const generation: Generation = await Generation.create({
+        connection,
+        worker: this.#workerOptions(slots),
+        slots,
+        onOver: (why) => void this.#renew(generation, why),
+      });
+      return generation;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  #workerOptions(slots: ActivitySlotSupplier): WorkerOptions {
     const { taskQueue, identity, workflows, maxCachedWorkflows, worker } = this.#options;
     const { heartbeatThrottleSeconds = 30, maxHeartbeatThrottleSeconds = 60 } = this.#options;
-    const own = [this.#measurements.intercept, this.#running.intercept];
-    return Worker.create({
+    const own = [this.#running.keep, this.#measurements.intercept, this.#running.intercept];
+    return {
       ...worker,
-      connection,
       namespace: this.#access.namespace,
       taskQueue,
       identity,
       ...('workflowsPath' in workflows ? workflows : { workflowBundle: workflows }),
       interceptors: { ...worker.interceptors, activity: [...own, ...(worker.interceptors?.activity ?? [])] },
       tuner: {
-        activityTaskSlotSupplier: this.#slots,
+        activityTaskSlotSupplier: slots,
         // The SDK's defaults, which a tuner has to repeat.
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 40 },
         localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
@@ -296,7 +357,7 @@ export class TemporalWorkerManager implements Workforce {
       shutdownGraceTime: '365 days',
       defaultHeartbeatThrottleInterval: heartbeatThrottleSeconds * 1000,
       maxHeartbeatThrottleInterval: maxHeartbeatThrottleSeconds * 1000,
-    });
+    };
   }
 }
 
@@ -322,53 +383,6 @@ function installRuntime({ heartbeatSeconds, log, sdkMetricsAddress }: WorkerMana
     workerHeartbeatInterval: heartbeatSeconds * 1000,
     shutdownSignals: [],
   });
-}
-
-async function connect({ address, tls, apiKey, metadata }: TemporalAccess): Promise<NativeConnection> {
-  const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new Error('no answer')), CONNECT_TIMEOUT_MS);
-  try {
-    const connecting = NativeConnection.connect({
-      address,
-      tls: tls ?? false,
-      ...(apiKey !== undefined && { apiKey }),
-      ...(metadata && { metadata }),
-    });
-    return await Promise.race([connecting, deadline.promise]);
-  } catch (error) {
-    throw new StartError(whyNot(address, tls, (error as Error).message), { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function whyNot(address: string, tls: TemporalAccess['tls'], message: string): string {
-  if (/unauthenticated|authentication|permission/i.test(message)) {
-    return `The Temporal server at ${address} does not accept the credentials: check TEMPORAL_API_KEY or the client certificate (${message}).`;
-  }
-  const encryption = tls ? 'that it speaks TLS and its certificate is valid' : 'that it does not ask for TLS';
-  return (
-    `No Temporal server answers at ${address}: check TEMPORAL_ADDRESS, that the server runs, ${encryption}, and the ` +
-    `network's rules (${message}).`
-  );
-}
-
-async function checkNamespace(connection: NativeConnection, { address, namespace }: TemporalAccess) {
-  try {
-    await describeNamespace(connection, namespace, CONNECT_TIMEOUT_MS);
-  } catch (error) {
-    throw new StartError(
-      `The Temporal server at ${address} does not give access to the namespace "${namespace}": check ` +
-        `TEMPORAL_NAMESPACE and the credentials, or create the namespace (${(error as Error).message}).`,
-      { cause: error },
-    );
-  }
-}
-
-async function describeNamespace(connection: NativeConnection, namespace: string, timeoutMs: number) {
-  await connection.withDeadline(Date.now() + timeoutMs, () =>
-    connection.workflowService.describeNamespace({ namespace }),
-  );
 }
 
 /** Nothing rather than an error: our own metrics are worth having without the SDK's. */

@@ -23,6 +23,12 @@ export const WORKER_SHUTDOWN = 'WorkerShutdown';
 export class RunningActivities {
   readonly #running = new Set<Context>();
   readonly #leaving = new AbortController();
+  readonly #mayReport: () => Promise<void> | undefined;
+
+  /** `mayReport`: what an activity that ended waits for before the SDK reports how; nothing when it may do so at once. */
+  constructor(mayReport: () => Promise<void> | undefined = () => undefined) {
+    this.#mayReport = mayReport;
+  }
 
   get count(): number {
     return this.#running.size;
@@ -32,7 +38,12 @@ export class RunningActivities {
     return [...this.#running].map(describe);
   }
 
-  /** For a Worker's `interceptors.activity`. */
+  /** For a Worker's `interceptors.activity`, before all others: an activity counts as running until it may be reported. */
+  readonly keep = (context: Context): ActivityInterceptors => ({
+    inbound: { execute: (input, next) => this.#keep(context, () => next(input)) },
+  });
+
+  /** For a Worker's `interceptors.activity`, too. */
   readonly intercept = (context: Context): ActivityInterceptors => ({
     inbound: { execute: (input, next) => this.#track(context, () => next(input)) },
   });
@@ -42,15 +53,28 @@ export class RunningActivities {
     this.#leaving.abort(new CancelledFailure('WORKER_SHUTDOWN'));
   }
 
-  async #track<T>(context: Context, run: () => Promise<T>): Promise<T> {
+  /**
+   * The SDK's core drops a result whose call is refused, so it gets none before the server is known to answer. What
+   * remains: a result that is sent in the very moments between the last answer and the first refusal.
+   */
+  async #keep<T>(context: Context, run: () => Promise<T>): Promise<T> {
     this.#running.add(context);
+    try {
+      return await run();
+    } finally {
+      // A local activity's result goes nowhere.
+      const wait = context.info.isLocal ? undefined : this.#mayReport();
+      if (wait !== undefined) await wait;
+      this.#running.delete(context);
+    }
+  }
+
+  async #track<T>(context: Context, run: () => Promise<T>): Promise<T> {
     try {
       return await asyncLocalStorage.run(new LeavableContext(context, this.#leaving.signal) as unknown as Context, run);
     } catch (error) {
       const ours = this.#leaving.signal.aborted && !context.cancellationSignal.aborted && isCancellation(error);
       throw ours ? gaveWay(error) : error;
-    } finally {
-      this.#running.delete(context);
     }
   }
 }

@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { ActivitySlots, MAX_OPEN_POLLS, MIN_OPEN_POLLS } from '../../worker/activity-slots.ts';
 
+type Permit = Awaited<ReturnType<ActivitySlots['reserveSlot']>>;
+
 /** Follows the SDK: asks for a permit before each poll, marks it used when the poll brings work, releases it in the end. */
 class Polls {
   readonly #slots: ActivitySlots;
   readonly #abort = new AbortController();
-  open: object[] = [];
-  running: object[] = [];
+  open: Permit[] = [];
+  running: Permit[] = [];
 
   constructor(slots: ActivitySlots) {
     this.#slots = slots;
@@ -25,7 +27,7 @@ class Polls {
     await settled();
   }
 
-  async ends(which: object[]): Promise<void> {
+  async ends(which: Permit[]): Promise<void> {
     const permit = which.pop();
     if (permit !== undefined) this.#slots.releaseSlot({ permit });
     await settled();
