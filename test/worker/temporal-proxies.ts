@@ -1,7 +1,12 @@
 /** What stands before Temporal in the world: TLS with or without client certificates, and a check of the API key. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
+import {
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { connect, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,16 +78,59 @@ export async function tlsProxy(target: string, authority: Authority, { clients =
 /** Lets calls through whose API key is among the valid ones, and records all that came. */
 export async function apiKeyProxy(target: string, valid: Set<string>) {
   const seen: string[] = [];
-  const upstream = connectHttp2(`http://${target}`);
-  const server = createHttp2Server();
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+  const proxy = await callProxy(target, (stream, headers) => {
     const key = String(headers.authorization ?? '').replace('Bearer ', '');
     if (seen.at(-1) !== key) seen.push(key);
+    if (valid.has(key)) return false;
+    answerWithStatus(stream, 16);
+    return true;
+  });
+  return { ...proxy, seen };
+}
+
+/** How a server, or what stands before it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
+export type Refusal = number | `http ${number}` | 'goaway';
+
+/** Refuses every call while `refusal` is set. */
+export async function refusingProxy(target: string) {
+  const state: { refusal: Refusal | undefined; refused: Map<string, number> } = {
+    refusal: undefined,
+    refused: new Map(),
+  };
+  const proxy = await callProxy(target, (stream, headers) => {
+    const { refusal, refused } = state;
+    if (refusal === undefined) return false;
+    const call = String(headers[':path']).split('/').at(-1)!;
+    refused.set(call, (refused.get(call) ?? 0) + 1);
+    refuse(stream, refusal);
+    return true;
+  });
+  return { ...proxy, state };
+}
+
+function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
+  if (typeof refusal === 'number') return answerWithStatus(stream, refusal);
+  if (refusal === 'goaway') return stream.session?.goaway(0, stream.id! - 2);
+  stream.respond({ ':status': Number(refusal.replace('http ', '')), 'content-type': 'text/html' });
+  stream.end('<html>from a load balancer</html>');
+}
+
+function answerWithStatus(stream: ServerHttp2Stream, status: number): void {
+  stream.respond({ 'content-type': 'application/grpc', 'grpc-status': `${status}`, 'grpc-message': 'refused' });
+  stream.end();
+}
+
+/** Passes calls on, unless `takes` has answered one. */
+async function callProxy(
+  target: string,
+  takes: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
+): Promise<Proxy> {
+  const upstream = connectHttp2(`http://${target}`);
+  const server = createHttp2Server();
+  server.on('session', (session) => session.on('error', () => undefined));
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => undefined);
-    if (!valid.has(key)) {
-      stream.respond({ 'content-type': 'application/grpc', 'grpc-status': '16', 'grpc-message': 'bad key' });
-      return stream.end();
-    }
+    if (takes(stream, headers)) return;
     const call = upstream.request(headers);
     call.on('response', (answer) => {
       if (!stream.destroyed) stream.respond(answer, { waitForTrailers: true });
@@ -93,8 +141,8 @@ export async function apiKeyProxy(target: string, valid: Set<string>) {
     call.on('error', () => stream.destroy());
     stream.on('close', () => call.close());
   });
-  const proxy = await listening(server as unknown as Server);
-  return { ...proxy, seen, stop: () => proxy.stop().finally(() => upstream.destroy()) };
+  const { address, stop } = await listening(server as unknown as Server);
+  return { address, stop: () => stop().finally(() => upstream.destroy()) };
 }
 
 async function listening(server: Server): Promise<Proxy> {
