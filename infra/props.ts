@@ -83,7 +83,10 @@ export interface WorkerPoolProps {
   readonly environment?: Record<string, string>;
   /** Environment variables that ECS fills from Secrets Manager or Parameter Store at a task's start. @default - none */
   readonly secrets?: Record<string, ecs.Secret>;
-  /** @default - of this package's worker, its `/health/live`; of another image, none */
+  /**
+   * ECS replaces a task that fails it, with the work that runs: an activity that blocks the event loop fails any check over HTTP.
+   * @default - none
+   */
   readonly healthCheck?: ecs.HealthCheck;
   /**
    * Who keeps ECS from stopping a task at work. `worker`: the worker itself, as this package's does; `scaler`: the scaler, from

@@ -1,4 +1,4 @@
-/** The worker's container: what it is told in environment variables, how it is stopped, how its health is asked. */
+/** The worker's container: what it is told in environment variables, how it is stopped. */
 import { Duration } from 'aws-cdk-lib';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
@@ -17,11 +17,11 @@ type Container = Omit<ecs.ContainerDefinitionOptions, 'image' | 'logging'>;
 
 export function workerContainer(options: WorkerContainerOptions): Container {
   const { settings } = options;
-  const healthCheck = settings.healthCheck ?? (settings.protection === 'worker' ? HEALTH_CHECK : undefined);
   const command = settings.command ?? (settings.image ? undefined : ['node', 'main.js']);
   return {
     ...(command && { command }),
-    ...(healthCheck && { healthCheck }),
+    // None unless given: ECS replaces a task that is not healthy, work and all (docs/decisions/0010).
+    ...(settings.healthCheck && { healthCheck: settings.healthCheck }),
     ...(settings.secrets && { secrets: settings.secrets }),
     ...(settings.image ? {} : { readonlyRootFilesystem: true }),
     // On Fargate these are the task's.
@@ -53,16 +53,3 @@ function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, p
   }
   return { ...variables, ...settings.environment };
 }
-
-/** ECS replaces a task that is not healthy, work and all: so only a crash loop counts, not a drain or a lost server. */
-const HEALTH_CHECK: ecs.HealthCheck = {
-  command: [
-    'CMD',
-    'node',
-    '-e',
-    "fetch('http://127.0.0.1:8080/health/live').then(({ status }) => { if (status !== 200) throw new Error(status) })",
-  ],
-  interval: Duration.seconds(30),
-  retries: 3,
-  startPeriod: Duration.seconds(120),
-};

@@ -2,8 +2,8 @@
  * What others may ask the worker over HTTP.
  *
  *   health port   /health        200 while it takes work; 503 with the reason otherwise
- *                 /health/live   503 only when a restart would mend it: what a platform that kills shall ask. A worker that
- *                                drains, or whose Temporal is down, still has work in its hands
+ *                 /health/live   200 as long as the process answers: a worker that drains, or whose Temporal is down, still
+ *                                has work in its hands. An activity that blocks the event loop keeps it from answering
  *                 /metrics       plain figures as JSON, or Prometheus text, by Accept
  *   metrics port  /metrics       Prometheus text, ours and the SDK's
  *
@@ -58,11 +58,7 @@ function healthServer(server: FastifyInstance, workforce: Workforce): FastifyIns
     const { health } = workforce;
     return reply.code(health.healthy ? 200 : 503).send(health);
   });
-  server.get('/health/live', (_, reply) => {
-    const { health } = workforce;
-    const lost = !health.healthy && health.reason === 'crash loop';
-    return reply.code(lost ? 503 : 200).send(health);
-  });
+  server.get('/health/live', (_, reply) => reply.send(workforce.health));
   server.get('/metrics', async ({ headers }, reply) => {
     if (/text\/plain|openmetrics/.test(headers.accept ?? '')) return sendPrometheus(reply, workforce);
     return reply.send(figuresOf(workforce.counts));

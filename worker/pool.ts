@@ -3,8 +3,9 @@
  * share of the slots and a Temporal identity of its own, `<task>#<n>`.
  *
  * A process that ends without having been told to is started again, later each time; the others do not notice. One that
- * crashes again and again is left alone, but for a try every few minutes. Only when no process is left is the pool itself
- * unhealthy: a platform that restarts the task would otherwise kill the good ones with the bad one.
+ * crashes again and again is left alone, but for a try every few minutes. One that cannot start and says why, such as that
+ * the server refuses it, is no crash: it is tried again for as long as that takes. Only when every process has been given
+ * up does the pool fail: nothing runs then, and a new task may do better.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import type { Logger } from './logging.ts';
@@ -90,6 +91,8 @@ interface Member {
   failed: boolean;
   /** Why it could not start, in its own words. */
   why?: string | undefined;
+  /** How it ended last: a signal or an exit code. */
+  how?: number | string | null;
   restart?: NodeJS.Timeout | undefined;
   unfinished: RunningActivity[];
 }
@@ -117,6 +120,7 @@ export class PersistentWorkerPool implements Workforce {
     this.#options = options;
     this.#restart = { ...RESTART, ...options.restart };
     this.#started.promise.catch(() => undefined);
+    this.#stopped.promise.catch(() => undefined);
     this.#members = shares(options.maxConcurrentActivities, options.processes).map((slots, index) => ({
       identity: `${options.identity}#${index + 1}`,
       slots,
@@ -135,7 +139,7 @@ export class PersistentWorkerPool implements Workforce {
     return this.#started.promise;
   }
 
-  /** Settles as `stop` does, without stopping. */
+  /** Settles as `stop` does, without stopping; rejects when every process has been given up. */
   get ended(): Promise<Stopped> {
     return this.#stopped.promise;
   }
@@ -150,7 +154,7 @@ export class PersistentWorkerPool implements Workforce {
         tell(member, { type: 'stop' });
       }
       const overdue = setTimeout(() => this.#kill(), this.#options.killAfterSeconds * 1000);
-      void this.#stopped.promise.finally(() => clearTimeout(overdue));
+      void this.#stopped.promise.catch(() => undefined).finally(() => clearTimeout(overdue));
       this.#settleIfOver();
     }
     return this.#stopped.promise;
@@ -209,10 +213,8 @@ export class PersistentWorkerPool implements Workforce {
     const active = this.#members.filter((member) => member.child);
     const best = active.find(({ report }) => report.health.healthy) ?? active.find(({ report }) => report.order > 0);
     if (best) return best.report.health;
-    const gaveUp = this.#members.find(({ failed }) => failed);
-    if (active.length > 0 || !gaveUp) return NOTHING_YET.health;
-    const detail = gaveUp.why ?? `${gaveUp.identity} crashed ${gaveUp.crashes} times in a row; see the log.`;
-    return { healthy: false, reason: 'crash loop', detail };
+    const detail = this.#members.find(({ why }) => why)?.why;
+    return detail === undefined ? NOTHING_YET.health : { healthy: false, reason: 'not connected', detail };
   }
 
   async metrics(): Promise<MetricsSnapshot[]> {
@@ -282,7 +284,7 @@ export class PersistentWorkerPool implements Workforce {
   }
 
   #ended(member: Member, how: number | string | null): void {
-    const { log, now, onChange } = this.#options;
+    const { now, onChange } = this.#options;
     const served = member.report !== NOTHING_YET;
     this.#past = sumOf([this.#past, member.report.counts]);
     member.child = undefined;
@@ -293,20 +295,33 @@ export class PersistentWorkerPool implements Workforce {
     }
     const steady = now() - member.startedAt >= this.#restart.steadyAfterMs;
     member.crashes = steady ? 1 : member.crashes + 1;
-    const { identity, crashes, why } = member;
-    if (crashes >= this.#restart.crashes) {
-      member.failed = true;
-      log.error({ identity, how, crashes, why }, 'A worker process crashes again and again: given up for now');
-    } else {
-      const inMs = Math.min(this.#restart.afterMs * 2 ** (crashes - 1), this.#restart.maxAfterMs);
-      this.#restarts += 1;
-      member.restart = setTimeout(() => this.#launch(member), inMs);
-      log.error(
-        { identity, how, crashes, why, restartInSeconds: inMs / 1000 },
-        'A worker process ended: restarting it',
-      );
-    }
+    member.how = how;
+    if (member.crashes >= this.#restart.crashes && member.why === undefined) this.#giveUp(member);
+    else this.#restartLater(member);
     onChange?.();
+  }
+
+  #restartLater(member: Member): void {
+    const { identity, how, crashes, why } = member;
+    const inMs = Math.min(this.#restart.afterMs * 2 ** (crashes - 1), this.#restart.maxAfterMs);
+    this.#restarts += 1;
+    member.restart = setTimeout(() => this.#launch(member), inMs);
+    const line = { identity, how, crashes, why, restartInSeconds: inMs / 1000 };
+    this.#options.log.error(line, 'A worker process ended: restarting it');
+  }
+
+  #giveUp(member: Member): void {
+    const { identity, how, crashes } = member;
+    member.failed = true;
+    this.#options.log.error({ identity, how, crashes }, 'A worker process crashes again and again: given up for now');
+    if (!this.#members.every(({ failed }) => failed)) return;
+    clearInterval(this.#retries);
+    const error = new StartError(
+      `Every worker process crashed ${this.#restart.crashes} times in a row, the last one with ${how}: look for its ` +
+        'own last words in the log. The task ends so that a new one is started; nothing runs in it.',
+    );
+    this.#started.reject(error);
+    this.#stopped.reject(error);
   }
 
   #kill(): void {

@@ -17,7 +17,7 @@ export type Health =
   | { healthy: true }
   | {
       healthy: false;
-      reason: 'starting' | 'not connected' | 'not polling' | 'draining' | 'crash loop';
+      reason: 'starting' | 'not connected' | 'not polling' | 'draining';
       detail: string;
     };
 

@@ -7,7 +7,6 @@
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client, Connection } from '@temporalio/client';
@@ -57,7 +56,6 @@ withEngine('the image', () => {
     expect(user).toBe(65_532);
     expect(heap).toBeLessThan(512 * 2 ** 20);
     expect(heap).toBeGreaterThan(256 * 2 ** 20);
-    expect(() => container.checkHealth()).not.toThrow();
     container.stop();
     expect(await container.exitCode).toBe(0);
     const { events } = await slow.fetchHistory();
@@ -105,13 +103,6 @@ withEngine('the image', () => {
       async says(message: string) {
         const ended = exitCode.then((code) => Promise.reject(new Error(`Ended (${code}): ${lines.join('\n')}`)));
         while (!lines.some((line) => line.includes(message))) await Promise.race([once(output, 'line'), ended]);
-      },
-      /** As the Dockerfile says. (podman keeps a health check in images of Docker's format alone.) */
-      checkHealth() {
-        const dockerfile = readFileSync(join(root, 'worker/Dockerfile'), 'utf8');
-        const [, command] = /^HEALTHCHECK[^[]*(\[.*\])$/m.exec(dockerfile) ?? [];
-        const check = JSON.parse(command!.replace(':8080/', `:${healthPort}/`)) as string[];
-        execFileSync(engine!, ['exec', CONTAINER, ...check], { stdio: 'ignore' });
       },
       ask: (code: string) => execFileSync(engine!, ['exec', CONTAINER, 'node', '-e', code], { encoding: 'utf8' }),
       stop: () => void execFileSync(engine!, ['kill', '--signal', 'SIGTERM', CONTAINER], { stdio: 'ignore' }),

@@ -126,7 +126,14 @@ describe('a worker', () => {
       ELASTIC_WORKERS_TASK_ROLE_ID: expect.anything(),
     });
     expect(container).toMatchObject({ StopTimeout: 120, ReadonlyRootFilesystem: true, Command: ['node', 'main.js'] });
-    expect(container.HealthCheck.Command.join(' ')).toContain('/health/live');
+    // A busy worker fails it, and ECS replaces what fails it.
+    expect(container).not.toHaveProperty('HealthCheck');
+  });
+
+  test('has the health check that it is given', () => {
+    const healthCheck = { command: ['CMD', 'true'] };
+    const { template } = synthesize({ pools: { fast: { taskQueue: 'q', healthCheck } } });
+    expect(containerOf(template).container.HealthCheck).toMatchObject({ Command: ['CMD', 'true'] });
   });
 
   test('of another image is told its queue and slots, has no rights, and is protected by the scaler', () => {

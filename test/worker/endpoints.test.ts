@@ -51,7 +51,6 @@ describe('the endpoints', () => {
     ['is not connected', { healthy: false, reason: 'not connected', detail: 'x' }, 503, 200],
     ['is not polling', { healthy: false, reason: 'not polling', detail: 'x' }, 503, 200],
     ['is draining', { healthy: false, reason: 'draining', detail: 'x' }, 503, 200],
-    ['is in a crash loop', { healthy: false, reason: 'crash loop', detail: 'x' }, 503, 503],
   ])('say the truth of a worker that %s, and call for a restart only where it helps', async (_, now, ready, live) => {
     health = now;
     const ports = await serve();

@@ -6,7 +6,7 @@ import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/pool.
 jest.setTimeout(30_000);
 
 const pools: PersistentWorkerPool[] = [];
-afterEach(() => Promise.all(pools.splice(0).map((pool) => pool.stop())));
+afterEach(() => Promise.allSettled(pools.splice(0).map((pool) => pool.stop())));
 
 /** With 5 slots in 3 processes the last one has a single slot, and crashes (see the fixture). */
 function poolOf(overrides: Partial<WorkerPoolOptions> = {}) {
@@ -72,11 +72,19 @@ describe('PersistentWorkerPool', () => {
     expect(pool.getStatus().restarts).toBe(2);
   });
 
-  it('is in a crash loop when no process is left', async () => {
-    const { pool, until } = poolOf({ maxConcurrentActivities: 2 });
-    void pool.start();
-    await until(() => pool.getStatus().failed === 2);
-    expect(pool.health).toMatchObject({ healthy: false, reason: 'crash loop' });
+  it('fails with why when every process has been given up', async () => {
+    const { pool } = poolOf({ maxConcurrentActivities: 2 });
+    const started = pool.start();
+    await expect(pool.ended).rejects.toThrow('Every worker process crashed 3 times in a row, the last one with 7');
+    await expect(started).rejects.toThrow('Every worker process crashed');
+    expect(pool.getStatus()).toMatchObject({ active: 0, failed: 2 });
+  });
+
+  it('restarts for as long as it takes a process that says why it cannot start, once the pool serves', async () => {
+    const { pool, until } = poolOf({ processes: 3, env: { PATH: process.env.PATH, CANNOT_START: 'no server' } });
+    await pool.start();
+    await until(() => pool.getStatus().restarts > 5);
+    expect(pool.getStatus().failed).toBe(0);
   });
 
   it('starts the count of crashes anew after a process was steady', async () => {
