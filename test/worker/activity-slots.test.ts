@@ -50,6 +50,30 @@ describe('the slots for activities', () => {
     expect(polls.open).toHaveLength(2);
   });
 
+  it('of a worker that is over neither serve it further nor keep its open polls from the next one', async () => {
+    const slots = new ActivitySlots(MIN_OPEN_POLLS);
+    const [first, second] = [slots.supplier(), slots.supplier()];
+    const { signal } = new AbortController();
+    const granted: string[] = [];
+    const ask = async (name: string, supplier: typeof first) => {
+      const permit = (await supplier.reserveSlot({} as never, signal)) as Permit;
+      granted.push(name);
+      return permit;
+    };
+    const polls = await Promise.all(Array.from({ length: MIN_OPEN_POLLS }, () => ask('first', first)));
+    first.markSlotUsed({ permit: polls[0] } as never);
+    void ask('first', first);
+    first.retire();
+    for (let index = 0; index < MIN_OPEN_POLLS; index++) void ask('second', second);
+    await settled();
+    // One slot is still used by what the first one runs.
+    expect(granted.slice(MIN_OPEN_POLLS)).toEqual(Array<string>(MIN_OPEN_POLLS - 1).fill('second'));
+    for (const permit of polls) first.releaseSlot({ permit } as never);
+    await settled();
+    expect(granted.slice(MIN_OPEN_POLLS)).toEqual(Array<string>(MIN_OPEN_POLLS).fill('second'));
+    expect(slots).toMatchObject({ idle: false, used: 0 });
+  });
+
   it('still run what a poll brings that was open when they closed', async () => {
     const slots = new ActivitySlots(5);
     const polls = new Polls(slots);

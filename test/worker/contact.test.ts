@@ -1,0 +1,100 @@
+/** Results that wait until the server answers, and polls that outlive its refusals. */
+import type { Context } from '@temporalio/activity';
+import { ShutdownError, TransportError } from '@temporalio/worker';
+import fc from 'fast-check';
+import { Contact, FRESH_MS } from '../../worker/contact.ts';
+import { patient } from '../../worker/generation.ts';
+import { RunningActivities } from '../../worker/running-activities.ts';
+
+/** A server that answers each question as the list says, and for ever after; the clock moves with each question. */
+function serverOf(answers: boolean[]) {
+  let now = 0;
+  let asked = 0;
+  let refused = 0;
+  const contact = new Contact({
+    ask: async () => {
+      now += 100;
+      if (answers[asked++] === false) throw new Error('refused');
+    },
+    onRefused: () => (refused += 1),
+    onAnswered: () => undefined,
+    now: () => now,
+    pauseMs: { first: 0, longest: 0 },
+  });
+  return { contact, pass: (ms: number) => (now += ms), seen: () => ({ asked, refused }) };
+}
+
+describe('the contact with the server', () => {
+  it('is one question for all who wait, asked until it is answered, and none while an answer is fresh', async () => {
+    const refusals = fc.integer({ min: 0, max: 5 });
+    await fc.assert(
+      fc.asyncProperty(refusals, fc.integer({ min: 1, max: 20 }), async (times, waiting) => {
+        const { contact, pass, seen } = serverOf(Array<boolean>(times).fill(false));
+        await Promise.all(Array.from({ length: waiting }, () => contact.answered()));
+        await contact.answered();
+        expect(seen()).toEqual({ asked: times + 1, refused: times });
+        pass(FRESH_MS);
+        await contact.answered();
+        expect(seen().asked).toBe(times + 2);
+        contact.lost();
+        await contact.answered();
+        expect(seen().asked).toBe(times + 3);
+      }),
+    );
+  });
+});
+
+describe('a finished activity', () => {
+  const context = { info: { isLocal: false, activityId: 'a' } } as Context;
+  const keep = (running: RunningActivities, run: () => Promise<unknown>, of = context) =>
+    running.keep(of).inbound!.execute!({ args: [], headers: {} }, run);
+
+  it('is not reported before the server answers, whether it succeeded or failed, and counts as running until then', async () => {
+    for (const ends of [async () => 'done', () => Promise.reject(new Error('failed'))]) {
+      const answered = Promise.withResolvers<void>();
+      const running = new RunningActivities(() => answered.promise);
+      let reported = false;
+      const kept = keep(running, ends)
+        .then(String, String)
+        .finally(() => (reported = true));
+      await new Promise(setImmediate);
+      expect([reported, running.count]).toEqual([false, 1]);
+      answered.resolve();
+      expect(await kept).toMatch(/done|failed/);
+      expect(running.count).toBe(0);
+    }
+  });
+
+  it('that is local waits for nobody', async () => {
+    const running = new RunningActivities(() => new Promise(() => undefined));
+    const local = { info: { isLocal: true } } as Context;
+    await expect(keep(running, async () => 'done', local)).resolves.toBe('done');
+  });
+});
+
+describe('a poll', () => {
+  it('goes on after refusals, and says so, until it brings work or the worker is shut down', async () => {
+    const ends: (Error | string)[] = [new TransportError('refused'), new TransportError('refused'), 'work'];
+    const over: string[] = [];
+    const poll = patient(
+      async () => {
+        const end = ends.shift() ?? new ShutdownError('shut down');
+        if (end instanceof Error) throw end;
+        return end;
+      },
+      (why) => over.push(why),
+    );
+    await expect(poll()).resolves.toBe('work');
+    expect(over).toEqual(['refused', 'refused']);
+    await expect(poll()).rejects.toThrow('shut down');
+  });
+
+  it('fails for what is no refusal', async () => {
+    const poll = patient(() => Promise.reject(new TypeError('broken')), fail);
+    await expect(poll()).rejects.toThrow('broken');
+  });
+});
+
+function fail(): never {
+  throw new Error('This worker is not over.');
+}
