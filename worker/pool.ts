@@ -317,7 +317,7 @@ export class PersistentWorkerPool implements Workforce {
     if (!this.#members.every(({ failed }) => failed)) return;
     clearInterval(this.#retries);
     const error = new StartError(
-      `Every worker process crashed ${this.#restart.crashes} times in a row, the last one with ${how}: look for its ` +
+      `Every worker process crashed ${this.#restart.crashes} times in a row, the last one with ${typeof how === 'number' ? `exit code ${how}` : how}: look for its ` +
         'own last words in the log. The task ends so that a new one is started; nothing runs in it.',
     );
     this.#started.reject(error);

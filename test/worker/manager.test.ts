@@ -1,4 +1,6 @@
 /** The manager in this process, with the real Temporal server. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { Context, type Info } from '@temporalio/activity';
 import { ApplicationFailure, Client, Connection } from '@temporalio/client';
@@ -147,6 +149,25 @@ describe('TemporalWorkerManager, with a server,', () => {
     const manager = await start();
     await manager.stopWorker();
     await expect(manager.runWorker()).resolves.toEqual({ unfinished: [] });
+  });
+
+  it('reports an activity that blocked the event loop for long, and takes work again', async () => {
+    const main = join(import.meta.dirname, 'fixtures/blocking-worker.mjs');
+    const bundlePath = join(import.meta.dirname, '../../dist/worker/workflow-bundle.js');
+    const child = spawn(process.execPath, [main, temporal.address, 'blocked', bundlePath], { stdio: 'inherit' });
+    const exit = once(child, 'exit');
+    const block = (seconds: number) =>
+      client.activity.execute('block', {
+        id: `block-${(count += 1)}`,
+        taskQueue: 'blocked',
+        args: [seconds],
+        startToCloseTimeout: '5 minutes',
+        retry: { maximumAttempts: 1 },
+      });
+    await expect(block(20)).resolves.toBe('computed');
+    await expect(block(0)).resolves.toBe('computed');
+    child.kill('SIGTERM');
+    await expect(exit).resolves.toEqual([0, null]);
   });
 
   it('counts what it did and tells how it is', async () => {

@@ -75,7 +75,9 @@ describe('PersistentWorkerPool', () => {
   it('fails with why when every process has been given up', async () => {
     const { pool } = poolOf({ maxConcurrentActivities: 2 });
     const started = pool.start();
-    await expect(pool.ended).rejects.toThrow('Every worker process crashed 3 times in a row, the last one with 7');
+    await expect(pool.ended).rejects.toThrow(
+      'Every worker process crashed 3 times in a row, the last one with exit code 7',
+    );
     await expect(started).rejects.toThrow('Every worker process crashed');
     expect(pool.getStatus()).toMatchObject({ active: 0, failed: 2 });
   });

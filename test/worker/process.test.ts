@@ -288,6 +288,23 @@ describe('what others see of the worker', () => {
     const problems = worker.log.filter(({ level }) => level === 'fatal');
     expect(problems.map((line) => line.message)).toEqual([expect.stringContaining(message)]);
   });
+
+  it('is a failure that names why when every process has crashed again and again', async () => {
+    const worker = new WorkerProcess({
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_TASK_QUEUE: 'none',
+      ELASTIC_WORKERS_PROCESSES: '2',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '2',
+      // The SDK's core cannot read it, and each process fails with that.
+      TOKIO_WORKER_THREADS: 'none',
+    });
+    workers.push(worker);
+    expect(await worker.exitCode).toBe(1);
+    expect(worker.log.at(-1)).toMatchObject({
+      level: 'fatal',
+      message: expect.stringContaining('Every worker process crashed 5 times in a row, the last one with exit code 1'),
+    });
+  });
 });
 
 describe('the scale-in protocol', () => {
