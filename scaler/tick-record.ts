@@ -87,7 +87,7 @@ export function fitting(record: TickRecord, mostBytes: number): TickRecord {
   };
 }
 
-function withoutPlaces<T extends { spot?: unknown; zones?: unknown }>({ spot: _, zones: __, ...tasks }: T) {
+function withoutPlaces<T extends { spot?: unknown; zones?: unknown }>({ spot: _spot, zones: _zones, ...tasks }: T) {
   return tasks;
 }
 
