@@ -27,7 +27,7 @@ export class PoolAlarms extends Construct {
         metric: poolMetric(name, 'workersDown', { statistic: cloudwatch.Stats.MAXIMUM }),
         threshold: 1,
         evaluationPeriods: workerDownMinutes,
-        alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for. Look at the service's events and the newest task's log.`,
+        alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for, or a new revision does not start. Look at the service's events and the newest task's log.`,
       }),
       this.#alarm('QueueDepth', 'queue-depth', {
         metric: poolMetric(name, 'backlog', { statistic: cloudwatch.Stats.MAXIMUM }),

@@ -39,8 +39,8 @@ export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], ra
 
 /**
  * Availability-zone rebalancing: a task is started where there are fewest, and then one is stopped where there are most.
- * (Source: ECS developer guide, "Balancing an Amazon ECS service across Availability Zones". That it spares protected tasks
- * is an assumption; see docs/assumptions.md.)
+ * (Source: ECS developer guide, "Balancing an Amazon ECS service across Availability Zones". Here it spares protected tasks, as
+ * scale-in does; for AWS that is documented nowhere, see docs/assumptions.md.)
  */
 function isUnbalanced(current: readonly PlannedTask[], { desiredCount, rebalanced }: WantedTasks): boolean {
   if (current.length !== desiredCount) return false;

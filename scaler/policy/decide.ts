@@ -432,8 +432,8 @@ function explain(load: Load, need: number, present: number, desired: number, pol
   const numbers =
     `busy ${busy.toFixed(0)} queued ${queued} of ${slotsPerTask} a task, ${rate.toFixed(1)}/s of ${serviceSeconds.toFixed(1)} s:` +
     ` need ${need} (${policy.minTasks}..${policy.maxTasks}), ${present} to ${desired}`;
-  const unknown =
-    load.unreported.length > 0 ? [...blind, `what ${load.unreported.length} tasks without a report do`] : blind;
+  const silent = load.unreported.length;
+  const unknown = silent > 0 ? [...blind, `${silent} ${silent === 1 ? 'task' : 'tasks'} without a report`] : blind;
   return unknown.length === 0 ? numbers : `${numbers}; unknown: ${unknown.join(', ')}`;
 }
 
