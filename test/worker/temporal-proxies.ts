@@ -125,12 +125,14 @@ async function callProxy(
   target: string,
   takes: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
 ): Promise<Proxy> {
-  const upstream = connectHttp2(`http://${target}`);
+  let upstream = connectHttp2(`http://${target}`);
   const server = createHttp2Server();
   server.on('session', (session) => session.on('error', () => undefined));
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => undefined);
     if (takes(stream, headers)) return;
+    // The server closes a connection that nobody used for long.
+    if (upstream.closed || upstream.destroyed) upstream = connectHttp2(`http://${target}`);
     const call = upstream.request(headers);
     call.on('response', (answer) => {
       if (!stream.destroyed) stream.respond(answer, { waitForTrailers: true });
@@ -147,11 +149,14 @@ async function callProxy(
 
 async function listening(server: Server): Promise<Proxy> {
   const sockets = new Set<{ destroy(): void }>();
-  server.on('connection', (socket) => sockets.add(socket));
+  let stopped = false;
+  // A client tries again at once, so that one may come while the server closes.
+  server.on('connection', (socket) => (stopped ? socket.destroy() : sockets.add(socket)));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     stop: async () => {
+      stopped = true;
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
