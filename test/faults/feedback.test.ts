@@ -17,6 +17,7 @@ const rig = new Rig([
   { name: 'poisoned', policy },
   { name: 'outage', policy, command: ['node', join(import.meta.dirname, '../scaler/fixtures/plain-worker.mjs')] },
   { name: 'throttled', policy },
+  { name: 'stillborn', policy },
   { name: 'mute', policy, command: ['node', '-e', 'setInterval(() => {}, 1000)'] },
 ]);
 
@@ -27,8 +28,29 @@ beforeAll(async () => {
 }, 90_000);
 afterAll(() => rig.stop(), 30_000);
 
-test('a new revision of a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
+test('a new revision of a pool at zero gets one task at once, which goes when it has come up', async () => {
   await rig.deploy('broken');
+  await rig.until('one task is ordered', () => rig.linesOf('broken').some(({ reason }) => reason === 'probing'));
+  await rig.until(
+    'it has gone',
+    () => rig.linesOf('broken').at(-1)?.desired === 0 && rig.running('broken').length === 0,
+  );
+  const probes = [...rig.tasks.values()].filter(({ service }) => service === 'broken');
+  expect(probes.map(({ taskDefinition }) => taskDefinition)).toEqual(['broken:2']);
+  const reasons = rig.linesOf('broken').map(({ reason }) => reason);
+  expect(reasons.slice(reasons.indexOf('probing'))).toContain('scale-in');
+});
+
+test('a new revision of a pool at zero that does not start is reported although there is no work', async () => {
+  const isFailing = () => rig.linesOf('stillborn').at(-1)?.figures.revisionFailing === true;
+  await rig.deploy('stillborn', ['node', '-e', 'process.exit(1)']);
+  await rig.until('it is reported', isFailing);
+  expect(rig.linesOf('stillborn').at(-1)).toMatchObject({ desired: 1, figures: { queued: 0, liveWorkers: 0 } });
+  await rig.deploy('stillborn', WORKER_COMMAND);
+  await rig.until('it is no longer', () => !isFailing());
+});
+
+test('a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
   const work = await start('broken', 'first of its revision', 0.1);
   await work.result();
   const task = rig.tasks.get((await work.describe()).lastWorkerIdentity!);

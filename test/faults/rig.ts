@@ -31,6 +31,7 @@ import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../lo
 import { localClient } from '../../local/observe.ts';
 import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/process.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
 
@@ -57,7 +58,13 @@ export interface RigPool {
 export const WORKER_COMMAND = ['node', 'main.js'];
 
 /** A line of the scaler's log that tells of one tick of one pool. */
-export type TickLine = TickRecord & { desired: number; cordon: string[]; reason: string; errors: string[] };
+export type TickLine = TickRecord & {
+  desired: number;
+  cordon: string[];
+  reason: string;
+  errors: string[];
+  figures: Figures;
+};
 
 export class Rig {
   readonly lines: TickLine[] = [];

@@ -278,6 +278,30 @@ describe('A service in a deployment', () => {
   });
 });
 
+test('A service protects no more tasks than its count while tasks that are too many finish, without a deployment.', async () => {
+  const service = await createService({ desiredCount: 2 });
+  const [first, second] = (await untilRunning(service, 2)).map(({ taskArn }) => taskArn!);
+  expect((await protect([first!, second!], true)).failures).toEqual([]);
+  await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, desiredCount: 1 }));
+  expect((await protect([first!], true)).failures).toMatchObject([{ arn: first, reason: 'DEPLOYMENT_BLOCKED' }]);
+  await protect([second!], false);
+  await untilRunning(service, 1);
+  expect((await protect([first!], true)).failures).toEqual([]);
+});
+
+test('A deployment of the same task definition starts tasks of its own, which carry its id.', async () => {
+  const service = await createService({ desiredCount: 1 });
+  const [old] = await untilRunning(service, 1);
+  await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, forceNewDeployment: true }));
+  const added = await until(async () => {
+    const tasks = await runningTasks(service);
+    return tasks.length === 1 && tasks[0]!.taskArn !== old!.taskArn && tasks[0];
+  });
+  expect(added.taskDefinitionArn).toBe(old!.taskDefinitionArn);
+  expect(added.startedBy).toBe((await describeService(service)).deployments?.[0]?.id);
+  expect(added.startedBy).not.toBe(old!.startedBy);
+});
+
 describe('A service on capacity providers', () => {
   test('has its base on demand and the rest by weight, and loses Spot tasks, protected or not.', async () => {
     const service = await createService({
