@@ -1,5 +1,6 @@
 /** What the service scheduler may and must do, over arbitrary fleets. */
 import fc from 'fast-check';
+import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import { nextZone, planTasks } from '../../local/fargate/plan.ts';
 import type { PlannedTask, WantedTasks } from '../../local/fargate/plan.ts';
 
@@ -38,6 +39,18 @@ test('A deployment launches no task beyond maximumPercent.', () => {
       fc.pre(wanted.rebalanced.length === 0);
       const limit = Math.floor((wanted.desiredCount * wanted.maximumPercent) / 100);
       expect(launch === 0 || tasks.length + launch <= limit).toBe(true);
+    }),
+  );
+});
+
+test('With the maximumPercent of the template, new tasks up to the count start at once, however many old ones finish their work.', () => {
+  fc.assert(
+    fc.property(wantedTasks, fleets, (wanted, tasks) => {
+      const old = tasks.map((task) => ({ ...task, deploymentId: 'old', isProtected: true }));
+      const many = Array.from({ length: 100 }, (_, copy) => old.map((task) => ({ ...task, id: `${task.id}-${copy}` })));
+      fc.pre(old.length > 0);
+      const template = { ...wanted, maximumPercent: MAXIMUM_PERCENT, minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT };
+      expect(planTasks(template, many.flat(), random)).toEqual({ launch: wanted.desiredCount, stop: [] });
     }),
   );
 });
