@@ -48,23 +48,19 @@ function isUnbalanced(current: readonly PlannedTask[], { desiredCount, rebalance
   return Math.max(...counts, 0) - Math.min(...counts) > 1;
 }
 
-/** Where zones are rebalanced, tasks of the fullest one go first, once what replaces them runs. */
-function surplusTasks(
-  current: readonly PlannedTask[],
-  { desiredCount, rebalanced }: WantedTasks,
-  random: () => number,
-) {
+/** Where zones are rebalanced, nothing goes before what replaces it runs, and then one task of the fullest zone. */
+function surplusTasks(current: readonly PlannedTask[], wanted: WantedTasks, random: () => number): string[] {
+  const { desiredCount, rebalanced } = wanted;
+  const running = current.filter(({ isRunning }) => isRunning);
+  if (isUnbalanced(running, wanted)) return [];
+  const counts = rebalanced.map((name) => running.filter(({ zone }) => zone === name).length);
+  const fullest = rebalanced[counts.indexOf(Math.max(...counts))];
   const count = current.length - desiredCount;
-  const counts = rebalanced.map((name) => current.filter(({ zone }) => zone === name).length);
-  const fullest = rebalanced[counts.indexOf(Math.max(...counts, 0))];
-  const isSettled = current.every(({ isRunning }) => isRunning);
-  const there = isSettled
-    ? choose(
-        current.filter(({ zone }) => zone === fullest),
-        count,
-        random,
-      )
-    : [];
+  const there = choose(
+    running.length === current.length ? running.filter(({ zone }) => zone === fullest) : [],
+    count,
+    random,
+  );
   const others = current.filter(({ id }) => !there.includes(id));
   return [...there, ...choose(others, count - there.length, random)];
 }
