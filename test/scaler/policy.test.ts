@@ -528,7 +528,7 @@ describe('a new revision of a pool at zero', () => {
   });
 
   test('is not assumed where nothing is remembered', () => {
-    expect(decide(signals({ tasks: at('any') }), undefined, policy, 0).decision.desired).toBe(0);
+    expect(decide(signals({ tasks: at('any') }), undefined, policy, second).decision.desired).toBe(0);
   });
 });
 
