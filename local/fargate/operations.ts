@@ -92,15 +92,11 @@ async function updateService(plane: ControlPlane, input: z.infer<typeof updateSe
   if (known.status !== 'ACTIVE') throw new EcsError('ServiceNotActiveException', 'Service was not ACTIVE.');
   if (input.taskDefinition)
     await plane.emulator.ecs('DescribeTaskDefinition', { taskDefinition: input.taskDefinition });
-  const forceNewDeployment = input.forceNewDeployment || DEPLOYED.some((name) => name in input);
-  if (input.taskDefinition || forceNewDeployment) requireRoomForDeployment(overlay(plane, known));
-  const answer = await plane.emulator.ecs('UpdateService', { ...input, forceNewDeployment });
+  if (input.taskDefinition || input.forceNewDeployment) requireRoomForDeployment(overlay(plane, known));
+  const answer = await plane.emulator.ecs('UpdateService', input);
   await plane.refresh();
   return { service: overlay(plane, parseService(answer['service'])) };
 }
-
-/** A change of these is a deployment, although the task definition stays. (Source: ECS API reference, UpdateService.) */
-const DEPLOYED = ['networkConfiguration', 'capacityProviderStrategy', 'platformVersion'];
 
 /** What CloudFormation changes goes to the emulator directly, and is not held up by this. */
 function requireRoomForDeployment({ deployments }: Record<string, unknown>): void {
