@@ -61,16 +61,11 @@ export class WorkerListing {
   /** By task queue; of a queue that is not in it, nothing is listed. Throws when the list cannot be read, or says nothing. */
   async read(queues: ReadonlyMap<string, unknown>, asking: Asking): Promise<Map<string, Reading<ReportedWorker[]>>> {
     const { reported, bare } = await this.#list(queues, asking);
-    if (reported.length === 0 && bare.size === 0 && (await this.#isOff(asking)))
+    if (reported.size === 0 && bare.size === 0 && (await this.#isOff(asking)))
       throw new Error(`worker heartbeats are switched off in the namespace ${this.#connection.namespace}`);
     const why = await this.#describe([...bare.keys()], asking);
-    const described = [...bare.keys()].flatMap((key) => this.#described.get(key) ?? []);
-    const byQueue = new Map<string, Reading<ReportedWorker[]>>(
-      [...Map.groupBy([...reported, ...described], ({ taskQueue }) => taskQueue ?? '')].map(([queue, heartbeats]) => [
-        queue,
-        bounded(heartbeats, asking.now),
-      ]),
-    );
+    for (const key of bare.keys()) add(reported, this.#described.get(key));
+    const byQueue = new Map([...reported].map(([queue, heartbeats]) => [queue, bounded(heartbeats, asking.now)]));
     for (const [key, queue] of bare) {
       if (!this.#described.has(key)) byQueue.set(queue, { unknown: `workers are listed without their slots: ${why}` });
     }
@@ -79,7 +74,7 @@ export class WorkerListing {
 
   /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
   async #list(queues: ReadonlyMap<string, unknown>, { now, ended }: Asking) {
-    const reported: Heartbeat[] = [];
+    const reported = new Map<string, Heartbeat[]>();
     const bare = new Map<string, string>();
     const counts = (taskQueue: string, status: number) => queues.has(taskQueue) && ALIVE.has(status);
     let nextPageToken: Uint8Array | null | undefined;
@@ -89,7 +84,7 @@ export class WorkerListing {
       for (const { workerHeartbeat: heartbeat } of page.workersInfo ?? []) {
         if (!heartbeat) continue;
         known.add(heartbeat.workerInstanceKey ?? '');
-        if (counts(heartbeat.taskQueue ?? '', heartbeat.status ?? 0)) reported.push(heartbeat);
+        if (counts(heartbeat.taskQueue ?? '', heartbeat.status ?? 0)) add(reported, heartbeat);
       }
       for (const { workerInstanceKey: key, taskQueue, status } of page.workers ?? []) {
         if (key && !known.has(key) && counts(taskQueue ?? '', status ?? 0)) bare.set(key, taskQueue ?? '');
@@ -149,6 +144,15 @@ export class WorkerListing {
     );
     return workerInfo?.workerHeartbeat;
   }
+}
+
+/** One more than there may be is enough to know that there are too many. */
+function add(byQueue: Map<string, Heartbeat[]>, heartbeat: Heartbeat | undefined): void {
+  if (heartbeat === undefined) return;
+  const queue = heartbeat.taskQueue ?? '';
+  const heartbeats = byQueue.get(queue) ?? [];
+  if (heartbeats.length <= WORKERS_OF_A_QUEUE) heartbeats.push(heartbeat);
+  byQueue.set(queue, heartbeats);
 }
 
 function bounded(heartbeats: Heartbeat[], now: number): Reading<ReportedWorker[]> {

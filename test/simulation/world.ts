@@ -46,7 +46,6 @@ export const MUTANTS = [
   'an order adds to the count',
   'a deployment is known by its task definition alone',
   'a worker without a report is taken to be idle',
-  'a worker polls unprotected although nothing is deployed',
 ] as const;
 export type Mutant = (typeof MUTANTS)[number];
 
@@ -83,7 +82,8 @@ export interface WorldResult {
 
 /** After the last fault, work goes on to come for so long; and the world has so long to come to rest. */
 const LAST_ARRIVALS_MS = 20 * MINUTE;
-const REST_WITHIN_MS = 12 * HOUR;
+const REST_WITHIN_MS = 4 * HOUR;
+const LONGEST_WORK_MS = 9 * HOUR;
 
 export async function simulateWorld(options: WorldOptions): Promise<WorldResult> {
   return new World(options).run();
@@ -163,7 +163,8 @@ class World {
     await time.runUntil(quiet, broken);
     this.#arrivalsEnd = quiet + LAST_ARRIVALS_MS;
     await time.runUntil(this.#arrivalsEnd, broken);
-    await time.runUntil(quiet + REST_WITHIN_MS, () => broken() || this.#checks.settled);
+    const longest = this.#faultCounts['work.nineHours'] ? LONGEST_WORK_MS : 0;
+    await time.runUntil(quiet + longest + REST_WITHIN_MS, () => broken() || this.#checks.settled);
     if (!broken()) this.#checks.ended();
     return this.#result((time.now - quiet) / MINUTE);
   }
@@ -282,8 +283,7 @@ class World {
       const throttled = this.#faults.active('table.throttled') && this.#luck() < 0.5;
       if (throttled || this.#faults.active('table.down')) return { known: false, why: 'the table does not answer' };
       const scaler = this.#table.get(SCALER_KEY) as ScalerItem | undefined;
-      const always = this.#options.mutant === 'a worker polls unprotected although nothing is deployed';
-      const deploying = always || (scaler?.deploying?.includes(pool) ?? false);
+      const deploying = scaler?.deploying?.includes(pool) ?? false;
       return { known: true, cordoned: this.#table.has(key), scalerTickAt: scaler?.tickAt, deploying };
     });
   }
@@ -527,7 +527,7 @@ class World {
       'ecs.crash': () => one && ecs.crash(one),
       'table.itemDamaged': () => this.#damage(poolKey(plan.config.pool), luck),
       'work.nineHours': () =>
-        this.#startWorkflow(truth, [{ serviceMs: 9 * HOUR, maximumAttempts: 1, poisoned: false }]),
+        this.#startWorkflow(truth, [{ serviceMs: LONGEST_WORK_MS, maximumAttempts: 1, poisoned: false }]),
       'work.poisoned': () => this.#startWorkflow(truth, [{ serviceMs: SECOND, maximumAttempts: 4, poisoned: true }]),
     };
     happens[kind]?.();
