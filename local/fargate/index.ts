@@ -65,6 +65,8 @@ export interface LocalFargate {
   usage(): Record<string, ServiceUsage>;
   /** Takes up to so many FARGATE_SPOT tasks back, the oldest first: SIGTERM, stopTimeout, protected or not. Their ids. */
   reclaimSpot(count: number): string[];
+  /** From now on no task is started in these availability zones, as when they have no capacity; what runs there goes on. */
+  closeZones(zones: readonly string[]): void;
   /** Ends every task (SIGTERM, after the grace SIGKILL) and closes the endpoint. */
   stop(): Promise<void>;
   /** SIGKILL to every process of every task, synchronously: the last resort of an entry point's `exit` handler. */
@@ -79,6 +81,7 @@ export async function startLocalFargate(options: LocalFargateOptions): Promise<L
     tasks: () => platform.taskSummaries(),
     usage: () => platform.usageSoFar(),
     reclaimSpot: (count) => platform.reclaimSpot(count),
+    closeZones: (zones) => platform.closeZones(zones),
     stop: () => platform.stop(),
     killAll: () => platform.killAll(),
   };

@@ -25,6 +25,8 @@ export interface PlannedTask {
 export interface Plan {
   launch: number;
   stop: string[];
+  /** Whether the launch is the first half of a move between zones. */
+  rebalances: boolean;
 }
 
 /** `random` returns a number in [0, 1): ECS chooses among equals as it likes, and nobody may rely on which. */
@@ -34,7 +36,7 @@ export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], ra
   const launch = isUneven ? 1 : tasksToLaunch(wanted, current.length, tasks.length - current.length);
   const surplus = surplusTasks(current, wanted, random);
   const remaining = tasks.filter(({ id }) => !surplus.includes(id));
-  return { launch, stop: [...surplus, ...oldTasksToStop(wanted, remaining, launch, random)] };
+  return { launch, stop: [...surplus, ...oldTasksToStop(wanted, remaining, launch, random)], rebalances: isUneven };
 }
 
 /**
@@ -48,19 +50,17 @@ function isUnbalanced(current: readonly PlannedTask[], { desiredCount, rebalance
   return Math.max(...counts, 0) - Math.min(...counts) > 1;
 }
 
-/** Where zones are rebalanced, nothing goes before what replaces it runs, and then one task of the fullest zone. */
+/** Where zones are rebalanced, a task goes once the one that takes its place runs, and then from the fullest zone. */
 function surplusTasks(current: readonly PlannedTask[], wanted: WantedTasks, random: () => number): string[] {
   const { desiredCount, rebalanced } = wanted;
+  const count = current.length - desiredCount;
   const running = current.filter(({ isRunning }) => isRunning);
-  if (isUnbalanced(running, wanted)) return [];
+  if (count === 1 && isUnbalanced(running, wanted)) return [];
   const counts = rebalanced.map((name) => running.filter(({ zone }) => zone === name).length);
   const fullest = rebalanced[counts.indexOf(Math.max(...counts))];
-  const count = current.length - desiredCount;
-  const there = choose(
-    running.length === current.length ? running.filter(({ zone }) => zone === fullest) : [],
-    count,
-    random,
-  );
+  const isSettled = running.length === current.length;
+  const ofFullest = isSettled ? running.filter(({ zone }) => zone === fullest) : [];
+  const there = choose(ofFullest, count, random);
   const others = current.filter(({ id }) => !there.includes(id));
   return [...there, ...choose(others, count - there.length, random)];
 }

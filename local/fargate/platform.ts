@@ -37,6 +37,7 @@ export class Platform {
   readonly #api: FastifyInstance;
   readonly #stopping = new AbortController();
   #clusters = new Set<string>();
+  #closedZones: readonly string[] = [];
   #refreshing: Promise<void> = Promise.resolve();
   #polling: Promise<void> = Promise.resolve();
   #agentUrl = '';
@@ -92,6 +93,10 @@ export class Platform {
       .slice(0, count);
     for (const task of onSpot) task.stop('SpotInterruption', 'Your Spot Task was interrupted.');
     return onSpot.map(({ id }) => id);
+  }
+
+  closeZones(zones: readonly string[]): void {
+    this.#closedZones = zones;
   }
 
   usageSoFar(): Record<string, ServiceUsage> {
@@ -157,6 +162,7 @@ export class Platform {
         tasks: (arn: string) => this.#tasks.ofService(arn),
         launch: (origin: LaunchOrder) => this.#launch(origin),
         rollBack: (definition: ServiceDefinition, earlier: string) => void this.#rollBack(definition, earlier),
+        isOpen: (zone: string) => !this.#closedZones.includes(zone),
         random: this.#random,
         now: this.#now,
       };

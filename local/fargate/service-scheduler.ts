@@ -18,6 +18,8 @@ export interface SchedulerPlatform {
   launch(order: LaunchOrder): Task;
   /** Makes the service use an earlier task definition again, as a deployment of its own. */
   rollBack(service: ServiceDefinition, taskDefinition: string): void;
+  /** Whether tasks can be started in the zone now. */
+  isOpen(zone: string): boolean;
   random(): number;
   now(): number;
 }
@@ -29,6 +31,7 @@ export interface ServiceEvent {
 }
 
 const KEEP_EVENTS = 100;
+const REBALANCE_PAUSE_MS = 15_000;
 const UNHEALTHY = 'Task failed container health checks';
 /** From the second failure in a row on, ECS says so. */
 const FAILURES_WORTH_TELLING = 2;
@@ -42,6 +45,7 @@ export class ServiceScheduler {
   readonly #failed = new Set<string>();
   readonly #settled = new Set<string>();
   #lastGood: string | undefined;
+  #rebalancedAt = -Infinity;
   #service: ServiceDefinition;
   #taskDefinition: TaskDefinition;
   #isSteady = false;
@@ -89,14 +93,15 @@ export class ServiceScheduler {
       ...this.#service.deploymentConfiguration,
       desiredCount: this.#service.desiredCount,
       deploymentId: deployment.id,
-      rebalanced: this.#service.availabilityZoneRebalancing === 'ENABLED' ? zonesOf(this.#service) : [],
+      rebalanced: this.#service.availabilityZoneRebalancing === 'ENABLED' ? this.#zones() : [],
     };
     const plan = planTasks(wanted, live.map(plannedTask), this.#platform.random);
     for (const task of live.filter(({ id }) => plan.stop.includes(id))) this.#stop(task, scalingReason(deployment.id));
     for (const task of live.filter(({ health }) => health === 'UNHEALTHY')) this.#stop(task, UNHEALTHY);
     this.#breakCircuit(deployment.id);
     const mayLaunch = this.#platform.now() >= this.#backoff.launchAfter && !this.#failed.has(deployment.id);
-    if (mayLaunch) this.#launch(plan.launch, deployment.id);
+    if (mayLaunch && !(plan.rebalances && this.#hasJustRebalanced))
+      this.#launch(plan.launch, deployment.id, plan.rebalances);
     this.#noteProgress(deployment.id);
   }
 
@@ -128,19 +133,35 @@ export class ServiceScheduler {
     return this.#platform.tasks(this.#service.serviceArn).filter((task) => !task.isStopping);
   }
 
-  #launch(count: number, deploymentId: string): void {
+  /** A move that fails, since all tasks of the fullest zone are protected, is not tried again without a pause. */
+  get #hasJustRebalanced(): boolean {
+    return this.#platform.now() < this.#rebalancedAt + REBALANCE_PAUSE_MS;
+  }
+
+  /** Where tasks can be started; where none can, any will do, so that nothing stands still for good. */
+  #zones(): string[] {
+    const zones = zonesOf(this.#service);
+    const open = zones.filter((zone) => this.#platform.isOpen(zone));
+    return open.length > 0 ? open : zones;
+  }
+
+  #launch(count: number, deploymentId: string, rebalances: boolean): void {
     if (count === 0) return;
     const present = this.#live().map(({ origin }) => origin.capacityProvider);
     const zones = this.#live().map(({ origin }) => origin.zone);
     const launched = Array.from({ length: count }, () => {
       const capacityProvider = nextProvider(this.#service.capacityProviderStrategy, present);
-      const zone = nextZone(zonesOf(this.#service), zones);
+      const zone = nextZone(this.#zones(), zones);
       present.push(capacityProvider);
       zones.push(zone);
       const { service, taskDefinition } = { service: this.#service, taskDefinition: this.#taskDefinition };
       return this.#platform.launch({ service, taskDefinition, deploymentId, capacityProvider, zone });
     });
-    this.#tell(`has started ${count} tasks: ${launched.map((task) => `(task ${task.id})`).join(' ')}.`);
+    const ids = launched.map((task) => `(task ${task.id})`).join(' ');
+    // (Source: ECS developer guide, "Amazon ECS service event messages".)
+    if (rebalances) this.#rebalancedAt = this.#platform.now();
+    if (rebalances) this.#tell(`has started ${count} tasks in ${launched[0]!.origin.zone} to AZ Rebalance: ${ids}.`);
+    else this.#tell(`has started ${count} tasks: ${ids}.`);
   }
 
   #stop(task: Task, reason: string): void {

@@ -96,8 +96,13 @@ test('Availability zones are rebalanced where that is on: a task is started, and
     ...changes,
   });
   const uneven = [task('1', 'a'), task('2', 'a'), task('3', 'a'), task('4', 'b')];
-  expect(planTasks({ ...wanted, rebalanced: [] }, uneven, random)).toEqual({ launch: 0, stop: [] });
-  expect(planTasks(wanted, uneven, random)).toEqual({ launch: 1, stop: [] });
+  expect(planTasks({ ...wanted, rebalanced: [] }, uneven, random)).toEqual({
+    launch: 0,
+    stop: [],
+    rebalances: false,
+  });
+  expect(planTasks(wanted, uneven, random)).toEqual({ launch: 1, stop: [], rebalances: true });
+  expect(planTasks(wanted, [...uneven, task('5', 'b', { isRunning: false })], random).stop).toEqual([]);
   expect(planTasks(wanted, [...uneven, task('5', 'b', { isRunning: true })], random).stop).toEqual(['1']);
   const [first, ...others] = uneven;
   const held = [{ ...first!, isProtected: true }, ...others, task('5', 'b')];
