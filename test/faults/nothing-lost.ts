@@ -1,6 +1,7 @@
 /**
- * Scale-in steps over mixed work, with Spot interruptions, deployments and crashes chosen by a seed. Beside the pools whose
- * workers follow the protocol of scale-in runs one whose workers do not: what it loses is what the protocol saves. And one that
+ * Scale-in steps over mixed work, with Spot interruptions, crashes, deployments of a new revision and of the same one, tasks
+ * that ECS moves between availability zones, calls that Temporal refuses and event loops that stand still, all chosen by a
+ * seed. Beside the pools whose workers follow the protocol of scale-in runs one whose workers do not: what it loses is what the protocol saves. And one that
  * nothing is done to: what it loses is lost between server and worker, scaled or not.
  *
  * Time is compressed: work of 50 ms to 20 s stands for work of up to 5 minutes, a stop timeout of 3 s for Fargate's.
@@ -9,24 +10,42 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded, type Random } from '../../simulate/random.ts';
+import { FRESH_MS } from '../../worker/contact.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 import type { TaskSummary } from '../../local/fargate/index.ts';
-import { Rig } from './rig.ts';
+import { BLOCKED_SECONDS, Rig } from './rig.ts';
+import type { Refusal } from '../worker/temporal-proxies.ts';
 
 export interface LossOptions {
   seed: number;
-  /** Scale-ins of the protected pools, all together; up to five times as many until the unprotected one has lost something. */
+  /**
+   * Scale-ins of the protected pools, all together; up to five times as many until the unprotected one has lost something and
+   * each kind of event has occurred.
+   */
   steps: number;
   /** How many of these pools there are, side by side: with more of them the steps come faster. */
   pools: number;
   /** Of one piece of work; 20 unless given. */
   longestSeconds?: number;
+  /** How many times as often as usual anything disturbs; 1 unless given. */
+  disturbance?: number;
   onProgress?: (line: string) => void;
+}
+
+/** `rebalanced`: tasks that ECS started to move others between availability zones. */
+interface LossEvents {
+  spot: number;
+  crashes: number;
+  deployments: number;
+  forcedDeployments: number;
+  rebalanced: number;
+  refusals: number;
+  blockedLoops: number;
 }
 
 export interface LossResult {
   scaleIns: number;
-  events: { spot: number; crashes: number; deployments: number };
+  events: LossEvents;
   activities: number;
   workflows: number;
   /** Attempts that ended with a task which ECS stopped for a scale-in or a deployment, and such that nothing explains. */
@@ -38,6 +57,11 @@ export interface LossResult {
    * nobody reported more than a timeout: lost between server and worker, whoever leaves or stays. Told, since it is not proved.
    */
   neverArrived: string[];
+  /**
+   * Attempts whose very result was in a call that Temporal refused, seen on its way, within the moments before the worker has
+   * to notice a refusal: the SDK's core drops it, and the attempt times out. Later ones the worker has to keep: they are ours.
+   */
+  resultRefused: string[];
   failedWorkflows: string[];
   /** Without protection and cordon. */
   lostByUsUnprotected: number;
@@ -57,11 +81,24 @@ const OPEN_AT_MOST = 10;
 const SPOT_SHARE = 0.04;
 const CRASH_SHARE = 0.03;
 const DEPLOYMENT_SHARE = 0.04;
+const BLOCK_SHARE = 0.04;
+/** Of all pools in one round. */
+const REFUSAL_SHARE = 0.08;
+const CLOSED_ZONES_SHARE = 0.3;
+
+const REFUSALS: readonly Refusal[] = [7, 16, 'http 504'];
+/** With the worker's pauses before it asks again it must stay below the heartbeat timeout. */
+const REFUSED_SECONDS = [2, 3.5] as const;
+const HEARTBEAT_TIMEOUT_SECONDS = 10;
+/** After a refusal or a blocked loop no other comes for so long: two of them together could outlast the heartbeat timeout. */
+const QUIET_SECONDS = 6;
+/** From the worker's decision to send a result until it is there, on a busy machine. */
+const ON_ITS_WAY_MS = 500;
 
 export async function loseNothing(options: LossOptions): Promise<LossResult> {
   const kept = Array.from({ length: options.pools }, (_, index) => `kept-${index + 1}`);
   const pools = [
-    ...kept.map((name) => ({ name, policy: POLICY, spot: true })),
+    ...kept.map((name, index) => ({ name, policy: POLICY, spot: true, disturbed: true, rebalanced: index === 0 })),
     { name: UNPROTECTED, policy: POLICY, protocol: false },
     { name: UNTOUCHED, policy: POLICY },
   ];
@@ -93,7 +130,17 @@ class Run {
   readonly #random: Random;
   readonly #jobs: Job[] = [];
   #high = false;
-  readonly #events = { spot: 0, crashes: 0, deployments: 0 };
+  readonly #events: LossEvents = {
+    spot: 0,
+    crashes: 0,
+    deployments: 0,
+    forcedDeployments: 0,
+    rebalanced: 0,
+    refusals: 0,
+    blockedLoops: 0,
+  };
+  /** Of each kept pool: until when its heartbeats are to come through. */
+  readonly #quietUntil = new Map<string, number>();
 
   constructor(rig: Rig, kept: string[], options: LossOptions) {
     this.#rig = rig;
@@ -112,6 +159,7 @@ class Run {
       await this.#setCounts();
       for (const pool of [...this.#scaled, UNTOUCHED]) await this.#addWork(pool);
       for (const pool of this.#kept) await this.#disturb(pool);
+      await this.#disturbAll();
       await this.#ticks(this.#random() < 0.2 ? 4 : 1);
       if (this.#scaleIns() - told >= 50) this.#tell((told = this.#scaleIns()));
     }
@@ -122,11 +170,12 @@ class Run {
     return this.#result();
   }
 
-  /** Chance may spare the unprotected pool for a while; but what it loses is what shows that the run can lose anything. */
+  /** Chance may spare the unprotected pool for a while; but what it loses is what shows that the run can lose anything. So with events. */
   #goesOn(): boolean {
     const { steps } = this.#options;
     const done = this.#scaleIns();
-    return done < steps || (done < 5 * steps && this.#lostUnprotected() === 0);
+    const lacks = () => this.#lostUnprotected() === 0 || Object.values(this.#events).includes(0);
+    return done < steps || (done < 5 * steps && lacks());
   }
 
   /** High and low by turns, so that every other step is a scale-in. */
@@ -173,7 +222,7 @@ class Run {
           taskQueue: pool,
           args: ['sequential', input, config],
           startToCloseTimeout: '1 minute',
-          heartbeatTimeout: '10 seconds',
+          heartbeatTimeout: `${HEARTBEAT_TIMEOUT_SECONDS} seconds`,
           // The pause is long enough for an attempt that was lost to be seen with the task that had it.
           retry: { maximumAttempts: once ? 1 : 10, initialInterval: '3 seconds', backoffCoefficient: 1 },
         });
@@ -193,12 +242,48 @@ class Run {
   }
 
   async #disturb(pool: string): Promise<void> {
-    const [spot, crash, deployment] = [this.#random(), this.#random(), this.#random()];
+    const [spot, crash, deployment, blocked] = [this.#draw(), this.#draw(), this.#draw(), this.#draw()];
+    const [forced, chosen] = [this.#random() < 0.5, this.#random()];
     if (spot < SPOT_SHARE) this.#events.spot += this.#rig.fargate.reclaimSpot(1).length;
-    const victim = this.#rig.running(pool)[0];
+    const running = this.#rig.running(pool);
+    const victim = running[0];
     if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
-    if (deployment < DEPLOYMENT_SHARE && (await this.#isSettled(pool)))
-      this.#events.deployments += Number(await this.#rig.deploy(pool));
+    if (deployment < DEPLOYMENT_SHARE && (await this.#isSettled(pool))) await this.#deploy(pool, forced);
+    if (blocked < BLOCK_SHARE) await this.#block(pool, running[Math.floor(chosen * running.length)]);
+  }
+
+  /** A number in [0, 1) to compare with a share: small ones come as often as the options ask. */
+  #draw(): number {
+    return this.#random() / (this.#options.disturbance ?? 1);
+  }
+
+  async #deploy(pool: string, forced: boolean): Promise<void> {
+    if (forced) this.#events.forcedDeployments += Number(await this.#rig.forceDeployment(pool));
+    else this.#events.deployments += Number(await this.#rig.deploy(pool));
+  }
+
+  async #block(pool: string, task: TaskSummary | undefined): Promise<void> {
+    if (task === undefined || !this.#isQuiet(pool)) return;
+    if (!(await this.#rig.block(task.taskId))) return;
+    this.#events.blockedLoops += 1;
+    this.#quietUntil.set(pool, Date.now() + (BLOCKED_SECONDS + QUIET_SECONDS) * 1000);
+  }
+
+  #isQuiet(pool: string): boolean {
+    return Date.now() >= (this.#quietUntil.get(pool) ?? 0);
+  }
+
+  async #disturbAll(): Promise<void> {
+    const [refusal, closed] = [this.#draw(), this.#random()];
+    const [kind, length] = [this.#pick(REFUSALS), this.#random()];
+    this.#rig.closeZones(closed < CLOSED_ZONES_SHARE);
+    this.#events.rebalanced = await this.#rig.rebalances(this.#kept[0]!);
+    if (refusal >= REFUSAL_SHARE || !this.#kept.every((pool) => this.#isQuiet(pool))) return;
+    const [least, most] = REFUSED_SECONDS;
+    const seconds = least + (most - least) * length;
+    this.#rig.refuse(kind, seconds);
+    this.#events.refusals += 1;
+    for (const pool of this.#kept) this.#quietUntil.set(pool, Date.now() + (seconds + QUIET_SECONDS) * 1000);
   }
 
   /** While a deployment is blocked ECS protects no task of the new revision, and the next deployment stops these. */
@@ -236,8 +321,8 @@ class Run {
     const activities = this.#jobs.filter(({ kind }) => kind === 'activity');
     const workflows = this.#jobs.filter(({ kind }) => kind === 'workflow');
     const lost = activities.flatMap((job) => this.#lostAttempts(job));
-    const isOurs = ({ why, arrived }: Lost) =>
-      why !== 'SpotInterruption' && why !== 'EssentialContainerExited' && arrived;
+    const isOurs = ({ why, arrived, refused }: Lost) =>
+      why !== 'SpotInterruption' && why !== 'EssentialContainerExited' && arrived && !refused;
     const tell = ({ id, attempt, task, why, how }: Lost) => `${id} attempt ${attempt} on ${task}: ${why}; ${how}`;
     const kept = lost.filter(({ pool }) => this.#kept.includes(pool));
     for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#tellStoryOf(task);
@@ -247,8 +332,9 @@ class Run {
       activities: activities.filter(({ pool }) => this.#kept.includes(pool)).length,
       workflows: workflows.length,
       lostByUs: kept.filter(isOurs).map(tell),
-      lostOtherwise: kept.filter((each) => each.arrived && !isOurs(each)).length,
-      neverArrived: kept.filter(({ arrived }) => !arrived).map(tell),
+      lostOtherwise: kept.filter((each) => each.arrived && !each.refused && !isOurs(each)).length,
+      neverArrived: kept.filter(({ arrived, refused }) => !arrived && !refused).map(tell),
+      resultRefused: kept.filter(({ refused }) => refused).map(tell),
       failedWorkflows: workflows
         .filter(({ ended, pool }) => ended !== 'completed' && pool !== UNPROTECTED)
         .map(({ id }) => id),
@@ -281,7 +367,25 @@ class Run {
       const failure = failures.get(attempt) ?? 'no failure reported';
       const silent = !failures.has(attempt) || /timeout/i.test(failure);
       const how = `${failure}, begun ${(startedAt - cordonedAt) / 1000} s after the cordon`;
-      return { id, pool, attempt, task, why, how, arrived: !silent || !isInOrder(about) || startedAt >= cordonedAt };
+      const arrived = !silent || !isInOrder(about) || startedAt >= cordonedAt;
+      return {
+        id,
+        pool,
+        attempt,
+        task,
+        why,
+        how,
+        arrived,
+        refused: silent && this.#wasRefused(id, task, startedAt, attempts.get(attempt + 1)?.startedAt),
+      };
+    });
+  }
+
+  /** A call with this activity's result, from this task and in the attempt's time, came to Temporal and was refused. */
+  #wasRefused(id: string, task: string, startedAt: number, endedAt = Infinity): boolean {
+    return this.#rig.refusedReports.some(({ at, afterMs, message }) => {
+      const inTime = startedAt <= at && at < endedAt && afterMs < FRESH_MS + ON_ITS_WAY_MS;
+      return inTime && task !== '' && names(message, id) && names(message, task);
     });
   }
 
@@ -320,6 +424,13 @@ interface Lost {
   how: string;
   /** Whether the worker may have had it. */
   arrived: boolean;
+  /** Whether Temporal was seen to refuse its result. */
+  refused: boolean;
+}
+
+/** With its length before it, as protobuf has it, so that no longer name will do. */
+function names(message: Buffer, name: string): boolean {
+  return message.includes(Buffer.concat([Buffer.of(name.length), Buffer.from(name)]));
 }
 
 /** The worker has left by itself, and has cancelled nothing. */

@@ -8,6 +8,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
@@ -19,10 +20,12 @@ import {
   TagResourceCommand,
   UntagResourceCommand,
   UpdateServiceCommand,
+  type UpdateServiceCommandInput,
   type Service,
 } from '@aws-sdk/client-ecs';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Client, Connection } from '@temporalio/client';
+import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
@@ -33,6 +36,7 @@ import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/pro
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
 
 const IMAGE = 'example.test/worker:1';
@@ -40,9 +44,16 @@ const CLUSTER = 'faults';
 const TABLE = 'state';
 const ROLE = 'AROA';
 const DIST = join(import.meta.dirname, '../../dist');
+const BLOCKING = join(import.meta.dirname, 'fixtures/blocking.mjs');
 
 /** As the platform has it, compressed like the work is. */
 const STOP_TIMEOUT_SECONDS = 3;
+/** In local Fargate each subnet is an availability zone. */
+const SUBNETS = ['subnet-1', 'subnet-2', 'subnet-3'];
+/** All but one of them. */
+const CLOSED_ZONES = ['us-east-1b', 'us-east-1c'];
+/** How long a worker's event loop stands still when it is told to. */
+export const BLOCKED_SECONDS = 3;
 
 export interface RigPool {
   name: string;
@@ -51,6 +62,10 @@ export interface RigPool {
   spot?: boolean;
   /** Whether workers protect themselves and read their cordon; without, they are workers that are just stopped. */
   protocol?: boolean;
+  /** Whether its workers can be refused by Temporal, and their event loops blocked. */
+  disturbed?: boolean;
+  /** Whether ECS moves its tasks between availability zones. */
+  rebalanced?: boolean;
   /** What its tasks run; the worker, unless given. */
   command?: string[];
 }
@@ -75,6 +90,9 @@ export class Rig {
   readonly #directory = mkdtempSync(join(tmpdir(), 'faults-'));
   readonly #pools: RigPool[];
   readonly #longPollSeconds: number;
+  /** Activities' results that Temporal refused to take: the messages, as they came, and how long it had been refusing then. */
+  readonly refusedReports: { at: number; afterMs: number; message: Buffer }[] = [];
+  #refusingSince = 0;
   temporalFront!: TemporalFront;
   fargate!: LocalFargate;
   client!: Client;
@@ -85,6 +103,8 @@ export class Rig {
   #emulator!: LocalEmulator;
   #ecs!: ECSClient;
   #scaler: ChildProcess | undefined;
+  #refusing: Awaited<ReturnType<typeof refusingProxy>> | undefined;
+  readonly #rebalances = new Set<string>();
 
   /** A worker that leaves waits for its open polls: `longPollSeconds` at the most, a minute on a server with its own settings. */
   constructor(pools: RigPool[], longPollSeconds = 2) {
@@ -102,6 +122,10 @@ export class Rig {
     ]);
     this.temporalFront = new TemporalFront(this.#temporal.address);
     this.#address = await this.temporalFront.start();
+    if (this.#pools.some(({ disturbed }) => disturbed))
+      this.#refusing = await refusingProxy(this.#address, (message) =>
+        this.refusedReports.push({ at: Date.now(), afterMs: Date.now() - this.#refusingSince, message }),
+      );
     this.client = new Client({ connection: await Connection.connect({ address: this.#temporal.address }) });
     const awsUrl = await this.aws.start();
     await this.#startFargate(awsUrl);
@@ -117,6 +141,7 @@ export class Rig {
     this.#scaler?.kill('SIGKILL');
     await this.client?.connection.close();
     await this.fargate?.stop();
+    await this.#refusing?.stop();
     this.temporalFront?.stop();
     await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
     this.aws.stop();
@@ -157,9 +182,18 @@ export class Rig {
 
   /** A new revision; false when ECS takes no further deployment now. */
   async deploy(pool: string, command = WORKER_COMMAND): Promise<boolean> {
+    const taskDefinition = await this.#register({ ...this.#pools.find(({ name }) => name === pool)!, command });
+    return this.#update({ service: pool, taskDefinition });
+  }
+
+  /** The same revision once more; false when ECS takes no further deployment now. */
+  forceDeployment(pool: string): Promise<boolean> {
+    return this.#update({ service: pool, forceNewDeployment: true });
+  }
+
+  async #update(change: Omit<UpdateServiceCommandInput, 'cluster'>): Promise<boolean> {
     try {
-      const taskDefinition = await this.#register({ ...this.#pools.find(({ name }) => name === pool)!, command });
-      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: pool, taskDefinition }));
+      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, ...change }));
       return true;
     } catch (error) {
       if ((error as Error).name === 'InvalidParameterException') return false;
@@ -168,13 +202,42 @@ export class Rig {
   }
 
   /** kill -9 of the worker in the task; false when it has not reported yet. */
-  async kill(taskId: string): Promise<boolean> {
+  kill(taskId: string): Promise<boolean> {
+    return this.#signal(taskId, 'SIGKILL');
+  }
+
+  /** The event loop of the worker in the task stands still for BLOCKED_SECONDS; false when it has not reported yet. */
+  block(taskId: string): Promise<boolean> {
+    return this.#signal(taskId, 'SIGUSR2');
+  }
+
+  /** For so long Temporal refuses whatever the workers of the disturbed pools ask. */
+  refuse(refusal: Refusal, seconds: number): void {
+    const { state } = this.#refusing!;
+    state.refusal = refusal;
+    this.#refusingSince = Date.now();
+    setTimeout(() => (state.refusal = undefined), seconds * 1000).unref();
+  }
+
+  /** Without capacity in all zones but one, what is started there makes a pool uneven. */
+  closeZones(closed: boolean): void {
+    this.fargate.closeZones(closed ? CLOSED_ZONES : []);
+  }
+
+  /** How many tasks were started so far to rebalance the pool's zones; ECS keeps the last hundred events. */
+  async rebalances(pool: string): Promise<number> {
+    const { events = [] } = await this.service(pool);
+    for (const { id, message } of events) if (message?.includes('to AZ Rebalance')) this.#rebalances.add(id!);
+    return this.#rebalances.size;
+  }
+
+  async #signal(taskId: string, signal: NodeJS.Signals): Promise<boolean> {
     const { workersInfo } = await this.client.workflowService.listWorkers({ namespace: this.#temporal.namespace });
     const heartbeat = workersInfo?.find(({ workerHeartbeat }) => workerHeartbeat?.workerIdentity === taskId);
     const pid = Number(heartbeat?.workerHeartbeat?.hostInfo?.processId ?? 0);
     const runs = this.fargate.tasks().some((task) => task.taskId === taskId && task.lastStatus === 'RUNNING');
     if (pid === 0 || !runs) return false;
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
     return true;
   }
 
@@ -227,22 +290,24 @@ export class Rig {
   }
 
   async #createPool(pool: RigPool): Promise<void> {
-    const { name, policy, spot = false } = pool;
+    const { name, policy, spot = false, rebalanced = false } = pool;
     await this.#ecs.send(
       new CreateServiceCommand({
         cluster: CLUSTER,
         serviceName: name,
         taskDefinition: await this.#register(pool),
         desiredCount: 0,
-        ...(spot
-          ? {
-              capacityProviderStrategy: [
-                { capacityProvider: 'FARGATE', weight: 1 },
-                { capacityProvider: 'FARGATE_SPOT', weight: 1 },
-              ],
-            }
-          : { launchType: 'FARGATE' }),
-        networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
+        // As the construct creates it, but for the rebalancing.
+        capacityProviderStrategy: ['FARGATE', ...(spot ? ['FARGATE_SPOT'] : [])].map((capacityProvider) => ({
+          capacityProvider,
+          weight: 1,
+        })),
+        deploymentConfiguration: {
+          maximumPercent: MAXIMUM_PERCENT,
+          minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT,
+        },
+        availabilityZoneRebalancing: rebalanced ? 'ENABLED' : 'DISABLED',
+        networkConfiguration: { awsvpcConfiguration: { subnets: SUBNETS } },
       }),
     );
     const config: Omit<PoolConfig, 'protection'> = {
@@ -258,10 +323,17 @@ export class Rig {
     );
   }
 
-  async #register({ name, policy, protocol = true, command = WORKER_COMMAND }: RigPool): Promise<string> {
+  async #register({
+    name,
+    policy,
+    protocol = true,
+    disturbed = false,
+    command = WORKER_COMMAND,
+  }: RigPool): Promise<string> {
     const environment = {
-      TEMPORAL_ADDRESS: this.#address,
+      TEMPORAL_ADDRESS: disturbed ? this.#refusing!.address : this.#address,
       TEMPORAL_TASK_QUEUE: name,
+      ELASTIC_WORKERS_POOL: name,
       ELASTIC_WORKERS_PROCESSES: '1',
       ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
       ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
@@ -273,6 +345,13 @@ export class Rig {
       ELASTIC_WORKERS_METRICS_PORT: 'off',
       ELASTIC_WORKERS_CLOUDWATCH: 'off',
       ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+      ...(disturbed && {
+        NODE_OPTIONS: `--import=${pathToFileURL(BLOCKING).href}`,
+        BLOCKED_SECONDS: `${BLOCKED_SECONDS}`,
+        // A heartbeat that a refusal or a blocked loop holds back is no more than this late already.
+        ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: '1',
+        ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS: '1',
+      }),
       ...(protocol && { ELASTIC_WORKERS_STATE_TABLE: TABLE, ELASTIC_WORKERS_TASK_ROLE_ID: ROLE }),
     };
     const { taskDefinition } = await this.#ecs.send(

@@ -3,13 +3,16 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   connect as connectHttp2,
+  constants,
   createServer as createHttp2Server,
+  type ClientHttp2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
 import { connect, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { createServer as createTlsServer } from 'node:tls';
 
 export interface Proxy {
@@ -91,8 +94,8 @@ export async function apiKeyProxy(target: string, valid: Set<string>) {
 /** How a server, or what stands before it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
 export type Refusal = number | `http ${number}` | 'goaway';
 
-/** Refuses every call while `refusal` is set. */
-export async function refusingProxy(target: string) {
+/** Refuses every call while `refusal` is set. `onReport` is told each activity's result that was refused: the call's message. */
+export async function refusingProxy(target: string, onReport?: (message: Buffer) => void) {
   const state: { refusal: Refusal | undefined; refused: Map<string, number> } = {
     refusal: undefined,
     refused: new Map(),
@@ -102,13 +105,24 @@ export async function refusingProxy(target: string) {
     if (refusal === undefined) return false;
     const call = String(headers[':path']).split('/').at(-1)!;
     refused.set(call, (refused.get(call) ?? 0) + 1);
-    refuse(stream, refusal);
+    if (onReport === undefined || !call.startsWith('RespondActivityTask')) refuse(stream, refusal);
+    else void read(stream).then((message) => (onReport(message), refuse(stream, refusal)));
     return true;
   });
   return { ...proxy, state };
 }
 
+/** The message of a call, without what gRPC puts before it: whether it is compressed, and its length. */
+async function read(stream: ServerHttp2Stream): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await new Promise((resolve) => stream.once('end', resolve).once('close', resolve));
+  const body = Buffer.concat(chunks);
+  return body[0] === 1 ? gunzipSync(body.subarray(5)) : body.subarray(5);
+}
+
 function refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
+  if (stream.destroyed) return;
   if (typeof refusal === 'number') return answerWithStatus(stream, refusal);
   if (refusal === 'goaway') return stream.session?.goaway(0, stream.id! - 2);
   stream.respond({ ':status': Number(refusal.replace('http ', '')), 'content-type': 'text/html' });
@@ -125,17 +139,28 @@ async function callProxy(
   target: string,
   takes: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
 ): Promise<Proxy> {
-  let upstream = connectHttp2(`http://${target}`);
+  // The server ends each connection after some minutes: what runs on it then goes on there, what comes next on another.
+  let upstream: ClientHttp2Session | undefined;
+  const upstreams = new Set<ClientHttp2Session>();
+  const current = () => {
+    if (upstream && !upstream.closed && !upstream.destroyed) return upstream;
+    const opened = connectHttp2(`http://${target}`);
+    upstreams.add((upstream = opened));
+    opened.on('error', () => undefined);
+    opened.on('goaway', () => upstream === opened && (upstream = undefined));
+    opened.on('close', () => upstreams.delete(opened));
+    return opened;
+  };
   const server = createHttp2Server();
   server.on('session', (session) => session.on('error', () => undefined));
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => undefined);
     if (takes(stream, headers)) return;
-    // The server closes a connection that nobody used for long.
-    if (upstream.closed || upstream.destroyed) upstream = connectHttp2(`http://${target}`);
-    const call = upstream.request(headers);
-    call.on('response', (answer) => {
-      if (!stream.destroyed) stream.respond(answer, { waitForTrailers: true });
+    const call = current().request(headers);
+    call.on('response', (answer, flags) => {
+      const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+      if (!stream.destroyed) stream.respond(answer, endStream ? { endStream } : { waitForTrailers: true });
+      if (endStream) return;
       call.on('trailers', (trailers) => stream.once('wantTrailers', () => stream.sendTrailers(trailers)));
       call.pipe(stream);
     });
@@ -144,7 +169,7 @@ async function callProxy(
     stream.on('close', () => call.close());
   });
   const { address, stop } = await listening(server as unknown as Server);
-  return { address, stop: () => stop().finally(() => upstream.destroy()) };
+  return { address, stop: () => stop().finally(() => upstreams.forEach((each) => each.destroy())) };
 }
 
 async function listening(server: Server): Promise<Proxy> {
