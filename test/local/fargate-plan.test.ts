@@ -50,7 +50,7 @@ test('With the maximumPercent of the template, new tasks up to the count start a
       const many = Array.from({ length: 100 }, (_, copy) => old.map((task) => ({ ...task, id: `${task.id}-${copy}` })));
       fc.pre(old.length > 0);
       const template = { ...wanted, maximumPercent: MAXIMUM_PERCENT, minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT };
-      expect(planTasks(template, many.flat(), random)).toEqual({ launch: wanted.desiredCount, stop: [] });
+      expect(planTasks(template, many.flat(), random)).toMatchObject({ launch: wanted.desiredCount, stop: [] });
     }),
   );
 });
