@@ -391,10 +391,12 @@ function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
 
 /**
  * The tasks of the new revision, in a deployment and shortly after it: ECS may refuse to protect them until the old ones
- * have left, and would stop them at work if the service were to have fewer.
+ * have left, and would stop them at work if the service were to have fewer. Once the old ones have left that is the whole
+ * count: for a task that has ended by itself ECS may have started another that is not seen yet, and it stops any of them.
  */
-function newTasks({ running, pending, outdated = [] }: TasksReading, deployingUntil: number, now: number): number {
+function newTasks({ desired, running, pending, outdated = [] }: TasksReading, deployingUntil: number, now: number) {
   if (now >= deployingUntil) return 0;
+  if (outdated.length === 0) return desired;
   const old = new Set(outdated);
   return [...running, ...pending].filter((task) => !old.has(task)).length;
 }

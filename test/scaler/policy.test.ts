@@ -466,6 +466,16 @@ describe('scaling in', () => {
     expect(decide(over, memory, lower, 2_010_000).decision).toMatchObject({ desired: 2, reason: 'deploying' });
     expect(decide(over, memory, policy, 2_160_000).decision).toMatchObject({ desired: 0, reason: 'scale-in' });
   });
+
+  test('shortly after a deployment the fleet keeps its size when a task ends by itself, since ECS may have replaced it unseen', () => {
+    const workers = [worker('new1', 1), worker('new2', 1)];
+    const tasks = { desired: 2, running: ['old', 'new1', 'new2'], pending: [], cordoned: ['old'], outdated: ['old'] };
+    const { memory } = decide(signals({ workers: [...workers, worker('old', 1)], tasks }), undefined, policy, 0);
+    const one = { desired: 2, running: ['new1'], pending: [], cordoned: [] };
+    const lower = { ...policy, maxTasks: 1 };
+    const after = decide(signals({ workers: workers.slice(0, 1), tasks: one }), memory, lower, 10_000);
+    expect(after.decision).toMatchObject({ desired: 2, cordon: [], reason: 'deploying' });
+  });
 });
 
 describe('a new revision of a pool at zero', () => {
