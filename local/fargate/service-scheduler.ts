@@ -158,7 +158,7 @@ export class ServiceScheduler {
       return this.#platform.launch({ service, taskDefinition, deploymentId, capacityProvider, zone });
     });
     const ids = launched.map((task) => `(task ${task.id})`).join(' ');
-    // (Source: ECS developer guide, "Amazon ECS service event messages".)
+    // (Source: ECS developer guide, "Track Amazon ECS Availability Zone rebalancing".)
     if (rebalances) this.#rebalancedAt = this.#platform.now();
     if (rebalances) this.#tell(`has started ${count} tasks in ${launched[0]!.origin.zone} to AZ Rebalance: ${ids}.`);
     else this.#tell(`has started ${count} tasks: ${ids}.`);
