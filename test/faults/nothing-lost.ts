@@ -1,8 +1,8 @@
 /**
  * Scale-in steps over mixed work, with Spot interruptions, crashes, deployments of a new revision and of the same one, tasks
  * that ECS moves between availability zones, calls that Temporal refuses and event loops that stand still, all chosen by a
- * seed. Beside the pools whose workers follow the protocol of scale-in runs one whose workers do not: what it loses is what the protocol saves. And one that
- * nothing is done to: what it loses is lost between server and worker, scaled or not.
+ * seed. Beside the pools whose workers follow the protocol of scale-in runs one whose workers do not: what it loses is what
+ * the protocol saves. And one that nothing is done to: what it loses is lost between server and worker, scaled or not.
  *
  * Time is compressed: work of 50 ms to 20 s stands for work of up to 5 minutes, a stop timeout of 3 s for Fargate's.
  * The seed repeats all choices; what they meet, real processes decide.
@@ -13,8 +13,8 @@ import { seeded, type Random } from '../../simulate/random.ts';
 import { FRESH_MS } from '../../worker/contact.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 import type { TaskSummary } from '../../local/fargate/index.ts';
-import { BLOCKED_SECONDS, Rig } from './rig.ts';
 import type { Refusal } from '../worker/temporal-proxies.ts';
+import { BLOCKED_SECONDS, Rig } from './rig.ts';
 
 export interface LossOptions {
   seed: number;
@@ -80,8 +80,10 @@ const OPEN_AT_MOST = 10;
 /** Of one pool in one round. */
 const SPOT_SHARE = 0.04;
 const CRASH_SHARE = 0.03;
-const DEPLOYMENT_SHARE = 0.04;
-const BLOCK_SHARE = 0.04;
+/** After one the scaler removes no task for two minutes: with more of them there would be no scale-in to speak of. */
+const DEPLOYMENT_SHARE = 0.008;
+/** A refusal waits until no loop is blocked: with more of them there would be none. */
+const BLOCK_SHARE = 0.015;
 /** Of all pools in one round. */
 const REFUSAL_SHARE = 0.08;
 const CLOSED_ZONES_SHARE = 0.3;
@@ -170,7 +172,10 @@ class Run {
     return this.#result();
   }
 
-  /** Chance may spare the unprotected pool for a while; but what it loses is what shows that the run can lose anything. So with events. */
+  /**
+   * Chance may spare the unprotected pool for a while; but what it loses is what shows that the run can lose anything. And no
+   * event shows anything that never came.
+   */
   #goesOn(): boolean {
     const { steps } = this.#options;
     const done = this.#scaleIns();
