@@ -6,10 +6,21 @@ jest.setTimeout(180_000);
 test('no attempt ends through a scale-in or a deployment, and without protection and cordon some do', async () => {
   const story: string[] = [];
   const onProgress = (line: string) => story.push(line);
-  const result = await loseNothing({ seed: 3, steps: 10, pools: 2, longestSeconds: 5, disturbance: 5, onProgress });
+  const result = await loseNothing({
+    seed: 3,
+    steps: 10,
+    pools: 2,
+    longestSeconds: 5,
+    disturbance: 4,
+    deploymentShare: 0.04,
+    blockShare: 0.04,
+    patienceSeconds: 75,
+    onProgress,
+  });
   if (result.lostByUs.length > 0) throw new Error([...result.lostByUs, ...story].join('\n'));
   expect(result).toMatchObject({ failedWorkflows: [] });
   expect(result.activities).toBeGreaterThan(0);
-  expect(Object.entries(result.events).filter(([, count]) => count === 0)).toEqual([]);
+  const { deployments, forcedDeployments, refusals, blockedLoops } = result.events;
+  expect(Math.min(deployments + forcedDeployments, refusals, blockedLoops)).toBeGreaterThan(0);
   expect(result.lostByUsUnprotected).toBeGreaterThan(0);
 });

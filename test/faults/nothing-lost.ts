@@ -29,6 +29,11 @@ export interface LossOptions {
   longestSeconds?: number;
   /** How many times as often as usual anything disturbs; 1 unless given. */
   disturbance?: number;
+  /** Of one pool in one round; by default so few that the scale-ins in between stay the most of it. */
+  deploymentShare?: number;
+  blockShare?: number;
+  /** The run goes no further than its steps once so long has passed. */
+  patienceSeconds?: number;
   onProgress?: (line: string) => void;
 }
 
@@ -131,6 +136,7 @@ class Run {
   readonly #options: LossOptions;
   readonly #random: Random;
   readonly #jobs: Job[] = [];
+  readonly #startedAt = Date.now();
   #high = false;
   readonly #events: LossEvents = {
     spot: 0,
@@ -141,6 +147,8 @@ class Run {
     refusals: 0,
     blockedLoops: 0,
   };
+  /** Pools that are to be deployed once they are settled, and whether with the same revision. */
+  readonly #toDeploy = new Map<string, boolean>();
   /** Of each kept pool: until when its heartbeats are to come through. */
   readonly #quietUntil = new Map<string, number>();
 
@@ -177,10 +185,11 @@ class Run {
    * event shows anything that never came.
    */
   #goesOn(): boolean {
-    const { steps } = this.#options;
+    const { steps, patienceSeconds = Infinity } = this.#options;
+    const isPatient = Date.now() < this.#startedAt + patienceSeconds * 1000;
     const done = this.#scaleIns();
     const lacks = () => this.#lostUnprotected() === 0 || Object.values(this.#events).includes(0);
-    return done < steps || (done < 5 * steps && lacks());
+    return done < steps || (isPatient && done < 5 * steps && lacks());
   }
 
   /** High and low by turns, so that every other step is a scale-in. */
@@ -253,8 +262,10 @@ class Run {
     const running = this.#rig.running(pool);
     const victim = running[0];
     if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
-    if (deployment < DEPLOYMENT_SHARE && (await this.#isSettled(pool))) await this.#deploy(pool, forced);
-    if (blocked < BLOCK_SHARE) await this.#block(pool, running[Math.floor(chosen * running.length)]);
+    const { deploymentShare = DEPLOYMENT_SHARE, blockShare = BLOCK_SHARE } = this.#options;
+    if (deployment < deploymentShare) this.#toDeploy.set(pool, forced);
+    if (this.#toDeploy.has(pool) && (await this.#isSettled(pool))) await this.#deploy(pool);
+    if (blocked < blockShare) await this.#block(pool, running[Math.floor(chosen * running.length)]);
   }
 
   /** A number in [0, 1) to compare with a share: small ones come as often as the options ask. */
@@ -262,7 +273,9 @@ class Run {
     return this.#random() / (this.#options.disturbance ?? 1);
   }
 
-  async #deploy(pool: string, forced: boolean): Promise<void> {
+  async #deploy(pool: string): Promise<void> {
+    const forced = this.#toDeploy.get(pool);
+    this.#toDeploy.delete(pool);
     if (forced) this.#events.forcedDeployments += Number(await this.#rig.forceDeployment(pool));
     else this.#events.deployments += Number(await this.#rig.deploy(pool));
   }
