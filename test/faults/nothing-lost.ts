@@ -32,7 +32,7 @@ export interface LossOptions {
   /** Of one pool in one round; by default so few that the scale-ins in between stay the most of it. */
   deploymentShare?: number;
   blockShare?: number;
-  /** The run goes no further than its steps once so long has passed. */
+  /** After this the run goes on for no kind of event that has not occurred yet. */
   patienceSeconds?: number;
   onProgress?: (line: string) => void;
 }
@@ -188,8 +188,8 @@ class Run {
     const { steps, patienceSeconds = Infinity } = this.#options;
     const isPatient = Date.now() < this.#startedAt + patienceSeconds * 1000;
     const done = this.#scaleIns();
-    const lacks = () => this.#lostUnprotected() === 0 || Object.values(this.#events).includes(0);
-    return done < steps || (isPatient && done < 5 * steps && lacks());
+    const lacksEvents = isPatient && Object.values(this.#events).includes(0);
+    return done < steps || (done < 5 * steps && (lacksEvents || this.#lostUnprotected() === 0));
   }
 
   /** High and low by turns, so that every other step is a scale-in. */
