@@ -29,6 +29,7 @@ beforeAll(async () => {
 afterAll(() => rig.stop(), 30_000);
 
 test('a new revision of a pool at zero gets one task at once, which goes when it has come up', async () => {
+  await rig.until('the scaler has seen the first one', () => rig.linesOf('broken').length > 0);
   await rig.deploy('broken');
   await rig.until('one task is ordered', () => rig.linesOf('broken').some(({ reason }) => reason === 'probing'));
   await rig.until(
