@@ -11,9 +11,11 @@ import { Rig, WORKER_COMMAND, type TickLine } from './rig.ts';
 jest.setTimeout(240_000);
 
 const policy = { slotsPerTask: 1, maxTasks: 10 };
+/** Late enough to be seen by the scaler, which looks each second. */
+const CRASHES_AT_START = ['node', '-e', 'setTimeout(() => process.exit(1), 2000)'];
 const rig = new Rig([
   { name: 'broken', policy },
-  { name: 'crashing', policy, command: ['node', '-e', 'setTimeout(() => process.exit(1), 2000)'] },
+  { name: 'crashing', policy, command: CRASHES_AT_START },
   { name: 'poisoned', policy },
   { name: 'outage', policy, command: ['node', join(import.meta.dirname, '../scaler/fixtures/plain-worker.mjs')] },
   { name: 'throttled', policy },
@@ -44,7 +46,7 @@ test('a new revision of a pool at zero gets one task at once, which goes when it
 
 test('a new revision of a pool at zero that does not start is reported although there is no work', async () => {
   const isFailing = () => rig.linesOf('stillborn').at(-1)?.figures.revisionFailing === true;
-  await rig.deploy('stillborn', ['node', '-e', 'process.exit(1)']);
+  await rig.deploy('stillborn', CRASHES_AT_START);
   await rig.until('it is reported', isFailing);
   expect(rig.linesOf('stillborn').at(-1)).toMatchObject({ desired: 1, figures: { queued: 0, liveWorkers: 0 } });
   await rig.deploy('stillborn', WORKER_COMMAND);
