@@ -27,11 +27,6 @@ export interface LossOptions {
   pools: number;
   /** Of one piece of work; 20 unless given. */
   longestSeconds?: number;
-  /** How many times as often as usual anything disturbs; 1 unless given. */
-  disturbance?: number;
-  /** Of one pool in one round; by default so few that the scale-ins in between stay the most of it. */
-  deploymentShare?: number;
-  blockShare?: number;
   /** After this the run goes on for no kind of event that has not occurred yet. */
   patienceSeconds?: number;
   onProgress?: (line: string) => void;
@@ -256,21 +251,15 @@ class Run {
   }
 
   async #disturb(pool: string): Promise<void> {
-    const [spot, crash, deployment, blocked] = [this.#draw(), this.#draw(), this.#draw(), this.#draw()];
+    const [spot, crash, deployment, blocked] = [this.#random(), this.#random(), this.#random(), this.#random()];
     const [forced, chosen] = [this.#random() < 0.5, this.#random()];
     if (spot < SPOT_SHARE) this.#events.spot += this.#rig.fargate.reclaimSpot(1).length;
     const running = this.#rig.running(pool);
     const victim = running[0];
     if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
-    const { deploymentShare = DEPLOYMENT_SHARE, blockShare = BLOCK_SHARE } = this.#options;
-    if (deployment < deploymentShare) this.#toDeploy.set(pool, forced);
+    if (deployment < DEPLOYMENT_SHARE) this.#toDeploy.set(pool, forced);
     if (this.#toDeploy.has(pool) && (await this.#isSettled(pool))) await this.#deploy(pool);
-    if (blocked < blockShare) await this.#block(pool, running[Math.floor(chosen * running.length)]);
-  }
-
-  /** A number in [0, 1) to compare with a share: small ones come as often as the options ask. */
-  #draw(): number {
-    return this.#random() / (this.#options.disturbance ?? 1);
+    if (blocked < BLOCK_SHARE) await this.#block(pool, running[Math.floor(chosen * running.length)]);
   }
 
   async #deploy(pool: string): Promise<void> {
@@ -292,7 +281,7 @@ class Run {
   }
 
   async #disturbAll(): Promise<void> {
-    const [refusal, closed] = [this.#draw(), this.#random()];
+    const [refusal, closed] = [this.#random(), this.#random()];
     const [kind, length] = [this.#pick(REFUSALS), this.#random()];
     this.#rig.closeZones(closed < CLOSED_ZONES_SHARE);
     this.#events.rebalanced = await this.#rig.rebalances(this.#kept[0]!);

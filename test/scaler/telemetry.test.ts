@@ -58,13 +58,19 @@ test('a pool that could not be read counts as not decided, which an alarm waits 
   expect(await published('essential', 'worker', unread)).not.toContain('DesiredTasks');
 });
 
-test('workers are down only after a minute without any: a cold start is no alarm', async () => {
+/** What is published of WorkersDown, tick by tick; undefined where nothing is. */
+function watchWorkersDown() {
   const values: (number | undefined)[] = [];
   const client = {
     send: async ({ input }: PutMetricDataCommand) =>
       void values.push(input.MetricData?.find(({ MetricName }) => MetricName === 'WorkersDown')?.Value),
   };
   const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+  return { telemetry, values };
+}
+
+test('workers are down only after a minute without any: a cold start is no alarm', async () => {
+  const { telemetry, values } = watchWorkersDown();
   const tickAt = async (seconds: number, workers: (typeof worker)[]) => {
     const tasks = { ...record.tasks, running: workers.map(({ task }) => task!), desired: 1 };
     const read = { ...record, workers, tasks, now: record.now + seconds * 1000 };
@@ -79,12 +85,7 @@ test('workers are down only after a minute without any: a cold start is no alarm
 });
 
 test('workers of tasks that run and report nothing are not said to be down, unless work waits that they do not take', async () => {
-  const values: (number | undefined)[] = [];
-  const client = {
-    send: async ({ input }: PutMetricDataCommand) =>
-      void values.push(input.MetricData?.find(({ MetricName }) => MetricName === 'WorkersDown')?.Value),
-  };
-  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+  const { telemetry, values } = watchWorkersDown();
   let memory: unknown;
   const tickAt = async (seconds: number, backlog: number) => {
     const activityQueue = { ...record.activityQueue, backlog, ageSeconds: backlog > 0 ? 60 : 0 };
