@@ -18,9 +18,12 @@ const queueSchema = z.object({
   addRate: count,
   dispatchRate: count,
   rateLimited: z.boolean(),
+  rateLimit: count.exactOptional(),
   /** Where an earlier reading stands. */
   readSecondsAgo: count.optional(),
 });
+
+const slotsSchema = z.object({ usedSlots: count, slots: count.nullable(), processed: count });
 
 const workerSchema = z.object({
   key: z.string(),
@@ -31,6 +34,9 @@ const workerSchema = z.object({
   processed: count,
   failed: count,
   workflowFailed: count.exactOptional(),
+  workflowTasks: slotsSchema.exactOptional(),
+  nexusTasks: slotsSchema.exactOptional(),
+  localActivities: count.exactOptional(),
 });
 
 const tasksSchema = z.object({

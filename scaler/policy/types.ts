@@ -17,6 +17,17 @@ export interface QueueReading {
   addRate: number;
   dispatchRate: number;
   rateLimited: boolean;
+  /** Tasks a second that the queue's own rate limit lets through; absent where there is none. */
+  rateLimit?: number | undefined;
+}
+
+/** A worker's slots for one kind of work. */
+export interface SlotsReading {
+  usedSlots: number;
+  /** Used and free; null from a worker that does not say how many are free. */
+  slots: number | null;
+  /** Total since the worker started. */
+  processed: number;
 }
 
 /** One worker's heartbeat. `task` is the ECS task it runs in, or null where that is not known. */
@@ -32,7 +43,12 @@ export interface WorkerReading {
   processed: number;
   failed: number;
   /** Total of workflow tasks that failed: their code is broken, or not there. */
-  workflowFailed?: number;
+  workflowFailed?: number | undefined;
+  /** Slots for workflow tasks and for Nexus tasks; absent where the record is older, or the worker does not say. */
+  workflowTasks?: SlotsReading | undefined;
+  nexusTasks?: SlotsReading | undefined;
+  /** Local activities at work: they hold the worker as others do, and have slots of their own. */
+  localActivities?: number | undefined;
 }
 
 /** The service's tasks by id. `running` and `pending` include the cordoned; tasks being stopped are in neither. */
