@@ -25,8 +25,11 @@ export interface ScalerItem {
   tickAt: number;
   /** It only looks on, and will never tell a worker to leave: to workers it is as if it were gone. */
   observing?: true;
-  /** The pools whose service is being deployed: their new tasks work although ECS may refuse to protect them meanwhile. */
-  deploying?: string[];
+  /**
+   * The pools whose service is being deployed, and how many tasks each has: new ones work although ECS may refuse to protect
+   * them meanwhile, and the more there are, the less often each asks again.
+   */
+  deploying?: Record<string, number>;
 }
 
 export const SCALER_KEY = 'scaler';

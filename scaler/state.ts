@@ -38,7 +38,7 @@ export class StateTable {
   readonly #client: DynamoDBDocumentClient;
   readonly #table: string;
   /** As the last mark says. */
-  #deploying: string[] = [];
+  #deploying: Record<string, number> = {};
 
   constructor(client: DynamoDBDocumentClient, table: string) {
     this.#client = client;
@@ -90,15 +90,16 @@ export class StateTable {
    * Tells the workers that the scaler is there, whether it acts, and which pools are being deployed (undefined where that
    * could not be read: then it is as before). Writes when it is due, and whenever a deployment has begun or ended.
    */
-  async markTick(now: number, mode: 'act' | 'observe', pools: Map<string, boolean | undefined>, due: boolean) {
+  async markTick(now: number, mode: 'act' | 'observe', pools: Map<string, number | undefined>, due: boolean) {
     const before = this.#deploying;
-    const deploying = [...pools].filter(([pool, is]) => is ?? before.includes(pool)).map(([pool]) => pool);
-    if (!due && deploying.join() === before.join()) return;
+    const counts = [...pools].map(([pool, tasks]) => [pool, tasks ?? before[pool] ?? 0] as const);
+    const deploying = Object.fromEntries(counts.filter(([, tasks]) => tasks > 0));
+    if (!due && JSON.stringify(deploying) === JSON.stringify(before)) return;
     const item: ScalerItem = {
       id: SCALER_KEY,
       tickAt: now,
       ...(mode === 'observe' && { observing: true }),
-      ...(deploying.length > 0 && { deploying }),
+      ...(Object.keys(deploying).length > 0 && { deploying }),
     };
     await this.#client.send(new PutCommand({ TableName: this.#table, Item: item }));
     this.#deploying = deploying;

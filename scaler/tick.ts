@@ -77,9 +77,13 @@ function mark(
   { now, mode, last }: TickOptions,
 ): Promise<void> {
   const deploying = new Map(
-    [...services].map(([pool, { tasks }]) => [pool, known(tasks) ? tasks.outdated.length > 0 : undefined] as const),
+    [...services].map(([pool, { tasks }]) => [pool, known(tasks) ? tasksIfDeploying(tasks) : undefined] as const),
   );
   return state.markTick(now, mode, deploying, last);
+}
+
+function tasksIfDeploying({ outdated, running, pending }: UncordonedTasks): number {
+  return outdated.length > 0 ? running.length + pending.length : 0;
 }
 
 /** Nothing was queued or busy, there were no tasks, and all of that was known, when it was last decided on. */

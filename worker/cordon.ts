@@ -3,9 +3,12 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { cordonKey, PARTITION_KEY, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts';
 
-/** `scalerTickAt` is undefined as long as no scaler that acts ever wrote. */
+/**
+ * `scalerTickAt` is undefined as long as no scaler that acts ever wrote. `deployingTasks`: how many the pool has, while its
+ * service is being deployed; otherwise 0.
+ */
 export type CordonReading =
-  | { known: true; cordoned: boolean; scalerTickAt: number | undefined; deploying: boolean }
+  | { known: true; cordoned: boolean; scalerTickAt: number | undefined; deployingTasks: number }
   | { known: false; why: string };
 
 export type CordonReader = () => Promise<CordonReading>;
@@ -32,8 +35,8 @@ export function cordonReader(table: string, taskRoleId: string, taskId: string, 
       const scaler = items.find((item) => item[PARTITION_KEY] === SCALER_KEY) as Partial<ScalerItem> | undefined;
       const tickAt = Number.isFinite(scaler?.tickAt) ? scaler?.tickAt : undefined;
       const scalerTickAt = scaler?.observing ? undefined : tickAt;
-      const deploying = scaler?.deploying?.includes(pool) ?? false;
-      return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt, deploying };
+      const deployingTasks = Object.hasOwn(scaler?.deploying ?? {}, pool) ? Number(scaler?.deploying?.[pool]) : 0;
+      return { known: true, cordoned: items.some((item) => item[PARTITION_KEY] === own), scalerTickAt, deployingTasks };
     } catch (error) {
       return { known: false, why: (error as Error).message || (error as Error).name };
     }

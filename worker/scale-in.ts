@@ -58,8 +58,9 @@ const CLOCKS_APART_MS = 60_000;
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
-/** A hundred blocked tasks ask less than twice a second, all together. */
-const RETRY_BLOCKED_MS = [30_000, 110_000] as const;
+/** Blocked tasks ask less than twice a second, all together: so many milliseconds for each task that the pool has. */
+const RETRY_BLOCKED_MS = [300, 1100] as const;
+const RETRY_BLOCKED_TASKS = { least: 10, most: 100 };
 /** The scaler removes no new task for a little longer than this after a deployment, and by then it is protected. */
 const DEPLOYING_FOR_MS = 120_000;
 
@@ -73,6 +74,8 @@ export class ScaleInProtocol {
   #silent = false;
   /** A deployment was under way a short time ago. */
   #deployingUntil = 0;
+  /** The pool's tasks, as far as the pace of questions depends on them. */
+  #poolTasks = RETRY_BLOCKED_TASKS.most;
   /** When the task was last of use: busy, or back from an offer that ECS did not take. */
   #busyAt: number;
   #offering = false;
@@ -130,7 +133,11 @@ export class ScaleInProtocol {
       );
     }
     this.#cordoned = reading.cordoned;
-    if (reading.deploying) this.#deployingUntil = this.#parts.now() + DEPLOYING_FOR_MS;
+    if (reading.deployingTasks > 0) {
+      const { least, most } = RETRY_BLOCKED_TASKS;
+      this.#deployingUntil = this.#parts.now() + DEPLOYING_FOR_MS;
+      this.#poolTasks = Math.min(most, Math.max(least, reading.deployingTasks));
+    }
     const { scalerTickAt = 0 } = reading;
     if (scalerTickAt <= this.#parts.now() + CLOCKS_APART_MS) this.#heardAt = Math.max(this.#heardAt, scalerTickAt);
   }
@@ -239,7 +246,9 @@ export class ScaleInProtocol {
   #failed(answer: ProtectionAnswer, message: string): void {
     const { now, random, log } = this.#parts;
     const blocked = answer.outcome === 'blocked';
-    const [least, most] = blocked ? RETRY_BLOCKED_MS : [this.#retryMs / 2, this.#retryMs];
+    const [least, most] = blocked
+      ? [RETRY_BLOCKED_MS[0] * this.#poolTasks, RETRY_BLOCKED_MS[1] * this.#poolTasks]
+      : [this.#retryMs / 2, this.#retryMs];
     const retryMs = least + (most - least) * random();
     log.warn({ ...answer, retryInSeconds: Math.round(retryMs / 1000) }, message);
     if (blocked) {

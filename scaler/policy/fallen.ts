@@ -3,7 +3,8 @@
  * held is in no figure until it has timed out and comes back: until then the fleet is kept for it. And where one task
  * after another goes like that, more of them would go the same way.
  */
-import { sum, type Load } from './load.ts';
+import { sum } from './kinds.ts';
+import type { Load } from './load.ts';
 import { FOLLOWED, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
 import type { TasksReading } from './types.ts';
 
@@ -25,7 +26,8 @@ type Fallen = Pick<Memory, 'owedSlots' | 'owedUntil' | 'failedStarts' | 'fellAt'
 
 /** What is owed by tasks that are gone, and how often tasks went. */
 export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now: number): Fallen {
-  const { fallen, intervals, serviceSeconds, rate } = load;
+  const { fallen } = load;
+  const { intervals, serviceSeconds, rate } = load.kinds.activities;
   const { came = 0, seconds = 0 } = intervals.at(-1) ?? {};
   const taken = takenBySilent(before, load, now);
   const lost = Math.max(taken, sum(fallen.map(({ slots }) => slots ?? 0)));
@@ -41,7 +43,8 @@ export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now
 }
 
 /** What left the queue around the end of tasks that had not reported, while nobody is there who has: they had taken it. */
-function takenBySilent(before: Memory, { fallen, live, intervals }: Load, now: number): number {
+function takenBySilent(before: Memory, { fallen, live, kinds }: Load, now: number): number {
+  const { intervals } = kinds.activities;
   if (live?.length !== 0) return 0;
   if (fallen.length > 0) return sum(intervals.slice(-TAKEN_BEFORE_TICKS).map(({ begun }) => begun));
   return now - before.fellAt <= TAKEN_AFTER_MS ? (intervals.at(-1)?.begun ?? 0) : 0;

@@ -1,5 +1,5 @@
 /** Which tasks to remove: only the scaler decides, so that ECS never has to choose. */
-import type { Load } from './load.ts';
+import { atWork, type Load } from './load.ts';
 import type { TasksReading, WorkerReading } from './types.ts';
 
 /**
@@ -78,8 +78,8 @@ function leftInZone(inOrder: Candidate[], zones: string[][]): Map<string, number
 /** Slots in use by task. */
 function busyByTask(live: WorkerReading[]): Map<string, number> {
   const busy = new Map<string, number>();
-  for (const { task, usedSlots } of live) {
-    if (task !== null) busy.set(task, (busy.get(task) ?? 0) + usedSlots);
+  for (const worker of live) {
+    if (worker.task !== null) busy.set(worker.task, (busy.get(worker.task) ?? 0) + atWork(worker));
   }
   return busy;
 }

@@ -1,27 +1,28 @@
 /**
- * What the signals say of the load: how long work takes, how fast it comes, and how many slots it holds right now.
- * The readings are old (queues some 5 s, heartbeats up to a minute), so the estimates carry them forward: of the slots a
- * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides.
+ * What the signals say of a pool: the tasks that take work and those that start, who serves it, and the load of each kind
+ * of work (kinds.ts).
  */
-import { FOLLOWED, INTERVALS, REPORTS_WITHIN_SECONDS, type Interval, type Memory } from './memory.ts';
+import { estimateKind, type KindLoad, sum, type WorkerSlots } from './kinds.ts';
+import {
+  FOLLOWED,
+  INTERVALS,
+  KINDS,
+  REPORTS_WITHIN_SECONDS,
+  type Kind,
+  type Memory,
+  type WorkerTotals,
+} from './memory.ts';
 import {
   known,
   type Policy,
   type QueueReading,
   type Reading,
   type Signals,
+  type SlotsReading,
   type TasksReading,
   type WorkerReading,
 } from './types.ts';
 
-/** Before anything was finished, work is taken to last so long, or less where so much comes that it cannot. */
-const UNKNOWN_SERVICE_SECONDS = 20;
-const LEAST_UNKNOWN_SERVICE_SECONDS = 0.5;
-/** The share of the largest fleet that a load of unknown service time is taken to fill. */
-const LIKELY_FILL = 0.1;
-/** How many finished attempts outweigh the assumption. */
-const ASSUMED_ATTEMPTS = 2;
-const SERVICE_MEMORY_SECONDS = 600;
 const COST_MEMORY_SECONDS = 3600;
 const ASSUMED_JOBS = 100;
 const FAILURE_MEMORY_SECONDS = 60;
@@ -29,15 +30,8 @@ const FAILURE_MEMORY_SECONDS = 60;
 const FAILURE_MEMORY_ATTEMPTS = 20;
 /** What is billed for a task that has hardly worked. */
 const LEAST_BILLED_SECONDS = 60;
-/** A queue that was silent for so long reports false rates at first, for about so long. */
-const SILENT_SECONDS = 120;
-const FALSE_RATES_SECONDS = 40;
 /** A heartbeat older than this says nothing about a worker whose task is not known. */
 const HEARTBEAT_STALE_SECONDS = 180;
-/** Heartbeats up to this age, as a queue's reading, are of now. */
-const FRESH_SECONDS = 6;
-/** The head of a queue with a free slot before it is gone sooner than this. */
-const STANDING_SECONDS = 5;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
 
@@ -45,25 +39,17 @@ export interface Load {
   /** Tasks that take work, by id, and the seconds until the pending ones will, soonest first. */
   active: string[];
   startingIn: number[];
+  /** The pool's own workers. */
   live: WorkerReading[] | undefined;
   /** Running tasks that have reported before, or have run for long enough to, and do not report now. */
   unreported: string[];
   /** Tasks that are gone unasked, and the slots each held, or null where it had not reported. */
   fallen: { task: string; slots: number | null }[];
-  intervals: Interval[];
+  kinds: Record<Kind, KindLoad>;
+  /** Of all kinds: what waits, and how long its head has; the slots that the pool's workers report to be in use. */
   queued: number;
-  /** As the heartbeats say. */
+  headAge: number;
   reportedBusy: number;
-  /** Carried forward to now. */
-  busy: number;
-  slotsPerTask: number;
-  /** Free slots of an active task, on average. */
-  freePerTask: number;
-  /** Work waits although it has had time to be taken: every slot is taken. */
-  full: boolean;
-  serviceSeconds: number;
-  /** Arrivals a second. */
-  rate: number;
   startUpSeconds: number;
   /** What one second of waiting of one piece of work is worth, in task-seconds. */
   waitWorth: number;
@@ -74,8 +60,6 @@ export interface Load {
   failing: number | null;
   /** Of the failures, most are of workflow tasks. */
   workflowsFail: boolean;
-  /** Attempts finished a second, over the last intervals. */
-  throughput: number;
   /** Tasks run for long enough, and work waits, but none of them takes it. */
   notServing: boolean;
 }
@@ -83,19 +67,13 @@ export interface Load {
 export type LoadMemory = Pick<
   Memory,
   | 'at'
-  | 'queued'
-  | 'busySlots'
+  | 'kinds'
   | 'activeTasks'
   | 'matched'
   | 'workers'
   | 'pendingSince'
   | 'runningSince'
-  | 'intervals'
-  | 'addsSince'
-  | 'addsUntil'
   | 'startUpSeconds'
-  | 'slotSeconds'
-  | 'completed'
   | 'taskSeconds'
   | 'jobs'
   | 'attempts'
@@ -103,6 +81,8 @@ export type LoadMemory = Pick<
   | 'workflowFailures'
   | 'count'
 >;
+
+const NO_QUEUE: QueueReading = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
 
 /** Estimates the load; `tasks` must be known. Returns what to remember of it beside it. */
 export function estimate(
@@ -113,111 +93,103 @@ export function estimate(
   now: number,
 ): { load: Load; memory: LoadMemory } {
   const seconds = Math.max(0, (now - before.at) / 1000);
-  const live = liveWorkers(signals.workers, tasks);
-  const queues = [signals.activityQueue, signals.workflowQueue].filter(known);
-  const queued = queues.length === 0 ? before.queued : sum(queues.map(({ backlog }) => backlog));
-  const headAge = Math.max(0, ...queues.map(({ ageSeconds }) => ageSeconds));
-  const matched = live?.some(({ task }) => task !== null) ? 1 : before.matched;
   const ages = followTasks(tasks, before, now);
-  const slotsPerTask = slotsOf(live, policy);
-  const work = workDone(live, before, ages.runningSince, seconds, now);
-  const adds = arrivalsReported(signals.activityQueue, before, now);
-
-  const fallen = fallenTasks(before, tasks);
-  const lost = sum(fallen.map(({ slots }) => slots ?? 0));
-  const reportedBusy = live === undefined ? before.busySlots : sum(live.map(({ usedSlots }) => usedSlots));
-  const interval: Interval = {
-    at: now,
-    seconds,
-    came: queued - before.queued + work.processed + reportedBusy - (before.busySlots - lost),
-    begun: Math.max(0, before.queued - queued + adds.rate * seconds),
-    done: work.processed,
-  };
-  const intervals = [...before.intervals, interval].slice(-INTERVALS);
+  const ran = (task: string) => (now - (ages.runningSince[task] ?? now)) / 1000;
+  const all = serversOf(signals.workers, tasks, before, ran);
+  const live = all?.filter(({ isOwn }) => isOwn).map(({ worker }) => worker);
+  const matched = live?.some(({ task }) => task !== null) ? 1 : before.matched;
   const cordoned = new Set(tasks.cordoned);
   const active = tasks.running.filter((task) => !cordoned.has(task));
-  const unheard =
-    live?.length === 0 && active.some((task) => now - ages.runningSince[task]! > REPORTS_WITHIN_SECONDS * 1000);
-  const shown = workShown({ before, interval, queued, adds, active: active.length, slotsPerTask });
-  const slotSeconds = before.slotSeconds + work.slotSeconds + shown.slotSeconds;
-  const completed = before.completed + work.processed + shown.completed;
-  const serviceSeconds = serviceTime(slotSeconds, completed, queued, headAge, adds.rate, policy);
+  const fallen = fallenTasks(before, tasks);
+  const queues: Record<Kind, Reading<QueueReading>> = {
+    activities: signals.activityQueue,
+    workflowTasks: signals.workflowQueue,
+    nexusTasks: NO_QUEUE,
+  };
+  const kindOf = (kind: Kind) =>
+    estimateKind(
+      {
+        kind,
+        queue: queues[kind],
+        workers: all && slotsOfKind(all, kind),
+        active,
+        ranSeconds: ran,
+        activeBefore: before.activeTasks,
+        runningTasks: tasks.running.length,
+        following: kind === 'activities' ? activitiesToFollow(signals.workflowQueue, live) : 0,
+        lostSlots: kind === 'activities' ? sum(fallen.map(({ slots }) => slots ?? 0)) : 0,
+        seconds,
+        now,
+      },
+      before.kinds[kind],
+      policy,
+    );
+  const estimates = {
+    activities: kindOf('activities'),
+    workflowTasks: kindOf('workflowTasks'),
+    nexusTasks: kindOf('nexusTasks'),
+  };
+  const kinds = mapKinds((kind) => estimates[kind].load);
+  const { activities, workflowTasks } = kinds;
 
   const startingIn = tasks.pending
     .filter((task) => !cordoned.has(task))
     .map((task) => Math.max(0, ages.startUpSeconds - (now - (ages.pendingSince[task] ?? now)) / 1000))
     .sort((a, b) => a - b);
-  const full = queued > 0 && headAge >= STANDING_SECONDS && active.length > 0;
-  const busy = busyNow({
-    live,
-    active,
-    intervals,
-    completed,
-    serviceSeconds,
-    runningSince: ages.runningSince,
-    now,
-  });
-  const used = sum(
-    (live ?? []).filter(({ task }) => task !== null && !cordoned.has(task)).map(({ usedSlots }) => usedSlots),
-  );
-
   const keep = (memorySeconds: number) => Math.exp(-seconds / memorySeconds);
-  const tried = work.processed + work.workflowFailed;
+  const failed = failuresOf(live, before, seconds);
+  const tried = activities.processed + failed.workflowTasks;
   const kept = keep(FAILURE_MEMORY_SECONDS) * Math.min(1, FAILURE_MEMORY_ATTEMPTS / before.attempts);
   const attempts = before.attempts * kept + tried;
-  const failures = before.failures * kept + work.failed + work.workflowFailed;
-  const workflowFailures = before.workflowFailures * kept + work.workflowFailed;
+  const failures = before.failures * kept + failed.activities + failed.workflowTasks;
+  const workflowFailures = before.workflowFailures * kept + failed.workflowTasks;
   const taskSeconds =
     before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
-  const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + work.processed;
+  const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + Math.max(activities.processed, workflowTasks.processed);
   // Work at hand counts as well: what is paid before anything is done is paid for it. No work costs less than its slot.
+  const { serviceSeconds, slotsPerTask, queued, busy } = activities;
   const costPerJob = Math.max(
     serviceSeconds / slotsPerTask,
     ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy),
   );
+  const headAge = Math.max(activities.headAge, workflowTasks.headAge);
+  const longRunning = tasks.running.some((task) => ran(task) > REPORTS_WITHIN_SECONDS);
 
   return {
     load: {
       active,
       startingIn,
       live,
-      unreported:
-        live === undefined ? [] : unreportedTasks(active, live, { held: before.held, matched }, ages.runningSince, now),
+      unreported: live === undefined ? [] : unreportedTasks(active, live, { held: before.held, matched }, ran),
       fallen,
-      intervals,
-      queued,
-      reportedBusy,
-      busy: Math.min(busy, Math.max(reportedBusy, tasks.running.length * slotsPerTask)),
-      slotsPerTask,
-      freePerTask: full || active.length === 0 ? 0 : Math.max(0, slotsPerTask - used / active.length),
-      full,
-      serviceSeconds,
-      rate: arrivalRate(intervals.slice(-6), live, adds),
+      kinds,
+      queued: [signals.activityQueue, signals.workflowQueue].some(known)
+        ? sum([signals.activityQueue, signals.workflowQueue].filter(known).map(({ backlog }) => backlog))
+        : before.kinds.activities.queued + before.kinds.workflowTasks.queued,
+      headAge,
+      reportedBusy: live === undefined ? before.kinds.activities.busySlots : sum(live.map(atWork)),
       startUpSeconds: ages.startUpSeconds,
       waitWorth: costPerJob / policy.targetWaitSeconds,
       processed: tried,
-      failed: work.failed + work.workflowFailed,
+      failed: failed.activities + failed.workflowTasks,
       workflowsFail: 2 * workflowFailures > failures,
       failing: attempts < 5 ? null : failures / attempts,
-      throughput: throughputOf(intervals.slice(-6), unheard),
-      notServing: headAge >= UNSERVED_SECONDS && notServing(tasks, live, intervals, ages.runningSince, now),
+      notServing:
+        live !== undefined &&
+        headAge >= UNSERVED_SECONDS &&
+        longRunning &&
+        activities.intervals.length === INTERVALS &&
+        !KINDS.some((kind) => kinds[kind].serving),
     },
     memory: {
       at: now,
-      queued,
-      busySlots: reportedBusy,
+      kinds: mapKinds((kind) => estimates[kind].memory),
       activeTasks: active.length,
       matched,
-      workers: live === undefined ? before.workers : followed(live.map((each) => [each.key, totalsOf(each)])),
+      workers: known(signals.workers) ? totalsOf(signals.workers, all ?? [], before) : before.workers,
       pendingSince: ages.pendingSince,
       runningSince: ages.runningSince,
-      intervals,
-      addsSince: adds.since,
-      addsUntil: adds.until,
       startUpSeconds: ages.startUpSeconds,
-      // Only work fades what earlier work has taught: after a quiet night its length is still known.
-      slotSeconds: slotSeconds * (reportedBusy > 0 ? keep(SERVICE_MEMORY_SECONDS) : 1),
-      completed: completed * (reportedBusy > 0 ? keep(SERVICE_MEMORY_SECONDS) : 1),
       taskSeconds,
       jobs,
       attempts,
@@ -228,14 +200,108 @@ export function estimate(
   };
 }
 
-/** The workers that can be counted on: of a task that ECS lists, or, where their task is not known, with a fresh heartbeat. */
-function liveWorkers(workers: Reading<WorkerReading[]>, tasks: TasksReading): WorkerReading[] | undefined {
+/** What holds a worker: local activities and Nexus tasks as well as activities. */
+export function atWork({ usedSlots, localActivities = 0, nexusTasks }: WorkerReading): number {
+  return usedSlots + localActivities + (nexusTasks?.usedSlots ?? 0);
+}
+
+/** A worker that serves the queue, and what was known of it at the tick before. */
+interface Server {
+  worker: WorkerReading;
+  isOwn: boolean;
+  before: WorkerTotals | undefined;
+  ranSeconds: number;
+}
+
+/**
+ * Who serves the queue: the workers of tasks that ECS lists; and others, as long as they report: the pool's where the task of
+ * none of its workers is known, or else somebody else's. A worker of a task that is gone is a ghost.
+ */
+function serversOf(
+  workers: Reading<WorkerReading[]>,
+  tasks: TasksReading,
+  { matched, workers: totals }: Memory,
+  ran: (task: string) => number,
+): Server[] | undefined {
   if (!known(workers)) return undefined;
   const listed = new Set([...tasks.running, ...tasks.pending]);
-  return workers.filter(({ task, ageSeconds }) =>
-    task === null ? ageSeconds <= HEARTBEAT_STALE_SECONDS : listed.has(task),
-  );
+  const isListed = ({ task }: WorkerReading) => task !== null && listed.has(task);
+  const anyMatched = matched > 0 || workers.some(isListed) || listed.size === 0;
+  return workers.flatMap((worker) => {
+    const before = totalsFor(worker.key, totals);
+    const isOwn = isListed(worker) || (worker.task === null && !anyMatched);
+    const isFresh = worker.ageSeconds <= (isOwn ? HEARTBEAT_STALE_SECONDS : REPORTS_WITHIN_SECONDS);
+    const isGhost = !isOwn && before?.[0] === 1;
+    if (isGhost || (!isListed(worker) && !isFresh)) return [];
+    return [{ worker, isOwn, before, ranSeconds: worker.task === null ? 0 : ran(worker.task) }];
+  });
 }
+
+/** A worker chooses its key itself, and may choose a name that every object has. */
+function totalsFor(key: string, totals: Memory['workers']): WorkerTotals | undefined {
+  return Object.hasOwn(totals, key) ? totals[key] : undefined;
+}
+
+function slotsOfKind(servers: Server[], kind: Kind): WorkerSlots[] {
+  const index = 3 + 2 * KINDS.indexOf(kind);
+  return servers.flatMap(({ worker, isOwn, before, ranSeconds }) => {
+    const slots = readingOf(worker, kind);
+    if (slots === undefined) return [];
+    return {
+      task: worker.task,
+      isOwn,
+      ageSeconds: worker.ageSeconds,
+      ...slots,
+      before: before && { processed: before[index]!, usedSlots: before[index + 1]! },
+      ranSeconds,
+    };
+  });
+}
+
+function readingOf(worker: WorkerReading, kind: Kind): SlotsReading | undefined {
+  if (kind !== 'activities') return worker[kind];
+  const { usedSlots, slots, processed } = worker;
+  return { usedSlots, slots, processed };
+}
+
+/** Of all that are listed, since the worker of a task that is gone is listed for minutes. */
+function totalsOf(workers: WorkerReading[], servers: Server[], { workers: before }: Memory): Memory['workers'] {
+  const own = new Set(servers.filter(({ isOwn }) => isOwn).map(({ worker }) => worker.key));
+  const entries = workers.map((worker): [string, WorkerTotals] => {
+    const wasOwn = totalsFor(worker.key, before)?.[0] === 1;
+    const kinds = KINDS.flatMap((kind) => {
+      const { processed, usedSlots } = readingOf(worker, kind) ?? { processed: 0, usedSlots: 0 };
+      return [processed, usedSlots];
+    });
+    return [worker.key, [Number(own.has(worker.key) || wasOwn), worker.failed, worker.workflowFailed ?? 0, ...kinds]];
+  });
+  return followed(entries);
+}
+
+function failuresOf(live: WorkerReading[] | undefined, { workers }: Memory, seconds: number) {
+  const since = (total: number, before: number | undefined) => Math.max(0, total - (before ?? 0));
+  const counted = seconds === 0 ? [] : (live ?? []);
+  return {
+    activities: sum(counted.map(({ key, failed }) => since(failed, totalsFor(key, workers)?.[1]))),
+    workflowTasks: sum(
+      counted.map(({ key, workflowFailed = 0 }) => since(workflowFailed, totalsFor(key, workers)?.[2])),
+    ),
+  };
+}
+
+/**
+ * A waiting workflow task is the activity that it will schedule. Of a workflow with one activity it is the first of two
+ * tasks; workers that process fewer activities than that have shown how many follow.
+ */
+function activitiesToFollow(queue: Reading<QueueReading>, live: WorkerReading[] | undefined): number {
+  if (!known(queue)) return 0;
+  const workflowTasks = sum((live ?? []).map((worker) => worker.workflowTasks?.processed ?? 0));
+  const activities = sum((live ?? []).map(({ processed }) => processed));
+  const share = workflowTasks < LEAST_TO_TELL ? 1 : Math.min(1, (2 * activities) / workflowTasks);
+  return Math.floor(queue.backlog * share);
+}
+
+const LEAST_TO_TELL = 20;
 
 /**
  * A running task without a report is unknown, not idle: heartbeats may be switched off, lost on their way, or forgotten by
@@ -245,12 +311,11 @@ function unreportedTasks(
   active: string[],
   live: WorkerReading[],
   { held, matched }: Pick<Memory, 'held' | 'matched'>,
-  runningSince: Record<string, number>,
-  now: number,
+  ran: (task: string) => number,
 ): string[] {
   const reported = new Set(live.map(({ task }) => task));
   const unmatched = matched > 0 ? 0 : live.length;
-  const isLate = (task: string) => now - (runningSince[task] ?? now) > REPORTS_WITHIN_SECONDS * 1000;
+  const isLate = (task: string) => ran(task) > REPORTS_WITHIN_SECONDS;
   const silent = active.filter((task) => !reported.has(task) && ((held[task] ?? null) !== null || isLate(task)));
   return silent.slice(unmatched);
 }
@@ -261,16 +326,6 @@ function fallenTasks({ held }: Memory, { running, pending }: TasksReading): Load
   return Object.entries(held)
     .filter(([task]) => !present.has(task))
     .map(([task, slots]) => ({ task, slots }));
-}
-
-/** A task's slots as the middle one of those that report reports them; before any has, the owner's word. */
-function slotsOf(live: WorkerReading[] | undefined, { slotsPerTask }: Policy): number {
-  const byTask = new Map<string, number>();
-  for (const { task, slots } of live ?? []) {
-    if (task !== null && slots !== null) byTask.set(task, (byTask.get(task) ?? 0) + slots);
-  }
-  const reported = [...byTask.values()].filter((slots) => slots > 0).sort((a, b) => a - b);
-  return reported[Math.floor(reported.length / 2)] ?? slotsPerTask;
 }
 
 function followTasks(tasks: TasksReading, before: Memory, now: number) {
@@ -284,151 +339,10 @@ function followTasks(tasks: TasksReading, before: Memory, now: number) {
   return { pendingSince, runningSince, startUpSeconds };
 }
 
-/** Attempts finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran. */
-function workDone(
-  live: WorkerReading[] | undefined,
-  before: Memory,
-  runningSince: Record<string, number>,
-  seconds: number,
-  now: number,
-) {
-  let [processed, failed, workflowFailed, slotSeconds] = [0, 0, 0, 0];
-  // With nothing remembered, totals are a beginning, not progress.
-  if (seconds === 0) return { processed, failed, workflowFailed, slotSeconds };
-  for (const worker of live ?? []) {
-    // A worker chooses its key itself, and may choose a name that every object has.
-    const last = Object.hasOwn(before.workers, worker.key) ? before.workers[worker.key] : undefined;
-    processed += Math.max(0, worker.processed - (last?.[0] ?? 0));
-    failed += Math.max(0, worker.failed - (last?.[1] ?? 0));
-    workflowFailed += Math.max(0, (worker.workflowFailed ?? 0) - (last?.[3] ?? 0));
-    const ran = (now - (runningSince[worker.task ?? ''] ?? now)) / 1000 - worker.ageSeconds;
-    slotSeconds +=
-      last === undefined ? worker.usedSlots * Math.max(0, ran) : ((worker.usedSlots + last[2]) / 2) * seconds;
-  }
-  return { processed, failed, workflowFailed, slotSeconds };
-}
-
-function totalsOf({ processed, failed, usedSlots, workflowFailed = 0 }: WorkerReading): Memory['workers'][string] {
-  return [processed, failed, usedSlots, workflowFailed];
-}
-
-/**
- * Slot-seconds worked and work done, as the queue shows it, whose workers report late or never. While work waits, every
- * slot is taken, and what leaves the queue follows on work that is done; where nothing comes, all that leaves is seen.
- */
-function workShown(parts: {
-  before: Memory;
-  interval: Interval;
-  queued: number;
-  adds: ReturnType<typeof arrivalsReported>;
-  active: number;
-  slotsPerTask: number;
-}): { slotSeconds: number; completed: number } {
-  const { before, interval, queued, adds, active, slotsPerTask } = parts;
-  const slotSeconds = before.activeTasks * slotsPerTask * interval.seconds;
-  if (before.activeTasks === 0) return { slotSeconds: 0, completed: 0 };
-  if (before.queued > 0 && queued > 0) {
-    if (adds.trusted) return { slotSeconds, completed: interval.begun };
-    const filled = Math.max(0, active - before.activeTasks) * slotsPerTask;
-    if (adds.none && queued < before.queued) return { slotSeconds, completed: Math.max(0, interval.begun - filled) };
-  }
-  return { slotSeconds: 0, completed: 0 };
-}
-
-/**
- * The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. `none`: nothing
- * came of late, says a queue that has told of arrivals before.
- */
-function arrivalsReported(queue: Reading<QueueReading>, before: Memory, now: number) {
-  const adding = known(queue) && queue.addRate > 0;
-  const until = adding ? now : before.addsUntil;
-  const since = adding && now - before.addsUntil > SILENT_SECONDS * 1000 ? now : before.addsSince;
-  const trusted = adding && now - since >= FALSE_RATES_SECONDS * 1000;
-  const none = known(queue) && queue.addRate === 0 && until > 0;
-  return { since, until, trusted, none, rate: trusted ? queue.addRate : 0 };
-}
-
-/** From counts, without the interval in which most came: one burst is no flow. With old heartbeats the queue knows better. */
-function arrivalRate(
-  recent: Interval[],
-  live: WorkerReading[] | undefined,
-  adds: { trusted: boolean; rate: number },
-): number {
-  const perSecond = ({ came, seconds }: Interval) => came / (seconds || 1);
-  const counted = recent.toSorted((a, b) => perSecond(b) - perSecond(a)).slice(recent.length > 2 ? 1 : recent.length);
-  const seconds = sum(counted.map((each) => each.seconds));
-  const rate = seconds > 0 ? Math.max(0, sum(counted.map(({ came }) => came)) / seconds) : 0;
-  if (!adds.trusted) return rate;
-  const age =
-    live === undefined || live.length === 0 ? Infinity : sum(live.map(({ ageSeconds }) => ageSeconds)) / live.length;
-  return age > 2 * FRESH_SECONDS ? adds.rate : Math.max(rate, adds.rate);
-}
-
-function serviceTime(
-  slotSeconds: number,
-  completed: number,
-  queued: number,
-  headAge: number,
-  addRate: number,
-  { maxTasks, slotsPerTask }: Policy,
-): number {
-  const flow = Math.max(queued / Math.max(STANDING_SECONDS, headAge), addRate);
-  const likely = flow > 0 ? (LIKELY_FILL * maxTasks * slotsPerTask) / flow : Infinity;
-  const assumed = Math.min(UNKNOWN_SERVICE_SECONDS, Math.max(LEAST_UNKNOWN_SERVICE_SECONDS, likely));
-  return (assumed * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed);
-}
-
-function busyNow(parts: {
-  live: WorkerReading[] | undefined;
-  active: string[];
-  intervals: Interval[];
-  completed: number;
-  serviceSeconds: number;
-  runningSince: Record<string, number>;
-  now: number;
-}): number {
-  const { live = [], active, intervals, completed, runningSince, now } = parts;
-  // Of work whose length is not known yet, nothing is taken to be done already.
-  const lasting = completed < ASSUMED_ATTEMPTS ? Math.max(parts.serviceSeconds, 60) : parts.serviceSeconds;
-  const left = (seconds: number) => Math.exp(-Math.max(0, seconds) / lasting);
-  const reported = new Map(live.map(({ task, ageSeconds }) => [task, ageSeconds]));
-  const ages = active.map((task) => reported.get(task) ?? (now - (runningSince[task] ?? now)) / 1000);
-  const seen = sum(live.map(({ usedSlots, ageSeconds }) => usedSlots * left(ageSeconds - FRESH_SECONDS)));
-  const unseen = intervals.map(({ at, seconds, begun }) => {
-    const ago = (now - at) / 1000 + seconds / 2;
-    const unreported = ages.filter((age) => age - FRESH_SECONDS > ago).length / Math.max(1, ages.length);
-    return begun * left(ago) * unreported;
-  });
-  return seen + sum(unseen);
-}
-
-/** As workers report it; of workers that never do, as the queue shows it. */
-function throughputOf(intervals: Interval[], unheard: boolean): number {
-  const seconds = sum(intervals.map((each) => each.seconds));
-  return seconds > 0 ? sum(intervals.map(({ done, begun }) => (unheard ? begun : done))) / seconds : 0;
-}
-
-function notServing(
-  tasks: TasksReading,
-  live: WorkerReading[] | undefined,
-  intervals: Interval[],
-  runningSince: Record<string, number>,
-  now: number,
-): boolean {
-  if (live === undefined) return false;
-  const longRunning = tasks.running.some((task) => now - (runningSince[task] ?? now) > REPORTS_WITHIN_SECONDS * 1000);
-  // Workers that report say themselves that they have had nothing; of others the queue tells.
-  const serving =
-    live.length > 0
-      ? live.some(({ usedSlots }) => usedSlots > 0) || intervals.some(({ done }) => done > 0)
-      : intervals.some(({ begun }) => begun > 0);
-  return longRunning && intervals.length === INTERVALS && !serving;
+function mapKinds<T>(of: (kind: Kind) => T): Record<Kind, T> {
+  return { activities: of('activities'), workflowTasks: of('workflowTasks'), nexusTasks: of('nexusTasks') };
 }
 
 function followed<T>(entries: [string, T][]): Record<string, T> {
   return Object.fromEntries(entries.slice(0, FOLLOWED));
-}
-
-export function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

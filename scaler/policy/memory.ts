@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 6;
+export const MEMORY_VERSION = 7;
 
 /** Ticks of arrivals that are kept. */
 export const INTERVALS = 7;
@@ -22,15 +22,47 @@ export interface Interval {
   done: number;
 }
 
+/** What is remembered of one kind of work. */
+export interface KindMemory {
+  queued: number;
+  /** Of what is queued, what was in flight before a restart of the server, and is counted among the busy slots. */
+  again: number;
+  /** 1 where the queue could not be read at the last tick. */
+  wasUnread: number;
+  busySlots: number;
+  /** When something was last finished; and when the queue was last seen empty; 0 for never. */
+  doneAt: number;
+  emptyAt: number;
+  /** The slots that a task really takes, where that was seen; 0 before. And for how many ticks it has taken no more. */
+  slots: number;
+  noMoreTicks: number;
+  intervals: Interval[];
+  /** The queue's present spell of arrivals, and its newest: rates of a queue that was silent are not to be trusted. */
+  addsSince: number;
+  addsUntil: number;
+  /** Slot-seconds worked and attempts finished: their ratio is the service time. */
+  slotSeconds: number;
+  completed: number;
+  /** What a full task gets done a second, 0 before that was seen; when it was; and for how many ticks as many were full. */
+  capacity: number;
+  capacityAt: number;
+  fullTicks: number;
+}
+
+export const KINDS = ['activities', 'workflowTasks', 'nexusTasks'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** A worker's totals: failed activities and workflow tasks; of each kind what it has processed and holds; whether it is the pool's. */
+export type WorkerTotals = number[];
+export const WORKER_TOTALS = 3 + 2 * KINDS.length;
+
 export interface Memory {
   version: typeof MEMORY_VERSION;
   at: number;
   desired: number;
-  queued: number;
-  busySlots: number;
+  kinds: Record<Kind, KindMemory>;
   activeTasks: number;
-  /** [processed, failed, used slots, failed workflow tasks] by worker key. */
-  workers: Record<string, [number, number, number, number]>;
+  workers: Record<string, WorkerTotals>;
   /** 1 once a worker was seen whose task is known, 0 before. */
   matched: number;
   /** Slots in use by task, of those that were not told to leave; null before it has reported. */
@@ -47,14 +79,7 @@ export interface Memory {
   crashes: number;
   pendingSince: Record<string, number>;
   runningSince: Record<string, number>;
-  intervals: Interval[];
-  /** The queue's present spell of arrivals, and its newest: rates of a queue that was silent are not to be trusted. */
-  addsSince: number;
-  addsUntil: number;
   startUpSeconds: number;
-  /** Slot-seconds worked and attempts finished: their ratio is the service time. */
-  slotSeconds: number;
-  completed: number;
   /** Task-seconds paid and attempts finished, over hours: their ratio is what a piece of work costs. */
   taskSeconds: number;
   jobs: number;
@@ -63,6 +88,13 @@ export interface Memory {
   failures: number;
   /** Failed workflow tasks among them. */
   workflowFailures: number;
+  /** The count that tasks were last ordered up to, and when: so soon it is not taken back. */
+  raisedTo: number;
+  raisedAt: number;
+  /** Since when most attempts fail, 0 while they do not; and the most slots that were in use shortly before that. */
+  failingSince: number;
+  busyPeak: number;
+  busyPeakAt: number;
   /** Work that waited when tasks were last ordered for it, typically. */
   waitingAtOrders: number;
   /** [when at least `tasks` were last needed, tasks], most tasks first. */
@@ -82,7 +114,7 @@ export interface Memory {
    * The fleet, its throughput and its service time when it last grew under a standing backlog, to see whether growth
    * helped; and, when it did not, the fleet with which it was tried again (0 before).
    */
-  growth: { at: number; tasks: number; throughput: number; serviceSeconds: number; tried: number } | null;
+  growth: { kind: number; at: number; tasks: number; throughput: number; serviceSeconds: number; tried: number } | null;
   /** Dollars spent in the hour that began at `spendHour`. */
   spent: number;
   spendHour: number;
@@ -120,8 +152,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     version: MEMORY_VERSION,
     at: now,
     desired,
-    queued: 0,
-    busySlots: 0,
+    kinds: { activities: ofKind(), workflowTasks: ofKind(), nexusTasks: ofKind() },
     activeTasks: 0,
     workers: {},
     matched: 0,
@@ -134,17 +165,17 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     crashes: 0,
     pendingSince: {},
     runningSince: Object.fromEntries(running.map((task) => [task, longAgo])),
-    intervals: [],
-    addsSince: 0,
-    addsUntil: 0,
     startUpSeconds: TYPICAL_START_UP_SECONDS,
-    slotSeconds: 0,
-    completed: 0,
     taskSeconds: 0,
     jobs: 0,
     attempts: 0,
     failures: 0,
     workflowFailures: 0,
+    raisedTo: 0,
+    raisedAt: 0,
+    failingSince: 0,
+    busyPeak: 0,
+    busyPeakAt: 0,
     waitingAtOrders: 0,
     onsets: [],
     usualNeed: desired,
@@ -160,6 +191,27 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
   };
 }
 
+function ofKind(): KindMemory {
+  return {
+    queued: 0,
+    again: 0,
+    wasUnread: 0,
+    busySlots: 0,
+    doneAt: 0,
+    emptyAt: 0,
+    slots: 0,
+    noMoreTicks: 0,
+    intervals: [],
+    addsSince: 0,
+    addsUntil: 0,
+    slotSeconds: 0,
+    completed: 0,
+    capacity: 0,
+    capacityAt: 0,
+    fullTicks: 0,
+  };
+}
+
 export function hourOf(now: number): number {
   return now - (now % 3_600_000);
 }
@@ -171,7 +223,7 @@ function isMemory(memory: unknown): memory is Memory {
   if (given.version !== MEMORY_VERSION) return false;
   const {
     growth,
-    intervals,
+    kinds,
     onsets,
     levels,
     gaps,
@@ -187,13 +239,15 @@ function isMemory(memory: unknown): memory is Memory {
   return (
     expected.length === Object.keys(numbers).length &&
     expected.every((name) => isFigure(numbers[name])) &&
-    (growth === null || hasNumbers(growth, ['at', 'tasks', 'throughput', 'serviceSeconds', 'tried'])) &&
-    isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun', 'done'])) &&
+    (growth === null || hasNumbers(growth, ['kind', 'at', 'tasks', 'throughput', 'serviceSeconds', 'tried'])) &&
+    typeof kinds === 'object' &&
+    kinds !== null &&
+    KINDS.every((kind) => isKindMemory((kinds as Record<string, unknown>)[kind])) &&
     isList(onsets, (each) => isNumbers(each, 2)) &&
     isList(levels, (each) => isNumbers(each, 2)) &&
     isNumbers(gaps, GAP_GROUPS * GAP_CLASSES) &&
     typeof provenDeployment === 'string' &&
-    isRecord(workers, (each) => isNumbers(each, 4)) &&
+    isRecord(workers, (each) => isNumbers(each, WORKER_TOTALS)) &&
     isRecord(held, (each) => each === null || isFigure(each)) &&
     isRecord(pendingSince, isFigure) &&
     isRecord(runningSince, isFigure)
@@ -218,6 +272,17 @@ function numbersOf(memory: Memory): Record<string, number> {
     Object.entries(memory).filter(
       (entry): entry is [string, number] => entry[0] !== 'version' && typeof entry[1] === 'number',
     ),
+  );
+}
+
+function isKindMemory(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { intervals, ...numbers } = value as Record<string, unknown>;
+  return (
+    hasNumbers(
+      numbers,
+      Object.keys(ofKind()).filter((name) => name !== 'intervals'),
+    ) && isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun', 'done']))
   );
 }
 

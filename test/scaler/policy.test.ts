@@ -108,8 +108,8 @@ describe('scaling out', () => {
 
   test('a waiting workflow task is counted as the activity it will schedule', () => {
     const memory = experienced(600, -700 * second);
-    const ofWorkflows = decide(signals({ workflowQueue: queue(30) }), memory, policy, 0);
-    expect(ofWorkflows.decision).toEqual(decide(signals({ activityQueue: queue(30) }), memory, policy, 0).decision);
+    const { decision } = decide(signals({ workflowQueue: queue(30) }), memory, policy, 0);
+    expect(decision).toMatchObject({ desired: 3, reason: 'backlog' });
   });
 
   test('never above the maximum, and says so', () => {
@@ -136,8 +136,10 @@ describe('growth that would not help', () => {
   const memory = experienced(60, -700 * second);
 
   test('a rate-limited queue does not grow the fleet', () => {
-    const { decision } = decide(signals({ activityQueue: queue(500, true) }), memory, policy, 0);
-    expect(decision).toMatchObject({ desired: 0, reason: 'rate-limited' });
+    const limited = { activityQueue: { ...queue(500, true), ageSeconds: 60 } };
+    expect(decide(signals(limited), memory, policy, 0).decision).toMatchObject({ desired: 1 });
+    const half = signals({ ...limited, workers: ['a', 'b'].map((task) => worker(task, 5)), tasks: running('a', 'b') });
+    expect(decide(half, memory, policy, 0).decision).toMatchObject({ desired: 2, reason: 'rate-limited' });
   });
 
   test('while most attempts fail the fleet stays as it is, and recovers when they succeed again', () => {

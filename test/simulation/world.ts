@@ -283,8 +283,8 @@ class World {
       const throttled = this.#faults.active('table.throttled') && this.#luck() < 0.5;
       if (throttled || this.#faults.active('table.down')) return { known: false, why: 'the table does not answer' };
       const scaler = this.#table.get(SCALER_KEY) as ScalerItem | undefined;
-      const deploying = scaler?.deploying?.includes(pool) ?? false;
-      return { known: true, cordoned: this.#table.has(key), scalerTickAt: scaler?.tickAt, deploying };
+      const deployingTasks = scaler?.deploying?.[pool] ?? 0;
+      return { known: true, cordoned: this.#table.has(key), scalerTickAt: scaler?.tickAt, deployingTasks };
     });
   }
 

@@ -336,16 +336,16 @@ describe('the scale-in protocol', () => {
     const put = (item: object) =>
       table.send(new PutCommand({ TableName: 'observed', Item: { id: SCALER_KEY, ...item } }));
     await put({ tickAt: 7 });
-    const nothing = { known: true, cordoned: false, deploying: false };
+    const nothing = { known: true, cordoned: false, deployingTasks: 0 };
     await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 7 });
     await put({ tickAt: 'yesterday' });
     await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: undefined });
     await put({ tickAt: 8, observing: true });
     await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: undefined });
-    await put({ tickAt: 9, deploying: ['another'] });
+    await put({ tickAt: 9, deploying: { another: 3 } });
     await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 9 });
-    await put({ tickAt: 10, deploying: ['another', 'pool'] });
-    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 10, deploying: true });
+    await put({ tickAt: 10, deploying: { another: 3, pool: 2 } });
+    await expect(read()).resolves.toEqual({ ...nothing, scalerTickAt: 10, deployingTasks: 2 });
   });
 
   it('is the task’s with several processes too: one protection, lifted when all of them are drained', async () => {

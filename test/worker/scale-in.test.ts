@@ -15,6 +15,7 @@ class World implements PollingWorker {
   tableFails = false;
   /** As the scaler says. */
   deploying = false;
+  poolTasks = 100;
   /** When the worker last heard of a deployment. */
   deployingAt = -Infinity;
   /** The newest tick the worker can know of. */
@@ -50,7 +51,12 @@ class World implements PollingWorker {
       if (this.tableFails) return { known: false, why: 'throttled' };
       if (this.deploying) this.deployingAt = this.now;
       this.heardAt = Math.max(this.heardAt, this.scalerTickAt ?? 0);
-      return { known: true, cordoned: this.cordoned, scalerTickAt: this.scalerTickAt, deploying: this.deploying };
+      return {
+        known: true,
+        cordoned: this.cordoned,
+        scalerTickAt: this.scalerTickAt,
+        deployingTasks: this.deploying ? this.poolTasks : 0,
+      };
     },
     now: () => this.now,
     random: () => this.#random(),
@@ -191,6 +197,15 @@ describe('the worker’s side of scale-in', () => {
       expect(within / 60).toBeLessThan(2);
     }
     expect(again.length).toBeGreaterThan(0);
+  });
+
+  it('asks every few seconds in a small pool, so that a new task is protected soon after a deployment', async () => {
+    const world = new World();
+    Object.assign(world, { ecs: 'blocks', deploying: true, poolTasks: 3 });
+    for (let round = 0; round < 20; round++) await world.later(3);
+    Object.assign(world, { ecs: 'works', deploying: false });
+    for (let round = 0; round < 4; round++) await world.later(3);
+    expect(world).toMatchObject({ protected: true, polling: true });
   });
 
   it('asks a failing ECS less and less often', async () => {

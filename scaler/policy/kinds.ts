@@ -1,0 +1,456 @@
+/**
+ * One kind of work, as its queue and the workers' slots for it show it: activities, workflow tasks, Nexus tasks. How long a
+ * piece takes, how fast they come, how many slots they hold right now, and how many a task really has.
+ *
+ * The readings are old (queues some 5 s, heartbeats up to a minute), so the estimates carry them forward: of the slots a
+ * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides. Work that is
+ * shorter than any heartbeat can see shows in what the workers have processed.
+ */
+import { INTERVALS, type Interval, type Kind, type KindMemory } from './memory.ts';
+import { known, type Policy, type QueueReading, type Reading } from './types.ts';
+
+/** Before anything was finished, work is taken to last so long, or less where so much comes that it cannot. */
+const UNKNOWN_SERVICE_SECONDS = { activities: 20, workflowTasks: 0.1, nexusTasks: 1 };
+const LEAST_UNKNOWN_SERVICE_SECONDS = 0.5;
+/** An activity of unknown length that has left the queue is taken to be at work for so long at least. */
+const UNKNOWN_LASTING_SECONDS = 60;
+/** The share of the largest fleet that a load of unknown service time is taken to fill. */
+const LIKELY_FILL = 0.1;
+/** How many finished attempts outweigh the assumption. */
+const ASSUMED_ATTEMPTS = 2;
+const SERVICE_MEMORY_SECONDS = 600;
+/** What a full task gets done is known when as many tasks have been full for so many ticks, and for so long. */
+const FULL_TICKS = 6;
+const CAPACITY_MEMORY_SECONDS = 3600;
+const CAPACITY_WEIGHT = 0.2;
+/** A queue that was silent for so long reports false rates at first, for about so long. */
+const SILENT_SECONDS = 120;
+const FALSE_RATES_SECONDS = 40;
+/** Heartbeats up to this age, as a queue's reading, are of now. */
+const FRESH_SECONDS = 6;
+/** The head of a queue with a free slot before it is gone sooner than this. */
+const STANDING_SECONDS = 5;
+/** In so many ticks in a row, work waited and the slots in use stayed as they were: the task has no more. */
+const TAKES_NO_MORE_TICKS = 2;
+const NO_MORE_WEIGHT = 0.3;
+/** Of the slots that the workers say they have, fewer than this part were taken. */
+const MUCH_LESS = 0.9;
+/** A queue is read so late at the most. */
+const QUEUE_LAG_SECONDS = 10;
+/** Its rates are means over half a minute: what comes in so much of it is no less than the rate says. */
+const LEAST_RATE_SECONDS = 10;
+
+/** A worker's slots for this kind. */
+export interface WorkerSlots {
+  task: string | null;
+  /** It belongs to the pool, and not to somebody else who serves the same queue. */
+  isOwn: boolean;
+  ageSeconds: number;
+  usedSlots: number;
+  slots: number | null;
+  processed: number;
+  /** What it had processed, and held, at the tick before; absent for a worker new to us, which has worked `ranSeconds`. */
+  before: { processed: number; usedSlots: number } | undefined;
+  ranSeconds: number;
+}
+
+export interface KindSeen {
+  kind: Kind;
+  queue: Reading<QueueReading>;
+  /** Undefined where the workers could not be read. */
+  workers: WorkerSlots[] | undefined;
+  /** The pool's running tasks that take work, and for how many seconds each has run; the count at the tick before. */
+  active: string[];
+  ranSeconds: (task: string) => number;
+  activeBefore: number;
+  runningTasks: number;
+  /** Work that is known to become work of this kind when it is done. */
+  following: number;
+  /** Slots of tasks that are gone. */
+  lostSlots: number;
+  /** Since the tick before. */
+  seconds: number;
+  now: number;
+}
+
+export interface KindLoad {
+  queued: number;
+  headAge: number;
+  /** There is more in the queue, which may be in flight already. */
+  isAgain: boolean;
+  /** As the heartbeats of the pool's workers, and of others, say. */
+  reportedBusy: number;
+  /** Of all workers, carried forward to now. */
+  busy: number;
+  /** What a task really takes. */
+  slotsPerTask: number;
+  /** What its owner or its workers say instead, where that is more. */
+  statedSlots: number | undefined;
+  /** Free slots of an active task, on average. */
+  freePerTask: number;
+  /** Of workers that are not the pool's: what they have, and have free. */
+  foreign: { slots: number; free: number };
+  /** Work waits although it has had time to be taken. */
+  full: boolean;
+  /** The queue's own limits hold what waits: there are slots free for it. */
+  limited: boolean;
+  /** Pieces a second that the queue's own limit lets through. */
+  rateLimit: number | undefined;
+  serviceSeconds: number;
+  /** Arrivals a second. */
+  rate: number;
+  /** Something came or was done of late. */
+  flows: boolean;
+  /** For how long nothing has been finished. */
+  undoneSeconds: number;
+  /** Finished a second, over the last intervals. */
+  throughput: number;
+  /** Finished since the last tick. */
+  processed: number;
+  /** Something is being taken or done, as far as can be seen. */
+  serving: boolean;
+  intervals: Interval[];
+}
+
+const EMPTY: QueueReading = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
+
+export function estimateKind(
+  seen: KindSeen,
+  before: KindMemory,
+  policy: Policy,
+): { load: KindLoad; memory: KindMemory } {
+  const { workers, seconds, now } = seen;
+  const isRead = known(seen.queue);
+  const queue = isRead ? (seen.queue as QueueReading) : { ...EMPTY, backlog: before.queued };
+  const use = useOf(seen, before, policy);
+  const done = workDone(workers, seconds);
+  const again = countedTwice({ queue, isRead, isFull: use.isFull }, { before, processed: done.processed, now });
+  const queued = Math.max(0, queue.backlog - again);
+  const adds = arrivalsReported(seen.queue, before, now);
+  const limited = queue.rateLimited && !use.isFull;
+  const waits = queued > 0 && queue.ageSeconds >= STANDING_SECONDS && !limited;
+  const slots = slotsLearned(seen, use, { waits, headAge: queue.ageSeconds }, before);
+  const full = waits && seen.active.length > 0;
+
+  const interval: Interval = {
+    at: now,
+    seconds,
+    came: queued - before.queued + done.processed + use.reportedBusy - (before.busySlots - seen.lostSlots),
+    begun: Math.max(0, before.queued - queued + adds.rate * seconds),
+    done: done.processed,
+  };
+  const intervals = [...before.intervals, interval].slice(-INTERVALS);
+  const shown = workShown({ before, interval, queued, adds, seen, slotsPerTask: slots.perTask });
+  const waiting = { queued: queued + seen.following, headAge: queue.ageSeconds };
+  const service = serviceTime({ before, done, shown, waiting, adds, seen, policy });
+  const throughput = throughputOf(intervals.slice(-6), isUnheard(seen));
+  const capacity = capacityOfTask(before, seen, throughput, waits && slots.witnessed);
+  const ofCapacity = capacity.capacity > 0 ? slots.perTask / capacity.capacity : 0;
+  const busy = busyNow(seen, intervals, service);
+  const doneAt = done.processed > 0 || before.doneAt === 0 ? now : before.doneAt;
+
+  return {
+    load: {
+      ...waiting,
+      isAgain: again > 0,
+      reportedBusy: use.reportedBusy,
+      busy: Math.min(busy, Math.max(use.reportedBusy, seen.runningTasks * slots.perTask)),
+      slotsPerTask: slots.perTask,
+      statedSlots: slots.perTask < use.stated ? use.stated : undefined,
+      freePerTask: full ? 0 : Math.max(0, slots.perTask - use.perActive),
+      foreign: slotsOfOthers(workers, waits),
+      full,
+      limited,
+      rateLimit: queue.rateLimit,
+      serviceSeconds: Math.max(service.seconds, ofCapacity),
+      rate: arrivalRate(intervals.slice(-6), workers, adds),
+      flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
+      undoneSeconds: (now - doneAt) / 1000,
+      throughput,
+      processed: done.processed,
+      serving: isServing(workers, intervals),
+      intervals,
+    },
+    memory: {
+      queued,
+      again,
+      wasUnread: isRead ? 0 : 1,
+      busySlots: use.reportedBusy,
+      doneAt,
+      emptyAt: isRead && queue.backlog === 0 ? now : before.emptyAt,
+      // What takes nothing at all any more says nothing of the slots that others have.
+      slots: throughput > 0 ? slots.learned : before.slots,
+      noMoreTicks: slots.ticks,
+      intervals,
+      addsSince: adds.since,
+      addsUntil: adds.until,
+      ...service.memory,
+      ...capacity,
+    },
+  };
+}
+
+/** A worker of ours has reported by then; one that has not may be of a kind that never does. */
+const UNHEARD_SECONDS = 75;
+/** Work flows that comes or is done at this rate at least. */
+const FLOW_A_SECOND = 0.1;
+
+/**
+ * After a restart a server queues again what is in flight, and this cannot be told from new work but by signs: its head has
+ * waited for longer than the queue was seen empty, or the rate is that of a queue just loaded, or the server could not be
+ * read a moment ago. While all slots are full and none changes hands, so much is counted once, among the busy slots; the
+ * first slot that is free shows what it is, since the server drops all of it then.
+ */
+function countedTwice(
+  { queue, isRead, isFull }: { queue: QueueReading; isRead: boolean; isFull: boolean },
+  { before, processed, now }: { before: KindMemory; processed: number; now: number },
+): number {
+  if (!isRead || !isFull || processed > 0) return 0;
+  if (before.again > 0) return Math.min(before.again, queue.backlog);
+  const more = queue.backlog - before.queued;
+  const came = Math.max(more, sum(before.intervals.slice(-3).map((each) => each.came)));
+  const isOlder = before.emptyAt > 0 && queue.ageSeconds > (now - before.emptyAt) / 1000 + QUEUE_LAG_SECONDS;
+  const isJustLoaded = queue.addRate * LEAST_RATE_SECONDS > came;
+  return isOlder || isJustLoaded || before.wasUnread > 0 ? Math.max(0, Math.min(more, before.busySlots)) : 0;
+}
+
+/** What the workers report of their slots. */
+interface Use {
+  reportedBusy: number;
+  /** By active task of the pool: slots in use, and the age of its oldest heartbeat. */
+  tasks: { used: number; ageSeconds: number }[];
+  /** Slots of a task as its workers say, or else its owner; and whether it was the workers. */
+  stated: number;
+  isReported: boolean;
+  /** In use, of an active task on average; and whether that is all that it has, as far as known. */
+  perActive: number;
+  isFull: boolean;
+}
+
+function useOf({ workers, active }: KindSeen, before: KindMemory, { slotsPerTask }: Policy): Use {
+  const byTask = new Map<string, { used: number; slots: number; ageSeconds: number }>();
+  for (const { task, isOwn, usedSlots, slots, ageSeconds } of workers ?? []) {
+    if (task === null || !isOwn) continue;
+    const of = byTask.get(task) ?? { used: 0, slots: 0, ageSeconds: 0 };
+    const used = of.used + usedSlots;
+    byTask.set(task, { used, slots: of.slots + (slots ?? 0), ageSeconds: Math.max(of.ageSeconds, ageSeconds) });
+  }
+  const reported = [...byTask.values()].map(({ slots }) => slots).filter((slots) => slots > 0);
+  const stated = middle(reported) ?? slotsPerTask;
+  const tasks = active.flatMap((task) => byTask.get(task) ?? []);
+  const perActive = sum(tasks.map(({ used }) => used)) / Math.max(1, active.length);
+  return {
+    reportedBusy: workers === undefined ? before.busySlots : sum(workers.map(({ usedSlots }) => usedSlots)),
+    tasks,
+    stated,
+    isReported: reported.length > 0,
+    perActive,
+    isFull: active.length > 0 && perActive >= MUCH_LESS * (before.slots > 0 ? Math.min(before.slots, stated) : stated),
+  };
+}
+
+interface TaskSlots {
+  perTask: number;
+  /** To be remembered: 0 where what is stated is right as far as one knows. */
+  learned: number;
+  ticks: number;
+  /** The workers' heartbeats are younger than the wait. */
+  witnessed: boolean;
+}
+
+/** While work waits, the slots in use are those that a task has, whatever its owner or its workers say. */
+function slotsLearned(
+  { active }: KindSeen,
+  { tasks, stated, isReported }: Use,
+  { waits, headAge }: { waits: boolean; headAge: number },
+  before: KindMemory,
+): TaskSlots {
+  const witnesses = tasks.filter(({ ageSeconds }) => ageSeconds < headAge);
+  const witnessed = waits && witnesses.length > 0 && 2 * witnesses.length >= active.length;
+  const used = mean((witnessed ? witnesses : tasks).map((each) => each.used));
+  const takesNoMore = witnessed && used > 0;
+  const ticks = takesNoMore ? before.noMoreTicks + 1 : waits ? before.noMoreTicks : 0;
+  let learned = before.slots > 0 ? Math.max(before.slots, used) : 0;
+  if (takesNoMore && ticks >= TAKES_NO_MORE_TICKS)
+    learned = before.slots > 0 ? before.slots + NO_MORE_WEIGHT * (used - before.slots) : used;
+  const isLess = learned > 0 && (!isReported || learned < MUCH_LESS * stated);
+  return { perTask: isLess ? Math.max(1, learned) : stated, learned, ticks, witnessed };
+}
+
+/** Finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran. */
+function workDone(workers: WorkerSlots[] | undefined, seconds: number): { processed: number; slotSeconds: number } {
+  let [processed, slotSeconds] = [0, 0];
+  // With nothing remembered, totals are a beginning, not progress.
+  if (seconds === 0) return { processed, slotSeconds };
+  for (const worker of workers ?? []) {
+    const { before, usedSlots, isOwn } = worker;
+    if (before === undefined && !isOwn) continue;
+    processed += Math.max(0, worker.processed - (before?.processed ?? 0));
+    slotSeconds +=
+      before === undefined
+        ? usedSlots * Math.max(0, worker.ranSeconds - worker.ageSeconds)
+        : ((usedSlots + before.usedSlots) / 2) * seconds;
+  }
+  return { processed, slotSeconds };
+}
+
+type Adds = ReturnType<typeof arrivalsReported>;
+
+/**
+ * Slot-seconds worked and work done, as the queue shows it, whose workers report late or never. While work waits, every
+ * slot is taken, and what leaves the queue follows on work that is done; where nothing comes, all that leaves is seen.
+ */
+function workShown(parts: {
+  before: KindMemory;
+  interval: Interval;
+  queued: number;
+  adds: Adds;
+  seen: KindSeen;
+  slotsPerTask: number;
+}): { processed: number; slotSeconds: number } {
+  const { before, interval, queued, adds, slotsPerTask } = parts;
+  const { active, activeBefore } = parts.seen;
+  const slotSeconds = activeBefore * slotsPerTask * interval.seconds;
+  if (activeBefore > 0 && before.queued > 0 && queued > 0) {
+    if (adds.trusted) return { slotSeconds, processed: interval.begun };
+    const filled = Math.max(0, active.length - activeBefore) * slotsPerTask;
+    if (adds.none && queued < before.queued) return { slotSeconds, processed: Math.max(0, interval.begun - filled) };
+  }
+  return { slotSeconds: 0, processed: 0 };
+}
+
+/**
+ * The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. `none`: nothing
+ * came of late, says a queue that has told of arrivals before.
+ */
+function arrivalsReported(queue: Reading<QueueReading>, before: KindMemory, now: number) {
+  const adding = known(queue) && queue.addRate > 0;
+  const until = adding ? now : before.addsUntil;
+  const since = adding && now - before.addsUntil > SILENT_SECONDS * 1000 ? now : before.addsSince;
+  const trusted = adding && now - since >= FALSE_RATES_SECONDS * 1000;
+  const none = known(queue) && queue.addRate === 0 && until > 0;
+  return { since, until, trusted, none, rate: trusted ? queue.addRate : 0 };
+}
+
+/** From counts, without the interval in which most came: one burst is no flow. With old heartbeats the queue knows better. */
+function arrivalRate(recent: Interval[], workers: WorkerSlots[] | undefined, adds: Adds): number {
+  const perSecond = ({ came, seconds }: Interval) => came / (seconds || 1);
+  const counted = recent.toSorted((a, b) => perSecond(b) - perSecond(a)).slice(recent.length > 2 ? 1 : recent.length);
+  const seconds = sum(counted.map((each) => each.seconds));
+  const rate = seconds > 0 ? Math.max(0, sum(counted.map(({ came }) => came)) / seconds) : 0;
+  if (!adds.trusted) return rate;
+  const age = workers?.length ? sum(workers.map(({ ageSeconds }) => ageSeconds)) / workers.length : Infinity;
+  return age > 2 * FRESH_SECONDS ? adds.rate : Math.max(rate, adds.rate);
+}
+
+interface Service {
+  seconds: number;
+  /** Finished, as far as remembered. */
+  completed: number;
+  memory: Pick<KindMemory, 'slotSeconds' | 'completed'>;
+}
+
+/** Slot-seconds over attempts: how long a slot is taken by one. */
+function serviceTime(parts: {
+  before: KindMemory;
+  done: { processed: number; slotSeconds: number };
+  shown: { processed: number; slotSeconds: number };
+  waiting: { queued: number; headAge: number };
+  adds: Adds;
+  seen: KindSeen;
+  policy: Policy;
+}): Service {
+  const { before, done, shown, adds, policy } = parts;
+  const { queued, headAge } = parts.waiting;
+  const { kind, seconds } = parts.seen;
+  const slotSeconds = before.slotSeconds + done.slotSeconds + shown.slotSeconds;
+  const completed = before.completed + done.processed + shown.processed;
+  const flow = Math.max(queued / Math.max(STANDING_SECONDS, headAge), adds.rate);
+  const likely = flow > 0 ? (LIKELY_FILL * policy.maxTasks * policy.slotsPerTask) / flow : Infinity;
+  const assumed = Math.min(UNKNOWN_SERVICE_SECONDS[kind], Math.max(LEAST_UNKNOWN_SERVICE_SECONDS, likely));
+  // Only work fades what earlier work has taught: after a quiet night its length is still known.
+  const worked = done.slotSeconds + done.processed > 0;
+  const keep = worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1;
+  return {
+    seconds: (assumed * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed),
+    completed,
+    memory: { slotSeconds: slotSeconds * keep, completed: completed * keep },
+  };
+}
+
+type Capacity = Pick<KindMemory, 'capacity' | 'capacityAt' | 'fullTicks'>;
+
+/**
+ * What a full task gets done a second. It may be less than its slots would, where the processor is what is scarce: a fleet
+ * is sized to be nearly full, so that is what counts. Tasks that get more done have shown that it is not so any more.
+ */
+function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: number, full: boolean): Capacity {
+  const { active, activeBefore, now } = seen;
+  const each = active.length > 0 ? throughput / active.length : 0;
+  const fullTicks = full && active.length === activeBefore ? before.fullTicks + 1 : 0;
+  const isOld = now - before.capacityAt > CAPACITY_MEMORY_SECONDS * 1000;
+  const known = isOld ? 0 : before.capacity;
+  if (fullTicks < FULL_TICKS) {
+    return { fullTicks, capacity: known > 0 ? Math.max(known, each) : 0, capacityAt: before.capacityAt };
+  }
+  const capacity = known > each ? known + CAPACITY_WEIGHT * (each - known) : each;
+  return { fullTicks, capacity, capacityAt: now };
+}
+
+function busyNow(
+  { kind, workers = [], active, ranSeconds, now }: KindSeen,
+  intervals: Interval[],
+  service: Service,
+): number {
+  // Of work whose length is not known yet, nothing is taken to be done already.
+  const isUnknown = kind === 'activities' && service.completed < ASSUMED_ATTEMPTS;
+  const lasting = isUnknown ? Math.max(service.seconds, UNKNOWN_LASTING_SECONDS) : service.seconds;
+  const left = (seconds: number) => Math.exp(-Math.max(0, seconds) / lasting);
+  const reported = new Map(workers.map(({ task, ageSeconds }) => [task, ageSeconds]));
+  const ages = active.map((task) => reported.get(task) ?? ranSeconds(task));
+  const seen = sum(workers.map(({ usedSlots, ageSeconds }) => usedSlots * left(ageSeconds - FRESH_SECONDS)));
+  const unseen = intervals.map(({ at, seconds, begun }) => {
+    const ago = (now - at) / 1000 + seconds / 2;
+    const unreported = ages.filter((age) => age - FRESH_SECONDS > ago).length / Math.max(1, ages.length);
+    return begun * left(ago) * unreported;
+  });
+  return seen + sum(unseen);
+}
+
+/** As workers report it; of workers that never do, as the queue shows it. */
+function throughputOf(intervals: Interval[], unheard: boolean): number {
+  const seconds = sum(intervals.map((each) => each.seconds));
+  return seconds > 0 ? sum(intervals.map(({ done, begun }) => (unheard ? begun : done))) / seconds : 0;
+}
+
+function isUnheard({ workers, active, ranSeconds }: KindSeen): boolean {
+  return workers?.length === 0 && active.some((task) => ranSeconds(task) > UNHEARD_SECONDS);
+}
+
+/** Something is held or done, as the workers say; or taken, where none reports. */
+function isServing(workers: WorkerSlots[] = [], intervals: Interval[]): boolean {
+  const reports = workers.length > 0;
+  return (
+    workers.some(({ usedSlots }) => usedSlots > 0) || intervals.some(({ done, begun }) => (reports ? done : begun) > 0)
+  );
+}
+
+/** While work waits, others take no more of it than they hold. */
+function slotsOfOthers(workers: WorkerSlots[] | undefined, waits: boolean): { slots: number; free: number } {
+  const others = workers?.filter(({ isOwn }) => !isOwn) ?? [];
+  const used = sum(others.map(({ usedSlots }) => usedSlots));
+  const slots = waits ? used : Math.max(used, sum(others.map((each) => each.slots ?? each.usedSlots)));
+  return { slots, free: slots - used };
+}
+
+function mean(values: number[]): number {
+  return sum(values) / Math.max(1, values.length);
+}
+
+function middle(values: number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+export function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

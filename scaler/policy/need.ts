@@ -1,0 +1,179 @@
+/**
+ * How many tasks the load needs. Tasks at hand and starting are counted first; for what will still wait when a task ordered
+ * now would be up, as many are ordered as balance what they cost against the waiting they save. The kinds of work share a
+ * task's slots with nobody, so the kind that needs most tasks decides.
+ */
+import type { KindLoad } from './kinds.ts';
+import type { Load } from './load.ts';
+import { KINDS, type Kind } from './memory.ts';
+import type { Policy, TasksReading } from './types.ts';
+
+/** Spare slots for randomness, in square roots of the slots at work. */
+const SPARE = 0.5;
+/** What a task costs beside its work: from the order until it works, and from its last work until it is gone. */
+const LEAVING_SECONDS = 30;
+/** Work shorter than this is over before a heartbeat tells of it. */
+const SHORT_SECONDS = 6;
+/** Work that waits although tasks should have finished so many pieces meanwhile, and have finished none, is not being taken. */
+const MISSED_COMPLETIONS = 3;
+/** What is tried a little at a time grows by this. */
+export const A_LITTLE = 1.25;
+
+export interface Need {
+  kind: Kind;
+  tasks: number;
+  /** The part of it that is for work which will wait. */
+  grow: number;
+  /** What will still wait when a task ordered now would be up. */
+  waiting: number;
+  /** Slots to add for each piece of work that will wait. */
+  share: number;
+  /** More tasks would be needed if the queue let through more. */
+  isLimited: boolean;
+  /** The tasks that are not removed while the load is what it is: it varies by itself. */
+  steady: number;
+}
+
+/** The tasks that the load needs: for what is at work, and for what waits. */
+export function neededTasks(load: Load, tasks: TasksReading, policy: Policy): Need {
+  const [first, ...others] = KINDS.map((kind) => needOfKind(kind, load, tasks, policy));
+  const leading = others.reduce((most, need) => (need.tasks > most.tasks ? need : most), first!);
+  const ownKinds = KINDS.map((kind) => load.kinds[kind]).filter(({ foreign }) => foreign.slots === 0);
+  const anyAtWork = load.reportedBusy > 0 || ownKinds.some(({ busy }) => busy > 0.2);
+  // What flows is work, also where no heartbeat has seen any: whoever may be serving it stays.
+  const flows = tasks.desired > 0 && ownKinds.some((kind) => kind.flows);
+  return { ...leading, tasks: Math.max(leading.tasks, anyAtWork || flows || load.queued > 0 ? 1 : 0) };
+}
+
+/**
+ * The fleet does not shrink below what lost work will need when it is back, nor below the tasks that report nothing, which
+ * may be full; nor does it grow for them.
+ */
+export function heldFor(owedSlots: number, need: Need, load: Load, tasks: TasksReading, policy: Policy): Need {
+  if (owedSlots === 0 && load.unreported.length === 0) return need;
+  const activities = { ...load.kinds.activities, busy: load.kinds.activities.busy + owedSlots };
+  const withOwed = { ...load, kinds: { ...load.kinds, activities } };
+  const held = neededTasks(withOwed, tasks, policy).tasks + load.unreported.length;
+  return { ...need, tasks: Math.max(need.tasks, Math.min(tasks.desired, held)) };
+}
+
+function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksReading, policy: Policy): Need {
+  const of = load.kinds[kind];
+  const { queued, full, rate, serviceSeconds, slotsPerTask, foreign } = of;
+  const tasksFor = (slots: number) => Math.ceil(Math.max(0, slots - foreign.slots) / slotsPerTask - 1e-9);
+  const share = slotsForWaiting(of, load, policy);
+  const flow = rate * serviceSeconds;
+  const short = serviceSeconds < SHORT_SECONDS ? of.throughput * serviceSeconds : of.busy;
+  // Half as seen and half as done: what heartbeats see of short work is chance.
+  const busy = (of.busy + short) / 2;
+  // Spare slots are for what comes: with no flow there is nothing to be random.
+  const atWork = tasksFor(busy + spareFor(Math.min(busy, flow)));
+  const steady = tasksFor(Math.max(of.busy, short, flow) + 2 * spareFor(flow));
+  if ((queued === 0 && !of.isAgain) || of.limited) {
+    return { kind, tasks: atWork, grow: 0, waiting: 0, share, isLimited: of.limited, steady };
+  }
+  // A deployment doubles the tasks, and not the need.
+  const active = outdated.length > 0 ? Math.min(load.active.length, desired) : load.active.length;
+  const taken = full ? Math.max(busy, active * slotsPerTask + foreign.slots) : busy;
+  // What a burst has taken up is no measure of what comes: the flow of work is.
+  const forFlow = tasksFor(Math.min(taken, flow) + spareFor(Math.min(taken, flow)));
+  const waiting = queueIn(load.startUpSeconds, of, load, load.startingIn.length);
+  const heldSlots = (active + load.startingIn.length) * slotsPerTask + foreign.slots - flow;
+  const grow =
+    waiting > 0
+      ? tasksFor(
+          Math.min(taken, flow) +
+            spareFor(Math.min(taken, flow)) +
+            waiting * share +
+            Math.max(0, heldSlots) * shareOfHeld(of, load, policy),
+        )
+      : 0;
+  const tasks = Math.max(1, forFlow, atHand(of, load, active, forFlow, tasksFor(busy + queued)), grow);
+  // One free slot is enough to see what there is to it.
+  const doubtful = of.isAgain ? active + Math.max(1, load.startingIn.length) : 0;
+  const stalled = isStalled(of, active, policy) ? Math.ceil(A_LITTLE * active) : 0;
+  const most = of.rateLimit === undefined ? Infinity : tasksFor(of.rateLimit * serviceSeconds) + 1;
+  return {
+    kind,
+    tasks: Math.min(Math.max(tasks, stalled, doubtful), most),
+    grow: Math.max(grow, stalled),
+    waiting,
+    share,
+    isLimited: tasks > most,
+    steady: Math.min(steady, most),
+  };
+}
+
+/** Work waits beyond its target, and of what the tasks hold nothing gets done in the time that it takes. */
+export function isStalled(of: KindLoad, active: number, policy: Policy): boolean {
+  const { full, headAge, undoneSeconds, slotsPerTask, serviceSeconds } = of;
+  const seconds = Math.min(headAge, undoneSeconds);
+  const missed = (seconds * active * slotsPerTask) / serviceSeconds;
+  return full && seconds > policy.targetWaitSeconds && missed >= MISSED_COMPLETIONS;
+}
+
+function spareFor(slots: number): number {
+  return SPARE * Math.sqrt(Math.max(0, slots));
+}
+
+/** What waits keeps the tasks that it can use, and of those starting the ones that will still find something to do. */
+function atHand(of: KindLoad, load: Load, active: number, forFlow: number, usable: number): number {
+  let count = Math.min(active, usable);
+  for (const [index, seconds] of load.startingIn.entries()) {
+    if (count >= usable) break;
+    if (queueIn(seconds, of, load, index) > 0 || count < forFlow) count += 1;
+  }
+  return count;
+}
+
+/** What will be queued in so many seconds, with the tasks at hand and the first `starting` of those that start. */
+function queueIn(seconds: number, of: KindLoad, load: Load, starting: number): number {
+  const { queued, rate, freePerTask, slotsPerTask, serviceSeconds, foreign } = of;
+  const served = (slots: number, during: number) => (slots * during) / serviceSeconds;
+  let begun = load.active.length * (freePerTask + served(slotsPerTask, seconds));
+  begun += foreign.free + served(foreign.slots, seconds);
+  for (const startsIn of load.startingIn.slice(0, starting)) {
+    if (startsIn < seconds) begun += slotsPerTask + served(slotsPerTask, seconds - startsIn);
+  }
+  return Math.max(0, queued + rate * seconds - begun);
+}
+
+/**
+ * Slots for each piece of work that will wait. Two answers, and the larger counts: so many that all of it starts within
+ * the wait target; and so many that one task more would cost what the waiting is worth that it saves. With n tasks a
+ * queue of q is gone in q·S/(n·s), half of which is the mean wait; q·q·S·v/(2·n·s) + n·O is least at
+ * n·s = q·√(S·v·s/(2·O)), for service time S, slots a task s, worth of waiting v, and overhead of a task O.
+ */
+function slotsForWaiting(of: KindLoad, load: Load, policy: Policy): number {
+  const withinTarget = of.serviceSeconds / (of.serviceSeconds + policy.targetWaitSeconds);
+  return Math.min(1, Math.max(withinTarget, Math.sqrt(worthOfASlot(of, load) / 2)));
+}
+
+/**
+ * Of the slots that hold work by then, the part that waiting work cannot count on: all of it where work is long. With q
+ * waiting, A such slots and m new ones, q - m wait for one of the A to end, (q - m)·S/(2·A) on average: within the target
+ * T for m = q - A·T/S, and at the least cost for m = q - A·O/(S·v·s). Fresh slots are needed beside the A, not among them.
+ */
+function shareOfHeld(of: KindLoad, load: Load, policy: Policy): number {
+  return Math.max(0, 1 - policy.targetWaitSeconds / of.serviceSeconds, 1 - 1 / worthOfASlot(of, load));
+}
+
+/** What the waiting is worth that a slot spares in a service time, over what it costs to have it: S·v·s/O. */
+function worthOfASlot({ serviceSeconds, slotsPerTask }: KindLoad, { waitWorth, startUpSeconds }: Load): number {
+  return (serviceSeconds * waitWorth * slotsPerTask) / (startUpSeconds + LEAVING_SECONDS);
+}
+
+/**
+ * What it costs, in task-seconds, to be without the fleet's n-th task when it is needed again: its start-up, and the
+ * waiting that it would have spared. The last tasks of a typical order spare as much as they cost, earlier ones more by
+ * the square; no more than one task can serve during a start-up, nor than its share of what typically waits.
+ */
+export function restartCost(task: number, load: Load, waitingAtOrders: number, { kind, share }: Need): number {
+  const { startUpSeconds, waitWorth } = load;
+  const { slotsPerTask, serviceSeconds } = load.kinds[kind];
+  const typicalOrder = (waitingAtOrders * share) / slotsPerTask;
+  const bySquare = task === 1 ? Infinity : (startUpSeconds + LEAVING_SECONDS) * (typicalOrder / task) ** 2;
+  const served = waitWorth * slotsPerTask * (1 + startUpSeconds / serviceSeconds) * startUpSeconds;
+  const shared = (waitWorth * waitingAtOrders * startUpSeconds) / task;
+  return startUpSeconds + Math.min(bySquare, served, shared);
+}
