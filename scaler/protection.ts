@@ -39,6 +39,8 @@ const GONE = new Set(['TASK_NOT_VALID', 'MISSING']);
 /** As many tasks are protected as the service is to have, while tasks that are too many finish: asked again, and no error. */
 const BLOCKED = 'DEPLOYMENT_BLOCKED';
 
+const TASK_ID = /^[0-9a-f]{32}$/;
+
 /** The id of the task that the worker runs in, by its identity or its host's name or address; null when none fits. */
 export function taskOf(
   { task, names }: ReportedWorker,
@@ -50,8 +52,8 @@ export function taskOf(
     const found = ids.has(name) ? name : addresses.get(addressIn(name));
     if (found !== undefined) return found;
   }
-  // The id of a task that is gone, as our workers have it: known not to be any of those at hand.
-  return task !== null && /^[0-9a-f]{32}$/.test(task) ? task : null;
+  // The id of a task that is gone, as our workers have it: known not to be any of those at hand, and no other's worker.
+  return [task ?? '', ...names].find((name) => TASK_ID.test(name)) ?? null;
 }
 
 /** `ip-10-0-1-2.eu-central-1.compute.internal` is how a task in a VPC calls its host. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { poolPolicySchema } from '../contract/pool-config.ts';
-import { known, type WorkerReading } from './policy.ts';
+import { known, type SlotsReading, type WorkerReading } from './policy.ts';
 
 const count = z.number().min(0);
 
@@ -115,15 +115,28 @@ function workersTogether(workers: WorkerReading[]): WorkerReading[] {
   const byAge = Map.groupBy(workers, ({ ageSeconds }) => Math.floor(ageSeconds / SAME_AGE_SECONDS));
   return [...byAge.values()].map((ofAge) => {
     const sum = (count: (worker: WorkerReading) => number) => ofAge.reduce((total, worker) => total + count(worker), 0);
+    const ofWorkflows = ofAge.flatMap(({ workflowTasks }) => workflowTasks ?? []);
+    const ofNexus = ofAge.flatMap(({ nexusTasks }) => nexusTasks ?? []);
     return {
       key: `${ofAge.length} workers`,
       task: null,
       ageSeconds: sum(({ ageSeconds }) => ageSeconds) / ofAge.length,
-      usedSlots: sum(({ usedSlots }) => usedSlots),
-      slots: ofAge.some(({ slots }) => slots === null) ? null : sum(({ slots }) => slots ?? 0),
-      processed: sum(({ processed }) => processed),
+      ...slotsTogether(ofAge),
       failed: sum(({ failed }) => failed),
       workflowFailed: sum(({ workflowFailed = 0 }) => workflowFailed),
+      ...(ofWorkflows.length > 0 && { workflowTasks: slotsTogether(ofWorkflows) }),
+      ...(ofNexus.length > 0 && { nexusTasks: slotsTogether(ofNexus) }),
+      localActivities: sum(({ localActivities = 0 }) => localActivities),
     };
   });
+}
+
+/** The number of slots is unknown where that of one is. */
+function slotsTogether(all: SlotsReading[]): SlotsReading {
+  const sum = (count: (each: SlotsReading) => number) => all.reduce((total, each) => total + count(each), 0);
+  return {
+    usedSlots: sum(({ usedSlots }) => usedSlots),
+    slots: all.some(({ slots }) => slots === null) ? null : sum(({ slots }) => slots ?? 0),
+    processed: sum(({ processed }) => processed),
+  };
 }

@@ -3,6 +3,7 @@
  * namespace. Each answer is read on its own, so that one pool's failure, or one server's, leaves the others known. Whoever may
  * report a worker writes some of it: what is taken on is bounded in number and in size, and a number that is none is unknown.
  */
+import type { Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { known, type QueueReading, type Reading, type Unknown } from '../policy.ts';
 import { Pace } from './pace.ts';
@@ -12,6 +13,9 @@ import { TemporalConnection, type ConnectionOptions, type TemporalPlace } from '
 
 /** As in temporal.api.enums.v1.TaskQueueType. */
 export const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
+/** As in temporal.api.enums.v1.RateLimitSource. */
+const SET_FOR_THE_QUEUE = 1;
+const SET_BY_WORKERS = 2;
 /** What has not been answered in so long is unknown for this tick: the other pools' ticks do not wait for it. */
 const ANSWER_WITHIN_MS = 7000;
 const TOO_LATE: Unknown = { unknown: `no answer within ${ANSWER_WITHIN_MS / 1000} s` };
@@ -83,6 +87,8 @@ export const NOT_READ: TemporalSignals = {
   workflowQueue: { unknown: 'not read' },
   workers: { unknown: 'not read' },
 };
+
+type RateLimit = Awaited<ReturnType<Connection['workflowService']['describeTaskQueue']>>['effectiveRateLimit'];
 
 type Queues = Pick<TemporalSignals, 'activityQueue' | 'workflowQueue'>;
 
@@ -166,7 +172,7 @@ class NamespaceReader {
   }
 
   async #describe(taskQueue: string, type: number, now: number): Promise<QueueReading> {
-    const { stats } = await this.#connection.call(now, (service) =>
+    const { stats, effectiveRateLimit } = await this.#connection.call(now, (service) =>
       service.describeTaskQueue({
         namespace: this.#connection.namespace,
         taskQueue: { name: taskQueue, kind: 1 },
@@ -182,8 +188,15 @@ class NamespaceReader {
       addRate: sensible('rate of tasks added', stats.tasksAddRate ?? 0),
       dispatchRate: sensible('rate of tasks dispatched', stats.tasksDispatchRate ?? 0),
       rateLimited: stats.rateLimitingActive ?? false,
+      ...rateLimitOf(effectiveRateLimit),
     };
   }
+}
+
+/** Only a limit that somebody has set: the server's own is one in any case, so high that it says nothing. Zero stops the queue. */
+function rateLimitOf(limit: RateLimit): Pick<QueueReading, 'rateLimit'> {
+  if (limit?.rateLimitSource !== SET_FOR_THE_QUEUE && limit?.rateLimitSource !== SET_BY_WORKERS) return {};
+  return { rateLimit: sensible('rate limit', limit.requestsPerSecond ?? 0) };
 }
 
 /** Also ends what is begun and comes too late: a listing without an end would go on beside all later ones. */

@@ -4,7 +4,7 @@
  * that is listed without them, they are asked for by its key.
  */
 import type { Connection } from '@temporalio/client';
-import type { Reading, WorkerReading } from '../policy.ts';
+import type { Reading, SlotsReading, WorkerReading } from '../policy.ts';
 import type { Pace } from './pace.ts';
 import { secondsOf } from './protobuf.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
@@ -161,12 +161,11 @@ function bounded(heartbeats: Heartbeat[], now: number): Reading<ReportedWorker[]
 }
 
 function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
-  const slots = heartbeat.activityTaskSlotsInfo;
-  const used = Math.min(MOST_SLOTS, count(slots?.currentUsedSlots));
+  const { activityTaskSlotsInfo, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
   const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
-  const { workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo } = heartbeat;
   const workflowFailed = count(workflowTaskSlotsInfo?.totalFailedTasks);
-  const ofAllKinds = [slots, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
+  const localActivities = slotsOf(localActivitySlotsInfo).usedSlots;
+  const ofAllKinds = [activityTaskSlotsInfo, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
   return {
     key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
     // Of several processes in one task each has the task's id, and a number behind it.
@@ -174,12 +173,35 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
     names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
     busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
     ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
-    usedSlots: used,
-    slots: slots?.slotSupplierKind === 'Fixed' ? used + Math.min(MOST_SLOTS, count(slots.currentAvailableSlots)) : null,
-    processed: count(slots?.totalProcessedTasks),
-    failed: count(slots?.totalFailedTasks),
+    ...slotsOf(activityTaskSlotsInfo),
+    failed: count(activityTaskSlotsInfo?.totalFailedTasks),
     ...(workflowFailed > 0 && { workflowFailed }),
+    ...(runsWorkflows(workflowTaskSlotsInfo) && { workflowTasks: slotsOf(workflowTaskSlotsInfo) }),
+    ...(hasWorked(nexusTaskSlotsInfo) && { nexusTasks: slotsOf(nexusTaskSlotsInfo) }),
+    ...(localActivities > 0 && { localActivities }),
   };
+}
+
+type SlotsInfo = Heartbeat['workflowTaskSlotsInfo'];
+
+function slotsOf(info: SlotsInfo): SlotsReading {
+  const usedSlots = slotCount(info?.currentUsedSlots);
+  const slots = info?.slotSupplierKind === 'Fixed' ? usedSlots + slotCount(info.currentAvailableSlots) : null;
+  return { usedSlots, slots, processed: count(info?.totalProcessedTasks) };
+}
+
+/** A worker without workflows has no slots for their tasks. One that does not say how many it has is known by what it did. */
+function runsWorkflows(info: SlotsInfo): boolean {
+  return (slotsOf(info).slots ?? 0) > 0 || hasWorked(info);
+}
+
+function hasWorked(info: SlotsInfo): boolean {
+  const { usedSlots, processed } = slotsOf(info);
+  return usedSlots + processed > 0;
+}
+
+function slotCount(value: number | null | undefined): number {
+  return Math.min(MOST_SLOTS, count(value));
 }
 
 /** A worker's own numbers: below zero they would take from what the other workers report. */

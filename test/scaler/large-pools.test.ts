@@ -2,7 +2,7 @@
 import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { decide, DEFAULT_POLICY, known } from '../../scaler/policy.ts';
+import { decide, DEFAULT_POLICY, known, type WorkerReading } from '../../scaler/policy.ts';
 import { replayer } from '../../scaler/replay.ts';
 import { StateTable } from '../../scaler/state.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
@@ -24,6 +24,8 @@ function recordOf(tasks: number, workersOfEach: number): TickRecord {
     slots: 20,
     processed: 123_456,
     failed: 12,
+    workflowTasks: { usedSlots: 2, slots: 40, processed: 5 },
+    localActivities: 3,
   });
   return {
     v: 1,
@@ -95,6 +97,13 @@ test('what is shortened says so, and has the counts and sums of the whole', () =
   expect(shortened).toBe('10000 workers are told together, ids are cut to 8 characters');
   const { figures } = decide({ ...told, tasks, workers }, undefined, DEFAULT_POLICY, told.now);
   expect(figures).toMatchObject({ busySlots: 70_000, slots: 200_000 });
+  const sum = (count: (worker: WorkerReading) => number) =>
+    known(workers) && workers.reduce((total, worker) => total + count(worker), 0);
+  expect(sum(({ workflowTasks }) => workflowTasks!.usedSlots)).toBe(20_000);
+  expect(sum(({ workflowTasks }) => workflowTasks!.slots!)).toBe(400_000);
+  expect(sum(({ workflowTasks }) => workflowTasks!.processed)).toBe(50_000);
+  expect(sum(({ localActivities }) => localActivities!)).toBe(30_000);
+  expect(workers).not.toContainEqual(expect.objectContaining({ nexusTasks: expect.anything() }));
   expect(known(tasks) && tasks.running.length).toBe(5000);
 });
 

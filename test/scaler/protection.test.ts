@@ -35,6 +35,8 @@ describe('the task of a worker', () => {
     ['a name that only begins so', { task: '7@y', names: ['ip-10-0-1-2x'] }, null],
     ['no name', {}, null],
     ['the id of a task that is gone', { task: gone }, gone],
+    ['the id of a task that is gone, in its host’s name', { task: '7@x', names: ['7', gone] }, gone],
+    ['an id that is too short for a task’s', { task: 'f'.repeat(12), names: ['f'.repeat(12)] }, null],
   ])('is not taken for one at hand by %s', (_, about, task) => {
     expect(taskOf(worker(about), new Set(['a', 'b']), addresses)).toBe(task);
   });

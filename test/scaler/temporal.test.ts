@@ -3,9 +3,10 @@ import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
-import { TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
+import { QUEUE_TYPES, TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
 import { TemporalFront } from '../faults/fronts.ts';
 import { apiKeyProxy, Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
 
@@ -17,6 +18,7 @@ const proxies: Proxy[] = [];
 let temporal: LocalTemporal;
 
 beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
   temporal = await startTemporal({ directory: authority.directory });
 });
 
@@ -53,6 +55,47 @@ function secretOf(text: string) {
 
 test('a plain server on this machine', async () => {
   expect(known(await readerOf(home())(seconds(0)))).toBe(true);
+});
+
+describe('a rate limit of a queue', () => {
+  /** Undefined takes it away. */
+  async function limit(taskQueueType: 1 | 2, requestsPerSecond: number | undefined): Promise<void> {
+    const connection = await Connection.connect({ address: temporal.address });
+    const rateLimit = requestsPerSecond === undefined ? {} : { rateLimit: { requestsPerSecond } };
+    const update = { updateQueueRateLimit: { ...rateLimit, reason: 'a test' } };
+    const request = { namespace: 'default', identity: 'test', taskQueue: 'a-queue', taskQueueType, ...update };
+    await connection.workflowService.updateTaskQueueConfig(request);
+    await connection.close();
+  }
+
+  const limits = async () => {
+    const { activityQueue, workflowQueue } = await readerOf(home())(seconds(0));
+    if ('unknown' in activityQueue || 'unknown' in workflowQueue) throw new Error('not read');
+    return [activityQueue.rateLimit, workflowQueue.rateLimit];
+  };
+
+  test('is told where somebody has set one, also to nothing, and not where the server has only its own', async () => {
+    expect(await limits()).toEqual([undefined, undefined]);
+    await limit(QUEUE_TYPES.activity, 2.5);
+    expect(await limits()).toEqual([2.5, undefined]);
+    await limit(QUEUE_TYPES.activity, 0);
+    expect(await limits()).toEqual([0, undefined]);
+    await limit(QUEUE_TYPES.activity, undefined);
+    expect(await limits()).toEqual([undefined, undefined]);
+  });
+
+  test('that the workers bring along is one, too', async () => {
+    const connection = await NativeConnection.connect({ address: temporal.address });
+    const options = { connection, taskQueue: 'a-queue', activities: { nothing: async () => undefined } };
+    const worker = await Worker.create({ ...options, maxTaskQueueActivitiesPerSecond: 7 });
+    const told = worker.runUntil(async () => {
+      let read = await limits();
+      while (read[0] === undefined) read = await limits();
+      return read;
+    });
+    expect(await told).toEqual([7, undefined]);
+    await connection.close();
+  });
 });
 
 describe('an API key from a secret', () => {

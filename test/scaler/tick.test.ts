@@ -317,6 +317,16 @@ test('workers are told which pools are being deployed', async () => {
   expect(world.deploying).toEqual(['slow']);
 });
 
+test('workers of other services are in the record, and told from those of a task that has stopped', async () => {
+  const world = new World('fast');
+  const stopped = 'f'.repeat(32);
+  world.hasTasks('fast', 'a');
+  world.workers.push(worker('a'), { ...worker('b'), task: stopped, names: [stopped] }, worker('somebody'));
+  await tick(world.pools, new Map(), world, at(0));
+  const { workers } = world.reports.get('fast')!.record;
+  expect(workers).toMatchObject([{ task: 'a' }, { task: stopped }, { task: null }]);
+});
+
 describe('workers that the scaler protects', () => {
   /** Tasks a, b and c at 10.0.0.1 to 3; nothing is queued, and the pool has been quiet for long. */
   async function quietFleet(...workers: ReportedWorker[]) {

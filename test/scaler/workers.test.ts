@@ -2,7 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { Client, Connection } from '@temporalio/client';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { TemporalReader } from '../../scaler/signals/temporal.ts';
 import type { ReportedWorker } from '../../scaler/signals/workers.ts';
@@ -34,10 +42,10 @@ async function server(dynamicConfig: Record<string, unknown> = {}): Promise<stri
   return temporal.address;
 }
 
-async function serve(address: string, identity: string): Promise<void> {
+async function serve(address: string, identity: string, more: Partial<WorkerOptions> = {}): Promise<void> {
   const connection = await NativeConnection.connect({ address });
   const options = { connection, identity, taskQueue: 'q', activities: { nothing: async () => undefined } };
-  const worker = await Worker.create(options);
+  const worker = await Worker.create({ ...options, ...more });
   workers.push({ worker, connection, running: worker.run() });
 }
 
@@ -87,4 +95,54 @@ test('listed without their slots, each is asked for; and where that has none eit
   });
   hidden.clear();
   expect(tasksOf(await readerOf(front.address)())).toEqual(['task1', 'task2']);
+});
+
+describe('slots of other kinds', () => {
+  const slots = { usedSlots: expect.any(Number), processed: expect.any(Number) };
+  let letGo: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+
+  test('are told of the workers that run such work, and of those alone', async () => {
+    const address = await server();
+    const workflowsPath = join(import.meta.dirname, 'fixtures/locals.ts');
+    const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+    const tuner = { tunerOptions: { targetMemoryUsage: 0.9, targetCpuUsage: 0.9 } };
+    await Promise.all([
+      serve(address, 'activities'),
+      serve(address, 'workflows', { workflowBundle, activities: { hold: () => held } }),
+      serve(address, 'unbounded', { workflowBundle, taskQueue: 'unbounded', activities: { hold: () => held }, tuner }),
+    ]);
+    const client = new Client({ connection: await Connection.connect({ address }) });
+    const start = (taskQueue: string) => client.workflow.start('holding', { taskQueue, workflowId: taskQueue });
+    const workflows = [await start('q'), await start('unbounded')];
+
+    const { activities, ...others } = await until(
+      () => everyOne(address),
+      (read) => read['workflows']?.localActivities === 1 && read['unbounded']?.localActivities === 1,
+    );
+    expect(activities).not.toHaveProperty('workflowTasks');
+    expect(activities).not.toHaveProperty('localActivities');
+    expect(others['workflows']).toMatchObject({ usedSlots: 0, slots: 100, workflowTasks: { ...slots, slots: 40 } });
+    expect(others['unbounded']).toMatchObject({ slots: null, workflowTasks: { ...slots, slots: null } });
+
+    letGo();
+    await Promise.all(workflows.map((workflow) => workflow.result()));
+    const after = await until(
+      () => everyOne(address),
+      (read) => (read['workflows']?.workflowTasks?.processed ?? 0) > 0 && !read['workflows']?.localActivities,
+    );
+    expect(after['workflows']).not.toHaveProperty('nexusTasks');
+    await client.connection.close();
+  });
+
+  /** The workers of both queues, by identity. */
+  async function everyOne(address: string): Promise<Record<string, ReportedWorker>> {
+    const reader = new TemporalReader({ address, namespace: 'default' });
+    readers.push(reader);
+    const queues = ['q', 'unbounded'].map((taskQueue) => ({ pool: taskQueue, taskQueue }));
+    const read = [...(await reader.read(queues, Date.now())).values()].flatMap(({ workers: of }) =>
+      'unknown' in of ? [] : of,
+    );
+    return Object.fromEntries(read.map((worker) => [worker.task, worker]));
+  }
 });

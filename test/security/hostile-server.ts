@@ -74,10 +74,13 @@ export interface Stats {
   backlog?: bigint;
   ageSeconds?: bigint;
   addRate?: number;
+  rateLimit?: number;
 }
 
-export function queue({ backlog = 0n, ageSeconds = 0n, addRate = 0 }: Stats): Buffer {
-  return bytes(5, Buffer.concat([varint(1, backlog), bytes(2, varint(1, ageSeconds)), float(3, addRate)]));
+export function queue({ backlog = 0n, ageSeconds = 0n, addRate = 0, rateLimit }: Stats): Buffer {
+  const stats = bytes(5, Buffer.concat([varint(1, backlog), bytes(2, varint(1, ageSeconds)), float(3, addRate)]));
+  if (rateLimit === undefined) return stats;
+  return Buffer.concat([stats, bytes(7, Buffer.concat([float(1, rateLimit), varint(2, 1n)]))]);
 }
 
 export interface Heartbeat {
@@ -103,6 +106,8 @@ function encoded(heartbeat: Heartbeat): Buffer {
   const { key = 'key', identity = '', host = '', taskQueue, at = 0n } = heartbeat;
   const { used = 0n, available = 0n, processed = 0n, failed = 0n } = heartbeat;
   const slots = [varint(1, available), varint(2, used), text(3, 'Fixed'), varint(4, processed), varint(5, failed)];
+  // Of workflow tasks, activities, Nexus tasks and local activities.
+  const kinds = [12, 13, 14, 15].map((field) => bytes(field, Buffer.concat(slots)));
   return Buffer.concat([
     text(1, key),
     text(2, identity),
@@ -110,7 +115,7 @@ function encoded(heartbeat: Heartbeat): Buffer {
     text(4, taskQueue),
     varint(8, 1n),
     bytes(10, varint(1, at)),
-    bytes(13, Buffer.concat(slots)),
+    ...kinds,
   ]);
 }
 

@@ -54,6 +54,9 @@ describe('a queue’s numbers', () => {
     ['a count beyond all bounds', { backlog: MOST }],
     ['a rate beyond all bounds', { addRate: 3e38 }],
     ['an age beyond all bounds', { ageSeconds: MOST }],
+    ['a rate limit that is none', { rateLimit: NaN }],
+    ['a rate limit below zero', { rateLimit: -1 }],
+    ['a rate limit without an end', { rateLimit: Infinity }],
   ])('of which nothing can be concluded are unknown: %s', async (_, stats) => {
     const signals = await read({ DescribeTaskQueue: () => queue(stats) });
     expect(signals.activityQueue).toEqual({ unknown: expect.stringContaining('makes no sense') });
@@ -76,6 +79,12 @@ describe('a worker’s report', () => {
     expect(all.map(({ usedSlots, slots, processed, failed }) => [usedSlots, slots, processed, failed])).toEqual([
       [0, 0, 0, 0],
       [3, 3, 0, 0],
+    ]);
+    expect(
+      all.map(({ workflowTasks, nexusTasks, localActivities }) => [workflowTasks, nexusTasks, localActivities]),
+    ).toEqual([
+      [undefined, undefined, undefined],
+      [{ usedSlots: 3, slots: 3, processed: 0 }, { usedSlots: 3, slots: 3, processed: 0 }, 3],
     ]);
   });
 
