@@ -15,7 +15,7 @@ import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
 import { sum } from './kinds.ts';
 import { estimate, type Load } from './load.ts';
 import { hourOf, KINDS, recall, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
-import { A_LITTLE, heldFor, isStalled, neededTasks, restartCost, type Need } from './need.ts';
+import { A_LITTLE, heldFor, neededTasks, restartCost, type Need } from './need.ts';
 import {
   known,
   type Decision,
@@ -104,13 +104,13 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const spending = spend(before, tasks.running.length + tasks.pending.length, policy, now);
 
   const deployingUntil = tasks.outdated?.length ? now + PROTECTED_AFTER_MS : before.deployingUntil;
-  const guard = guardOf(load, tasks, whyTheyFall(fallen, tasks), growth, spending, policy, now);
+  const guard = guardOf(load, need, tasks, whyTheyFall(fallen, tasks), growth, spending, policy, now);
   const { desired, reason } = size({
     tasks,
     load,
     probing: isProbing(probe),
     heldUnseen: load.unreported.length > 0 && need.tasks > seen.tasks,
-    need: guard === undefined ? Math.min(need.tasks, Math.max(mostOf(growth), tasks.desired)) : need.tasks,
+    need: guard === undefined ? Math.min(need.tasks, Math.max(mostOf(growth, load), tasks.desired)) : need.tasks,
     expected,
     isLimited: need.isLimited,
     keep: Math.max(keep, need.steady, now - before.raisedAt < ORDERS_STAND_MS ? before.raisedTo : 0),
@@ -212,15 +212,22 @@ function growthDoesNotHelp(
   if (growth.tried > 0 && tasks.desired >= mostOf(growth)) return true;
   const kind = load.kinds[KINDS[growth.kind]!];
   return (
-    (growth.throughput >= LEAST_THROUGHPUT || isStalled(kind, load.active.length, policy)) &&
-    tasks.running.length >= A_LITTLE * growth.tasks &&
+    (growth.throughput >= LEAST_THROUGHPUT || kind.stalledSeconds > policy.targetWaitSeconds) &&
+    wasTried(growth, tasks) &&
     now - growth.at >= (GAIN_AFTER_SECONDS + growth.serviceSeconds) * 1000
   );
 }
 
-/** Once growth did not help, it is tried again a little at a time, for as long as that helps. */
-function mostOf(growth: Memory['growth']): number {
-  return growth === null || growth.tried === 0 ? Infinity : Math.ceil(A_LITTLE * growth.tried);
+function wasTried(growth: Memory['growth'], { running }: TasksReading): boolean {
+  return growth !== null && running.length >= A_LITTLE * growth.tasks;
+}
+
+/** Once growth did not help, or is not likely to, it is tried a little at a time, for as long as that helps. */
+function mostOf(growth: Memory['growth'], load?: Load): number {
+  if (growth === null) return Infinity;
+  if (load !== undefined && load.kinds[KINDS[growth.kind]!].stalledSeconds > 0)
+    return Math.ceil(A_LITTLE * growth.tasks);
+  return growth.tried === 0 ? Infinity : Math.ceil(A_LITTLE * growth.tried);
 }
 
 function spend(before: Memory, tasks: number, policy: Policy, now: number): Pick<Memory, 'spent' | 'spendHour'> {
@@ -256,6 +263,7 @@ function retriedSlots({ failingSince, busyPeak }: Failing, { reportedBusy }: Loa
 /** Why the fleet must not grow, if it must not. */
 function guardOf(
   load: Load,
+  need: Need,
   tasks: TasksReading,
   falling: Reason | undefined,
   growth: Memory['growth'],
@@ -265,7 +273,7 @@ function guardOf(
 ): Reason | undefined {
   if ((load.failing ?? 0) >= FAILING_SHARE) return load.workflowsFail ? 'workflow-failures' : 'failing';
   if (falling !== undefined) return falling;
-  if (load.notServing) return 'not-serving';
+  if (load.notServing && (need.tasks <= tasks.desired || wasTried(growth, tasks))) return 'not-serving';
   if (growthDoesNotHelp(growth, load, tasks, policy, now)) return 'no-gain';
   if (policy.spendCapDollarsPerHour !== null && spent >= policy.spendCapDollarsPerHour) return 'spend-cap';
   return undefined;

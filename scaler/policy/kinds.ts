@@ -33,6 +33,8 @@ const STANDING_SECONDS = 5;
 /** In so many ticks in a row, work waited and the slots in use stayed as they were: the task has no more. */
 const TAKES_NO_MORE_TICKS = 2;
 const NO_MORE_WEIGHT = 0.3;
+/** Work that waits although so many pieces should have been finished meanwhile, and none was, is not being taken. */
+const MISSED_COMPLETIONS = 3;
 /** Of the slots that the workers say they have, fewer than this part were taken. */
 const MUCH_LESS = 0.9;
 /** A queue is read so late at the most. */
@@ -63,6 +65,8 @@ export interface KindSeen {
   active: string[];
   ranSeconds: (task: string) => number;
   activeBefore: number;
+  /** Tasks of earlier deployments: what they hold ends with them. */
+  outdated: ReadonlySet<string>;
   runningTasks: number;
   /** Work that is known to become work of this kind when it is done. */
   following: number;
@@ -82,6 +86,8 @@ export interface KindLoad {
   reportedBusy: number;
   /** Of all workers, carried forward to now. */
   busy: number;
+  /** For work that is lost, or fails, and will come back. */
+  owed: number;
   /** What a task really takes. */
   slotsPerTask: number;
   /** What its owner or its workers say instead, where that is more. */
@@ -97,12 +103,15 @@ export interface KindLoad {
   /** Pieces a second that the queue's own limit lets through. */
   rateLimit: number | undefined;
   serviceSeconds: number;
+  /** Enough has been finished to know that. */
+  isKnown: boolean;
   /** Arrivals a second. */
   rate: number;
   /** Something came or was done of late. */
   flows: boolean;
-  /** For how long nothing has been finished. */
+  /** For how long nothing has been finished; and for how long it has taken none of what waits, or finished none: 0 if it does. */
   undoneSeconds: number;
+  stalledSeconds: number;
   /** Finished a second, over the last intervals. */
   throughput: number;
   /** Finished since the last tick. */
@@ -140,14 +149,26 @@ export function estimateKind(
     done: done.processed,
   };
   const intervals = [...before.intervals, interval].slice(-INTERVALS);
-  const shown = workShown({ before, interval, queued, adds, seen, slotsPerTask: slots.perTask });
+  const looksFree = slots.witnessed && use.perActive < MUCH_LESS * use.stated;
+  const shown = workShown({
+    before,
+    interval,
+    queued: waits && !looksFree ? queued : 0,
+    adds,
+    seen,
+    slotsPerTask: slots.perTask,
+  });
   const waiting = { queued: queued + seen.following, headAge: queue.ageSeconds };
   const service = serviceTime({ before, done, shown, waiting, adds, seen, policy });
   const throughput = throughputOf(intervals.slice(-6), isUnheard(seen));
-  const capacity = capacityOfTask(before, seen, throughput, waits && slots.witnessed);
-  const ofCapacity = capacity.capacity > 0 ? slots.perTask / capacity.capacity : 0;
   const busy = busyNow(seen, intervals, service);
   const doneAt = done.processed > 0 || before.doneAt === 0 ? now : before.doneAt;
+  const undoneSeconds = (now - doneAt) / 1000;
+  const waitSeconds = Math.min(queue.ageSeconds, undoneSeconds, Math.max(0, ...seen.active.map(seen.ranSeconds)));
+  const missed = (waitSeconds * use.reportedBusy) / service.seconds;
+  const isStalled = full && looksFree && (use.reportedBusy === 0 || missed >= MISSED_COMPLETIONS);
+  const capacity = capacityOfTask(before, seen, throughput, full && slots.witnessed && !isStalled);
+  const serviceSeconds = Math.max(service.seconds, capacity.capacity > 0 ? slots.perTask / capacity.capacity : 0);
 
   return {
     load: {
@@ -155,6 +176,7 @@ export function estimateKind(
       isAgain: again > 0,
       reportedBusy: use.reportedBusy,
       busy: Math.min(busy, Math.max(use.reportedBusy, seen.runningTasks * slots.perTask)),
+      owed: 0,
       slotsPerTask: slots.perTask,
       statedSlots: slots.perTask < use.stated ? use.stated : undefined,
       freePerTask: full ? 0 : Math.max(0, slots.perTask - use.perActive),
@@ -162,10 +184,12 @@ export function estimateKind(
       full,
       limited,
       rateLimit: queue.rateLimit,
-      serviceSeconds: Math.max(service.seconds, ofCapacity),
+      serviceSeconds,
+      isKnown: service.completed >= ASSUMED_ATTEMPTS,
       rate: arrivalRate(intervals.slice(-6), workers, adds),
       flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
-      undoneSeconds: (now - doneAt) / 1000,
+      undoneSeconds,
+      stalledSeconds: isStalled ? waitSeconds : 0,
       throughput,
       processed: done.processed,
       serving: isServing(workers, intervals),
@@ -192,6 +216,8 @@ export function estimateKind(
 
 /** A worker of ours has reported by then; one that has not may be of a kind that never does. */
 const UNHEARD_SECONDS = 75;
+/** After its start and its first report, which may be late. */
+const NEW_FOR_SECONDS = 2 * UNHEARD_SECONDS;
 /** Work flows that comes or is done at this rate at least. */
 const FLOW_A_SECOND = 0.1;
 
@@ -277,18 +303,21 @@ function slotsLearned(
   return { perTask: isLess ? Math.max(1, learned) : stated, learned, ticks, witnessed };
 }
 
-/** Finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran. */
+/**
+ * Finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran; one that has run
+ * for long was only not listed for a while, and its totals are a beginning, not progress.
+ */
 function workDone(workers: WorkerSlots[] | undefined, seconds: number): { processed: number; slotSeconds: number } {
   let [processed, slotSeconds] = [0, 0];
   // With nothing remembered, totals are a beginning, not progress.
   if (seconds === 0) return { processed, slotSeconds };
   for (const worker of workers ?? []) {
-    const { before, usedSlots, isOwn } = worker;
-    if (before === undefined && !isOwn) continue;
+    const { before, usedSlots, isOwn, ranSeconds } = worker;
+    if (before === undefined && (!isOwn || ranSeconds > NEW_FOR_SECONDS)) continue;
     processed += Math.max(0, worker.processed - (before?.processed ?? 0));
     slotSeconds +=
       before === undefined
-        ? usedSlots * Math.max(0, worker.ranSeconds - worker.ageSeconds)
+        ? usedSlots * Math.max(0, ranSeconds - worker.ageSeconds)
         : ((usedSlots + before.usedSlots) / 2) * seconds;
   }
   return { processed, slotSeconds };
@@ -326,7 +355,8 @@ function workShown(parts: {
 function arrivalsReported(queue: Reading<QueueReading>, before: KindMemory, now: number) {
   const adding = known(queue) && queue.addRate > 0;
   const until = adding ? now : before.addsUntil;
-  const since = adding && now - before.addsUntil > SILENT_SECONDS * 1000 ? now : before.addsSince;
+  const wasSilent = before.addsUntil === 0 || now - before.addsUntil > SILENT_SECONDS * 1000;
+  const since = adding && wasSilent ? now : before.addsSince;
   const trusted = adding && now - since >= FALSE_RATES_SECONDS * 1000;
   const none = known(queue) && queue.addRate === 0 && until > 0;
   return { since, until, trusted, none, rate: trusted ? queue.addRate : 0 };
@@ -398,7 +428,7 @@ function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: number, 
 }
 
 function busyNow(
-  { kind, workers = [], active, ranSeconds, now }: KindSeen,
+  { kind, workers = [], active, outdated, ranSeconds, now }: KindSeen,
   intervals: Interval[],
   service: Service,
 ): number {
@@ -408,7 +438,8 @@ function busyNow(
   const left = (seconds: number) => Math.exp(-Math.max(0, seconds) / lasting);
   const reported = new Map(workers.map(({ task, ageSeconds }) => [task, ageSeconds]));
   const ages = active.map((task) => reported.get(task) ?? ranSeconds(task));
-  const seen = sum(workers.map(({ usedSlots, ageSeconds }) => usedSlots * left(ageSeconds - FRESH_SECONDS)));
+  const staying = workers.filter(({ task }) => task === null || !outdated.has(task));
+  const seen = sum(staying.map(({ usedSlots, ageSeconds }) => usedSlots * left(ageSeconds - FRESH_SECONDS)));
   const unseen = intervals.map(({ at, seconds, begun }) => {
     const ago = (now - at) / 1000 + seconds / 2;
     const unreported = ages.filter((age) => age - FRESH_SECONDS > ago).length / Math.max(1, ages.length);

@@ -115,6 +115,7 @@ export function estimate(
         active,
         ranSeconds: ran,
         activeBefore: before.activeTasks,
+        outdated: new Set(tasks.outdated),
         runningTasks: tasks.running.length,
         following: kind === 'activities' ? activitiesToFollow(signals.workflowQueue, live) : 0,
         lostSlots: kind === 'activities' ? sum(fallen.map(({ slots }) => slots ?? 0)) : 0,

@@ -14,8 +14,8 @@ const SPARE = 0.5;
 const LEAVING_SECONDS = 30;
 /** Work shorter than this is over before a heartbeat tells of it. */
 const SHORT_SECONDS = 6;
-/** Work that waits although tasks should have finished so many pieces meanwhile, and have finished none, is not being taken. */
-const MISSED_COMPLETIONS = 3;
+/** Of work of unknown length under a limit, too few tasks are soon seen to be so, and too many are of no use. */
+const LEAST_SERVICE_SECONDS = 0.5;
 /** What is tried a little at a time grows by this. */
 export const A_LITTLE = 1.25;
 
@@ -51,7 +51,7 @@ export function neededTasks(load: Load, tasks: TasksReading, policy: Policy): Ne
  */
 export function heldFor(owedSlots: number, need: Need, load: Load, tasks: TasksReading, policy: Policy): Need {
   if (owedSlots === 0 && load.unreported.length === 0) return need;
-  const activities = { ...load.kinds.activities, busy: load.kinds.activities.busy + owedSlots };
+  const activities = { ...load.kinds.activities, owed: owedSlots };
   const withOwed = { ...load, kinds: { ...load.kinds, activities } };
   const held = neededTasks(withOwed, tasks, policy).tasks + load.unreported.length;
   return { ...need, tasks: Math.max(need.tasks, Math.min(tasks.desired, held)) };
@@ -65,7 +65,7 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   const flow = rate * serviceSeconds;
   const short = serviceSeconds < SHORT_SECONDS ? of.throughput * serviceSeconds : of.busy;
   // Half as seen and half as done: what heartbeats see of short work is chance.
-  const busy = (of.busy + short) / 2;
+  const busy = (of.busy + short) / 2 + of.owed;
   // Spare slots are for what comes: with no flow there is nothing to be random.
   const atWork = tasksFor(busy + spareFor(Math.min(busy, flow)));
   const steady = tasksFor(Math.max(of.busy, short, flow) + 2 * spareFor(flow));
@@ -88,11 +88,15 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
             Math.max(0, heldSlots) * shareOfHeld(of, load, policy),
         )
       : 0;
-  const tasks = Math.max(1, forFlow, atHand(of, load, active, forFlow, tasksFor(busy + queued)), grow);
+  const usable = tasksFor(busy + queued);
+  // Work that waits beyond its target, and is not taken, gets a little more, and then by what that has brought.
+  const isStalled = of.stalledSeconds > policy.targetWaitSeconds;
+  const stalled = isStalled ? Math.max(tasksFor(busy), Math.ceil(A_LITTLE * Math.min(active, usable))) : 0;
+  const tasks =
+    isStalled || load.notServing ? 1 : Math.max(1, forFlow, atHand(of, load, active, forFlow, usable), grow);
   // One free slot is enough to see what there is to it.
   const doubtful = of.isAgain ? active + Math.max(1, load.startingIn.length) : 0;
-  const stalled = isStalled(of, active, policy) ? Math.ceil(A_LITTLE * active) : 0;
-  const most = of.rateLimit === undefined ? Infinity : tasksFor(of.rateLimit * serviceSeconds) + 1;
+  const most = mostOfLimit(of);
   return {
     kind,
     tasks: Math.min(Math.max(tasks, stalled, doubtful), most),
@@ -104,12 +108,11 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   };
 }
 
-/** Work waits beyond its target, and of what the tasks hold nothing gets done in the time that it takes. */
-export function isStalled(of: KindLoad, active: number, policy: Policy): boolean {
-  const { full, headAge, undoneSeconds, slotsPerTask, serviceSeconds } = of;
-  const seconds = Math.min(headAge, undoneSeconds);
-  const missed = (seconds * active * slotsPerTask) / serviceSeconds;
-  return full && seconds > policy.targetWaitSeconds && missed >= MISSED_COMPLETIONS;
+/** More tasks than this could not be given more than the queue's limit lets through. */
+function mostOfLimit({ rateLimit, serviceSeconds, isKnown, undoneSeconds, slotsPerTask, foreign }: KindLoad): number {
+  if (rateLimit === undefined) return Infinity;
+  const seconds = isKnown ? serviceSeconds : Math.max(LEAST_SERVICE_SECONDS, undoneSeconds);
+  return Math.floor(Math.max(0, rateLimit * seconds - foreign.slots) / slotsPerTask) + 1;
 }
 
 function spareFor(slots: number): number {
