@@ -90,7 +90,10 @@ export class TemporalWorkerManager implements Workforce {
       onAnswered: () => this.#reached(),
       now,
     });
-    this.#running = new RunningActivities(() => (this.#contact.isFresh ? undefined : this.#contact.answered()));
+    this.#running = new RunningActivities(
+      () => (this.#contact.isFresh ? undefined : this.#contact.answered()),
+      () => this.#changed(),
+    );
     this.#slots = new ActivitySlots(options.maxConcurrentActivities, () => this.#changed());
     this.#measurements = new Measurements({ now, isActive: () => this.isHealthy, onTask });
     void this.#stopped.promise.catch(() => undefined).finally(() => this.#close());
@@ -197,12 +200,12 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   get runningActivities(): number {
-    return this.#slots.used;
+    return this.#slots.used + this.#running.locals;
   }
 
   /** Paused, and nothing runs, nor is a poll open that could bring something to run. */
   get drained(): boolean {
-    return this.#slots.closed && this.#slots.idle;
+    return this.#slots.closed && this.#slots.idle && this.#running.locals === 0;
   }
 
   #changed(): void {

@@ -22,16 +22,27 @@ export const WORKER_SHUTDOWN = 'WorkerShutdown';
 
 export class RunningActivities {
   readonly #running = new Set<Context>();
+  #locals = 0;
   readonly #leaving = new AbortController();
   readonly #mayReport: () => Promise<void> | undefined;
+  readonly #onLocal: () => void;
 
-  /** `mayReport`: what an activity that ended waits for before the SDK reports how; nothing when it may do so at once. */
-  constructor(mayReport: () => Promise<void> | undefined = () => undefined) {
+  /**
+   * `mayReport`: what an activity that ended waits for before the SDK reports how; nothing when it may do so at once.
+   * `onLocal`: called when a local activity begins.
+   */
+  constructor(mayReport: () => Promise<void> | undefined = () => undefined, onLocal: () => void = () => undefined) {
     this.#mayReport = mayReport;
+    this.#onLocal = onLocal;
   }
 
   get count(): number {
     return this.#running.size;
+  }
+
+  /** Of these, the local ones: they run within a workflow task and take no slot for activities. */
+  get locals(): number {
+    return this.#locals;
   }
 
   list(): RunningActivity[] {
@@ -58,14 +69,30 @@ export class RunningActivities {
    * remains: a result that is sent in the very moments between the last answer and the first refusal.
    */
   async #keep<T>(context: Context, run: () => Promise<T>): Promise<T> {
+    if (context.info.isLocal) return this.#keepLocal(context, run);
     this.#running.add(context);
     try {
       return await run();
     } finally {
-      // A local activity's result goes nowhere.
-      const wait = context.info.isLocal ? undefined : this.#mayReport();
+      const wait = this.#mayReport();
       if (wait !== undefined) await wait;
       this.#running.delete(context);
+    }
+  }
+
+  /**
+   * Its result is not reported by itself but with its workflow task. Nobody is told of its end: the same workflow task may
+   * go on with another one in a moment, and a worker that were asked in between whether it is idle would say yes.
+   */
+  async #keepLocal<T>(context: Context, run: () => Promise<T>): Promise<T> {
+    this.#running.add(context);
+    this.#locals += 1;
+    this.#onLocal();
+    try {
+      return await run();
+    } finally {
+      this.#running.delete(context);
+      this.#locals -= 1;
     }
   }
 

@@ -145,6 +145,53 @@ describe('TemporalWorkerManager, with a server,', () => {
     await expect(last.stopWorker()).resolves.toEqual({ unfinished: [] });
   });
 
+  describe('with a local activity at work', () => {
+    /** Paused before it ran, so that no poll is open and nothing but the local activity can keep it. */
+    async function startPaused() {
+      let began = Promise.withResolvers<() => void>();
+      const held = () =>
+        new Promise<void>((resolve) => {
+          began.resolve(resolve);
+        });
+      const taskQueue = `locals-${(count += 1)}`;
+      const manager = await start({ taskQueue, worker: { activities: { held } } });
+      manager.pause('cordoned');
+      const ended = manager.runWorker();
+      const run = (howMany: number) =>
+        client.workflow.execute('locals', { taskQueue, workflowId: taskQueue, args: [howMany] });
+      const next = async () => {
+        const end = await began.promise;
+        began = Promise.withResolvers<() => void>();
+        return end;
+      };
+      return { manager, ended, run, next };
+    }
+
+    it('counts it as running, and is not drained before it has ended', async () => {
+      const { manager, ended, run, next } = await startPaused();
+      expect(manager).toMatchObject({ runningActivities: 0, drained: true });
+      const done = run(1);
+      const end = await next();
+      expect(manager).toMatchObject({ runningActivities: 1, drained: false });
+      end();
+      await done;
+      expect(manager).toMatchObject({ runningActivities: 0, drained: true });
+      await Promise.all([manager.stopWorker(), ended]);
+    });
+
+    it('finishes it when it is told to stop, and those that follow in its workflow task', async () => {
+      const { manager, ended, run, next } = await startPaused();
+      const done = run(2);
+      const endFirst = await next();
+      const stopped = manager.stopWorker();
+      endFirst();
+      (await next())();
+      await expect(stopped).resolves.toEqual({ unfinished: [] });
+      await done;
+      await ended;
+    });
+  });
+
   it('can be stopped before it ran', async () => {
     const manager = await start();
     await manager.stopWorker();
