@@ -99,6 +99,7 @@ async function buildWorker(): Promise<void> {
   await bundle({
     entryPoints: {
       main: join(root, 'worker/main.ts'),
+      'relay-thread': join(root, 'worker/relay-thread.ts'),
       'warm-up': join(root, 'worker/warm-up.ts'),
       'workflow-worker-thread': require.resolve('@temporalio/worker/lib/workflow/workflow-worker-thread.js'),
       ...modelProviders(),

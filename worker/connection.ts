@@ -2,6 +2,7 @@
 import { NativeConnection } from '@temporalio/worker';
 import type { TemporalAccess } from './credentials.ts';
 import { StartError } from './errors.ts';
+import { type Relay, startRelay } from './relay.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const PROBE_TIMEOUT_MS = 5000;
@@ -42,21 +43,45 @@ export async function probe(connection: NativeConnection, namespace: string): Pr
   }
 }
 
-async function open({ address, tls, apiKey, metadata }: TemporalAccess): Promise<NativeConnection> {
+class RelayedConnection extends NativeConnection {
+  relay: Relay | undefined;
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.relay?.stop();
+  }
+}
+
+async function open(access: TemporalAccess): Promise<NativeConnection> {
+  const { address, tls } = access;
   const deadline = Promise.withResolvers<never>();
   const timer = setTimeout(() => deadline.reject(new Error('no answer')), CONNECT_TIMEOUT_MS);
+  const opening = openRelayed(access);
   try {
-    const connecting = NativeConnection.connect({
-      address,
-      tls: tls ?? false,
-      ...(apiKey !== undefined && { apiKey }),
-      ...(metadata && { metadata }),
-    });
-    return await Promise.race([connecting, deadline.promise]);
+    return await Promise.race([opening, deadline.promise]);
   } catch (error) {
+    void opening.then((late) => late.close()).catch(() => undefined);
     throw new StartError(whyNot(address, tls, (error as Error).message), { cause: error });
   } finally {
     clearTimeout(timer);
+  }
+}
+
+async function openRelayed(access: TemporalAccess): Promise<NativeConnection> {
+  const relay = await startRelay(access);
+  const { apiKey, metadata } = access;
+  try {
+    const connection = (await RelayedConnection.connect({
+      address: relay.address,
+      tls: false,
+      ...(apiKey !== undefined && { apiKey }),
+      metadata: { ...metadata, ...relay.metadata },
+    })) as RelayedConnection;
+    connection.relay = relay;
+    return connection;
+  } catch (error) {
+    relay.stop();
+    throw error;
   }
 }
 

@@ -8,7 +8,7 @@ import { createServer, type ServerHttp2Stream } from 'node:http2';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 
-const NOT_TO_IMPORT = /^(main|warm-up|workflow-bundle|workflow-worker-thread)\.js$/;
+const NOT_TO_IMPORT = /^(main|relay-thread|warm-up|workflow-bundle|workflow-worker-thread)\.js$/;
 const here = import.meta.dirname;
 const load = (file: string) => import(pathToFileURL(join(here, file)).href);
 

@@ -1,6 +1,6 @@
 /** The manager in this process, with the real Temporal server. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { Context, type Info } from '@temporalio/activity';
 import { ApplicationFailure, Client, Connection } from '@temporalio/client';
@@ -34,9 +34,6 @@ const activities = {
   },
 };
 
-/** The server's long polls are short here, since a worker that stops waits for them. */
-const dynamicConfig = { 'matching.longPollExpirationInterval': '3s' };
-
 test('an activity’s own context is a Context like the SDK’s, and cancelled when the worker has to leave', async () => {
   const [never, running] = [new Promise<never>(() => {}), new RunningActivities()];
   const { signal } = new AbortController();
@@ -63,7 +60,7 @@ describe('TemporalWorkerManager, with a server,', () => {
   let client: Client;
 
   beforeAll(async () => {
-    temporal = await startTemporal({ dynamicConfig });
+    temporal = await startTemporal();
     client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
   });
 
@@ -90,6 +87,11 @@ describe('TemporalWorkerManager, with a server,', () => {
     managers.push(manager);
     await manager.startWorker();
     return manager;
+  }
+
+  async function pollersOf(taskQueue: string): Promise<number> {
+    const asked = { namespace: 'default', taskQueue: { name: taskQueue }, taskQueueType: 2 };
+    return (await client.workflowService.describeTaskQueue(asked)).pollers!.length;
   }
 
   /** No heartbeat and one attempt: a task that is dropped is lost, and the test with it. */
@@ -191,6 +193,17 @@ describe('TemporalWorkerManager, with a server,', () => {
       await ended;
     });
   });
+
+  /** The server itself would end its polls after a minute. */
+  it('is drained within seconds of its cordon when idle', async () => {
+    const changes = new EventEmitter();
+    const manager = await start({ taskQueue: 'idle', onChange: () => changes.emit('change') });
+    const ended = manager.runWorker();
+    while ((await pollersOf('idle')) === 0);
+    manager.pause('cordoned');
+    while (!manager.drained) await once(changes, 'change');
+    await Promise.all([manager.stopWorker(), ended]);
+  }, 30_000);
 
   it('can be stopped before it ran', async () => {
     const manager = await start();

@@ -91,6 +91,17 @@ export async function apiKeyProxy(target: string, valid: Set<string>) {
   return { ...proxy, seen };
 }
 
+/** Lets every call through, and notes each one's headers by its name. */
+export async function notingProxy(target: string) {
+  const seen = new Map<string, IncomingHttpHeaders[]>();
+  const proxy = await callProxy(target, (_, headers) => {
+    const call = String(headers[':path']).split('/').at(-1)!;
+    seen.set(call, [...(seen.get(call) ?? []), headers]);
+    return false;
+  });
+  return { ...proxy, seen };
+}
+
 /** How a server, or what stands before it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
 export type Refusal = number | `http ${number}` | 'goaway';
 
