@@ -90,10 +90,11 @@ export class TemporalWorkerManager implements Workforce {
       onAnswered: () => this.#reached(),
       now,
     });
-    this.#running = new RunningActivities(
-      () => (this.#contact.isFresh ? undefined : this.#contact.answered()),
-      () => this.#changed(),
-    );
+    this.#running = new RunningActivities({
+      mayReport: (ranMs) => this.#contact.mayReport(ranMs),
+      onLocal: () => this.#changed(),
+      now,
+    });
     this.#slots = new ActivitySlots(options.maxConcurrentActivities, () => this.#changed());
     this.#measurements = new Measurements({ now, isActive: () => this.isHealthy, onTask });
     void this.#stopped.promise.catch(() => undefined).finally(() => this.#close());
@@ -150,7 +151,7 @@ export class TemporalWorkerManager implements Workforce {
     await Promise.all([...previous].map((each) => each.close()));
     if (this.#unreachable === undefined) return;
     this.#reached();
-    // The open polls would be refused for what is left of their minute.
+    // The open polls would be refused until they end.
     if (current.end()) void this.#renew(current, 'The credentials they were made with are not accepted any more.');
   }
 
@@ -284,9 +285,9 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   /**
-   * An open poll ends by itself within the server's long-poll time, a minute by default. It is given that time, since a
-   * task on its way to a poll that is broken off is lost until its timeout; but only as long as what it may still bring
-   * can be finished, as tasks here go.
+   * An open poll ends by itself within ten seconds (relay-thread.ts). It is given that time, since a task on its way to a
+   * poll that is broken off is lost until its timeout; but only as long as what it may still bring can be finished, as
+   * tasks here go.
    */
   #limitDrain(): void {
     const { shutdownGraceSeconds, shutdownForceSeconds, log } = this.#options;

@@ -17,6 +17,15 @@ export interface RunningActivity {
   attempt: number;
 }
 
+export interface RunningActivitiesOptions {
+  /** What an activity that ended waits for before the SDK reports how; nothing when it may do so at once. */
+  mayReport: (ranMs: number) => Promise<void> | undefined;
+  /** Called when a local activity begins. */
+  onLocal: () => void;
+  /** Milliseconds. */
+  now: () => number;
+}
+
 /** What the SDK itself reports when a Worker's shutdown ends an activity. */
 export const WORKER_SHUTDOWN = 'WorkerShutdown';
 
@@ -24,16 +33,10 @@ export class RunningActivities {
   readonly #running = new Set<Context>();
   #locals = 0;
   readonly #leaving = new AbortController();
-  readonly #mayReport: () => Promise<void> | undefined;
-  readonly #onLocal: () => void;
+  readonly #options: RunningActivitiesOptions;
 
-  /**
-   * `mayReport`: what an activity that ended waits for before the SDK reports how; nothing when it may do so at once.
-   * `onLocal`: called when a local activity begins.
-   */
-  constructor(mayReport: () => Promise<void> | undefined = () => undefined, onLocal: () => void = () => undefined) {
-    this.#mayReport = mayReport;
-    this.#onLocal = onLocal;
+  constructor(options: Partial<RunningActivitiesOptions> = {}) {
+    this.#options = { mayReport: () => undefined, onLocal: () => undefined, now: Date.now, ...options };
   }
 
   get count(): number {
@@ -70,11 +73,13 @@ export class RunningActivities {
    */
   async #keep<T>(context: Context, run: () => Promise<T>): Promise<T> {
     if (context.info.isLocal) return this.#keepLocal(context, run);
+    const { mayReport, now } = this.#options;
+    const beganAt = now();
     this.#running.add(context);
     try {
       return await run();
     } finally {
-      const wait = this.#mayReport();
+      const wait = mayReport(now() - beganAt);
       if (wait !== undefined) await wait;
       this.#running.delete(context);
     }
@@ -87,7 +92,7 @@ export class RunningActivities {
   async #keepLocal<T>(context: Context, run: () => Promise<T>): Promise<T> {
     this.#running.add(context);
     this.#locals += 1;
-    this.#onLocal();
+    this.#options.onLocal();
     try {
       return await run();
     } finally {

@@ -2,7 +2,7 @@
 import type { Context } from '@temporalio/activity';
 import { ShutdownError, TransportError } from '@temporalio/worker';
 import fc from 'fast-check';
-import { Contact, FRESH_MS } from '../../worker/contact.ts';
+import { Contact, FRESH_MS, LONG_MS } from '../../worker/contact.ts';
 import { patient } from '../../worker/generation.ts';
 import { RunningActivities } from '../../worker/running-activities.ts';
 
@@ -44,6 +44,31 @@ describe('the contact with the server', () => {
   });
 });
 
+describe('a result', () => {
+  it('of short work trusts a fresh answer; that of long work asks again, also when a question is already on its way', async () => {
+    const { contact, pass, seen } = serverOf([]);
+    await contact.answered();
+    expect(contact.mayReport(LONG_MS - 1)).toBeUndefined();
+    expect(seen().asked).toBe(1);
+    pass(1);
+    await contact.mayReport(LONG_MS);
+    expect(seen().asked).toBe(2);
+    pass(FRESH_MS);
+    const before = contact.mayReport(0);
+    pass(1);
+    await Promise.all([before, contact.mayReport(LONG_MS)]);
+    expect(seen().asked).toBe(4);
+  });
+
+  it('of long work is held back by a refusal that began a moment ago', async () => {
+    const { contact, pass, seen } = serverOf([true, false, true]);
+    await contact.answered();
+    pass(1);
+    await contact.mayReport(LONG_MS);
+    expect(seen()).toEqual({ asked: 3, refused: 1 });
+  });
+});
+
 describe('a finished activity', () => {
   const context = { info: { isLocal: false, activityId: 'a' } } as Context;
   const keep = (running: RunningActivities, run: () => Promise<unknown>, of = context) =>
@@ -52,7 +77,7 @@ describe('a finished activity', () => {
   it('is not reported before the server answers, whether it succeeded or failed, and counts as running until then', async () => {
     for (const ends of [async () => 'done', () => Promise.reject(new Error('failed'))]) {
       const answered = Promise.withResolvers<void>();
-      const running = new RunningActivities(() => answered.promise);
+      const running = new RunningActivities({ mayReport: () => answered.promise });
       let reported = false;
       const kept = keep(running, ends)
         .then(String, String)
@@ -66,7 +91,7 @@ describe('a finished activity', () => {
   });
 
   it('that is local waits for nobody', async () => {
-    const running = new RunningActivities(() => new Promise(() => undefined));
+    const running = new RunningActivities({ mayReport: () => new Promise(() => undefined) });
     const local = { info: { isLocal: true } } as Context;
     await expect(keep(running, async () => 'done', local)).resolves.toBe('done');
   });
