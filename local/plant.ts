@@ -40,9 +40,6 @@ export interface PlantOptions extends SiteOptions {
   app?: string;
 }
 
-/** A worker leaves when its open polls have ended: a minute by default, too long to watch. */
-const TEMPORAL_SETTINGS = { 'matching.longPollExpirationInterval': '10s' };
-
 /** Real: a minute and more. On one machine nobody shall wait that long. */
 const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
 
@@ -83,7 +80,6 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const temporal = await startTemporal({
     directory: logs,
     executable: tools.temporal,
-    dynamicConfig: TEMPORAL_SETTINGS,
     ...(port && { port }),
     ...(uiPort && { uiPort }),
   });

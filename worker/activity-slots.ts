@@ -3,7 +3,7 @@
  * is open already brings is run as usual. That is how a worker is paused without losing work: the SDK's own way to
  * stop polling breaks off the open polls, and now and then a task is on its way to one of them. Such a task is
  * lost until its timeout, and for good if it had one attempt (2,000 short activities, 105 stops under load: 95 lost).
- * An open poll without work ends by itself within the server's long-poll time, a minute by default.
+ * An open poll without work ends by itself within ten seconds: see relay-thread.ts.
  *
  * The price: Temporal's heartbeats know how many slots of a custom supplier are used, but not how many are free.
  */

@@ -49,7 +49,10 @@ let stopping = false;
 
 const server = createServer(common);
 server.on('session', serve);
-server.on('stream', (stream, headers) => void relay(stream, headers));
+server.on('stream', (stream, headers) => {
+  stream.on('error', () => undefined);
+  relay(stream, headers).catch((error: unknown) => stream.destroy(error as Error));
+});
 server.on('sessionError', () => undefined);
 
 upstream.once('remoteSettings', () =>
@@ -87,16 +90,14 @@ function endIfUnused(): void {
 }
 
 async function relay(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
-  stream.on('error', () => undefined);
   if (headers[RELAY_SECRET_HEADER] !== secret) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
   const request = await whole(stream);
-  if (stream.destroyed) return;
-  const answer = await ask(stream, passedOn(headers), request);
-  if (stream.destroyed) return;
-  const { head, body, trailers } = answer;
+  if (stream.closed) return;
+  const { head, body, trailers } = await ask(stream, passedOn(headers), request);
+  if (stream.closed) return;
   const endStream = body === undefined && trailers === undefined;
   stream.respond(head, { endStream, waitForTrailers: trailers !== undefined });
-  if (trailers !== undefined) stream.once('wantTrailers', () => stream.sendTrailers(trailers));
+  if (trailers !== undefined) stream.once('wantTrailers', () => stream.closed || stream.sendTrailers(trailers));
   if (!endStream) stream.end(body);
 }
 
@@ -119,7 +120,7 @@ async function ask(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders, requ
     call.on('trailers', (given) => (trailers = given));
     call.end(request);
     const body = await whole(call);
-    if (head === undefined || call.rstCode !== constants.NGHTTP2_NO_ERROR) return unavailable(why);
+    if (head === undefined || call.aborted || call.rstCode !== constants.NGHTTP2_NO_ERROR) return unavailable(why);
     return { head, body, trailers };
   } catch (error) {
     return unavailable((error as Error).message);

@@ -106,7 +106,7 @@ export class Rig {
   #refusing: Awaited<ReturnType<typeof refusingProxy>> | undefined;
   readonly #rebalances = new Set<string>();
 
-  /** A worker that leaves waits for its open polls: `longPollSeconds` at the most, a minute on a server with its own settings. */
+  /** A worker that leaves waits for its open polls: `longPollSeconds` at the most, ten on a server with its own settings. */
   constructor(pools: RigPool[], longPollSeconds = 2) {
     this.#pools = pools;
     this.#longPollSeconds = longPollSeconds;
