@@ -64,6 +64,8 @@ export interface RigPool {
   protocol?: boolean;
   /** Whether its workers can be refused by Temporal, and their event loops blocked. */
   disturbed?: boolean;
+  /** For how long `block` holds its workers' event loops; without, only those of a disturbed pool can be blocked. */
+  blockedSeconds?: number;
   /** Whether ECS moves its tasks between availability zones. */
   rebalanced?: boolean;
   /** What its tasks run; the worker, unless given. */
@@ -206,7 +208,7 @@ export class Rig {
     return this.#signal(taskId, 'SIGKILL');
   }
 
-  /** The event loop of the worker in the task stands still for BLOCKED_SECONDS; false when it has not reported yet. */
+  /** The event loop of the worker in the task stands still for its pool's seconds; false when it has not reported yet. */
   block(taskId: string): Promise<boolean> {
     return this.#signal(taskId, 'SIGUSR2');
   }
@@ -328,6 +330,7 @@ export class Rig {
     policy,
     protocol = true,
     disturbed = false,
+    blockedSeconds = disturbed ? BLOCKED_SECONDS : undefined,
     command = WORKER_COMMAND,
   }: RigPool): Promise<string> {
     const environment = {
@@ -345,9 +348,11 @@ export class Rig {
       ELASTIC_WORKERS_METRICS_PORT: 'off',
       ELASTIC_WORKERS_CLOUDWATCH: 'off',
       ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
-      ...(disturbed && {
+      ...(blockedSeconds !== undefined && {
         NODE_OPTIONS: `--import=${pathToFileURL(BLOCKING).href}`,
-        BLOCKED_SECONDS: `${BLOCKED_SECONDS}`,
+        BLOCKED_SECONDS: `${blockedSeconds}`,
+      }),
+      ...(disturbed && {
         // A heartbeat that a refusal or a blocked loop holds back is no more than this late already.
         ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: '1',
         ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS: '1',
