@@ -67,6 +67,7 @@ parentPort!.on('message', () => {
 });
 
 function started(message: RelayStarted): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
   parentPort!.postMessage(message);
   if ('why' in message) parentPort!.close();
 }
@@ -127,10 +128,13 @@ async function ask(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders, requ
   }
 }
 
-function passedOn({ ':authority': _, ':scheme': __, [RELAY_SECRET_HEADER]: ___, ...headers }: IncomingHttpHeaders) {
-  if (headers[':path'] === POLL) headers['grpc-timeout'] = POLL_TIMEOUT;
+function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const passed: OutgoingHttpHeaders = { ...headers };
+  for (const name of [':authority', ':scheme', RELAY_SECRET_HEADER]) delete passed[name];
+  if (headers[':path'] === POLL) passed['grpc-timeout'] = POLL_TIMEOUT;
   const name = serverNameOverride();
-  return name === undefined ? headers : { ...headers, ':authority': name };
+  if (name !== undefined) passed[':authority'] = name;
+  return passed;
 }
 
 /** Resolves when nothing more comes, however that came about. */

@@ -39,6 +39,7 @@ export async function startRelay({ address, tls }: Pick<TemporalAccess, 'address
   return {
     address: `127.0.0.1:${started.port}`,
     metadata: { [RELAY_SECRET_HEADER]: secret },
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
     stop: () => thread.postMessage('stop'),
   };
 }

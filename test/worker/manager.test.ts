@@ -202,7 +202,8 @@ describe('TemporalWorkerManager, with a server,', () => {
     while ((await pollersOf('idle')) === 0);
     manager.pause('cordoned');
     while (!manager.drained) await once(changes, 'change');
-    await Promise.all([manager.stopWorker(), ended]);
+    await expect(manager.stopWorker()).resolves.toEqual({ unfinished: [] });
+    await ended;
   }, 30_000);
 
   it('can be stopped before it ran', async () => {
