@@ -18,6 +18,8 @@ const UNKNOWN_LASTING_SECONDS = 60;
 const LIKELY_FILL = 0.1;
 /** How many finished attempts outweigh the assumption. */
 const ASSUMED_ATTEMPTS = 2;
+/** And how many tell without it. */
+const ENOUGH_ATTEMPTS = 5;
 const SERVICE_MEMORY_SECONDS = 600;
 /** What a full task gets done is known when as many tasks have been full for so many ticks, and for so long. */
 const FULL_TICKS = 6;
@@ -98,13 +100,14 @@ export interface KindLoad {
   foreign: { slots: number; free: number };
   /** Work waits although it has had time to be taken. */
   full: boolean;
-  /** The queue's own limits hold what waits: there are slots free for it. */
+  /** The queue's own limits hold some of what waits; and all that could be taken, as there are slots free for it. */
+  rateLimited: boolean;
   limited: boolean;
   /** Pieces a second that the queue's own limit lets through. */
   rateLimit: number | undefined;
   serviceSeconds: number;
-  /** Enough has been finished to know that. */
-  isKnown: boolean;
+  /** The same, without any assumption: as finished work has shown, or as long as the work at hand has lasted so far. */
+  shownSeconds: number;
   /** Arrivals a second. */
   rate: number;
   /** Something came or was done of late. */
@@ -135,7 +138,7 @@ export function estimateKind(
   const done = workDone(workers, seconds);
   const again = countedTwice({ queue, isRead, isFull: use.isFull }, { before, processed: done.processed, now });
   const queued = Math.max(0, queue.backlog - again);
-  const adds = arrivalsReported(seen.queue, before, now);
+  const adds = arrivalsReported(again > 0 ? { unknown: 'of a queue just loaded' } : seen.queue, before, now);
   const limited = queue.rateLimited && !use.isFull;
   const waits = queued > 0 && queue.ageSeconds >= STANDING_SECONDS && !limited;
   const slots = slotsLearned(seen, use, { waits, headAge: queue.ageSeconds }, before);
@@ -164,6 +167,7 @@ export function estimateKind(
   const busy = busyNow(seen, intervals, service);
   const doneAt = done.processed > 0 || before.doneAt === 0 ? now : before.doneAt;
   const undoneSeconds = (now - doneAt) / 1000;
+  const busySince = use.reportedBusy > 0 && before.busySince > 0 ? before.busySince : now;
   const waitSeconds = Math.min(queue.ageSeconds, undoneSeconds, Math.max(0, ...seen.active.map(seen.ranSeconds)));
   const missed = (waitSeconds * use.reportedBusy) / service.seconds;
   const isStalled = full && looksFree && (use.reportedBusy === 0 || missed >= MISSED_COMPLETIONS);
@@ -182,10 +186,11 @@ export function estimateKind(
       freePerTask: full ? 0 : Math.max(0, slots.perTask - use.perActive),
       foreign: slotsOfOthers(workers, waits),
       full,
+      rateLimited: queue.rateLimited,
       limited,
       rateLimit: queue.rateLimit,
       serviceSeconds,
-      isKnown: service.completed >= ASSUMED_ATTEMPTS,
+      shownSeconds: service.shown ?? Math.min(undoneSeconds, (now - busySince) / 1000),
       rate: arrivalRate(intervals.slice(-6), workers, adds),
       flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
       undoneSeconds,
@@ -200,6 +205,7 @@ export function estimateKind(
       again,
       wasUnread: isRead ? 0 : 1,
       busySlots: use.reportedBusy,
+      busySince,
       doneAt,
       emptyAt: isRead && queue.backlog === 0 ? now : before.emptyAt,
       // What takes nothing at all any more says nothing of the slots that others have.
@@ -377,6 +383,8 @@ interface Service {
   seconds: number;
   /** Finished, as far as remembered. */
   completed: number;
+  /** Without the assumption; undefined before enough was finished to say. */
+  shown: number | undefined;
   memory: Pick<KindMemory, 'slotSeconds' | 'completed'>;
 }
 
@@ -404,6 +412,7 @@ function serviceTime(parts: {
   return {
     seconds: (assumed * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed),
     completed,
+    shown: completed >= ENOUGH_ATTEMPTS ? slotSeconds / completed : undefined,
     memory: { slotSeconds: slotSeconds * keep, completed: completed * keep },
   };
 }

@@ -227,7 +227,9 @@ function serversOf(
   if (!known(workers)) return undefined;
   const listed = new Set([...tasks.running, ...tasks.pending]);
   const isListed = ({ task }: WorkerReading) => task !== null && listed.has(task);
-  const anyMatched = matched > 0 || workers.some(isListed) || listed.size === 0;
+  // Of tasks that have run for so long some worker would be known by now, if any of theirs could be.
+  const isLong = (task: string) => ran(task) > REPORTS_WITHIN_SECONDS;
+  const anyMatched = matched > 0 || workers.some(isListed) || !tasks.running.some(isLong);
   return workers.flatMap((worker) => {
     const before = totalsFor(worker.key, totals);
     const isOwn = isListed(worker) || (worker.task === null && !anyMatched);
@@ -267,7 +269,8 @@ function readingOf(worker: WorkerReading, kind: Kind): SlotsReading | undefined 
 
 /** Of all that are listed, since the worker of a task that is gone is listed for minutes. */
 function totalsOf(workers: WorkerReading[], servers: Server[], { workers: before }: Memory): Memory['workers'] {
-  const own = new Set(servers.filter(({ isOwn }) => isOwn).map(({ worker }) => worker.key));
+  const inTasks = servers.filter(({ isOwn, worker }) => isOwn && worker.task !== null);
+  const own = new Set(inTasks.map(({ worker }) => worker.key));
   const entries = workers.map((worker): [string, WorkerTotals] => {
     const wasOwn = totalsFor(worker.key, before)?.[0] === 1;
     const kinds = KINDS.flatMap((kind) => {

@@ -30,6 +30,8 @@ export interface KindMemory {
   /** 1 where the queue could not be read at the last tick. */
   wasUnread: number;
   busySlots: number;
+  /** Since when some were. */
+  busySince: number;
   /** When something was last finished; and when the queue was last seen empty; 0 for never. */
   doneAt: number;
   emptyAt: number;
@@ -197,6 +199,7 @@ function ofKind(): KindMemory {
     again: 0,
     wasUnread: 0,
     busySlots: 0,
+    busySince: 0,
     doneAt: 0,
     emptyAt: 0,
     slots: 0,

@@ -14,8 +14,6 @@ const SPARE = 0.5;
 const LEAVING_SECONDS = 30;
 /** Work shorter than this is over before a heartbeat tells of it. */
 const SHORT_SECONDS = 6;
-/** Of work of unknown length under a limit, too few tasks are soon seen to be so, and too many are of no use. */
-const LEAST_SERVICE_SECONDS = 0.5;
 /** What is tried a little at a time grows by this. */
 export const A_LITTLE = 1.25;
 
@@ -96,7 +94,8 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
     isStalled || load.notServing ? 1 : Math.max(1, forFlow, atHand(of, load, active, forFlow, usable), grow);
   // One free slot is enough to see what there is to it.
   const doubtful = of.isAgain ? active + Math.max(1, load.startingIn.length) : 0;
-  const most = mostOfLimit(of);
+  // How much of it a limit holds cannot be seen: full slots get a little more, and then by what that has brought.
+  const most = Math.min(mostOfLimit(of), of.rateLimited ? Math.ceil(A_LITTLE * Math.max(1, active)) : Infinity);
   return {
     kind,
     tasks: Math.min(Math.max(tasks, stalled, doubtful), most),
@@ -109,10 +108,9 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
 }
 
 /** More tasks than this could not be given more than the queue's limit lets through. */
-function mostOfLimit({ rateLimit, serviceSeconds, isKnown, undoneSeconds, slotsPerTask, foreign }: KindLoad): number {
+function mostOfLimit({ rateLimit, shownSeconds, slotsPerTask, foreign }: KindLoad): number {
   if (rateLimit === undefined) return Infinity;
-  const seconds = isKnown ? serviceSeconds : Math.max(LEAST_SERVICE_SECONDS, undoneSeconds);
-  return Math.floor(Math.max(0, rateLimit * seconds - foreign.slots) / slotsPerTask) + 1;
+  return Math.floor(Math.max(0, rateLimit * shownSeconds - foreign.slots) / slotsPerTask) + 1;
 }
 
 function spareFor(slots: number): number {
