@@ -6,71 +6,14 @@
  * The promise: equal work, settings, seed and controller give an equal result, to the last digit; every piece of work
  * is done once; and nothing here reads a clock or needs Node, so that the same model runs in a browser.
  */
-import type { QueueReading, Reading, Signals, WorkerReading } from '../scaler/policy.ts';
+import type { Reading, Signals, WorkerReading } from '../scaler/policy.ts';
 import { EventQueue } from './event-queue.ts';
+import { DEFAULT_SETTINGS, KINDS, type Kind, type Settings, type Spell, type Work } from './model/settings.ts';
+import { Available, beat, holdsNothing, newTask, readingOf, type Slots, type Task } from './model/task.ts';
+import { TaskQueue } from './model/task-queue.ts';
 import { seeded, uniform, type Random } from './random.ts';
 
-/** A piece of work: an activity, that arrives and then runs for so long. Sorted by arrival. */
-export interface Work {
-  arrivalSeconds: number;
-  serviceSeconds: number;
-}
-
-export interface Settings {
-  seed: number;
-  /** Slots of a task. */
-  slots: number;
-  minTasks: number;
-  maxTasks: number;
-  /** From the order of a task until it polls; drawn for each. Paid for, as Fargate bills from the image pull. */
-  startUpSeconds: [least: number, most: number];
-  heartbeatSeconds: number;
-  /** Images that are not ours: their workers take work, and are in no list. */
-  neverReports: boolean;
-  /** Part of the work that is dispatched past the queue, and not counted there, whenever a slot is free. */
-  eagerShare: number;
-  /** Work of terminated workflows, counted in the backlog until a worker polls it away, or for ten minutes. */
-  deadWork: { atSeconds: number; count: number }[];
-  /** Spells in which an attempt fails with this probability, at its end, and is retried after a back-off. */
-  outages: { fromSeconds: number; toSeconds: number; probability: number }[];
-  /** Spells in which signals cannot be read. */
-  blindSpells: { fromSeconds: number; toSeconds: number; signals: (keyof Signals)[] }[];
-  /** When a new revision is deployed: each task of the old one is replaced, and goes when it may. */
-  deployments: number[];
-  /** What all attempts share, such as a database: more of them at once than this, and each takes longer. */
-  sharedSlots: number;
-  /** The queue's own limit of dispatches a second. */
-  dispatchLimit: number;
-  /** What a task that is stopped while it works has left, in a fleet without the scale-in protocol. The SDK's own default is 0. */
-  stopGraceSeconds: number;
-  /** How long lost work stays lost: the activity's heartbeat timeout and the retry's back-off. */
-  redeliverySeconds: number;
-  /** The fleet is watched, and paid for, so long after the last work could have been done. */
-  tailSeconds: number;
-  /** How often a sample is kept for charts; 0 keeps none. */
-  sampleSeconds: number;
-}
-
-export const DEFAULT_SETTINGS: Settings = {
-  seed: 1,
-  slots: 20,
-  minTasks: 0,
-  maxTasks: 100,
-  startUpSeconds: [25, 60],
-  heartbeatSeconds: 10,
-  neverReports: false,
-  eagerShare: 0,
-  deadWork: [],
-  outages: [],
-  blindSpells: [],
-  deployments: [],
-  sharedSlots: Infinity,
-  dispatchLimit: Infinity,
-  stopGraceSeconds: 0,
-  redeliverySeconds: 11,
-  tailSeconds: 1800,
-  sampleSeconds: 0,
-};
+export { DEFAULT_SETTINGS, type Settings, type Work };
 
 /** What there truly is; for controllers that are given exact counts, and for the charts. */
 export interface Truth {
@@ -133,12 +76,12 @@ export interface Result {
 
 /** Temporal's own figures: see what the signals are made of. */
 const QUEUE_CACHE_SECONDS = 5;
-const RATE_BUCKET_SECONDS = 5;
-const RATE_BUCKETS = 6;
-const FALSE_FIRST_RATES = [78, 212];
 const GHOST_SECONDS = 310;
-const DEAD_WORK_SECONDS = 600;
 const MOST_RETRY_SECONDS = 100;
+/** What was dispatched so shortly before a restart of the server is queued again. */
+const QUEUED_AGAIN_SECONDS = 30;
+/** A workflow task waits for the worker that has its workflow cached. */
+const STICKY_SECONDS = 10;
 /** Ours: how often a worker reads its cordon; and how long ECS takes to stop a task that may go. */
 const CORDON_POLL_SECONDS = 3;
 const STOP_SECONDS: [number, number] = [1, 2];
@@ -147,40 +90,14 @@ const DONE = -1;
 /** Epoch of the model's zero, on a whole minute. */
 export const EPOCH_MS = 1_763_860_020_000;
 
-interface Task {
-  id: string;
-  key: string;
-  state: 'pending' | 'running' | 'stopping' | 'stopped';
-  revision: number;
-  orderedAt: number;
-  stoppedAt: number;
-  /** What the scaler wrote, and what the worker has seen of it. */
-  cordoned: boolean;
-  polling: boolean;
-  /** It has finished what it held and lifted its protection. */
-  leaving: boolean;
-  held: Set<number>;
-  /** Its place in the list of those that can take work; -1 when it is not in it. */
-  place: number;
-  processed: number;
-  failed: number;
-  heartbeat: { at: number; usedSlots: number; processed: number; failed: number } | undefined;
-}
-
 type Event =
-  | { at: number; kind: 'ends'; work: number; attempt: number; task: Task }
+  | { at: number; kind: 'ends'; work: number; attempt: number; slots: Slots }
   | { at: number; kind: 'returns'; work: number }
-  | { at: number; kind: 'starts' | 'heartbeat' | 'cordonSeen' | 'leaves' | 'graceEnds'; task: Task }
-  | { at: number; kind: 'snapshot' | 'tick' | 'sample' | 'dispatch' | 'deployment' }
-  | { at: number; kind: 'dead'; count: number };
-
-interface QueueSnapshot {
-  backlog: number;
-  headSince: number;
-  addRate: number;
-  dispatchRate: number;
-  rateLimited: boolean;
-}
+  | { at: number; kind: 'starts' | 'heartbeat' | 'cordonSeen' | 'pollEnds' | 'leaves' | 'graceEnds'; task: Task }
+  | { at: number; kind: 'snapshot' | 'tick' | 'sample' | 'deployment' }
+  | { at: number; kind: 'dispatch'; of: Kind }
+  | { at: number; kind: 'dead'; count: number }
+  | { at: number; kind: 'restart'; age: 'fresh' | 'old' };
 
 export function simulate(work: readonly Work[], controller: Controller, settings: Partial<Settings> = {}): Result {
   return new Model(work, controller, { ...DEFAULT_SETTINGS, ...settings }).run();
@@ -200,22 +117,19 @@ class Model {
   readonly #startUps: Random;
   readonly #spread: Random;
   readonly #noise: Random;
+  readonly #polls: Random;
+  readonly #keys: Random;
 
   #now = 0;
   #arrived = 0;
-  #queue: { work: number; since: number }[] = [];
-  #queueHead = 0;
-  #dead: { count: number; since: number } = { count: 0, since: 0 };
-  #nextDispatchAt = 0;
-  #limitedAt = -Infinity;
-  #adds = new RateCounter();
-  #dispatches = new RateCounter();
-  #firstRate = true;
-  #snapshot: QueueSnapshot = { backlog: 0, headSince: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
+  readonly #queues: Record<Kind, TaskQueue>;
+  readonly #available: Record<Kind, Available> = { activity: new Available(), workflowTask: new Available() };
+  /** When a limit is to be looked at again. */
+  readonly #wakeAt: Record<Kind, number> = { activity: -Infinity, workflowTask: -Infinity };
 
   #tasks: Task[] = [];
+  #foreign: Task[] = [];
   #ghosts: Task[] = [];
-  #available: Task[] = [];
   #desired: number;
   #revision = 0;
   #reason = '';
@@ -226,20 +140,29 @@ class Model {
   readonly #attempts: Uint16Array;
   readonly #startedAt: Float64Array;
   readonly #failures: Uint16Array;
+  readonly #hasLimitedKey: Uint8Array;
   #done = 0;
   readonly #result: Result;
 
   constructor(work: readonly Work[], controller: Controller, settings: Settings) {
+    const { seed, minTasks, dispatchLimit, limitedKey, tailSeconds } = settings;
     this.#work = work;
     this.#controller = controller;
     this.#settings = settings;
-    this.#startUps = seeded(settings.seed);
-    this.#spread = seeded(settings.seed + 0x1000_0000);
-    this.#noise = seeded(settings.seed + 0x2000_0000);
-    this.#desired = settings.minTasks;
+    this.#startUps = seeded(seed);
+    this.#spread = seeded(seed + 0x1000_0000);
+    this.#noise = seeded(seed + 0x2000_0000);
+    this.#polls = seeded(seed + 0x3000_0000);
+    this.#keys = seeded(seed + 0x4000_0000);
+    this.#queues = {
+      activity: new TaskQueue(dispatchLimit, limitedKey.perSecond, this.#noise),
+      workflowTask: new TaskQueue(Infinity, Infinity, this.#noise),
+    };
+    this.#desired = minTasks;
     this.#attempts = new Uint16Array(work.length);
     this.#failures = new Uint16Array(work.length);
     this.#startedAt = new Float64Array(work.length);
+    this.#hasLimitedKey = Uint8Array.from(work, () => Number(this.#keys() < limitedKey.share));
     this.#result = {
       controller: controller.name,
       waits: new Float64Array(work.length),
@@ -253,7 +176,7 @@ class Model {
       launched: 0,
       decisions: 0,
       reasons: {},
-      horizonSeconds: horizonOf(work, settings.tailSeconds),
+      horizonSeconds: horizonOf(work, tailSeconds),
       samples: [],
     };
   }
@@ -274,17 +197,20 @@ class Model {
 
   /** The fleet begins at its minimum, and has been running. */
   #begin(): void {
-    const { minTasks, deadWork, deployments, sampleSeconds, heartbeatSeconds } = this.#settings;
-    for (let count = 0; count < minTasks; count++) {
-      const task = this.#newTask();
-      task.state = 'running';
-      this.#setPolling(task, true);
-      this.#events.add({ at: this.#noise() * heartbeatSeconds, kind: 'heartbeat', task });
-    }
+    const { minTasks, foreign, deadWork, restarts, deployments, sampleSeconds } = this.#settings;
+    for (let count = 0; count < minTasks; count++) this.#isUp(this.#newTask());
+    for (let count = 0; count < foreign.workers; count++) this.#isUp(this.#newForeign());
     for (const { atSeconds, count } of deadWork) this.#events.add({ at: atSeconds, kind: 'dead', count });
+    for (const { atSeconds, age } of restarts) this.#events.add({ at: atSeconds, kind: 'restart', age });
     for (const at of deployments) this.#events.add({ at, kind: 'deployment' });
     if (sampleSeconds > 0) this.#events.add({ at: 0, kind: 'sample' });
     this.#events.add({ at: 0, kind: 'tick' });
+  }
+
+  #isUp(task: Task): void {
+    task.state = 'running';
+    this.#setPolling(task, true);
+    this.#events.add({ at: this.#noise() * this.#settings.heartbeatSeconds, kind: 'heartbeat', task });
   }
 
   #end(): Result {
@@ -303,7 +229,7 @@ class Model {
   #happen(event: Event): void {
     switch (event.kind) {
       case 'ends':
-        return this.#attemptEnds(event.work, event.attempt, event.task);
+        return this.#attemptEnds(event.work, event.attempt, event.slots);
       case 'returns':
         return this.#enqueue(event.work);
       case 'starts':
@@ -312,18 +238,20 @@ class Model {
         return this.#heartbeat(event.task);
       case 'cordonSeen':
         return this.#cordonSeen(event.task);
+      case 'pollEnds':
+        return this.#pollEnds(event.task);
       case 'leaves':
         return this.#leaves(event.task);
       case 'graceEnds':
         return this.#kill(event.task);
       case 'dispatch':
-        return this.#dispatch();
+        return this.#dispatch(event.of);
       case 'dead':
-        this.#dead = { count: this.#dead.count + event.count, since: this.#now };
-        return;
+        return this.#queues.activity.addDead(event.count, this.#now);
+      case 'restart':
+        return this.#restart(event.age);
       case 'snapshot':
-        this.#takeSnapshot();
-        return;
+        return KINDS.forEach((kind) => this.#queues[kind].takeSnapshot(this.#now));
       case 'tick':
         return this.#tick();
       case 'deployment':
@@ -337,114 +265,142 @@ class Model {
   // Work
 
   #arrive(work: number): void {
-    if (this.#available.length === 0 || this.#queueLength > 0) this.#unmatched++;
-    const { eagerShare } = this.#settings;
-    if (eagerShare > 0 && this.#noise() < eagerShare && this.#available.length > 0 && this.#queueLength === 0) {
-      return this.#start(work);
-    }
+    const kind = this.#kindOf(work);
+    const isFree = this.#available[kind].count > 0 && this.#queues[kind].length === 0;
+    if (!isFree) this.#unmatched++;
+    const { eagerShare, stickyShare } = this.#settings;
+    if (kind === 'workflowTask' && stickyShare > 0 && this.#noise() < stickyShare) return this.#arriveSticky(work);
+    if (kind === 'activity' && eagerShare > 0 && this.#noise() < eagerShare && isFree) return this.#start(work);
     this.#enqueue(work);
   }
 
+  /** Of a workflow that one of the workers has cached. If that has no slot free for long, any may take it. */
+  #arriveSticky(work: number): void {
+    const running = this.#tasks.filter(({ state }) => state === 'running');
+    const slots = running[Math.floor(this.#spread() * running.length)]?.slots.workflowTask;
+    if (slots === undefined) this.#enqueue(work);
+    else if (slots.held.size < slots.size) this.#startIn(slots, work);
+    else this.#events.add({ at: this.#now + STICKY_SECONDS, kind: 'returns', work });
+  }
+
   #enqueue(work: number): void {
-    this.#adds.count(this.#now);
-    this.#queue.push({ work, since: this.#now });
-    this.#dispatch();
+    const kind = this.#kindOf(work);
+    this.#queues[kind].add(work, this.#hasLimitedKey[work] === 1 && kind === 'activity', this.#now);
+    this.#dispatch(kind);
   }
 
-  get #queueLength(): number {
-    return this.#queue.length - this.#queueHead;
+  #kindOf(work: number): Kind {
+    return this.#work[work]!.kind ?? 'activity';
   }
 
-  #dispatch(): void {
-    while (this.#queueLength > 0 && this.#available.length > 0) {
-      if (this.#now < this.#nextDispatchAt) {
-        if (this.#limitedAt < this.#nextDispatchAt) {
-          this.#limitedAt = this.#nextDispatchAt;
-          this.#events.add({ at: this.#nextDispatchAt, kind: 'dispatch' });
-        }
+  #dispatch(kind: Kind): void {
+    const queue = this.#queues[kind];
+    while (queue.length > 0 && this.#available[kind].count > 0) {
+      const work = queue.take(this.#now);
+      if (work === undefined) {
+        this.#wakeUp(kind, queue.nextAt);
         return;
       }
-      this.#nextDispatchAt = this.#now + 1 / this.#settings.dispatchLimit;
-      const { work } = this.#queue[this.#queueHead++]!;
-      this.#dispatches.count(this.#now);
       this.#start(work);
     }
-    if (this.#available.length > 0) this.#dead.count = 0;
-    if (this.#queueHead > 1024 && this.#queueHead * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
-    }
+    if (this.#available[kind].count > 0) queue.dropDead();
   }
 
-  /** Temporal spreads work over all that poll. */
+  #wakeUp(kind: Kind, at: number): void {
+    if (at === Infinity || this.#wakeAt[kind] >= at) return;
+    this.#wakeAt[kind] = at;
+    this.#events.add({ at, kind: 'dispatch', of: kind });
+  }
+
   #start(work: number): void {
-    const { sharedSlots, slots } = this.#settings;
-    const task = this.#available[Math.floor(this.#spread() * this.#available.length)]!;
+    this.#startIn(this.#available[this.#kindOf(work)].at(this.#spread()), work);
+  }
+
+  #startIn(slots: Slots, work: number): void {
     const attempt = ++this.#attempts[work]!;
-    task.held.add(work);
+    slots.held.add(work);
     this.#busy++;
     this.#dispatched++;
     this.#startedAt[work] = this.#now;
-    if (task.held.size >= slots) this.#setAvailable(task, false);
-    const slowness = Math.max(1, this.#busy / sharedSlots);
-    const at = this.#now + this.#work[work]!.serviceSeconds * slowness;
-    this.#events.add({ at, kind: 'ends', work, attempt, task });
+    // What a poll brings that was open at the cordon ends that poll.
+    slots.task.pollEndsAt = Infinity;
+    this.#setAvailable(slots);
+    this.#events.add({ at: this.#endOf(work, slots), kind: 'ends', work, attempt, slots });
   }
 
-  #attemptEnds(work: number, attempt: number, task: Task): void {
-    if (this.#attempts[work] !== attempt || !task.held.has(work)) return;
-    this.#release(work, task);
-    task.processed++;
-    if (this.#fails()) {
-      task.failed++;
-      this.#result.failed++;
-      const retrySeconds = Math.min(2 ** this.#failures[work]!++, MOST_RETRY_SECONDS);
-      this.#events.add({ at: this.#now + retrySeconds, kind: 'returns', work });
-    } else {
+  /** All workflow tasks of a worker share a thread: one takes its slot, and waits its turn. */
+  #endOf(work: number, { task }: Slots): number {
+    const { serviceSeconds, kind } = this.#work[work]!;
+    if (kind === 'workflowTask') return (task.threadFreeAt = Math.max(this.#now, task.threadFreeAt) + serviceSeconds);
+    return this.#now + serviceSeconds * Math.max(1, this.#busy / this.#settings.sharedSlots);
+  }
+
+  #attemptEnds(work: number, attempt: number, slots: Slots): void {
+    if (this.#attempts[work] !== attempt || !slots.held.has(work)) return;
+    this.#release(work, slots);
+    slots.processed++;
+    const retrySeconds = this.#retrySeconds(work);
+    if (retrySeconds === undefined) {
       this.#result.waits[work] = this.#startedAt[work]! - this.#work[work]!.arrivalSeconds;
       this.#startedAt[work] = DONE;
       this.#done++;
+    } else {
+      slots.task.failed++;
+      this.#result.failed++;
+      this.#events.add({ at: this.#now + retrySeconds, kind: 'returns', work });
     }
-    if (task.polling && task.held.size < this.#settings.slots) this.#setAvailable(task, true);
-    this.#dispatch();
-    this.#leaveIfDone(task);
+    this.#setAvailable(slots);
+    this.#dispatch(this.#kindOf(work));
+    this.#leaveIfDone(slots.task);
   }
 
-  #release(work: number, task: Task): void {
-    task.held.delete(work);
+  #release(work: number, slots: Slots): void {
+    slots.held.delete(work);
     this.#busy--;
     this.#result.busySeconds += this.#now - this.#startedAt[work]!;
   }
 
-  #fails(): boolean {
-    const now = this.#now;
-    const outage = this.#settings.outages.find(({ fromSeconds, toSeconds }) => now >= fromSeconds && now < toSeconds);
-    return outage !== undefined && this.#noise() < outage.probability;
+  /** The pause before the next attempt, if this one has failed. */
+  #retrySeconds(work: number): number | undefined {
+    const { retries } = this.#work[work]!;
+    if (retries !== undefined && this.#failures[work]! < retries.times) {
+      this.#failures[work]!++;
+      return retries.everySeconds;
+    }
+    const outage = this.#settings.outages.find((spell) => isWithin(spell, this.#now));
+    if (outage === undefined || this.#noise() >= outage.probability) return undefined;
+    return Math.min(2 ** this.#failures[work]!++, MOST_RETRY_SECONDS);
+  }
+
+  #restart(age: 'fresh' | 'old'): void {
+    const tasks = [...this.#tasks, ...this.#foreign];
+    const again = tasks
+      .flatMap(({ slots }) => [...slots.activity.held])
+      .filter((work) => this.#now - this.#startedAt[work]! < QUEUED_AGAIN_SECONDS);
+    const arrivals = again.map((work) => this.#work[work]!.arrivalSeconds);
+    this.#queues.activity.restart(again.length, age === 'fresh' ? this.#now : Math.min(...arrivals), this.#now);
+    this.#queues.workflowTask.restart(0, this.#now, this.#now);
+    KINDS.forEach((kind) => this.#dispatch(kind));
   }
 
   // Tasks
 
   #newTask(): Task {
+    const { slots, usableSlots, workflowSlots } = this.#settings;
     const number = ++this.#result.launched;
-    const task: Task = {
-      id: `t${number}`,
-      key: `w${number}`,
-      state: 'pending',
-      revision: this.#revision,
-      orderedAt: this.#now,
-      stoppedAt: Infinity,
-      cordoned: false,
-      polling: false,
-      leaving: false,
-      held: new Set(),
-      place: -1,
-      processed: 0,
-      failed: 0,
-      heartbeat: undefined,
-    };
+    const sizes = { activity: Math.min(slots, usableSlots), workflowTask: workflowSlots };
+    const task = newTask({ number, isOwn: true, now: this.#now, revision: this.#revision, sizes });
     this.#tasks.push(task);
     this.#result.peakTasks = Math.max(this.#result.peakTasks, this.#tasks.length);
     return task;
+  }
+
+  #newForeign(): Task {
+    const number = this.#foreign.length + 1;
+    const sizes = { activity: this.#settings.foreign.slots, workflowTask: 0 };
+    const worker = newTask({ number, isOwn: false, now: 0, revision: 0, sizes });
+    this.#foreign.push(worker);
+    return worker;
   }
 
   #launch(): void {
@@ -457,33 +413,30 @@ class Model {
     task.state = 'running';
     this.#events.add({ at: this.#now + this.#settings.heartbeatSeconds, kind: 'heartbeat', task });
     this.#setPolling(task, !(task.cordoned && this.#controller.protects));
-    this.#dispatch();
+    this.#takeWork(task);
+  }
+
+  #takeWork(task: Task): void {
+    KINDS.forEach((kind) => this.#dispatch(kind));
     this.#leaveIfDone(task);
   }
 
   #setPolling(task: Task, polling: boolean): void {
     task.polling = polling;
-    this.#setAvailable(task, polling && task.held.size < this.#settings.slots);
+    KINDS.forEach((kind) => this.#setAvailable(task.slots[kind]));
   }
 
-  #setAvailable(task: Task, available: boolean): void {
-    if (available === task.place >= 0) return;
-    if (available) {
-      task.place = this.#available.push(task) - 1;
-      return;
-    }
-    const last = this.#available.pop()!;
-    if (last !== task) {
-      this.#available[task.place] = last;
-      last.place = task.place;
-    }
-    task.place = -1;
+  /** Whether it has room for more: for activities only while it polls, or has a poll open. */
+  #setAvailable(slots: Slots): void {
+    const { task, held, size } = slots;
+    const kind = slots === task.slots.activity ? 'activity' : 'workflowTask';
+    const isPolling = kind === 'workflowTask' || task.polling || task.pollEndsAt < Infinity;
+    this.#available[kind].set(slots, task.state === 'running' && isPolling && held.size < size);
   }
 
   #heartbeat(task: Task): void {
     if (task.state === 'stopped') return;
-    const { processed, failed } = task;
-    task.heartbeat = { at: this.#now, usedSlots: task.held.size, processed, failed };
+    beat(task, this.#now);
     this.#events.add({ at: this.#now + this.#settings.heartbeatSeconds, kind: 'heartbeat', task });
   }
 
@@ -491,22 +444,36 @@ class Model {
   #cordonSeen(task: Task): void {
     if (task.state !== 'running' || task.polling !== task.cordoned) return;
     task.leaving = false;
+    const { held, size } = task.slots.activity;
+    const hasOpenPoll = task.cordoned && held.size < size && this.#settings.pollSeconds > 0;
+    task.pollEndsAt = hasOpenPoll ? this.#now + this.#polls() * this.#settings.pollSeconds : Infinity;
+    if (hasOpenPoll) this.#events.add({ at: task.pollEndsAt, kind: 'pollEnds', task });
     this.#setPolling(task, !task.cordoned);
-    this.#dispatch();
+    this.#takeWork(task);
+  }
+
+  #pollEnds(task: Task): void {
+    if (task.pollEndsAt !== this.#now) return;
+    task.pollEndsAt = Infinity;
+    this.#setAvailable(task.slots.activity);
     this.#leaveIfDone(task);
   }
 
   #leaveIfDone(task: Task): void {
-    if (task.held.size > 0 || task.polling) return;
-    if (task.state === 'stopping') return this.#stopped(task);
+    if (task.state === 'stopping' && holdsNothing(task)) return this.#stopped(task);
+    if (task.slots.activity.held.size > 0 || task.polling || task.pollEndsAt < Infinity) return;
     if (task.state !== 'running' || !task.cordoned || task.leaving) return;
     task.leaving = true;
     this.#events.add({ at: this.#now + uniform(this.#noise, STOP_SECONDS), kind: 'leaves', task });
   }
 
+  /** What workflow tasks it has at that moment it finishes. */
   #leaves(task: Task): void {
     const kept = this.#isOutdated(task) ? this.#tasks.filter(({ state }) => state === 'running') : this.#tasks;
-    if (task.state === 'running' && task.leaving && kept.length > this.#desired) this.#stopped(task);
+    if (task.state !== 'running' || !task.leaving || kept.length <= this.#desired) return;
+    task.state = 'stopping';
+    this.#setPolling(task, false);
+    this.#leaveIfDone(task);
   }
 
   #isOutdated({ revision }: Task): boolean {
@@ -514,9 +481,8 @@ class Model {
   }
 
   #stopped(task: Task): void {
-    this.#setAvailable(task, false);
-    task.polling = false;
     task.state = 'stopped';
+    this.#setPolling(task, false);
     task.stoppedAt = this.#now;
     this.#bill(task, this.#now);
     this.#tasks.splice(this.#tasks.indexOf(task), 1);
@@ -529,10 +495,12 @@ class Model {
 
   #kill(task: Task): void {
     if (task.state !== 'stopping') return;
-    for (const work of task.held) {
-      this.#release(work, task);
-      this.#result.killed++;
-      this.#events.add({ at: this.#now + this.#settings.redeliverySeconds, kind: 'returns', work });
+    for (const kind of KINDS) {
+      for (const work of task.slots[kind].held) {
+        this.#release(work, task.slots[kind]);
+        this.#result.killed++;
+        this.#events.add({ at: this.#now + this.#settings.redeliverySeconds, kind: 'returns', work });
+      }
     }
     this.#stopped(task);
   }
@@ -595,9 +563,11 @@ class Model {
   }
 
   #stop(task: Task): void {
-    this.#setPolling(task, false);
     task.state = 'stopping';
-    if (task.held.size === 0) return this.#stopped(task);
+    this.#setPolling(task, false);
+    if (holdsNothing(task)) return this.#stopped(task);
+    // A worker that protects itself holds but workflow tasks by now, and finishes them.
+    if (this.#controller.protects) return;
     const { stopGraceSeconds } = this.#settings;
     if (stopGraceSeconds === 0) return this.#kill(task);
     this.#events.add({ at: this.#now + stopGraceSeconds, kind: 'graceEnds', task });
@@ -605,46 +575,15 @@ class Model {
 
   // What a controller is told
 
-  #takeSnapshot(): void {
-    if (this.#now - this.#dead.since > DEAD_WORK_SECONDS) this.#dead.count = 0;
-    const backlog = this.#queueLength + this.#dead.count;
-    const workSince = this.#queue[this.#queueHead]?.since ?? Infinity;
-    const deadSince = this.#dead.count > 0 ? this.#dead.since : Infinity;
-    const [addRate, dispatchRate] = [this.#adds.rate(this.#now), this.#dispatches.rate(this.#now)];
-    const factor = this.#firstRate && addRate > 0 ? this.#falseFirstRate(addRate) : 1;
-    this.#snapshot = {
-      backlog,
-      headSince: Math.min(workSince, deadSince),
-      addRate: addRate * factor,
-      dispatchRate: dispatchRate * factor,
-      rateLimited: this.#limitedAt > this.#now - RATE_BUCKET_SECONDS,
-    };
-  }
-
-  /** The first rate of a fresh queue is divided by milliseconds: one task has read as 78 and as 212 a second. */
-  #falseFirstRate(addRate: number): number {
-    this.#firstRate = false;
-    const tasks = addRate * RATE_BUCKET_SECONDS * RATE_BUCKETS;
-    return (FALSE_FIRST_RATES[Math.floor(this.#noise() * FALSE_FIRST_RATES.length)]! * tasks) / addRate;
-  }
-
   #signals(): Signals {
     const blind = new Set(
-      this.#settings.blindSpells
-        .filter(({ fromSeconds, toSeconds }) => this.#now >= fromSeconds && this.#now < toSeconds)
-        .flatMap(({ signals }) => signals),
+      this.#settings.blindSpells.filter((spell) => isWithin(spell, this.#now)).flatMap(({ signals }) => signals),
     );
     const unless = <T>(name: keyof Signals, read: () => T): Reading<T> =>
       blind.has(name) ? { unknown: 'not read in a blind spell' } : read();
     return {
-      activityQueue: unless('activityQueue', () => this.#queueReading()),
-      workflowQueue: unless('workflowQueue', () => ({
-        backlog: 0,
-        ageSeconds: 0,
-        addRate: 0,
-        dispatchRate: 0,
-        rateLimited: false,
-      })),
+      activityQueue: unless('activityQueue', () => this.#queues.activity.reading(this.#now)),
+      workflowQueue: unless('workflowQueue', () => this.#queues.workflowTask.reading(this.#now)),
       workers: unless('workers', () => this.#workerReadings()),
       tasks: unless('tasks', () => ({
         desired: this.#desired,
@@ -660,20 +599,24 @@ class Model {
     return this.#tasks.filter(predicate).map(({ id }) => id);
   }
 
-  #queueReading(): QueueReading {
-    const { headSince, ...rates } = this.#snapshot;
-    return { ...rates, ageSeconds: headSince === Infinity ? 0 : this.#now - headSince };
-  }
-
   /** Newest heartbeats, those of stopped workers included for as long as Temporal lists them. */
   #workerReadings(): WorkerReading[] {
-    if (this.#settings.neverReports) return [];
+    const { neverReports, slots, reportsFreeSlots, workflowSlots, foreign } = this.#settings;
+    if (neverReports) return [];
     this.#ghosts = this.#ghosts.filter(({ heartbeat }) => this.#now - heartbeat!.at <= GHOST_SECONDS);
-    return [...this.#tasks, ...this.#ghosts].flatMap(({ heartbeat, id, key }) => {
-      if (heartbeat === undefined) return [];
-      const { at, ...reading } = heartbeat;
-      return [{ key, task: id, ageSeconds: this.#now - at, slots: this.#settings.slots, ...reading }];
+    return [...this.#tasks, ...this.#ghosts, ...this.#foreign].flatMap((task) => {
+      if (!this.#isListed(task)) return [];
+      const said = task.isOwn
+        ? { slots: reportsFreeSlots ? slots : null, workflowSlots }
+        : { slots: foreign.slots, workflowSlots: 0 };
+      return readingOf(task, said, this.#now) ?? [];
     });
+  }
+
+  /** The registry loses every n-th, spread evenly over them. */
+  #isListed({ number }: Task): boolean {
+    const share = this.#settings.unlisted.find((spell) => isWithin(spell, this.#now))?.share ?? 0;
+    return Math.floor(number * share) === Math.floor((number - 1) * share);
   }
 
   #truth(): Truth {
@@ -686,7 +629,7 @@ class Model {
       if (task.cordoned || task.state === 'stopping') cordoned++;
     }
     return {
-      queued: this.#queueLength,
+      queued: this.#queues.activity.length + this.#queues.workflowTask.length,
       busy: this.#busy,
       running,
       starting,
@@ -704,24 +647,6 @@ class Model {
   }
 }
 
-/** A rate over the last half minute, in whole buckets, as Temporal's task queues keep it. */
-class RateCounter {
-  readonly #counts = new Float64Array(RATE_BUCKETS);
-  #bucket = 0;
-
-  count(now: number): void {
-    this.#advance(now);
-    this.#counts[this.#bucket % RATE_BUCKETS]! += 1;
-  }
-
-  rate(now: number): number {
-    this.#advance(now);
-    return this.#counts.reduce((sum, count) => sum + count, 0) / (RATE_BUCKETS * RATE_BUCKET_SECONDS);
-  }
-
-  #advance(now: number): void {
-    const bucket = Math.floor(now / RATE_BUCKET_SECONDS);
-    if (bucket - this.#bucket > RATE_BUCKETS) this.#bucket = bucket - RATE_BUCKETS;
-    while (this.#bucket < bucket) this.#counts[++this.#bucket % RATE_BUCKETS] = 0;
-  }
+function isWithin({ fromSeconds, toSeconds }: Spell, now: number): boolean {
+  return now >= fromSeconds && now < toSeconds;
 }

@@ -116,14 +116,25 @@ function erlangC(servers: number, load: number): number {
 
 describe('tasks', () => {
   test('are paid for from their order to their stop, and take work only once they are up', () => {
-    // Ordered at 10, up at 40, done at 140; told to go at 150, seen within 3 s, stopped within 2 more.
+    // Ordered at 10, up at 40, done at 140; told to go at 150, seen within 3 s, its polls over within 11, stopped within 2 more.
     const controller = scripted(({ now, tasks }) =>
       now < 10 || now >= 150 ? { desired: 0, cordon: tasks.running } : { desired: 1 },
     );
     const result = simulate([at(5, 100)], controller, settings({}));
     expect([...result.waits]).toEqual([35]);
     expect(result.billedSeconds).toBeGreaterThan(141);
-    expect(result.billedSeconds).toBeLessThan(145.1);
+    expect(result.billedSeconds).toBeLessThan(156.1);
+  });
+
+  test('that are cordoned leave when their polls have ended, and finish what such a poll still brings', () => {
+    const controller = scripted(({ now, tasks }) =>
+      now < 150 ? { desired: 40 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
+    );
+    const result = simulate([at(154, 100)], controller, settings({ pollSeconds: 11 }));
+    expect(result).toMatchObject({ undone: 0, killed: 0 });
+    const running = (now: number) => controller.looks.find((look) => look.now === now)!.tasks.running.length;
+    expect([running(160) > 5, running(160) < 35, running(170)]).toEqual([true, true, 1]);
+    expect(result.waits[0]).toBe(0);
   });
 
   test('that are called off before they are up cost their minute', () => {
@@ -236,7 +247,10 @@ describe('signals', () => {
     // Ordered at 0, up at 30, first heard of at 90.
     expect(seen[0]!.now).toBe(90);
     expect(seen.map(({ workers }) => workers[0]!.ageSeconds).slice(0, 7)).toEqual([0, 10, 20, 30, 40, 50, 0]);
-    expect(seen[0]!.workers[0]).toMatchObject({ task: 't1', usedSlots: 1, slots: 2, processed: 0 });
+    expect(seen[0]!.workers[0]).toMatchObject({ task: 't1', usedSlots: 1, slots: null, processed: 0 });
+    const plain = fixed(1);
+    simulate([at(20, 500)], plain, settings({ reportsFreeSlots: true }));
+    expect(plain.looks.at(-1)!.workers[0]).toMatchObject({ slots: 2 });
   });
 
   test('of a stopped worker linger for 310 s, with what it last said', () => {

@@ -310,7 +310,7 @@ class World {
       onReport: (invocation, report) => {
         const [{ pool }, { decision }, errors] = report;
         this.#note(
-          `#${invocation.number} ${pool} ${decision.desired} ${decision.reason} [${decision.cordon.join(' ')}] ${errors.join('; ')}`,
+          `#${invocation.number} ${pool} ${decision.desired} ${decision.reason} [${decision.cordon.join(' ')}] ${[decision.detail, ...errors].join('; ')}`,
         );
         this.#checks.reported(report, invocation);
       },
