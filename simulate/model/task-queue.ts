@@ -9,13 +9,15 @@ import { RateCounter, RATE_SECONDS } from './rate-counter.ts';
 const FALSE_FIRST_RATES = [78, 212];
 /** Work that is counted and not there is found out by the server itself after so long. */
 const DEAD_WORK_SECONDS = 600;
+const BURST_SECONDS = 1;
 
 /** Work of one fairness key, or all other work. */
 interface Lane {
   items: { work: number; since: number }[];
   head: number;
+  /** The limit: dispatches so far apart, of which a second's worth may go at once. When the next is due by that. */
   secondsApart: number;
-  nextAt: number;
+  dueAt: number;
 }
 
 export class TaskQueue {
@@ -56,10 +58,9 @@ export class TaskQueue {
       this.#limitedAt = now;
       return undefined;
     }
-    if (waitingIn(this.#key) > 0 && now < this.#key.nextAt) this.#limitedAt = now;
+    if (waitingIn(this.#key) > 0 && now < nextOf(this.#key)) this.#limitedAt = now;
     // The queue's own limit is one for all of its work.
-    this.#all.nextAt = now + this.#all.secondsApart;
-    if (lane === this.#key) lane.nextAt = now + lane.secondsApart;
+    for (const limit of new Set([this.#all, lane])) limit.dueAt = Math.max(now, limit.dueAt) + limit.secondsApart;
     this.#dispatches.count(now);
     return takeFrom(lane);
   }
@@ -67,7 +68,7 @@ export class TaskQueue {
   /** When a limit lets the next piece through. */
   get nextAt(): number {
     const lanes = [this.#all, this.#key].filter((lane) => waitingIn(lane) > 0);
-    return Math.min(...lanes.map((lane) => Math.max(lane.nextAt, this.#all.nextAt)));
+    return Math.min(...lanes.map((lane) => Math.max(nextOf(lane), nextOf(this.#all))));
   }
 
   /** Work that is counted and cannot be done, as if it had come at that moment. */
@@ -98,8 +99,8 @@ export class TaskQueue {
   }
 
   #nextLane(now: number): Lane | undefined {
-    if (now < this.#all.nextAt) return undefined;
-    const free = [this.#all, this.#key].filter((lane) => waitingIn(lane) > 0 && now >= lane.nextAt);
+    if (now < nextOf(this.#all)) return undefined;
+    const free = [this.#all, this.#key].filter((lane) => waitingIn(lane) > 0 && now >= nextOf(lane));
     return free.sort((a, b) => headOf(a) - headOf(b))[0];
   }
 
@@ -127,7 +128,11 @@ export class TaskQueue {
 }
 
 function newLane(perSecond: number): Lane {
-  return { items: [], head: 0, secondsApart: 1 / perSecond, nextAt: perSecond === 0 ? Infinity : 0 };
+  return { items: [], head: 0, secondsApart: 1 / perSecond, dueAt: perSecond === 0 ? Infinity : 0 };
+}
+
+function nextOf({ dueAt, secondsApart }: Lane): number {
+  return dueAt - Math.max(0, BURST_SECONDS - secondsApart);
 }
 
 function waitingIn({ items, head }: Lane): number {
