@@ -136,7 +136,7 @@ export function estimateKind(
   const queue = isRead ? (seen.queue as QueueReading) : { ...EMPTY, backlog: before.queued };
   const use = useOf(seen, before, policy);
   const done = workDone(workers, seconds);
-  const again = countedTwice({ queue, isRead, isFull: use.isFull }, { before, processed: done.processed, now });
+  const again = countedTwice({ queue, isRead, use }, { before, processed: done.processed, now });
   const queued = Math.max(0, queue.backlog - again);
   const adds = arrivalsReported(again > 0 ? { unknown: 'of a queue just loaded' } : seen.queue, before, now);
   const limited = queue.rateLimited && !use.isFull;
@@ -190,7 +190,8 @@ export function estimateKind(
       limited,
       rateLimit: queue.rateLimit,
       serviceSeconds,
-      shownSeconds: service.shown ?? Math.min(undoneSeconds, (now - busySince) / 1000),
+      // Of work that has only begun, the short pieces end first.
+      shownSeconds: Math.min(service.shown ?? undoneSeconds, (now - busySince) / 1000),
       rate: arrivalRate(intervals.slice(-6), workers, adds),
       flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
       undoneSeconds,
@@ -234,16 +235,17 @@ const FLOW_A_SECOND = 0.1;
  * first slot that is free shows what it is, since the server drops all of it then.
  */
 function countedTwice(
-  { queue, isRead, isFull }: { queue: QueueReading; isRead: boolean; isFull: boolean },
+  { queue, isRead, use }: { queue: QueueReading; isRead: boolean; use: Use },
   { before, processed, now }: { before: KindMemory; processed: number; now: number },
 ): number {
+  const { isFull, reportedBusy: busySlots } = use;
   if (!isRead || !isFull || processed > 0) return 0;
   if (before.again > 0) return Math.min(before.again, queue.backlog);
   const more = queue.backlog - before.queued;
   const came = Math.max(more, sum(before.intervals.slice(-3).map((each) => each.came)));
   const isOlder = before.emptyAt > 0 && queue.ageSeconds > (now - before.emptyAt) / 1000 + QUEUE_LAG_SECONDS;
   const isJustLoaded = queue.addRate * LEAST_RATE_SECONDS > came;
-  return isOlder || isJustLoaded || before.wasUnread > 0 ? Math.max(0, Math.min(more, before.busySlots)) : 0;
+  return isOlder || isJustLoaded || before.wasUnread > 0 ? Math.max(0, Math.min(more, busySlots)) : 0;
 }
 
 /** What the workers report of their slots. */
