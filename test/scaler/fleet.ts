@@ -245,8 +245,19 @@ export class Fleet {
       if (found) return found;
       await delay(100);
     }
-    const last = JSON.stringify(this.records.at(-1), null, 1);
-    throw new Error(`never: ${what}\nerrors: ${this.errors.slice(-5).join('; ')}\n${last}`);
+    throw new Error(`never: ${what}\n${this.account()}`);
+  }
+
+  /** What was decided, with how many ticks in a row, and what went wrong; for whoever reads why a test has failed. */
+  account(): string {
+    const lines: { text: string; ticks: number; detail: string }[] = [];
+    for (const { desired, reason, detail } of this.decisions) {
+      const text = `${reason} ${desired}`;
+      if (lines.at(-1)?.text !== text) lines.push({ text, ticks: 0, detail });
+      lines.at(-1)!.ticks += 1;
+    }
+    const decided = lines.map(({ text, ticks, detail }) => `${text} × ${ticks}: ${detail}`).join('\n');
+    return `${decided}\nerrors: ${this.errors.slice(-5).join('; ')}\n${JSON.stringify(this.records.at(-1), null, 1)}`;
   }
 
   async #createService(taskDefinition: string): Promise<void> {

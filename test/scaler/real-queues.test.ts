@@ -95,6 +95,8 @@ test('a pool whose queue lets only so much through gets the tasks that this keep
   const ids = Array.from({ length: count }, (_, number) => `limited-${number}`);
   const activities = await Promise.all(ids.map((id) => startActivity(id, seconds * 1000)));
   await Promise.all(activities.map((activity) => activity.result()));
-  expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBeLessThanOrEqual(perSecond * seconds + 1);
+  // Where tasks share a machine with others, an activity takes up to half as long again.
+  const mostTasks = 1.5 * perSecond * seconds + 1;
+  expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBeLessThanOrEqual(mostTasks);
   await fleet.until('no task is left', isEmpty);
 });
