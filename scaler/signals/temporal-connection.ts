@@ -39,6 +39,8 @@ const RENEW_EVERY_MS = 240_000;
 /** A call that failed is reason enough to look again, but no more often than so. */
 const RENEW_AFTER_FAILURE_MS = 8000;
 
+type Request<T> = (service: Connection['workflowService'], operator: Connection['operatorService']) => Promise<T>;
+
 export class TemporalConnection {
   readonly namespace: string;
   readonly #place: TemporalPlace;
@@ -60,7 +62,7 @@ export class TemporalConnection {
    * One retry, as a connection frozen between two invocations fails once; the client's own retries are off, since they
    * hide that the server refuses us for reading too often.
    */
-  async call<T>(now: number, request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
+  async call<T>(now: number, request: Request<T>): Promise<T> {
     await this.#renew(now, RENEW_EVERY_MS);
     try {
       return await this.#callOnce(request);
@@ -75,10 +77,12 @@ export class TemporalConnection {
     await Promise.all([this.#connection?.close(), this.#retired?.close()]);
   }
 
-  async #callOnce<T>(request: (service: Connection['workflowService']) => Promise<T>): Promise<T> {
+  async #callOnce<T>(request: Request<T>): Promise<T> {
     const connection = this.#connection as Connection;
     try {
-      return await connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () => request(connection.workflowService));
+      return await connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, () =>
+        request(connection.workflowService, connection.operatorService),
+      );
     } catch (error) {
       throw clean(error);
     }

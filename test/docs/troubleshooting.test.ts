@@ -110,6 +110,29 @@ describe('no task is processed', () => {
     await lost.terminate();
   });
 
+  it('when all that comes is a query: it fails, and no queue shows it', async () => {
+    const worker = await startWorker('queried-queue');
+    const done = await startWorkflow('queried-queue', 'queried');
+    await done.result();
+    await worker.kill();
+    await eventually(async () => (await backlogOf('queried-queue')) === 0);
+    // Longer than an answer of the server is kept, so that one of the answers is of the time of the query.
+    const asking = client.connection.withDeadline(Date.now() + 10_000, () => done.query('progress'));
+    const failed = asking.then(
+      () => false,
+      () => true,
+    );
+    const backlogs = new Set<number>();
+    let isOver = false;
+    void failed.then(() => (isOver = true));
+    await eventually(async () => {
+      backlogs.add(await backlogOf('queried-queue'));
+      return isOver;
+    });
+    expect(await failed).toBe(true);
+    expect([...backlogs]).toEqual([0]);
+  });
+
   it('when no worker of the queue knows the workflow: its task fails again and again, and the workflow stays open', async () => {
     await startWorker('known-queue');
     const handle = await startWorkflow('known-queue', 'unknown-type', 'NoSuchWorkflow');
