@@ -1,5 +1,6 @@
 /**
- * The app that `cdk deploy` deploys: two pools, for quick answers and for long analyses.
+ * The app that `cdk deploy` deploys: three pools, for quick answers, for long analyses, and for batches, whose workflows have
+ * another pool do the work.
  * Context: env (a preset: development, staging or production), temporalAddress, temporalNamespace, temporalSecretArn,
  * workerImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
@@ -54,6 +55,7 @@ const workers = new ElasticWorkers(stack, 'Workers', {
   pools: {
     'quick-response': { taskQueue: 'quick-response-queue', slots: 20, ...sizing },
     'complex-analysis': { taskQueue: 'complex-analysis-queue', slots: 5, ...sizing },
+    batches: { taskQueue: 'batch-queue', ...sizing },
   },
 });
 

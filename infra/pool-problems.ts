@@ -23,6 +23,7 @@ function ofSizes(pool: PoolSettings): string[] {
   const { taskQueue, minTasks, maxTasks, onDemandBase, spot } = pool;
   const problems = [
     ...within('slots', pool.slots, 1, 10_000),
+    ...within('workflowSlots', pool.workflowSlots, 2, 10_000),
     ...within('minTasks', minTasks, 0, MOST_TASKS),
     ...within('maxTasks', maxTasks, 1, MOST_TASKS),
     ...(spot ? within('onDemandBase', onDemandBase, 0, MOST_TASKS) : []),

@@ -60,6 +60,11 @@ export interface WorkerPoolProps {
 
   /** Activities a task runs at a time: 20 to 50 for work that waits, 1 to 5 for work that computes. @default 20 */
   readonly slots?: number;
+  /**
+   * Workflow tasks a process of a task holds at a time; computing is done by one after the other. More of them help where
+   * workflow tasks wait for something, such as local activities. @default 40
+   */
+  readonly workflowSlots?: number;
   /** @default - the preset's, or 0 */
   readonly minTasks?: number;
   /** @default - the preset's, or 10 */

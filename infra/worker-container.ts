@@ -43,6 +43,9 @@ function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, p
     ...(settings.model !== undefined && { ELASTIC_WORKERS_MODEL: settings.model }),
     ELASTIC_WORKERS_POOL: poolName,
     ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: String(settings.slots),
+    ...(settings.workflowSlots !== undefined && {
+      ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: String(settings.workflowSlots),
+    }),
     ELASTIC_WORKERS_DRAIN_SECONDS: String(settings.drainSeconds),
     ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(settings.stopTimeoutSeconds),
   };

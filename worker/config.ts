@@ -68,6 +68,7 @@ const variables = z.object({
   ELASTIC_WORKERS_POOL: text().optional(),
   ELASTIC_WORKERS_PROCESSES: wholeNumber(1, 64).optional(),
   ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: wholeNumber(1, 10_000).optional(),
+  ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: wholeNumber(2, 10_000).default(40),
   ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: wholeNumber(0, 1_000_000).optional(),
   ELASTIC_WORKERS_HEARTBEAT_SECONDS: wholeNumber(1, 60).default(5),
   ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: wholeNumber(1, 3600).default(30),
@@ -104,6 +105,8 @@ export interface WorkerConfig {
   processes: number | undefined;
   /** Of the whole task. Undefined: by the task's size. */
   maxConcurrentActivities: number | undefined;
+  /** Of one process. */
+  maxConcurrentWorkflowTasks: number;
   /** Of one process. Undefined: the SDK's choice, by the heap's size. */
   maxCachedWorkflows: number | undefined;
   heartbeatSeconds: number;
@@ -158,6 +161,7 @@ function configFrom(values: Variables): WorkerConfig {
     logLevel: values.LOG_LEVEL ?? defaults.logLevel,
     processes: values.ELASTIC_WORKERS_PROCESSES ?? defaults.processes,
     maxConcurrentActivities: values.ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES,
+    maxConcurrentWorkflowTasks: values.ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS,
     maxCachedWorkflows: values.ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS,
     heartbeatSeconds: values.ELASTIC_WORKERS_HEARTBEAT_SECONDS,
     heartbeatThrottleSeconds: values.ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS,

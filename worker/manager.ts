@@ -28,6 +28,8 @@ export interface WorkerManagerOptions extends TemporalAccess {
   /** As Temporal shows it; the ECS task's id, so that heartbeats can be matched with tasks. */
   identity: string;
   maxConcurrentActivities: number;
+  /** Default: the SDK's, 40. */
+  maxConcurrentWorkflowTasks?: number;
   /** Workflows kept in memory between their tasks. Default: the SDK's choice, by the heap's size. */
   maxCachedWorkflows?: number | undefined;
   /** How often the worker reports its slots to Temporal; the process's first manager sets it for all. */
@@ -337,7 +339,7 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   #workerOptions(slots: ActivitySlotSupplier): WorkerOptions {
-    const { taskQueue, identity, workflows, maxCachedWorkflows, worker } = this.#options;
+    const { taskQueue, identity, workflows, maxCachedWorkflows, maxConcurrentWorkflowTasks = 40, worker } = this.#options;
     const { heartbeatThrottleSeconds = 30, maxHeartbeatThrottleSeconds = 60 } = this.#options;
     const own = [this.#running.keep, this.#measurements.intercept, this.#running.intercept];
     return {
@@ -350,7 +352,7 @@ export class TemporalWorkerManager implements Workforce {
       tuner: {
         activityTaskSlotSupplier: slots,
         // The SDK's defaults, which a tuner has to repeat.
-        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 40 },
+        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: maxConcurrentWorkflowTasks },
         localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
       },

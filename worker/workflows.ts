@@ -50,7 +50,7 @@ async function genericStrategyWorkflow(
   }
 }
 
-const DEFAULT_BATCH = { width: 10, continueAfterItems: 1000 };
+const DEFAULT_BATCH = { width: 10, continueAfterItems: 1000, taskQueue: undefined };
 /** A history's hard limit is 50 MB; results of items stand in it. */
 const LARGE_HISTORY_BYTES = 10 * 1024 * 1024;
 const FAILURES_TOLD = 20;
@@ -63,7 +63,7 @@ async function batchStrategyWorkflow(
   options: BatchOptions = {},
   before: BatchResult = { items: 0, succeeded: 0, failed: 0, failures: [] },
 ): Promise<BatchResult> {
-  const { width, continueAfterItems } = checkedBatch(items, options);
+  const { width, continueAfterItems, taskQueue } = checkedBatch(items, options);
   const result: BatchResult = { ...before, failures: [...before.failures] };
   let taken = 0;
   const mayTake = () =>
@@ -71,7 +71,7 @@ async function batchStrategyWorkflow(
   const lane = async () => {
     while (mayTake()) {
       const at = taken++;
-      await runItem(strategy, items[at], processorConfig, before.items + at, result);
+      await runItem({ strategy, input: items[at], processorConfig, index: before.items + at, taskQueue }, result);
     }
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
@@ -80,17 +80,21 @@ async function batchStrategyWorkflow(
   return continueAsNew<typeof batchStrategyWorkflow>(strategy, items.slice(taken), processorConfig, options, result);
 }
 
-async function runItem(
-  strategy: string,
-  input: unknown,
-  processorConfig: ProcessorConfig,
-  index: number,
-  result: BatchResult,
-): Promise<void> {
+interface Item {
+  strategy: string;
+  input: unknown;
+  processorConfig: ProcessorConfig;
+  index: number;
+  taskQueue: string | undefined;
+}
+
+async function runItem(item: Item, result: BatchResult): Promise<void> {
+  const { strategy, input, processorConfig, index, taskQueue } = item;
   try {
     await executeChild(GENERIC_STRATEGY_WORKFLOW, {
       workflowId: `${workflowInfo().workflowId}/${index}`,
       args: [strategy, input, processorConfig],
+      ...(taskQueue !== undefined && { taskQueue }),
     });
     result.succeeded += 1;
   } catch (error) {
@@ -105,17 +109,20 @@ function reasonOf(error: unknown): string {
   return (reason instanceof Error ? reason.message : String(reason)).slice(0, 500);
 }
 
-function checkedBatch(items: unknown, options: BatchOptions): Required<BatchOptions> {
-  const { width, continueAfterItems } = { ...DEFAULT_BATCH, ...options };
-  const wrong = [width, continueAfterItems].some((each) => !(Number.isInteger(each) && each >= 1));
+type CheckedBatch = Required<Omit<BatchOptions, 'taskQueue'>> & Pick<BatchOptions, 'taskQueue'>;
+
+function checkedBatch(items: unknown, options: BatchOptions): CheckedBatch {
+  const { width, continueAfterItems, taskQueue } = { ...DEFAULT_BATCH, ...options };
+  const isQueue = taskQueue === undefined || (typeof taskQueue === 'string' && taskQueue !== '');
+  const wrong = !isQueue || [width, continueAfterItems].some((each) => !(Number.isInteger(each) && each >= 1));
   if (wrong || !Array.isArray(items)) {
     throw ApplicationFailure.nonRetryable(
-      `A batch needs a list of items and, if any, options { width, continueAfterItems } that are whole numbers of at least 1, ` +
+      `A batch needs a list of items and, if any, options { width, continueAfterItems } that are whole numbers of at least 1 and a taskQueue that is text, ` +
         `got ${JSON.stringify(items)?.slice(0, 100)} and ${JSON.stringify(options)}.`,
       'InvalidRequestError',
     );
   }
-  return { width, continueAfterItems };
+  return { width, continueAfterItems, taskQueue };
 }
 
 export { batchStrategyWorkflow as BatchStrategyWorkflow, genericStrategyWorkflow as GenericStrategyWorkflow };
