@@ -1,11 +1,12 @@
 /** The relay between the SDK and the server, alone: see relay.ts. */
 import { connect as connectHttp2, createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { connect } from '../../worker/connection.ts';
 import { startRelay } from '../../worker/relay.ts';
-import { notingProxy } from './temporal-proxies.ts';
+import { Authority, notingProxy, tlsProxy } from './temporal-proxies.ts';
 
 jest.setTimeout(60_000);
 
@@ -61,6 +62,20 @@ describe('the relay, with a server,', () => {
     expect(headers.filter((each) => 'elastic-workers-relay' in each)).toEqual([]);
     await connection.close();
     await proxy.stop();
+  });
+
+  it('speaks TLS with the server, and calls it by the name that its certificate is for', async () => {
+    const authority = new Authority();
+    const noting = await notingProxy(temporal.address);
+    const proxy = await tlsProxy(noting.address, authority);
+    const serverRootCACertificate = readFileSync(authority.certificatePath);
+    const tls = { serverNameOverride: 'localhost', serverRootCACertificate };
+    const connection = await connect({ address: proxy.address, namespace: 'default', tls });
+    const names = [...noting.seen.values()].flat().map((headers) => headers[':authority']);
+    expect(new Set(names)).toEqual(new Set(['localhost']));
+    await connection.close();
+    await proxy.stop();
+    await noting.stop();
   });
 
   it('passes nothing on for another process of the same machine', async () => {
