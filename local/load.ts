@@ -67,8 +67,25 @@ export function jobsOf(requests: Request[], speed: number): Job[] {
   }));
 }
 
-export interface SendOptions {
-  start: (job: Job, index: number) => Promise<void>;
+/** A batch of small items: hardly any work, and many workflow tasks to see to it. */
+export interface Batch {
+  /** Since the start of the load. */
+  atSeconds: number;
+  items: number;
+}
+
+const BATCH_EVERY_SECONDS = 20;
+const BATCH_ITEMS = 25;
+
+/** For as long as the jobs come. */
+export function batchesBeside(jobs: Job[]): Batch[] {
+  const lastAt = jobs.at(-1)?.atSeconds ?? 0;
+  const count = Math.floor(lastAt / BATCH_EVERY_SECONDS) + 1;
+  return Array.from({ length: count }, (_, index) => ({ atSeconds: index * BATCH_EVERY_SECONDS, items: BATCH_ITEMS }));
+}
+
+export interface SendOptions<T> {
+  start: (job: T, index: number) => Promise<void>;
   onFailed: (error: unknown) => void;
   signal: AbortSignal;
   /** Starts under way at once; many, so that a slow one holds up none of the others. */
@@ -76,7 +93,10 @@ export interface SendOptions {
 }
 
 /** Starts every job at its time, and returns how far behind time it ever was. */
-export async function send(jobs: Job[], options: SendOptions): Promise<{ behindSeconds: number }> {
+export async function send<T extends { atSeconds: number }>(
+  jobs: T[],
+  options: SendOptions<T>,
+): Promise<{ behindSeconds: number }> {
   const { start, onFailed, signal, concurrency = 200 } = options;
   const begin = performance.now();
   const underWay = new Set<Promise<void>>();

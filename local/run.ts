@@ -8,13 +8,13 @@ import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory }
 import type { Client } from '@temporalio/client';
 
 import type { PoolConfig } from '../contract/pool-config.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
-import type { ProcessorConfig, SequentialInput } from '../worker/types.ts';
+import { BATCH_STRATEGY_WORKFLOW, GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
+import type { BatchOptions, ProcessorConfig, SequentialInput, SpecialistInput } from '../worker/types.ts';
 import { startConsole } from './console.ts';
 import { exportLine } from './emulator.ts';
 import type { ServiceUsage } from './fargate/index.ts';
-import { jobsOf, send } from './load.ts';
-import type { Job, Request } from './load.ts';
+import { batchesBeside, jobsOf, send } from './load.ts';
+import type { Batch, Job, Request } from './load.ts';
 import { localClient, Observer } from './observe.ts';
 import type { PoolView } from './observe.ts';
 import { readOutcomes } from './outcomes.ts';
@@ -56,6 +56,8 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   const tools = await ensureTools({ onProgress: screen.note });
   const startedAt = now();
   const jobs = jobsOf(requests, speed);
+  const batches = batchesBeside(jobs);
+  const expected = requests.length + batches.reduce((sum, { items }) => sum + items, 0);
   const lastEndSeconds = jobs.reduce((last, { atSeconds, workSeconds }) => Math.max(last, atSeconds + workSeconds), 0);
   const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(lastEndSeconds);
   const plant = await startPlant({ ...options, tools, onProgress: screen.note });
@@ -63,7 +65,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     `In a second terminal, 'npm run -s elastic-workers -- status' shows the pools, after\n${exportLine(plant.emulatorUrl, plant.fargate.url)}`,
   );
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
-  const watch = watchPlant(plant, options, { requests: requests.length, begunAt, deadline });
+  const watch = watchPlant(plant, options, { requests: expected, begunAt, deadline });
   void openConsole(plant, options).then(watch.console);
 
   watch.phase(
@@ -73,14 +75,16 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   signal.throwIfAborted();
   const before = plant.fargate.usage();
   const from = now();
-  watch.phase(`Replaying ${requests.length} requests at ${speed} times their real speed`);
-  const { behindSeconds } = await send(jobs, {
-    start: (job, index) => startWorkflow(plant.client, job, index, watch),
-    onFailed: (error) => screen.note(`A workflow could not be started: ${String(error)}`),
-    signal,
-  });
+  watch.phase(
+    `Replaying ${requests.length} requests at ${speed} times their real speed, and ${batches.length} batches of ${batches[0]?.items} small items`,
+  );
+  const onFailed = (error: unknown) => screen.note(`A workflow could not be started: ${String(error)}`);
+  const [{ behindSeconds }] = await Promise.all([
+    send(jobs, { start: (job, index) => startWorkflow(plant.client, job, index, watch), onFailed, signal }),
+    send(batches, { start: (batch, index) => startBatch(plant.client, batch, index, watch), onFailed, signal }),
+  ]);
   watch.phase('All requests are there; finishing the work');
-  await watch.until(() => watch.workflows().completed + watch.workflows().failed >= requests.length);
+  await watch.until(() => watch.workflows().completed + watch.workflows().failed >= expected);
   watch.phase('All work is done; the fleets go back to zero');
   await watch.until(() => watch.atZero());
   const span = { from, to: now() };
@@ -91,10 +95,10 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   return summarise({
     seconds: (now() - startedAt) / 1000,
     limitSeconds,
-    requests: requests.length,
+    requests: expected,
     behindSeconds,
     outcomes,
-    fleets: fleetsOf(plant.pools, jobs, before, plant.fargate.usage()),
+    fleets: fleetsOf(plant.pools, [...jobs, ...batches], before, plant.fargate.usage()),
     span,
     alarmsFired: await alarmsFired(plant.emulatorUrl, from),
   });
@@ -117,7 +121,7 @@ interface Watch {
   console(url: string | undefined): void;
   phase(text: string): void;
   workflows(): WorkflowCounts;
-  workflowStarted(): void;
+  workflowsStarted(count: number): void;
   /** No task is there or asked for, in any pool. */
   atZero(): boolean;
   /** Resolves when the condition holds, and at the deadline. */
@@ -158,7 +162,7 @@ function watchPlant(
     console: (url) => (consoleUrl = url),
     phase: (text) => screen.note((phase = text)),
     workflows: () => workflows,
-    workflowStarted: () => (workflows.started += 1),
+    workflowsStarted: (count) => (workflows.started += count),
     atZero: () =>
       pools.length > 0 &&
       pools.every(({ desired }) => desired === 0) &&
@@ -191,16 +195,34 @@ async function startWorkflow(client: Client, job: Job, index: number, watch: Wat
     workflowId: `request-${String(index + 1).padStart(5, '0')}`,
     args: ['sequential', input, config],
   });
-  watch.workflowStarted();
+  watch.workflowsStarted(1);
 }
 
-function queueOf({ isLong }: Job): string {
-  return isLong ? 'complex-analysis-queue' : 'quick-response-queue';
+/** A workflow that does no work itself: each item is a workflow that another pool runs. */
+async function startBatch(client: Client, { items }: Batch, index: number, watch: Watch): Promise<void> {
+  const inputs = Array.from({ length: items }, (_, item): SpecialistInput => ({ task: `Item ${item + 1}` }));
+  const config: ProcessorConfig = { serviceName: 'demo', offlineModel: { secondsPerAsk: 0.05 } };
+  const options: BatchOptions = { taskQueue: QUICK_QUEUE };
+  await client.workflow.start(BATCH_STRATEGY_WORKFLOW, {
+    taskQueue: BATCH_QUEUE,
+    workflowId: `batch-${String(index + 1).padStart(3, '0')}`,
+    args: ['specialist', inputs, config, options],
+  });
+  watch.workflowsStarted(items);
+}
+
+const QUICK_QUEUE = 'quick-response-queue';
+const LONG_QUEUE = 'complex-analysis-queue';
+const BATCH_QUEUE = 'batch-queue';
+
+function queueOf(job: Job | Batch): string {
+  if ('items' in job) return BATCH_QUEUE;
+  return job.isLong ? LONG_QUEUE : QUICK_QUEUE;
 }
 
 type Usage = Record<string, ServiceUsage>;
 
-function fleetsOf(pools: PoolConfig[], jobs: Job[], before: Usage, after: Usage): RunFacts['fleets'] {
+function fleetsOf(pools: PoolConfig[], jobs: (Job | Batch)[], before: Usage, after: Usage): RunFacts['fleets'] {
   return pools.map(({ pool, taskQueue, service }) => ({
     pool,
     requests: jobs.filter((job) => queueOf(job) === taskQueue).length,

@@ -12,7 +12,7 @@ export interface RunFacts {
   outcomes: Outcome[];
   /** Each with how many of the requests were for it, and what was used up to the load's start and in all. */
   fleets: { pool: string; requests: number; before: ServiceUsage | undefined; after: ServiceUsage | undefined }[];
-  /** Epoch milliseconds: from the load's start until both pools were at zero again. */
+  /** Epoch milliseconds: from the load's start until all pools were at zero again. */
   span: { from: number; to: number };
   alarmsFired: string[];
 }

@@ -339,7 +339,14 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   #workerOptions(slots: ActivitySlotSupplier): WorkerOptions {
-    const { taskQueue, identity, workflows, maxCachedWorkflows, maxConcurrentWorkflowTasks = 40, worker } = this.#options;
+    const {
+      taskQueue,
+      identity,
+      workflows,
+      maxCachedWorkflows,
+      maxConcurrentWorkflowTasks = 40,
+      worker,
+    } = this.#options;
     const { heartbeatThrottleSeconds = 30, maxHeartbeatThrottleSeconds = 60 } = this.#options;
     const own = [this.#running.keep, this.#measurements.intercept, this.#running.intercept];
     return {

@@ -90,6 +90,8 @@ export interface BatchOptions {
   width?: number;
   /** After how many items the workflow continues as new, so that its history stays short. */
   continueAfterItems?: number;
+  /** Where the items' workflows run; unless given, where the batch does. */
+  taskQueue?: string;
 }
 
 /** Each item's own result is that of the workflow `<workflow id of the batch>/<index of the item>`. */

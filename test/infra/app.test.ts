@@ -36,6 +36,7 @@ test('-c env=staging makes all pools small and always there, and what else is sa
   expect(limits(template)).toEqual([
     ['quick-response', 2, 8, 20],
     ['complex-analysis', 2, 8, 5],
+    ['batches', 2, 8, 20],
   ]);
   const outputs = Object.keys(template.findOutputs('*'));
   expect(outputs).toEqual(expect.arrayContaining(['Cluster', 'StateTable', 'ScalerFunction', 'Dashboard', 'Pools']));
@@ -46,6 +47,7 @@ test('without any it has no minimum', () => {
   expect(limits(template)).toEqual([
     ['quick-response', 0, 10, 20],
     ['complex-analysis', 0, 10, 5],
+    ['batches', 0, 10, 20],
   ]);
 });
 
