@@ -139,7 +139,7 @@ export function estimateKind(
   const again = countedTwice({ queue, isRead, use }, { before, processed: done.processed, now });
   const queued = Math.max(0, queue.backlog - again);
   const adds = arrivalsReported(again > 0 ? { unknown: 'of a queue just loaded' } : seen.queue, before, now);
-  const limited = queue.rateLimited && !use.isFull;
+  const limited = queue.rateLimited && queued > 0 && !use.isFull;
   const waits = queued > 0 && queue.ageSeconds >= STANDING_SECONDS && !limited;
   const slots = slotsLearned(seen, use, { waits, headAge: queue.ageSeconds }, before);
   const full = waits && seen.active.length > 0;
