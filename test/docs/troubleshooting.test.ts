@@ -258,7 +258,7 @@ describe('another service’s workers on the same queue', () => {
   it('are counted: the pool does what they leave, and grows as they go', () => {
     const tasks = { desired: 1, running: ['a'], pending: [], cordoned: [] };
     const decideOn = (...workers: WorkerReading[]) => {
-      const activityQueue = { ...QUIET, backlog: 40, ageSeconds: 20 };
+      const activityQueue = { ...QUIET, backlog: 400, ageSeconds: 20 };
       const signals: Signals = { activityQueue, workflowQueue: QUIET, workers, tasks };
       return decide(signals, undefined, DEFAULT_POLICY, 1_763_860_000_000).decision;
     };
