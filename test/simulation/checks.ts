@@ -17,6 +17,7 @@ import type { PoolPlan } from './scenario.ts';
 import type { Cause, TaskQueue } from './temporal.ts';
 import type { Attempt } from './worker.ts';
 import { HOUR, MINUTE, SECOND, type VirtualTime } from './time.ts';
+import { WORKFLOW_SLOTS } from './workflow-tasks.ts';
 
 export const RULES = {
   killed: 'an attempt at work was killed by scale-in',
@@ -26,6 +27,7 @@ export const RULES = {
   uncordoned: 'the count was lowered below the tasks that were not cordoned',
   overtaken: 'a scaler acted although another one had written the pool since',
   unneeded: 'far more was ordered than any work could need',
+  keptIdle: 'tasks were kept long after there was any work',
   spending: 'the fleet grew although the hour’s budget was spent',
   notRecovered: 'two ticks after all faults had ended, the scaler still could not see or act',
   crashed: 'the scaler’s loop ended with an error',
@@ -66,6 +68,9 @@ const HIDDEN_MS = 15 * SECOND + 20 * SECOND + 5 * SECOND;
 /** Of workers that are not ours; the scaler renews it when ten minutes are left. */
 const PROTECTED_FOR_MS = 9 * MINUTE;
 const PEAK_OVER_MS = 3 * MINUTE;
+/** With nothing to do and nothing wrong, a fleet is at its minimum by then. */
+const IDLE_WITHIN_MS = 5 * MINUTE;
+const IDLE_WITHIN_PAUSES_MS = 20 * MINUTE;
 /** From the order of a task until it works, at the most. */
 const START_UP_MS = 70 * SECOND;
 
@@ -93,6 +98,9 @@ export class Checks {
   /** When the scaler last saw the pool's tasks. */
   readonly #reportedAt = new Map<string, number>();
   readonly #forgotAt = new Map<string, number>();
+  /** The most that was ordered and could be of use. */
+  readonly #ordered = new Map<string, number>();
+  readonly #idleSince = new Map<string, number>();
   readonly #peaks = new Map<string, { at: number; slots: number }[]>();
   readonly #spent = new Map<string, { hour: number; at: number; dollars: number }>();
 
@@ -182,7 +190,7 @@ export class Checks {
       this.#violated('limits', service.pool, `${step}, maxTasks ${maxOf(plan)}`);
     }
     if (desired < service.desired) this.#checkLowering(invocation, truth, desired, step);
-    if (desired > service.desired) this.#checkRaising(truth, desired, step);
+    if (desired > service.desired) this.#checkRaising(invocation, truth, desired, step);
   }
 
   reported([record, outcome, errors]: Parameters<Ports['telemetry']['report']>, invocation: Invocation): void {
@@ -190,6 +198,8 @@ export class Checks {
     if (truth === undefined) return;
     this.#account(truth);
     this.#checkRemoved(truth, record, outcome, invocation);
+    this.#checkAwaited(record.pool, outcome, invocation);
+    this.#checkIdle(truth, outcome);
     if (known(record.tasks)) this.#reportedAt.set(record.pool, this.#time.now);
     const disturbed =
       (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
@@ -289,6 +299,30 @@ export class Checks {
       );
   }
 
+  #checkAwaited(pool: string, { decision }: Outcome, invocation: Invocation): void {
+    const { unneeded } = this.#seenBy(invocation);
+    const detail = unneeded.get(pool);
+    unneeded.delete(pool);
+    if (detail !== undefined && decision.reason !== 'expected') this.#violated('unneeded', pool, detail);
+  }
+
+  /** What is ordered ahead of work that is expected begins another wait. */
+  #checkIdle(truth: PoolTruth, { decision }: Outcome): void {
+    const { plan, service, work, queue, arrivals } = truth;
+    const { pool, policy } = plan.config;
+    const undone = work.started - work.done - work.failed - work.lost;
+    const isIdle = undone === 0 && queue.queued === 0 && arrivals.length === 0;
+    const isDisturbed =
+      this.#faults.ofPool(pool).length > 0 || isDeploying(service) || plan.misconfigured !== undefined;
+    const tasks = live(service).length;
+    if (!isIdle || isDisturbed || tasks <= (policy.minTasks ?? 0))
+      return void this.#idleSince.set(pool, this.#time.now);
+    const idleMs = this.#time.now - (this.#idleSince.get(pool) ?? this.#time.now);
+    if (idleMs <= (plan.load.pauses ? IDLE_WITHIN_PAUSES_MS : IDLE_WITHIN_MS)) return;
+    const minutes = (idleMs / MINUTE).toFixed(1);
+    this.#violated('keptIdle', pool, `${tasks} tasks after ${minutes} minutes, ${decision.reason}: ${decision.detail}`);
+  }
+
   #checkSight(invocation: Invocation, { plan }: PoolTruth, what: string): void {
     const { pool } = plan.config;
     if (this.#seenBy(invocation).temporal.get(pool) !== true)
@@ -308,12 +342,17 @@ export class Checks {
     }
   }
 
-  #checkRaising(truth: PoolTruth, desired: number, step: string): void {
+  #checkRaising(invocation: Invocation, truth: PoolTruth, desired: number, step: string): void {
     const { plan, service } = truth;
     const { minTasks = 0, slotsPerTask = 20, spendCapDollarsPerHour } = plan.config.policy;
     if (desired <= minTasks) return;
     const most = this.#mostNeeded(truth, slotsPerTask);
-    if (desired > most) this.#violated('unneeded', service.pool, `${step}, at most ${most} could have been of use`);
+    const before = this.#ordered.get(service.pool) ?? 0;
+    const detail = `${step}, at most ${most} could have been of use`;
+    // What has come before may be awaited: whether it was says the report.
+    if (desired > Math.max(most, before)) this.#violated('unneeded', service.pool, detail);
+    else if (desired > most) this.#seenBy(invocation).unneeded.set(service.pool, detail);
+    else this.#ordered.set(service.pool, Math.max(before, desired));
     const spending = this.#spent.get(service.pool);
     const spent = spending?.hour === hourOf(this.#time.now) ? spending.dollars : 0;
     const forgot = this.#time.now - (this.#forgotAt.get(service.pool) ?? -Infinity) < HOUR;
@@ -323,11 +362,12 @@ export class Checks {
   }
 
   /** Generously: all that waited or ran lately at once, and all that comes while it is worked off. */
-  #mostNeeded({ plan, arrivals, queue, service }: PoolTruth, slotsPerTask: number): number {
+  #mostNeeded({ plan, arrivals, queue }: PoolTruth, slotsPerTask: number): number {
     const { now } = this.#time;
     const peaks = this.#peaks.get(plan.config.pool) ?? [];
-    const slots = Math.max(queue.queued + busy(service), ...peaks.map((peak) => peak.slots));
+    const slots = Math.max(slotsOf({ queue }), ...peaks.map((peak) => peak.slots));
     const came = arrivals.filter(({ at }) => at > now - PEAK_OVER_MS).reduce((sum, { count }) => sum + count, 0);
+    if (plan.load.workflowTaskMs !== undefined) return mostForWorkflowTasks(slots, came, plan.load.workflowTaskMs);
     const coming = (came / PEAK_OVER_MS) * (START_UP_MS + plan.load.meanServiceMs * 2);
     return Math.ceil((1.5 * (slots + coming + plan.load.largestBatch)) / slotsPerTask) + 2;
   }
@@ -336,7 +376,7 @@ export class Checks {
     const { now } = this.#time;
     const { pool, policy } = truth.plan.config;
     const peaks = (this.#peaks.get(pool) ?? []).filter(({ at }) => at > now - PEAK_OVER_MS);
-    this.#peaks.set(pool, [...peaks, { at: now, slots: truth.queue.queued + busy(truth.service) }]);
+    this.#peaks.set(pool, [...peaks, { at: now, slots: slotsOf(truth) }]);
     truth.arrivals = truth.arrivals.filter(({ at }) => at > now - PEAK_OVER_MS);
     if (policy.spendCapDollarsPerHour === undefined) return;
     const hour = hourOf(now);
@@ -355,6 +395,7 @@ export class Checks {
         reporting: new Map(),
         services: new Map(),
         versions: new Map(),
+        unneeded: new Map(),
       };
       this.#seen.set(invocation, seen);
     }
@@ -374,10 +415,20 @@ interface Seen {
   reporting: Map<string, Set<string>>;
   services: Map<string, { tasks: Set<string>; deploying: boolean }>;
   versions: Map<string, unknown>;
+  /** Orders that are right only for work that has come before at such a time. */
+  unneeded: Map<string, string>;
 }
 
-function busy(service: Service): number {
-  return service.tasks.reduce((sum, { container }) => sum + (container?.usedSlots ?? 0), 0);
+/** All that waits or runs, whoever runs it. */
+function slotsOf({ queue }: Pick<PoolTruth, 'queue'>): number {
+  const { queued, inUse } = queue.workflowTasks;
+  return queue.queued + queue.inFlight + queued + inUse;
+}
+
+/** They have slots of their own, and a task one thread: what waits is to be gone in a start-up's time. */
+function mostForWorkflowTasks(slots: number, came: number, ms: number): number {
+  const threads = (slots * ms) / START_UP_MS + (came * ms) / PEAK_OVER_MS;
+  return Math.ceil(1.5 * Math.max(threads, (slots + (came * START_UP_MS) / PEAK_OVER_MS) / WORKFLOW_SLOTS)) + 2;
 }
 
 function hourOf(now: number): number {

@@ -11,6 +11,7 @@ const OF_ALL = {
   'temporal.down': [3, 0.2, 15], // for the workers too
   'temporal.slow': [2, 1, 10],
   'temporal.limited': [2, 1, 20], // some reads are refused
+  'temporal.restarts': [2, 0, 0], // what is in flight is queued again
   'temporal.restartsEmpty': [0.5, 0, 0],
   'ecs.throttled': [3, 1, 20],
   'ecs.down': [2, 1, 90],
@@ -34,7 +35,9 @@ const OF_ONE_POOL = {
   'temporal.staleHeartbeats': [2, 1, 10],
   'temporal.forgetsWorkers': [2, 1, 40], // half of the workers are not listed
   'temporal.deadWork': [2, 0, 0], // terminated workflows, still counted in the backlog
-  'temporal.rateLimited': [1, 5, 30],
+  'temporal.rateLimited': [1, 5, 30], // the whole queue, which says so
+  'temporal.limitedKey': [2, 5, 30], // half of the work, and no reading tells which
+  'temporal.foreignWorkers': [2, 5, 60], // somebody else serves the queue as well
   'ecs.partial': [2, 1, 20], // nothing is told of the service, some of its tasks, or a page of them
   'ecs.noCapacity': [2, 5, 90],
   'ecs.badImage': [2, 5, 60], // every new task crashes at its start

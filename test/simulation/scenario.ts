@@ -16,6 +16,10 @@ export interface Load {
   concurrency: number;
   /** What comes at once at the most: a scaler that has learned when it comes may await it. */
   largestBatch: number;
+  /** Its pauses are such that a scaler may learn how long they are, and keep tasks over them. */
+  pauses: boolean;
+  /** Where it is workflow tasks, and no activities: how long each takes its worker's one thread. */
+  workflowTaskMs?: number;
 }
 
 const STRATEGIES: CapacityShare[][] = [
@@ -54,6 +58,8 @@ const LOADS: ((random: Random) => Load)[] = [
   (random) => batches('fan-out', uniform(random, [8, 30]) * MINUTE, [30, 100], 60_000),
   () => batches('by the clock', 15 * MINUTE, [30, 60], 20_000, 0),
   (random) => onAndOff('on and off', uniform(random, [0.2, 1]), uniform(random, [5, 40]) * MINUTE, 5000),
+  (random) => steady('short', uniform(random, [0.5, 3]), 60),
+  (random) => workflowTasks(uniform(random, [0.3, 12]), uniform(random, [2, 200])),
   (random) => batches('seldom', uniform(random, [1, 3]) * HOUR, [1, 5], 90_000),
 ];
 
@@ -96,12 +102,17 @@ function drawPool(random: Random, pool: string, wrong: boolean): PoolPlan {
 }
 
 /** A fleet that could never do its work proves nothing: at its largest, each has three times what its load needs. */
-function drawPolicy(random: Random, { concurrency }: Load): PoolPolicy {
+function drawPolicy(random: Random, { concurrency, workflowTaskMs }: Load): PoolPolicy {
   const minTasks = pick(random, [0, 0, 0, 1, 2]);
   const slotsPerTask = pick(random, [1, 4, 10, 20]);
   return {
     minTasks,
-    maxTasks: minTasks + Math.max(pick(random, [3, 10, 30]), Math.ceil((3 * concurrency) / slotsPerTask)),
+    maxTasks:
+      minTasks +
+      Math.max(
+        pick(random, [3, 10, 30]),
+        Math.ceil((3 * concurrency) / (workflowTaskMs === undefined ? slotsPerTask : 1)),
+      ),
     slotsPerTask,
     ...(random() < 0.3 && { scaleInAfterSeconds: pick(random, [30, 120]) }),
     ...(random() < 0.15 && { spendCapDollarsPerHour: 0.2 }),
@@ -116,7 +127,12 @@ function steady(kind: string, perSecond: number, meanServiceMs: number): Load {
     meanServiceMs,
     concurrency: (perSecond * meanServiceMs) / SECOND,
     largestBatch: 1,
+    pauses: perSecond < 0.5,
   };
+}
+
+function workflowTasks(perSecond: number, ms: number): Load {
+  return { ...steady('workflow tasks', perSecond, ms), serviceMs: () => ms, workflowTaskMs: ms };
 }
 
 function batches(
@@ -136,6 +152,7 @@ function batches(
     meanServiceMs,
     concurrency: (((least + most) / 2) * meanServiceMs) / everyMs,
     largestBatch: most,
+    pauses: true,
   };
 }
 
@@ -154,6 +171,7 @@ function onAndOff(kind: string, perSecond: number, spellMs: number, meanServiceM
     meanServiceMs,
     concurrency: (perSecond * meanServiceMs) / SECOND,
     largestBatch: 1,
+    pauses: true,
   };
 }
 

@@ -26,6 +26,11 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
     ['temporal.unreachable', 'temporal.down', 'temporal.slow', 'temporal.limited'],
   ],
   ['whose Temporal restarts empty', ['temporal.restartsEmpty']],
+  ['whose Temporal restarts, and queues again what is in flight', ['temporal.restarts']],
+  [
+    'whose queue somebody else serves as well, and has a key with a limit',
+    ['temporal.foreignWorkers', 'temporal.limitedKey'],
+  ],
   [
     'whose heartbeats are missing or stale, and whose registry forgets half of the workers',
     ['temporal.noHeartbeats', 'temporal.staleHeartbeats', 'temporal.forgetsWorkers'],

@@ -8,12 +8,20 @@ import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
 import type { Faults } from './faults.ts';
 import { MINUTE, SECOND, type VirtualTime } from './time.ts';
+import { newThread, WORKFLOW_SLOTS, WorkflowTasks, type WorkflowThread } from './workflow-tasks.ts';
 
 const STATS_CACHED_MS = 5 * SECOND;
 const GHOST_MS = 320 * SECOND;
 const DEAD_WORK_MS = 10 * MINUTE;
 const RATE_OVER_MS = 30 * SECOND;
-const LONG_POLL_MS = 60 * SECOND;
+/** A worker of ours gives its polls this deadline. */
+const LONG_POLL_MS = 11 * SECOND;
+/** What was dispatched so shortly before a restart of the server is queued again, and the rates begin anew. */
+const QUEUED_AGAIN_MS = 30 * SECOND;
+const LEAST_RATE_MS = 300;
+/** While they are on: a queue's own limit, and that of a fairness key which half of the work has. */
+const LIMITED_EVERY_MS = 2 * SECOND;
+const KEY_EVERY_MS = 5 * SECOND;
 /** From the loss of an attempt until the server knows: the activity's heartbeat timeout. */
 const LOST_FOR_MS = [10 * SECOND, 60 * SECOND] as const;
 const MOST_RETRY_MS = 100 * SECOND;
@@ -60,6 +68,8 @@ interface Heartbeat {
   usedSlots: number;
   processed: number;
   failed: number;
+  workflowTasks: { usedSlots: number; processed: number };
+  thread: WorkflowThread;
   goneAt: number | undefined;
 }
 
@@ -69,6 +79,7 @@ export class TaskQueue {
   readonly #faults: Faults;
   readonly #pool: string;
   readonly #onEnd: (work: Work, how: 'done' | 'failed' | 'lost') => void;
+  readonly #onWorkflowTask: (how: 'done' | 'lost') => void;
   #waiting: { work: Work; since: number }[] = [];
   #head = 0;
   /** Workflows whose first workflow task waits for any worker at all. */
@@ -78,8 +89,14 @@ export class TaskQueue {
   #dead = { count: 0, since: 0 };
   #adds: number[] = [];
   #dispatches: number[] = [];
+  #workflowAdds: number[] = [];
+  #workflowDispatches: number[] = [];
+  #restartedAt = -Infinity;
+  #inFlight = 0;
   #nextDispatchAt = 0;
-  #dispatching = false;
+  #nextOfKeyAt = 0;
+  #wakesAt = -Infinity;
+  readonly #workflowTasks: WorkflowTasks;
   #epoch = 0;
   #stats: { at: number; activity: QueueReading; workflow: QueueReading } | undefined;
 
@@ -89,16 +106,42 @@ export class TaskQueue {
     faults: Faults;
     pool: string;
     onEnd: (work: Work, how: 'done' | 'failed' | 'lost') => void;
+    onWorkflowTask: (how: 'done' | 'lost') => void;
   }) {
     this.#time = parts.time;
     this.#random = parts.random;
     this.#faults = parts.faults;
     this.#pool = parts.pool;
     this.#onEnd = parts.onEnd;
+    this.#workflowTasks = new WorkflowTasks({
+      time: parts.time,
+      random: parts.random,
+      threads: () =>
+        this.reachable ? this.#heartbeats.flatMap(({ goneAt, thread }) => (goneAt === undefined ? thread : [])) : [],
+      onChange: (thread) => this.#heartbeats.forEach((each) => each.thread === thread && this.#beat(each)),
+      onAdd: () => this.#count(this.#workflowAdds),
+      onDispatch: () => this.#count(this.#workflowDispatches),
+      onDone: () => parts.onWorkflowTask('done'),
+    });
+    this.#onWorkflowTask = parts.onWorkflowTask;
   }
 
   get queued(): number {
     return this.#waiting.length - this.#head + this.#dead.count + this.#workflows.length;
+  }
+
+  /** Activities at work, whoever runs them. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Workflow tasks that wait, and those in a slot. */
+  get workflowTasks(): { queued: number; inUse: number } {
+    return this.#workflowTasks;
+  }
+
+  startWorkflowTask(ms: number): void {
+    this.#workflowTasks.add(ms);
   }
 
   /** Whether the server answers its workers. */
@@ -129,7 +172,24 @@ export class TaskQueue {
     this.#heartbeats = this.#heartbeats.filter(({ goneAt }) => goneAt === undefined);
     for (const heartbeat of this.#heartbeats) heartbeat.at = undefined;
     this.#epoch += 1;
+    this.#inFlight = 0;
     for (const work of lost) this.#onEnd(work, 'lost');
+    for (let lostTasks = this.#workflowTasks.empty(); lostTasks > 0; lostTasks -= 1) this.#onWorkflowTask('lost');
+  }
+
+  /**
+   * The server starts again with its state: what it dispatched shortly before is queued once more, although it runs, and is
+   * found out by the next poll; its age is that of before, or counts from now.
+   */
+  restart(keepsAge: boolean): void {
+    const { now } = this.#time;
+    const recent = this.#dispatches.filter((at) => at > now - QUEUED_AGAIN_MS);
+    const again = this.#polls.length > 0 ? 0 : Math.min(recent.length, this.#inFlight);
+    this.#dead = { count: this.#dead.count + again, since: keepsAge ? (recent[0] ?? now) : now };
+    this.#adds = Array.from({ length: again }, () => now);
+    [this.#dispatches, this.#workflowAdds, this.#workflowDispatches] = [[], [], []];
+    this.#restartedAt = now;
+    this.#stats = undefined;
   }
 
   /** Stamps an attempt: what began before a restart of the server is unknown to it afterwards. */
@@ -162,11 +222,17 @@ export class TaskQueue {
   dispatch(): void {
     if (!this.reachable) return;
     while (this.#head < this.#waiting.length && this.#polls.length > 0) {
-      if (this.#isLimited()) return;
-      const { work } = this.#waiting[this.#head++]!;
+      const index = this.#nextIndex();
+      if (index === -1) return this.#wakeUp();
+      const { work } = this.#waiting[index]!;
+      if (index === this.#head) this.#head += 1;
+      else this.#waiting.splice(index, 1);
+      this.#nextDispatchAt = this.#time.now + LIMITED_EVERY_MS;
+      if (hasLimitedKey(work)) this.#nextOfKeyAt = this.#time.now + KEY_EVERY_MS;
       this.#count(this.#dispatches);
       const [poll] = this.#polls.splice(Math.floor(this.#random() * this.#polls.length), 1);
       work.attempts += 1;
+      this.#inFlight += 1;
       poll!.take(work);
     }
     if (this.#head > 500 && this.#head * 2 > this.#waiting.length) {
@@ -175,9 +241,28 @@ export class TaskQueue {
     }
   }
 
+  /** The first that no limit holds; -1 when all are held. */
+  #nextIndex(): number {
+    const { now } = this.#time;
+    if (this.#faults.active('temporal.rateLimited', this.#pool) && now < this.#nextDispatchAt) return -1;
+    if (!this.#faults.active('temporal.limitedKey', this.#pool) || now >= this.#nextOfKeyAt) return this.#head;
+    for (let index = this.#head; index < this.#waiting.length; index += 1)
+      if (!hasLimitedKey(this.#waiting[index]!.work)) return index;
+    return -1;
+  }
+
+  #wakeUp(): void {
+    const { now } = this.#time;
+    const at = [this.#nextDispatchAt, this.#nextOfKeyAt].filter((each) => each > now).toSorted((a, b) => a - b)[0];
+    if (at === undefined || this.#wakesAt >= at) return;
+    this.#wakesAt = at;
+    this.#time.at(at, () => this.dispatch());
+  }
+
   /** An attempt is over. One that is retried comes back after its back-off. */
   ended(work: Work, epoch: number, how: 'done' | 'failed'): void {
     if (epoch !== this.#epoch) return this.#onEnd(work, 'lost');
+    this.#inFlight -= 1;
     if (how === 'done') return this.#onEnd(work, 'done');
     this.#retry(work, 0);
   }
@@ -185,6 +270,7 @@ export class TaskQueue {
   /** An attempt was lost with its worker: known only when it has timed out. */
   lost(work: Work, epoch: number): void {
     if (epoch !== this.#epoch) return this.#onEnd(work, 'lost');
+    this.#inFlight -= 1;
     this.#retry(work, uniform(this.#random, LOST_FOR_MS));
   }
 
@@ -196,9 +282,12 @@ export class TaskQueue {
       usedSlots: 0,
       processed: 0,
       failed: 0,
+      workflowTasks: { usedSlots: 0, processed: 0 },
+      thread: newThread(),
       goneAt: undefined,
     });
     this.#runWorkflows();
+    this.#workflowTasks.dispatch();
   }
 
   /** To be called before a worker's figures change: a heartbeat that is due shows those from before. */
@@ -210,7 +299,11 @@ export class TaskQueue {
   /** The server lists a worker that is gone for some more minutes. */
   unregister(worker: Reporting): void {
     this.report(worker);
-    for (const heartbeat of this.#heartbeats) if (heartbeat.worker === worker) heartbeat.goneAt = this.#time.now;
+    for (const heartbeat of this.#heartbeats) {
+      if (heartbeat.worker !== worker) continue;
+      heartbeat.goneAt = this.#time.now;
+      heartbeat.thread.gone = true;
+    }
   }
 
   /** DescribeTaskQueue with its statistics, both types. */
@@ -230,12 +323,14 @@ export class TaskQueue {
     return this.#heartbeats.flatMap((heartbeat, index) => {
       if (forgetful && index % 2 === 0) return [];
       this.#beat(heartbeat);
-      const { worker, at, usedSlots, processed, failed } = heartbeat;
+      const { worker, at, usedSlots, processed, failed, workflowTasks: tasks } = heartbeat;
       if (at === undefined) return [];
       // Slots that are not of the SDK's fixed kind are reported without how many are free.
       const { key, task, names } = worker;
       const ageSeconds = (now - at) / 1000;
-      return [{ key, task, names, busy: usedSlots > 0, ageSeconds, usedSlots, slots: null, processed, failed }];
+      const workflowTasks = { ...tasks, slots: WORKFLOW_SLOTS };
+      const busy = usedSlots + tasks.usedSlots > 0;
+      return [{ key, task, names, busy, ageSeconds, usedSlots, slots: null, processed, failed, workflowTasks }];
     });
   }
 
@@ -250,6 +345,7 @@ export class TaskQueue {
   /** After an outage of the server for all. */
   resume(): void {
     this.#runWorkflows();
+    this.#workflowTasks.dispatch();
     this.dispatch();
   }
 
@@ -269,50 +365,35 @@ export class TaskQueue {
     });
   }
 
-  #isLimited(): boolean {
-    if (!this.#faults.active('temporal.rateLimited', this.#pool)) return false;
-    const { now } = this.#time;
-    if (now >= this.#nextDispatchAt) {
-      this.#nextDispatchAt = now + 2 * SECOND;
-      return false;
-    }
-    if (!this.#dispatching) {
-      this.#dispatching = true;
-      this.#time.at(this.#nextDispatchAt, () => {
-        this.#dispatching = false;
-        this.dispatch();
-      });
-    }
-    return true;
-  }
-
   #beat(heartbeat: Heartbeat): void {
-    const { worker, since, goneAt } = heartbeat;
+    const { worker, since, goneAt, thread } = heartbeat;
     if (goneAt !== undefined || !this.reachable || this.#faults.active('temporal.staleHeartbeats', this.#pool)) return;
     const at = since + Math.floor((this.#time.now - since) / worker.heartbeatMs) * worker.heartbeatMs;
     if (at === since || at === heartbeat.at) return;
     const { usedSlots, processed, failed } = worker;
-    Object.assign(heartbeat, { at, usedSlots, processed, failed });
+    const workflowTasks = { usedSlots: thread.used, processed: thread.processed };
+    Object.assign(heartbeat, { at, usedSlots, processed, failed, workflowTasks });
   }
 
   #readStats(): { activity: QueueReading; workflow: QueueReading } {
     const { now } = this.#time;
     if (now - this.#dead.since > DEAD_WORK_MS) this.#dead.count = 0;
     const head = Math.min(this.#waiting[this.#head]?.since ?? now, this.#dead.count > 0 ? this.#dead.since : now);
-    const rateLimited = this.#dispatching;
+    const isOn = (kind: 'temporal.rateLimited') => this.#faults.active(kind, this.#pool);
     const activity = {
       backlog: this.#waiting.length - this.#head + this.#dead.count,
       ageSeconds: (now - head) / 1000,
       addRate: this.#rate(this.#adds),
       dispatchRate: this.#rate(this.#dispatches),
-      rateLimited,
+      rateLimited: now - this.#wakesAt < RATE_OVER_MS,
+      ...(isOn('temporal.rateLimited') && { rateLimit: SECOND / LIMITED_EVERY_MS }),
     };
-    const workflowAge = (now - (this.#workflows[0]?.since ?? now)) / 1000;
+    const workflowHead = Math.min(this.#workflows[0]?.since ?? now, this.#workflowTasks.headSince);
     const workflow = {
-      backlog: this.#workflows.length,
-      ageSeconds: workflowAge,
-      addRate: 0,
-      dispatchRate: 0,
+      backlog: this.#workflows.length + this.#workflowTasks.queued,
+      ageSeconds: (now - Math.min(now, workflowHead)) / 1000,
+      addRate: this.#rate(this.#workflowAdds),
+      dispatchRate: this.#rate(this.#workflowDispatches),
       rateLimited: false,
     };
     return { activity, workflow };
@@ -327,6 +408,12 @@ export class TaskQueue {
     const from = this.#time.now - RATE_OVER_MS;
     const first = times.findIndex((at) => at > from);
     times.splice(0, first === -1 ? times.length : first);
-    return times.length / (RATE_OVER_MS / 1000);
+    const ms = Math.min(RATE_OVER_MS, Math.max(LEAST_RATE_MS, this.#time.now - this.#restartedAt));
+    return times.length / (ms / 1000);
   }
+}
+
+/** By chance, half of the work. */
+function hasLimitedKey({ id }: Work): boolean {
+  return id % 2 === 0;
 }

@@ -28,6 +28,7 @@ import {
   type LambdaParts,
   type ServiceName,
 } from './lambda.ts';
+import { ForeignWorker } from './foreign-worker.ts';
 import { drawScenario, type PoolPlan, type Scenario } from './scenario.ts';
 import { Table } from './table.ts';
 import { TaskQueue, type Work } from './temporal.ts';
@@ -98,6 +99,7 @@ class World {
   readonly #faults = new Faults();
   readonly #pools = new Map<string, PoolTruth>();
   readonly #workers = new Map<string, ModelledWorker>();
+  readonly #foreign: { pool: string; worker: ForeignWorker }[] = [];
   readonly #ecs: Ecs;
   readonly #table: Table;
   readonly #checks: Checks;
@@ -201,6 +203,7 @@ class World {
       faults: this.#faults,
       pool,
       onEnd: (_work, how) => (work[how] += 1),
+      onWorkflowTask: (how) => (work[how] += 1),
     });
     const truth: PoolTruth = { plan, service, queue, work, arrivals: [] };
     this.#pools.set(pool, truth);
@@ -213,6 +216,10 @@ class World {
     const { inMs, activities } = load.next(random);
     this.#time.after(inMs, () => {
       if (this.#time.now > this.#arrivalsEnd) return;
+      if (load.workflowTaskMs !== undefined) {
+        this.#startWorkflowTask(truth, load.serviceMs(random));
+        return this.#arrive(truth, random);
+      }
       const works = Array.from({ length: activities }, () => ({
         serviceMs: Math.min(load.serviceMs(random), 30 * MINUTE),
         maximumAttempts,
@@ -228,6 +235,13 @@ class World {
     truth.arrivals.push({ at: this.#time.now, count: works.length });
     const { pool } = truth.plan.config;
     truth.queue.startWorkflow(works.map((work) => ({ ...work, id: (this.#counts.works += 1), pool, attempts: 0 })));
+  }
+
+  #startWorkflowTask(truth: PoolTruth, ms: number): void {
+    truth.work.started += 1;
+    truth.arrivals.push({ at: this.#time.now, count: 1 });
+    this.#counts.works += 1;
+    truth.queue.startWorkflowTask(ms);
   }
 
   #startWorker(task: Task): ModelledWorker {
@@ -496,6 +510,7 @@ class World {
     this.#checks.disturbed(fault.kind, fault.pool);
     if (fault.kind === 'scaler.clockJumps') this.#clockErrorMs = 0;
     if (fault.kind === 'temporal.down') for (const { queue } of this.#pools.values()) queue.resume();
+    if (fault.kind === 'temporal.foreignWorkers') this.#foreignWorkersLeave(fault.pool!);
     if (fault.kind === 'ecs.serviceDeleted') this.#ecs.recreate(this.#pools.get(fault.pool!)!.service);
   }
 
@@ -503,6 +518,7 @@ class World {
   #happens({ kind, luck, to }: Fault, truth: PoolTruth | undefined): void {
     if (kind === 'scaler.clockJumps') this.#clockErrorMs = clockError(luck);
     if (kind === 'scaler.twice') this.#twiceUntil = Math.max(this.#twiceUntil, to);
+    if (kind === 'temporal.restarts') for (const { queue } of this.#pools.values()) queue.restart(luck < 0.5);
     if (kind === 'temporal.restartsEmpty') for (const { queue } of this.#pools.values()) queue.restartEmpty();
     if (truth === undefined) return;
     const { service, queue, plan } = truth;
@@ -510,6 +526,7 @@ class World {
     const running = live(service).filter(({ state }) => state === 'running');
     const one = running[Math.floor(luck * running.length)];
     const happens: Partial<Record<FaultKind, () => void>> = {
+      'temporal.foreignWorkers': () => this.#foreignWorkersCome(truth),
       'temporal.deadWork': () => queue.addDeadWork(10 + Math.floor(luck * 500)),
       'ecs.deployment': () => ecs.deploy(service),
       'ecs.forcedDeployment': () => ecs.forceDeployment(service),
@@ -531,6 +548,22 @@ class World {
       'work.poisoned': () => this.#startWorkflow(truth, [{ serviceMs: SECOND, maximumAttempts: 4, poisoned: true }]),
     };
     happens[kind]?.();
+  }
+
+  #foreignWorkersCome({ plan, queue }: PoolTruth): void {
+    const { pool } = plan.config;
+    for (const name of ['a', 'b']) {
+      const fails = () => this.#faults.active('work.failing', pool);
+      const worker = new ForeignWorker(`${name}${this.#time.events}-of-${pool}`, this.#time, queue, fails);
+      this.#foreign.push({ pool, worker });
+    }
+  }
+
+  #foreignWorkersLeave(pool: string): void {
+    for (const _ of ['a', 'b']) {
+      const index = this.#foreign.findIndex((each) => each.pool === pool);
+      if (index !== -1) this.#foreign.splice(index, 1)[0]!.worker.leave();
+    }
   }
 
   #damage(key: string, luck: number): void {
