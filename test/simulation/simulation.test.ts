@@ -130,9 +130,9 @@ const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
   'a worker lifts its protection without looking at its work': ['killed'],
   'cordons are written late': ['uncordoned'],
   'the memory is written without its condition': ['overtaken'],
-  'a listing ends after its first page': ['uncordoned', 'notAtMinimum'],
+  'a listing ends after its first page': ['uncordoned', 'notAtMinimum', 'killedUnseen'],
   'what is unknown is read as zero': ['blind'],
-  'an order adds to the count': ['limits', 'unneeded'],
+  'an order adds to the count': ['limits', 'unneeded', 'keptIdle'],
   'a deployment is known by its task definition alone': ['notAtMinimum'],
   'a worker without a report is taken to be idle': ['unreported', 'killedUnseen'],
 };
