@@ -126,8 +126,8 @@ describe('a queue with a limit', () => {
         const run = runTicks(burst(900, 30, serviceSeconds), { dispatchLimit, heartbeatSeconds });
         const steady = between(run, 30, 30 + 900 / dispatchLimit);
         // Heartbeats of a minute make the work look longer than it is.
-      const more = heartbeatSeconds < 60 ? 1 : 2;
-      expect(most(steady)).toBeLessThanOrEqual(Math.ceil((dispatchLimit * serviceSeconds) / 20) + more);
+        const more = heartbeatSeconds < 60 ? 1 : 2;
+        expect(most(steady)).toBeLessThanOrEqual(Math.ceil((dispatchLimit * serviceSeconds) / 20) + more);
         expect(least(steady.filter(({ now }) => now > 60))).toBeGreaterThanOrEqual(1);
         expect(Math.max(...run.result.waits)).toBeLessThan((900 / dispatchLimit) * 1.2 + 180);
       }
