@@ -1,4 +1,4 @@
-/** The real Temporal server with its Web UI, on this machine only and in memory. */
+/** The real Temporal server with its Web UI, on this machine only. */
 import { join } from 'node:path';
 
 import { Connection } from '@temporalio/client';
@@ -13,6 +13,8 @@ export interface TemporalOptions {
   namespace?: string;
   /** Server settings by name, as JSON. */
   dynamicConfig?: Record<string, unknown>;
+  /** Where it keeps its data, to find them again when it is started anew; in memory unless given. */
+  databaseFile?: string;
   /** Of the log. */
   directory?: string;
   /** The `temporal` executable; found or fetched unless given. */
@@ -36,7 +38,11 @@ export async function startTemporal(options: TemporalOptions = {}): Promise<Loca
   const server = await startProcess({
     name: 'The Temporal server',
     command,
-    args: [...serverArguments(port, uiPort, namespace), ...settings(options.dynamicConfig)],
+    args: [
+      ...serverArguments(port, uiPort, namespace),
+      ...(options.databaseFile === undefined ? [] : ['--db-filename', options.databaseFile]),
+      ...settings(options.dynamicConfig),
+    ],
     environment: plainEnvironment(),
     logFile: join(directory, 'temporal.log'),
   });

@@ -96,10 +96,7 @@ export class Fleet {
 
   async start(): Promise<void> {
     [this.temporal, this.#emulator] = await Promise.all([
-      startTemporal({
-        directory: this.#directory,
-        dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
-      }),
+      this.#startTemporal(),
       startEmulator({ directory: this.#directory }),
     ]);
     this.client = new Client({ connection: await Connection.connect({ address: this.temporal.address }) });
@@ -127,6 +124,22 @@ export class Fleet {
     await this.fargate?.stop();
     await Promise.all([this.#emulator?.stop(), this.temporal?.stop()]);
     await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #startTemporal(port?: number): Promise<LocalTemporal> {
+    return startTemporal({
+      directory: this.#directory,
+      databaseFile: join(this.#directory, 'temporal.db'),
+      dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
+      ...(port !== undefined && { port }),
+    });
+  }
+
+  /** As after a crash: what it had not written down yet is not known to it any more. */
+  async restartTemporal(): Promise<void> {
+    process.kill(this.temporal.pid, 'SIGKILL');
+    await this.temporal.stop();
+    this.temporal = await this.#startTemporal(Number(this.temporal.address.split(':')[1]));
   }
 
   /** A new revision of the task definition, and the service told to use it; the service itself with the first. */

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger, Runtime } from '@temporalio/worker';
+import { setTimeout } from 'node:timers/promises';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { QUEUE_TYPES } from '../../scaler/signals/temporal.ts';
 import { Fleet } from './fleet.ts';
@@ -15,7 +16,7 @@ const workflows = join(directory, 'workflows.js');
 let fleet: Fleet;
 
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' });
   const workflowsPath = join(fixtures, 'queues.ts');
   const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
   writeFileSync(workflows, code);
@@ -46,6 +47,8 @@ function startActivity(id: string, milliseconds: number) {
     startToCloseTimeout: '1 minute',
   });
 }
+
+const names = (first: string, count: number) => Array.from({ length: count }, (_, number) => `${first}-${number}`);
 
 /** From the first report of a worker on, what is ordered in so many ticks. */
 async function orderedInTicks(count: number): Promise<number[]> {
@@ -93,12 +96,51 @@ test('a pool whose queue lets only so much through gets the tasks that this keep
     taskQueueType: QUEUE_TYPES.activity,
     updateQueueRateLimit: { rateLimit: { requestsPerSecond: perSecond }, reason: 'a test' },
   });
-  const ids = Array.from({ length: count }, (_, number) => `limited-${number}`);
-  const activities = await Promise.all(ids.map((id) => startActivity(id, seconds * 1000)));
+  const activities = await Promise.all(names('limited', count).map((id) => startActivity(id, seconds * 1000)));
   await Promise.all(activities.map((activity) => activity.result()));
   // On a busy machine an activity may seem to take twice as long. Without its limit, so much would need all tasks.
   const mostTasks = 2 * perSecond * seconds + 1;
   expect(mostTasks).toBeLessThan(maxTasks / 2);
   expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBeLessThanOrEqual(mostTasks);
   await fleet.until('no task is left', isEmpty);
+});
+
+test('a pool whose tasks take fewer activities than its owner says is sized by what they take', async () => {
+  await startFleet({ slotsPerTask: 20, maxTasks: 5 }, { SLOTS: '2' });
+  const activities = await Promise.all(names('few-slots', 10).map((id) => startActivity(id, 15_000)));
+  await fleet.until('five tasks for ten activities', () => fleet.decisions.at(-1)?.desired === 5);
+  await Promise.all(activities.map((activity) => activity.result()));
+});
+
+test('work that is at somebody else’s workers orders no tasks', async () => {
+  await startFleet({ slotsPerTask: 2 });
+  const connection = await NativeConnection.connect({ address: fleet.temporal.address });
+  const foreign = await Worker.create({
+    connection,
+    taskQueue: fleet.taskQueue,
+    maxConcurrentActivityTaskExecutions: 10,
+    activities: { takes: (milliseconds: number) => setTimeout(milliseconds) },
+  });
+  await foreign.runUntil(async () => {
+    const activities = await Promise.all(names('elsewhere', 10).map((id) => startActivity(id, 10_000)));
+    const from = fleet.decisions.length;
+    await Promise.all(activities.map((activity) => activity.result()));
+    const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
+    expect(Math.max(...ordered)).toBeLessThanOrEqual(1);
+  });
+  await connection.close();
+});
+
+test('what a restarted server queues again is not counted twice', async () => {
+  await startFleet({ slotsPerTask: 2, minTasks: 4 });
+  await fleet.until('four tasks report', () => fleet.reporting().length === 4);
+  const activities = await Promise.all(names('in-flight', 8).map((id) => startActivity(id, 30_000)));
+  await fleet.until('all slots are taken', () => fleet.busySlots() === 8);
+  const from = fleet.decisions.length;
+  await fleet.restartTemporal();
+  const restarted = fleet.decisions.length;
+  await fleet.until('a dozen ticks', () => fleet.decisions.length >= restarted + 12);
+  const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
+  expect(Math.max(...ordered)).toBeLessThanOrEqual(5);
+  await Promise.all(activities.map((activity) => activity.result()));
 });
