@@ -34,7 +34,18 @@ describe('work that no heartbeat sees', () => {
       const run = runTicks(flow({ perSecond, serviceSeconds, to: HOUR }), { heartbeatSeconds });
       const steady = between(run, 300, HOUR);
       expect([least(steady), most(steady), changes(steady)]).toEqual([1, 1, 0]);
+      expect(new Set(steady.map(({ reason }) => reason))).toEqual(new Set(['steady']));
       expectAtMinimumWithin(300, run, HOUR);
+    }
+  });
+
+  test('is work all the same while its workers are not listed', () => {
+    for (const perSecond of [0.3, 2]) {
+      const unlisted = [{ fromSeconds: 900, toSeconds: 2700, share: 1 }];
+      const run = runTicks(flow({ perSecond, serviceSeconds: 0.1, to: HOUR }), { unlisted, heartbeatSeconds: 5 });
+      const steady = between(run, 300, HOUR);
+      expect([least(steady), most(steady), changes(steady)]).toEqual([1, 1, 0]);
+      expect(new Set(steady.map(({ reason }) => reason))).toEqual(new Set(['steady']));
     }
   });
 
@@ -59,6 +70,7 @@ describe('workflow tasks', () => {
       const run = runTicks(load, { stickyShare, heartbeatSeconds: 5 });
       const steady = between(run, 300, HOUR);
       expect([least(steady), most(steady), changes(steady)]).toEqual([1, 1, 0]);
+      expect(new Set(steady.map(({ reason }) => reason))).toEqual(new Set(['steady']));
       expectAtMinimumWithin(300, run, HOUR);
     }
   });
