@@ -94,9 +94,9 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
     isStalled || load.notServing ? 1 : Math.max(1, forFlow, atHand(of, load, active, forFlow, usable), grow);
   // One free slot is enough to see what there is to it.
   const doubtful = of.isAgain ? active + Math.max(1, load.startingIn.length) : 0;
-  // How much of it a limit holds cannot be seen: full slots get a little more, and then by what that has brought.
+  // How much of it limits for single keys hold cannot be seen: full slots get a little more, and then by what that has brought.
   const aLittle = Math.max(Math.ceil(A_LITTLE * Math.max(1, active)), active + load.startingIn.length);
-  const most = Math.min(mostOfLimit(of), of.rateLimited ? aLittle : Infinity);
+  const most = Math.min(mostOfLimit(of), of.rateLimited && of.rateLimit === undefined ? aLittle : Infinity);
   return {
     kind,
     tasks: Math.min(Math.max(tasks, stalled, doubtful), most),

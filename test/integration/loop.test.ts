@@ -57,7 +57,7 @@ test('-c env=staging is deployed over it: two tasks a pool are there, and are wa
     tested.plant.pools.every(({ service }) => tested.tasksRunning(service) === 2),
   );
   expect(Dashboard).toBeDefined();
-  expect(await countAlarms()).toBe(12);
+  expect(await countAlarms()).toBe(18);
 }, 240_000);
 
 test('-c env=development is deployed over that: workers start with it, and nobody is woken up', async () => {
@@ -65,7 +65,7 @@ test('-c env=development is deployed over that: workers start with it, and nobod
   await until('no task is at work', 180, () => tested.tasksAtWork() === 0);
   expect(Dashboard).toBeUndefined();
   expect(await countAlarms()).toBe(0);
-  expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2]);
+  expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
 }, 240_000);
 
 test('no task has ended by itself in all that', () => {

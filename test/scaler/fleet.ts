@@ -51,6 +51,8 @@ export interface FleetOptions {
   command: string[];
   pool: Partial<PoolConfig>;
   environment?: Record<string, string>;
+  /** Of the Temporal server. */
+  dynamicConfig?: Record<string, unknown>;
 }
 
 /** A fleet of our worker as it is built, one slot a task, that reports and looks for its cordon each second. */
@@ -130,7 +132,7 @@ export class Fleet {
     return startTemporal({
       directory: this.#directory,
       databaseFile: join(this.#directory, 'temporal.db'),
-      dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
+      dynamicConfig: { 'matching.longPollExpirationInterval': '2s', ...this.#options.dynamicConfig },
       ...(port !== undefined && { port }),
     });
   }

@@ -25,8 +25,13 @@ beforeAll(async () => {
 afterEach(() => fleet.stop());
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function startFleet(policy: PoolConfig['policy'], environment: Record<string, string> = {}): Promise<void> {
+async function startFleet(
+  policy: PoolConfig['policy'],
+  environment: Record<string, string> = {},
+  dynamicConfig: Record<string, unknown> = {},
+): Promise<void> {
   fleet = new Fleet({
+    dynamicConfig,
     directory: fixtures,
     command: ['node', 'queue-worker.mjs'],
     pool: { protection: 'scaler', policy: { maxTasks: 10, ...policy } },
@@ -37,6 +42,19 @@ async function startFleet(policy: PoolConfig['policy'], environment: Record<stri
 
 function startWorkflow(type: string, workflowId: string, ...args: unknown[]) {
   return fleet.client.workflow.start(type, { taskQueue: fleet.taskQueue, workflowId, args });
+}
+
+function limitQueue(limits: { queue?: number; key?: number }) {
+  const limit = (requestsPerSecond: number | undefined) =>
+    requestsPerSecond === undefined ? {} : { rateLimit: { requestsPerSecond }, reason: 'a test' };
+  return fleet.client.workflowService.updateTaskQueueConfig({
+    namespace: 'default',
+    identity: 'test',
+    taskQueue: fleet.taskQueue,
+    taskQueueType: QUEUE_TYPES.activity,
+    ...(limits.queue !== undefined && { updateQueueRateLimit: limit(limits.queue) }),
+    ...(limits.key !== undefined && { updateFairnessKeyRateLimitDefault: limit(limits.key) }),
+  });
 }
 
 function startActivity(id: string, milliseconds: number) {
@@ -63,7 +81,7 @@ const isEmpty = () => fleet.running().length === 0 && fleet.decisions.at(-1)?.de
 test('workflow tasks alone, which no queue shows, keep a task as long as they come, and no longer', async () => {
   await startFleet({ slotsPerTask: 20 }, { WORKFLOWS: workflows });
   const handles = await Promise.all([1, 2, 3, 4, 5].map((number) => startWorkflow('ticking', `ticking-${number}`)));
-  expect(Math.min(...(await orderedInTicks(40)))).toBeGreaterThan(0);
+  expect(Math.min(...(await orderedInTicks(25)))).toBeGreaterThan(0);
   await Promise.all(handles.map((handle) => handle.signal('stop')));
   await Promise.all(handles.map((handle) => handle.result()));
   await fleet.until('no task is left', isEmpty);
@@ -73,7 +91,7 @@ test('short activities at a steady rate keep a task as long as they come, and no
   await startFleet({ slotsPerTask: 20 });
   let started = 0;
   const arriving = setInterval(() => void startActivity(`short-${(started += 1)}`, 20), 100);
-  const ordered = await orderedInTicks(40).finally(() => clearInterval(arriving));
+  const ordered = await orderedInTicks(25).finally(() => clearInterval(arriving));
   expect(Math.min(...ordered)).toBeGreaterThan(0);
   await fleet.until('no task is left', isEmpty);
 });
@@ -89,13 +107,7 @@ test('a pool whose queue lets only so much through gets the tasks that this keep
   const maxTasks = 20;
   await startFleet({ slotsPerTask: 1, maxTasks, targetWaitSeconds: 5 });
   const [perSecond, seconds, count] = [1, 3, 40];
-  await fleet.client.workflowService.updateTaskQueueConfig({
-    namespace: 'default',
-    identity: 'test',
-    taskQueue: fleet.taskQueue,
-    taskQueueType: QUEUE_TYPES.activity,
-    updateQueueRateLimit: { rateLimit: { requestsPerSecond: perSecond }, reason: 'a test' },
-  });
+  await limitQueue({ queue: perSecond });
   const activities = await Promise.all(names('limited', count).map((id) => startActivity(id, seconds * 1000)));
   await Promise.all(activities.map((activity) => activity.result()));
   // On a busy machine an activity may seem to take twice as long. Without its limit, so much would need all tasks.
@@ -143,4 +155,38 @@ test('what a restarted server queues again is not counted twice', async () => {
   const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
   expect(Math.max(...ordered)).toBeLessThanOrEqual(5);
   await Promise.all(activities.map((activity) => activity.result()));
+});
+
+test('a limit for one key does not hold the work of the others', async () => {
+  const fair = { 'matching.useNewMatcher': true, 'matching.enableFairness': true };
+  await startFleet({ slotsPerTask: 2, minTasks: 1 }, { WORKFLOWS: workflows }, fair);
+  await limitQueue({ key: 1 });
+  const workflow = await startWorkflow('keyed', 'keyed', 15, 10_000);
+  await fleet.until('tasks for the others', () => fleet.running().length >= 3);
+  await workflow.result();
+});
+
+test('a queued task that no worker is given keeps one task, and not the fleet', async () => {
+  await startFleet({ slotsPerTask: 2 });
+  await fleet.tag({ minTasks: '3' });
+  await limitQueue({ queue: 0 });
+  await startActivity('never', 1);
+  await fleet.until('three tasks run', () => fleet.running().length === 3);
+  await fleet.tag({ minTasks: '0' });
+  await fleet.until('one is left', () => fleet.running().length === 1);
+});
+
+test('an activity that polls by failing keeps one task, and not the fleet', async () => {
+  await startFleet({ slotsPerTask: 2 });
+  await fleet.tag({ minTasks: '3' });
+  await fleet.client.activity.start('fails', {
+    id: 'polling',
+    taskQueue: fleet.taskQueue,
+    startToCloseTimeout: '1 minute',
+    retry: { initialInterval: '500ms', backoffCoefficient: 1 },
+  });
+  await fleet.until('it is seen to fail', () => fleet.decisions.at(-1)?.reason === 'failing');
+  await fleet.until('three tasks run', () => fleet.running().length === 3);
+  await fleet.tag({ minTasks: '0' });
+  await fleet.until('one is left', () => fleet.running().length === 1);
 });

@@ -141,7 +141,7 @@ describe('a queue with a limit', () => {
         const more = heartbeatSeconds < 60 ? 1 : 2;
         expect(most(steady)).toBeLessThanOrEqual(Math.ceil((dispatchLimit * serviceSeconds) / 20) + more);
         expect(least(steady.filter(({ now }) => now > 60))).toBeGreaterThanOrEqual(1);
-        expect(Math.max(...run.result.waits)).toBeLessThan((900 / dispatchLimit) * 1.2 + 180);
+        expect(Math.max(...run.result.waits)).toBeLessThan((900 / dispatchLimit) * 1.2 + 240);
       }
     },
   );
@@ -243,7 +243,7 @@ describe('activities that poll by failing', () => {
     const load = [...burst(190, 60, 200), ...polling(...of)];
     const run = runTicks(load, { heartbeatSeconds: 5 });
     const idleFrom = run.ticks.findLast(({ truth }) => truth.busy > 100)!.now;
-    expect(most(between(run, 60, idleFrom))).toBeGreaterThanOrEqual(10);
+    expect(most(between(run, 60, idleFrom))).toBeGreaterThanOrEqual(8);
     expect(most(between(run, idleFrom + 900, HOUR))).toBeLessThanOrEqual(2);
     expect(most(between(run, idleFrom + 1200, HOUR))).toBe(1);
     expect(least(between(run, idleFrom + 900, HOUR))).toBe(1);
