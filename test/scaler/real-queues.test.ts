@@ -122,6 +122,7 @@ test('a pool whose tasks take fewer activities than its owner says is sized by w
   const activities = await Promise.all(names('few-slots', 10).map((id) => startActivity(id, 15_000)));
   await fleet.until('five tasks for ten activities', () => fleet.decisions.at(-1)?.desired === 5);
   await Promise.all(activities.map((activity) => activity.result()));
+  expect(fleet.errors).toEqual([]);
 });
 
 test('work that is at somebody else’s workers orders no tasks', async () => {
@@ -164,6 +165,7 @@ test('a limit for one key does not hold the work of the others', async () => {
   const workflow = await startWorkflow('keyed', 'keyed', 15, 10_000);
   await fleet.until('tasks for the others', () => fleet.running().length >= 3);
   await workflow.result();
+  expect((await workflow.describe()).status.name).toBe('COMPLETED');
 });
 
 test('a queued task that no worker is given keeps one task, and not the fleet', async () => {
@@ -174,6 +176,7 @@ test('a queued task that no worker is given keeps one task, and not the fleet', 
   await fleet.until('three tasks run', () => fleet.running().length === 3);
   await fleet.tag({ minTasks: '0' });
   await fleet.until('one is left', () => fleet.running().length === 1);
+  expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
 });
 
 test('an activity that polls by failing keeps one task, and not the fleet', async () => {
@@ -189,4 +192,5 @@ test('an activity that polls by failing keeps one task, and not the fleet', asyn
   await fleet.until('three tasks run', () => fleet.running().length === 3);
   await fleet.tag({ minTasks: '0' });
   await fleet.until('one is left', () => fleet.running().length === 1);
+  expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
 });
