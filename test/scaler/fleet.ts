@@ -253,8 +253,12 @@ export class Fleet {
     return this.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
   }
 
-  async until<T>(what: string, condition: () => Promise<T | false | undefined> | T | false | undefined): Promise<T> {
-    const giveUpAt = Date.now() + 90_000;
+  async until<T>(
+    what: string,
+    condition: () => Promise<T | false | undefined> | T | false | undefined,
+    seconds = 90,
+  ): Promise<T> {
+    const giveUpAt = Date.now() + seconds * 1000;
     while (Date.now() < giveUpAt) {
       const found = await condition();
       if (found) return found;

@@ -8,7 +8,7 @@ import type { PoolConfig } from '../../contract/pool-config.ts';
 import { QUEUE_TYPES } from '../../scaler/signals/temporal.ts';
 import { Fleet } from './fleet.ts';
 
-jest.setTimeout(240_000);
+jest.setTimeout(480_000);
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const directory = mkdtempSync(join(tmpdir(), 'queues-'));
@@ -76,6 +76,9 @@ async function orderedInTicks(count: number): Promise<number[]> {
   return fleet.decisions.slice(from, from + count).map(({ desired }) => desired);
 }
 
+/** A fleet without work is back at its minimum by then. */
+const MINIMUM_WITHIN_SECONDS = 300;
+
 const isEmpty = () => fleet.running().length === 0 && fleet.decisions.at(-1)?.desired === 0;
 
 test('workflow tasks alone, which no queue shows, keep a task as long as they come, and no longer', async () => {
@@ -84,7 +87,7 @@ test('workflow tasks alone, which no queue shows, keep a task as long as they co
   expect(Math.min(...(await orderedInTicks(25)))).toBeGreaterThan(0);
   await Promise.all(handles.map((handle) => handle.signal('stop')));
   await Promise.all(handles.map((handle) => handle.result()));
-  await fleet.until('no task is left', isEmpty);
+  await fleet.until('no task is left', isEmpty, MINIMUM_WITHIN_SECONDS);
 });
 
 test('short activities at a steady rate keep a task as long as they come, and no longer', async () => {
@@ -93,7 +96,7 @@ test('short activities at a steady rate keep a task as long as they come, and no
   const arriving = setInterval(() => void startActivity(`short-${(started += 1)}`, 20), 100);
   const ordered = await orderedInTicks(25).finally(() => clearInterval(arriving));
   expect(Math.min(...ordered)).toBeGreaterThan(0);
-  await fleet.until('no task is left', isEmpty);
+  await fleet.until('no task is left', isEmpty, MINIMUM_WITHIN_SECONDS);
 });
 
 test('a pool whose workflow slots are taken grows, though its activity slots are free', async () => {
@@ -174,7 +177,7 @@ test('a queued task that no worker is given keeps one task, and not the fleet', 
   await startActivity('never', 1);
   await fleet.until('three tasks run', () => fleet.running().length === 3);
   await fleet.tag({ minTasks: '0' });
-  await fleet.until('one is left', () => fleet.running().length === 1);
+  await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
   expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
 });
 
@@ -190,6 +193,6 @@ test('an activity that polls by failing keeps one task, and not the fleet', asyn
   await fleet.until('it is seen to fail', () => fleet.decisions.at(-1)?.reason === 'failing');
   await fleet.until('three tasks run', () => fleet.running().length === 3);
   await fleet.tag({ minTasks: '0' });
-  await fleet.until('one is left', () => fleet.running().length === 1);
+  await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
   expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
 });
