@@ -6,7 +6,7 @@
  * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides. Work that is
  * shorter than any heartbeat can see shows in what the workers have processed.
  */
-import { INTERVALS, type Interval, type Kind, type KindMemory } from './memory.ts';
+import { INTERVALS, REPORTS_WITHIN_SECONDS, type Interval, type Kind, type KindMemory } from './memory.ts';
 import { known, type Policy, type QueueReading, type Reading } from './types.ts';
 
 /** Before anything was finished, work is taken to last so long, or less where so much comes that it cannot. */
@@ -112,8 +112,7 @@ export interface KindLoad {
   rate: number;
   /** Something came or was done of late. */
   flows: boolean;
-  /** For how long nothing has been finished; and for how long it has taken none of what waits, or finished none: 0 if it does. */
-  undoneSeconds: number;
+  /** For how long the tasks have taken none of what waits, or finished nothing; 0 while they do. */
   stalledSeconds: number;
   /** Finished a second, over the last intervals. */
   throughput: number;
@@ -124,7 +123,8 @@ export interface KindLoad {
   intervals: Interval[];
 }
 
-const EMPTY: QueueReading = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
+/** Nothing waits, and nothing comes. */
+export const EMPTY_QUEUE: QueueReading = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
 
 export function estimateKind(
   seen: KindSeen,
@@ -133,7 +133,7 @@ export function estimateKind(
 ): { load: KindLoad; memory: KindMemory } {
   const { workers, seconds, now } = seen;
   const isRead = known(seen.queue);
-  const queue = isRead ? (seen.queue as QueueReading) : { ...EMPTY, backlog: before.queued };
+  const queue = isRead ? (seen.queue as QueueReading) : { ...EMPTY_QUEUE, backlog: before.queued };
   const use = useOf(seen, before, policy);
   const done = workDone(workers, seconds);
   const again = countedTwice({ queue, isRead, use }, { before, processed: done.processed, now });
@@ -194,7 +194,6 @@ export function estimateKind(
       shownSeconds: Math.min(service.shown ?? undoneSeconds, (now - busySince) / 1000),
       rate: arrivalRate(intervals.slice(-6), workers, adds),
       flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
-      undoneSeconds,
       stalledSeconds: isStalled ? waitSeconds : 0,
       throughput,
       processed: done.processed,
@@ -221,10 +220,8 @@ export function estimateKind(
   };
 }
 
-/** A worker of ours has reported by then; one that has not may be of a kind that never does. */
-const UNHEARD_SECONDS = 75;
 /** After its start and its first report, which may be late. */
-const NEW_FOR_SECONDS = 2 * UNHEARD_SECONDS;
+const NEW_FOR_SECONDS = 2 * REPORTS_WITHIN_SECONDS;
 /** Work flows that comes or is done at this rate at least. */
 const FLOW_A_SECOND = 0.1;
 
@@ -466,7 +463,7 @@ function throughputOf(intervals: Interval[], unheard: boolean): number {
 }
 
 function isUnheard({ workers, active, ranSeconds }: KindSeen): boolean {
-  return workers?.length === 0 && active.some((task) => ranSeconds(task) > UNHEARD_SECONDS);
+  return workers?.length === 0 && active.some((task) => ranSeconds(task) > REPORTS_WITHIN_SECONDS);
 }
 
 /** Something is held or done, as the workers say; or taken, where none reports. */

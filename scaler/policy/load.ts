@@ -2,7 +2,7 @@
  * What the signals say of a pool: the tasks that take work and those that start, who serves it, and the load of each kind
  * of work (kinds.ts).
  */
-import { estimateKind, type KindLoad, sum, type WorkerSlots } from './kinds.ts';
+import { EMPTY_QUEUE, estimateKind, type KindLoad, sum, type WorkerSlots } from './kinds.ts';
 import {
   FOLLOWED,
   INTERVALS,
@@ -82,8 +82,6 @@ export type LoadMemory = Pick<
   | 'count'
 >;
 
-const NO_QUEUE: QueueReading = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
-
 /** Estimates the load; `tasks` must be known. Returns what to remember of it beside it. */
 export function estimate(
   signals: Signals,
@@ -104,7 +102,8 @@ export function estimate(
   const queues: Record<Kind, Reading<QueueReading>> = {
     activities: signals.activityQueue,
     workflowTasks: signals.workflowQueue,
-    nexusTasks: NO_QUEUE,
+    // Temporal tells nothing of the Nexus tasks that wait.
+    nexusTasks: EMPTY_QUEUE,
   };
   const kindOf = (kind: Kind) =>
     estimateKind(

@@ -1,7 +1,7 @@
 /**
  * How many tasks the load needs. Tasks at hand and starting are counted first; for what will still wait when a task ordered
- * now would be up, as many are ordered as balance what they cost against the waiting they save. The kinds of work share a
- * task's slots with nobody, so the kind that needs most tasks decides.
+ * now would be up, as many are ordered as balance what they cost against the waiting they save. Each kind of work has slots of
+ * its own in a task, so the kind that needs most tasks decides.
  */
 import type { KindLoad } from './kinds.ts';
 import type { Load } from './load.ts';
@@ -74,18 +74,12 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   const active = outdated.length > 0 ? Math.min(load.active.length, desired) : load.active.length;
   const taken = full ? Math.max(busy, active * slotsPerTask + foreign.slots) : busy;
   // What a burst has taken up is no measure of what comes: the flow of work is.
-  const forFlow = tasksFor(Math.min(taken, flow) + spareFor(Math.min(taken, flow)));
+  const flowSlots = Math.min(taken, flow) + spareFor(Math.min(taken, flow));
+  const forFlow = tasksFor(flowSlots);
   const waiting = queueIn(load.startUpSeconds, of, load, load.startingIn.length);
   const heldSlots = (active + load.startingIn.length) * slotsPerTask + foreign.slots - flow;
-  const grow =
-    waiting > 0
-      ? tasksFor(
-          Math.min(taken, flow) +
-            spareFor(Math.min(taken, flow)) +
-            waiting * share +
-            Math.max(0, heldSlots) * shareOfHeld(of, load, policy),
-        )
-      : 0;
+  const held = Math.max(0, heldSlots) * shareOfHeld(of, load, policy);
+  const grow = waiting > 0 ? tasksFor(flowSlots + waiting * share + held) : 0;
   const usable = tasksFor(busy + queued);
   // Work that waits beyond its target, and is not taken, gets a little more, and then by what that has brought.
   const isStalled = of.stalledSeconds > policy.targetWaitSeconds;
