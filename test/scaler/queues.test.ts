@@ -355,21 +355,25 @@ test('what was in flight is not counted twice when a restarted server queues it 
     workers: ids.map((id) => worker(id, { usedSlots: 20, processed: Math.min(tick, 9) })),
   });
   // As after work that had waited in the queue; as after work that had not; and as after a server that was away.
-  const old = play(15, read({ ageSeconds: 300 }), { tasks: 10 });
+  const old = play(25, read({ ageSeconds: 300 }), { tasks: 10 });
   const fresh = play(
-    15,
+    25,
     (tick, ids) => read({ ageSeconds: 10 * (tick - 10) + 1, addRate: [300, 17, 9][tick - 10] ?? 0 })(tick, ids),
     { tasks: 10 },
   );
   const away = play(
-    15,
+    25,
     (tick, ids) => ({
       ...read({ ageSeconds: 2 })(tick, ids),
       ...(tick === 9 && { activityQueue: { unknown: 'the server does not answer' } }),
     }),
     { tasks: 10 },
   );
-  for (const decisions of [old, fresh, away]) expect(Math.max(...counts(decisions).slice(9))).toBeLessThanOrEqual(11);
+  for (const decisions of [old, fresh, away]) {
+    expect(Math.max(...counts(decisions).slice(9))).toBeLessThanOrEqual(11);
+    // One free slot shows whether it is work after all.
+    expect(decisions.at(-1)).toMatchObject({ desired: 11 });
+  }
   const real = play(15, read({ ageSeconds: 5, addRate: 6 }), { tasks: 10 });
   expect(Math.max(...counts(real).slice(9))).toBeGreaterThan(11);
 });
@@ -413,6 +417,19 @@ describe('an order', () => {
       { tasks: 3 },
     );
     expect(Math.max(...counts(decisions))).toBe(3);
+  });
+
+  test('stands for as long as a task is billed at the least, also where work has never come back soon', () => {
+    const bursts = [0, 130, 300, 410, 560, 685];
+    const decisions = play(
+      760,
+      (tick) => ({ activityQueue: bursts.includes(tick) ? queue({ backlog: 60, addRate: 2 }) : queue() }),
+      { tasks: 0, follows: true },
+    );
+    const ordered = decisions[685]!.desired;
+    expect(ordered).toBeGreaterThan(1);
+    expect(counts(decisions.slice(685, 690))).toEqual(Array.from({ length: 5 }, () => ordered));
+    expect(decisions.at(-1)!.desired).toBe(0);
   });
 
   test('stands for as long as a task is billed at the least', () => {
