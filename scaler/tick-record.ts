@@ -59,6 +59,7 @@ export const tickRecordSchema = z.looseObject({
   policy: poolPolicySchema.default({}),
   activityQueue: reading(queueSchema),
   workflowQueue: reading(queueSchema),
+  nexusQueue: reading(queueSchema).exactOptional(),
   workers: reading(z.array(workerSchema)),
   tasks: reading(tasksSchema),
   /** What was shortened, and how; absent from a record that is whole. */

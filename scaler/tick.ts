@@ -118,7 +118,9 @@ async function readAround(pools: PoolConfig[], ports: Ports): Promise<Around> {
 function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned }: Around, now: number): SeenPool {
   const { pool } = config;
   const service = services.get(pool) ?? unread('not read');
-  const { activityQueue, workflowQueue, workers } = isEmpty(service.tasks) ? withoutTasks(signals) : readNow(signals);
+  const { activityQueue, workflowQueue, nexusQueue, workers } = isEmpty(service.tasks)
+    ? withoutTasks(signals)
+    : readNow(signals);
   const placed = known(workers) ? inTheirTasks(workers, service) : workers;
   const record: TickRecord = {
     v: 1,
@@ -127,6 +129,7 @@ function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned 
     policy: overrule(policyAt(config, now), service.overrides),
     activityQueue,
     workflowQueue,
+    ...(nexusQueue !== undefined && { nexusQueue }),
     workers: known(placed) ? placed.map(forTheRecord) : placed,
     tasks: withCordoned(service.tasks, cordoned, pool),
   };

@@ -9,7 +9,6 @@ import type { PlacedPool, Places } from '../temporal-places.ts';
 import type { Fleet, Fleets } from './aws.ts';
 import { checkCertificates } from './certificates.ts';
 import { ok, unseen, wrong, type Check } from './check.ts';
-import { checkNexus } from './nexus.ts';
 import { codeOf, examinePlaces, UNIMPLEMENTED, type Reached } from './server.ts';
 import { checkHeartbeats, checkReports, listWorkers, type ListedWorker, type Workers } from './workers.ts';
 
@@ -28,8 +27,7 @@ export function examineTemporal(places: Places, fleets: Fleets, now: number): Pr
     const { connection, access, where, pools } = reached;
     const certificates = await checkCertificates(access, where, now);
     const ofPools = await Promise.all(pools.map((pool) => checkPool(reached, pool, fleets.get(pool.pool), now)));
-    const nexus = await checkNexus(connection, pools, now);
-    return [...certificates, ...ofPools.flat(), ...nexus, await checkQueuesNobodyPolls(connection, pools, now)];
+    return [...certificates, ...ofPools.flat(), await checkQueuesNobodyPolls(connection, pools, now)];
   });
 }
 

@@ -350,7 +350,7 @@ function growthReason({ need, expected, load, policy }: Sizing): Reason {
   if (Math.max(need, expected) === 0) return 'probing';
   if (Math.max(need, expected) <= policy.minTasks) return 'minimum';
   if (expected > need) return 'expected';
-  return load.queued > 0 ? 'backlog' : 'busy';
+  return load.queued > 0 || load.asked ? 'backlog' : 'busy';
 }
 
 function unknowns(signals: Signals): string[] {
@@ -383,6 +383,7 @@ function explain(load: Load, need: Need, present: number, desired: number, polic
     ` ${of.rate.toFixed(1)}/s of ${of.serviceSeconds.toFixed(1)} s:` +
     ` need ${need.tasks} (${policy.minTasks}..${policy.maxTasks}), ${present} to ${desired}`;
   const notes = [
+    ...(load.asked ? ['a query or a Nexus operation found no worker'] : []),
     ...(of.rateLimit === undefined ? [] : [`the queue lets through ${of.rateLimit}/s`]),
     ...(of.foreign.slots === 0 ? [] : [`${of.foreign.slots} slots are other workers'`]),
     ...unknownNote(load, blind),

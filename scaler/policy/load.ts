@@ -34,6 +34,8 @@ const LEAST_BILLED_SECONDS = 60;
 const HEARTBEAT_STALE_SECONDS = 180;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
+/** Time for a query or a Nexus operation that found no worker to be sent again, once a task is up. */
+const ASKS_AGAIN_SECONDS = 60;
 
 export interface Load {
   /** Tasks that take work, by id, and the seconds until the pending ones will, soonest first. */
@@ -62,6 +64,8 @@ export interface Load {
   workflowsFail: boolean;
   /** Tasks run for long enough, and work waits, but none of them takes it. */
   notServing: boolean;
+  /** A query or a Nexus operation found no worker, and is likely to be sent again. */
+  asked: boolean;
 }
 
 export type LoadMemory = Pick<
@@ -79,6 +83,7 @@ export type LoadMemory = Pick<
   | 'attempts'
   | 'failures'
   | 'workflowFailures'
+  | 'askedAt'
   | 'count'
 >;
 
@@ -153,6 +158,8 @@ export function estimate(
     ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy),
   );
   const headAge = Math.max(activities.headAge, workflowTasks.headAge);
+  const foundNobody = active.length === 0 && [signals.workflowQueue, signals.nexusQueue].some(hasUndispatched);
+  const askedAt = foundNobody ? now : before.askedAt;
   const longRunning = tasks.running.some((task) => ran(task) > REPORTS_WITHIN_SECONDS);
 
   return {
@@ -180,6 +187,7 @@ export function estimate(
         longRunning &&
         activities.intervals.length === INTERVALS &&
         !KINDS.some((kind) => kinds[kind].serving),
+      asked: askedAt > 0 && now - askedAt < (ages.startUpSeconds + ASKS_AGAIN_SECONDS) * 1000,
     },
     memory: {
       at: now,
@@ -195,9 +203,18 @@ export function estimate(
       attempts,
       failures,
       workflowFailures,
+      askedAt,
       count: tasks.desired,
     },
   };
+}
+
+/**
+ * Queries and Nexus operations wait in no queue. One that finds no worker shows for half a minute in the queue's rates: it was
+ * added, was not dispatched, and is not there.
+ */
+function hasUndispatched(queue: Reading<QueueReading> | undefined): boolean {
+  return queue !== undefined && known(queue) && queue.backlog === 0 && queue.addRate > 2 * queue.dispatchRate;
 }
 
 /** What holds a worker: local activities and Nexus tasks as well as activities. */

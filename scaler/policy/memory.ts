@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 7;
+export const MEMORY_VERSION = 8;
 
 /** Ticks of arrivals that are kept. */
 export const INTERVALS = 7;
@@ -93,6 +93,8 @@ export interface Memory {
   /** The count that tasks were last ordered up to, and when: so soon it is not taken back. */
   raisedTo: number;
   raisedAt: number;
+  /** When a query or a Nexus operation last found no worker; 0 for never. */
+  askedAt: number;
   /** Since when most attempts fail, 0 while they do not; and the most slots that were in use shortly before that. */
   failingSince: number;
   busyPeak: number;
@@ -175,6 +177,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     workflowFailures: 0,
     raisedTo: 0,
     raisedAt: 0,
+    askedAt: 0,
     failingSince: 0,
     busyPeak: 0,
     busyPeakAt: 0,

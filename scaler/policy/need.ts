@@ -40,7 +40,7 @@ export function neededTasks(load: Load, tasks: TasksReading, policy: Policy): Ne
   const anyAtWork = load.reportedBusy > 0 || ownKinds.some(({ busy }) => busy > 0.2);
   // What flows is work, also where no heartbeat has seen any: whoever may be serving it stays.
   const flows = tasks.desired > 0 && ownKinds.some((kind) => kind.flows);
-  return { ...leading, tasks: Math.max(leading.tasks, anyAtWork || flows || load.queued > 0 ? 1 : 0) };
+  return { ...leading, tasks: Math.max(leading.tasks, anyAtWork || flows || load.asked || load.queued > 0 ? 1 : 0) };
 }
 
 /**

@@ -72,6 +72,8 @@ export interface TasksReading {
 export interface Signals {
   activityQueue: Reading<QueueReading>;
   workflowQueue: Reading<QueueReading>;
+  /** Read only while the pool has no tasks. */
+  nexusQueue?: Reading<QueueReading> | undefined;
   workers: Reading<WorkerReading[]>;
   tasks: Reading<TasksReading>;
 }

@@ -12,7 +12,7 @@ import { WorkerListing, type ReportedWorker } from './workers.ts';
 import { TemporalConnection, type ConnectionOptions, type TemporalPlace } from './temporal-connection.ts';
 
 /** As in temporal.api.enums.v1.TaskQueueType. */
-export const QUEUE_TYPES = { workflow: 1, activity: 2 } as const;
+export const QUEUE_TYPES = { workflow: 1, activity: 2, nexus: 3 } as const;
 /** As in temporal.api.enums.v1.RateLimitSource. */
 const SET_FOR_THE_QUEUE = 1;
 const SET_BY_WORKERS = 2;
@@ -35,6 +35,8 @@ export type ReadQueue = QueueReading & { readSecondsAgo?: number };
 export interface TemporalSignals {
   activityQueue: Reading<ReadQueue>;
   workflowQueue: Reading<ReadQueue>;
+  /** Of pools at rest, where it could be read: a worker's heartbeats show the others'. */
+  nexusQueue?: ReadQueue;
   workers: Reading<ReportedWorker[]>;
 }
 
@@ -90,7 +92,7 @@ export const NOT_READ: TemporalSignals = {
 
 type RateLimit = Awaited<ReturnType<Connection['workflowService']['describeTaskQueue']>>['effectiveRateLimit'];
 
-type Queues = Pick<TemporalSignals, 'activityQueue' | 'workflowQueue'>;
+type Queues = Pick<TemporalSignals, 'activityQueue' | 'workflowQueue' | 'nexusQueue'>;
 
 /** One reading of a namespace, and the end of the time that there is for it. */
 interface Sweep {
@@ -141,15 +143,16 @@ class NamespaceReader {
     return reads.flatMap(([of, signals]) => of.map(({ pool }) => [pool, signals] as [string, typeof signals]));
   }
 
-  async #readQueues(taskQueue: string, sweep: Sweep): Promise<Queues> {
+  async #readQueues(taskQueue: string, sweep: Sweep, atRest = false): Promise<Queues> {
     const { now, ended } = sweep;
     const describe = (type: number) =>
       reading(sweep, () => this.#pace.run(ended, () => this.#describe(taskQueue, type, now)));
-    const [activityQueue, workflowQueue] = await Promise.all([
+    const [activityQueue, workflowQueue, nexusQueue] = await Promise.all([
       describe(QUEUE_TYPES.activity),
       describe(QUEUE_TYPES.workflow),
+      atRest ? describe(QUEUE_TYPES.nexus) : undefined,
     ]);
-    const queues = { activityQueue, workflowQueue };
+    const queues = { activityQueue, workflowQueue, ...(nexusQueue && known(nexusQueue) && { nexusQueue }) };
     if (isLate(queues)) this.#late.add(taskQueue);
     else this.#late.delete(taskQueue);
     if (isEmpty(activityQueue) && isEmpty(workflowQueue)) this.#empty.set(taskQueue, { at: now, queues });
@@ -162,7 +165,7 @@ class NamespaceReader {
     const last = this.#empty.get(taskQueue);
     const seconds = last === undefined ? Infinity : (sweep.now - last.at) / 1000;
     const stands = seconds < Math.min(sweep.resting / RESTING_A_SECOND - TICKS_VARY_SECONDS, STANDS_SECONDS);
-    const read = stands ? undefined : await this.#readQueues(taskQueue, sweep);
+    const read = stands ? undefined : await this.#readQueues(taskQueue, sweep, true);
     const lateAgain = read !== undefined && isLate(read) && seconds < STANDS_SECONDS;
     return last !== undefined && (stands || lateAgain) ? carried(last.queues, seconds) : (read ?? NOT_READ);
   }
@@ -219,8 +222,12 @@ function isEmpty(queue: Reading<QueueReading>): boolean {
   return known(queue) && queue.backlog === 0;
 }
 
-function carried({ activityQueue, workflowQueue }: Queues, readSecondsAgo: number): Queues {
-  return { activityQueue: { ...activityQueue, readSecondsAgo }, workflowQueue: { ...workflowQueue, readSecondsAgo } };
+function carried({ activityQueue, workflowQueue, nexusQueue }: Queues, readSecondsAgo: number): Queues {
+  return {
+    activityQueue: { ...activityQueue, readSecondsAgo },
+    workflowQueue: { ...workflowQueue, readSecondsAgo },
+    ...(nexusQueue && { nexusQueue: { ...nexusQueue, readSecondsAgo } }),
+  };
 }
 
 async function reading<T>({ late }: Sweep, read: () => Promise<T>): Promise<Reading<T>> {

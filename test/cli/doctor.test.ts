@@ -258,29 +258,6 @@ test('workflows on a queue that nobody polls, with the name that was meant', asy
   ]);
 });
 
-test('a Nexus endpoint that leads to a pool without tasks of its own', async () => {
-  await serve('nexus-queue');
-  const endpoint = (name: string, namespace: string) =>
-    client.connection.operatorService.createNexusEndpoint({
-      spec: { name, target: { worker: { namespace, taskQueue: 'nexus-queue' } } },
-    });
-  await endpoint('billing', 'default');
-  await endpoint('elsewhere', 'temporal-system');
-  await deploy('nexus');
-  const examined = await examine('nexus');
-  expect(wrong(examined)).toMatchObject([
-    {
-      check: 'nexus',
-      of: 'nexus-pool',
-      says: "Nexus operations come to 'nexus-queue' by 'billing', and minTasks is 0",
-      mend: expect.stringContaining('minTasks: 1'),
-    },
-  ]);
-  await deploy('kept', { pools: [{ pool: 'kept-pool', taskQueue: 'nexus-queue', policy: { minTasks: 1 } }] });
-  const { checks } = await examine('kept');
-  expect(checks.find(({ check }) => check === 'nexus')).toMatchObject({ ok: true });
-});
-
 test('a service that was deleted', async () => {
   await serve('gone-queue');
   await deploy('gone');

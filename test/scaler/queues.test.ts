@@ -420,10 +420,10 @@ describe('an order', () => {
   });
 
   test('stands for as long as a task is billed at the least, also where work has never come back soon', () => {
-    const bursts = [0, 130, 300, 410, 560, 685];
+    const bursts = new Set([0, 130, 300, 410, 560, 685]);
     const decisions = play(
       760,
-      (tick) => ({ activityQueue: bursts.includes(tick) ? queue({ backlog: 60, addRate: 2 }) : queue() }),
+      (tick) => ({ activityQueue: bursts.has(tick) ? queue({ backlog: 60, addRate: 2 }) : queue() }),
       { tasks: 0, follows: true },
     );
     const ordered = decisions[685]!.desired;
@@ -473,6 +473,44 @@ test('Nexus tasks are work: they keep a task while they flow', () => {
   const nexusTasks = (tick: number) => ({ nexusTasks: { usedSlots: 0, slots: 100, processed: 20 * tick } });
   const decisions = play(40, (tick, ids) => ({ workers: ids.map((id) => worker(id, nexusTasks(tick))) }));
   expect(decisions.at(-1)).toMatchObject({ desired: 1 });
+});
+
+describe('queries and Nexus operations to a pool at zero, which wait in no queue', () => {
+  const undispatched = { addRate: 0.03, dispatchRate: 0 };
+  const seenInTicks = (from: number, to: number, signals: Partial<Signals>) => (tick: number) =>
+    tick >= from && tick < to ? signals : {};
+
+  test.each([
+    ['a query', { workflowQueue: queue(undispatched) }],
+    ['a Nexus operation', { nexusQueue: queue(undispatched) }],
+  ])('%s brings one task, which stays until it can have been sent again, and no longer', (_, signals) => {
+    const decisions = play(40, seenInTicks(3, 6, signals), { tasks: 0, follows: true });
+    expect(decisions[2]).toMatchObject({ desired: 0, reason: 'idle' });
+    expect(decisions[3]).toMatchObject({ desired: 1, reason: 'backlog' });
+    expect(decisions[3]!.detail).toContain('a query or a Nexus operation found no worker');
+    const ordered = counts(decisions);
+    expect(Math.max(...ordered)).toBe(1);
+    expect(ordered.slice(3, 12)).toEqual(Array.from({ length: 9 }, () => 1));
+    expect(ordered.at(-1)).toBe(0);
+  });
+
+  test('rates that fade after work that was done bring none', () => {
+    const fading = (tick: number) => ({
+      workflowQueue: queue({ addRate: 20 / (tick + 1), dispatchRate: 19 / (tick + 1) }),
+    });
+    expect(Math.max(...counts(play(20, fading, { tasks: 0, follows: true })))).toBe(0);
+  });
+
+  test('with a task at hand they keep none', () => {
+    const whileServed = (_: number, ids: string[]) => (ids.length > 0 ? { workflowQueue: queue(undispatched) } : {});
+    const decisions = play(40, whileServed, { follows: true });
+    expect(counts(decisions).at(-1)).toBe(0);
+  });
+
+  test('rates that are not known bring none', () => {
+    const unread = { nexusQueue: { unknown: 'not allowed' }, workflowQueue: { unknown: 'no answer' } };
+    expect(Math.max(...counts(play(20, () => unread, { tasks: 0, follows: true })))).toBe(0);
+  });
 });
 
 test('a record without the newer fields is decided on as before', () => {

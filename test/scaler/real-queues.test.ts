@@ -13,7 +13,6 @@ jest.setTimeout(480_000);
 const fixtures = join(import.meta.dirname, 'fixtures');
 const directory = mkdtempSync(join(tmpdir(), 'queues-'));
 const workflows = join(directory, 'workflows.js');
-let fleet: Fleet;
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' });
@@ -22,54 +21,77 @@ beforeAll(async () => {
   writeFileSync(workflows, code);
 });
 
-afterEach(() => fleet.stop());
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function startFleet(
-  policy: PoolConfig['policy'],
-  environment: Record<string, string> = {},
-  dynamicConfig: Record<string, unknown> = {},
-): Promise<void> {
-  fleet = new Fleet({
-    dynamicConfig,
-    directory: fixtures,
-    command: ['node', 'queue-worker.mjs'],
-    pool: { protection: 'scaler', policy: { maxTasks: 10, ...policy } },
-    environment: { SLOTS: String(policy.slotsPerTask), ...environment },
-  });
-  await fleet.start();
+interface FleetSetup {
+  policy: PoolConfig['policy'];
+  environment?: Record<string, string>;
+  dynamicConfig?: Record<string, unknown>;
 }
 
-function startWorkflow(type: string, workflowId: string, ...args: unknown[]) {
-  return fleet.client.workflow.start(type, { taskQueue: fleet.taskQueue, workflowId, args });
+/** Runs on a server and a fleet of its own. Most of the time of such a test is waiting, so several run at once. */
+function withFleet({ policy, environment, dynamicConfig }: FleetSetup, run: (fleet: Fleet) => Promise<void>) {
+  return async () => {
+    const fleet = new Fleet({
+      ...(dynamicConfig && { dynamicConfig }),
+      directory: fixtures,
+      command: ['node', 'queue-worker.mjs'],
+      pool: { protection: 'scaler', policy: { maxTasks: 10, ...policy } },
+      environment: { SLOTS: String(policy.slotsPerTask), ...environment },
+    });
+    try {
+      await fleet.start();
+      await run(fleet);
+    } finally {
+      await fleet.stop();
+    }
+  };
 }
 
-function limitQueue(limits: { queue?: number; key?: number }) {
+function startWorkflow({ client, taskQueue }: Fleet, type: string, workflowId: string, ...args: unknown[]) {
+  return client.workflow.start(type, { taskQueue, workflowId, args });
+}
+
+function limitQueue({ client, taskQueue }: Fleet, limits: { queue?: number; key?: number }) {
   const limit = (requestsPerSecond: number | undefined) =>
     requestsPerSecond === undefined ? {} : { rateLimit: { requestsPerSecond }, reason: 'a test' };
-  return fleet.client.workflowService.updateTaskQueueConfig({
+  return client.workflowService.updateTaskQueueConfig({
     namespace: 'default',
     identity: 'test',
-    taskQueue: fleet.taskQueue,
+    taskQueue,
     taskQueueType: QUEUE_TYPES.activity,
     ...(limits.queue !== undefined && { updateQueueRateLimit: limit(limits.queue) }),
     ...(limits.key !== undefined && { updateFairnessKeyRateLimitDefault: limit(limits.key) }),
   });
 }
 
-function startActivity(id: string, milliseconds: number) {
-  return fleet.client.activity.start('takes', {
-    id,
-    taskQueue: fleet.taskQueue,
-    args: [milliseconds],
-    startToCloseTimeout: '1 minute',
-  });
+function startActivity({ client, taskQueue }: Fleet, id: string, milliseconds: number) {
+  return client.activity.start('takes', { id, taskQueue, args: [milliseconds], startToCloseTimeout: '1 minute' });
 }
 
 const names = (first: string, count: number) => Array.from({ length: count }, (_, number) => `${first}-${number}`);
 
-/** From the first report of a worker on, what is ordered in so many ticks. */
-async function orderedInTicks(count: number): Promise<number[]> {
+function startActivities(fleet: Fleet, first: string, count: number, milliseconds: number) {
+  return Promise.all(names(first, count).map((id) => startActivity(fleet, id, milliseconds)));
+}
+
+/** Starts activities of this length at this rate while `meanwhile` runs. */
+async function atRate<T>(
+  fleet: Fleet,
+  perSecond: number,
+  milliseconds: number,
+  meanwhile: () => Promise<T>,
+): Promise<T> {
+  let started = 0;
+  const arriving = setInterval(
+    () => void startActivity(fleet, `flowing-${(started += 1)}`, milliseconds),
+    1000 / perSecond,
+  );
+  return meanwhile().finally(() => clearInterval(arriving));
+}
+
+/** What is ordered in this many ticks after a worker has reported for the first time. */
+async function orderedInTicks(fleet: Fleet, count: number): Promise<number[]> {
   await fleet.until('a worker reports', () => fleet.reporting().length > 0);
   const from = fleet.decisions.length;
   await fleet.until(`${count} ticks`, () => fleet.decisions.length >= from + count);
@@ -79,120 +101,234 @@ async function orderedInTicks(count: number): Promise<number[]> {
 /** A fleet without work is back at its minimum by then. */
 const MINIMUM_WITHIN_SECONDS = 300;
 
-const isEmpty = () => fleet.running().length === 0 && fleet.decisions.at(-1)?.desired === 0;
+const ascending = (counts: number[]) => counts.toSorted((a, b) => a - b);
+const descending = (counts: number[]) => counts.toSorted((a, b) => b - a);
 
-test('workflow tasks alone, which no queue shows, keep a task as long as they come, and no longer', async () => {
-  await startFleet({ slotsPerTask: 20 }, { WORKFLOWS: workflows });
-  const handles = await Promise.all([1, 2, 3, 4, 5].map((number) => startWorkflow('ticking', `ticking-${number}`)));
-  expect(Math.min(...(await orderedInTicks(25)))).toBeGreaterThan(0);
-  await Promise.all(handles.map((handle) => handle.signal('stop')));
-  await Promise.all(handles.map((handle) => handle.result()));
-  await fleet.until('no task is left', isEmpty, MINIMUM_WITHIN_SECONDS);
-});
+const isEmpty = (fleet: Fleet) => fleet.running().length === 0 && fleet.decisions.at(-1)?.desired === 0;
 
-test('short activities at a steady rate keep a task as long as they come, and no longer', async () => {
-  await startFleet({ slotsPerTask: 20 });
-  let started = 0;
-  const arriving = setInterval(() => void startActivity(`short-${(started += 1)}`, 20), 100);
-  const ordered = await orderedInTicks(25).finally(() => clearInterval(arriving));
-  expect(Math.min(...ordered)).toBeGreaterThan(0);
-  await fleet.until('no task is left', isEmpty, MINIMUM_WITHIN_SECONDS);
-});
+/** Nothing is queued, and no worker is busy. */
+function isQuiet(fleet: Fleet): boolean {
+  const { activityQueue } = fleet.records.at(-1)!;
+  return 'backlog' in activityQueue && activityQueue.backlog === 0 && fleet.busySlots() === 0;
+}
 
-test('a pool whose workflow slots are taken grows, though its activity slots are free', async () => {
-  await startFleet({ slotsPerTask: 20, minTasks: 1, maxTasks: 2 }, { WORKFLOWS: workflows, WORKFLOW_SLOTS: '1' });
-  await Promise.all(Array.from({ length: 100 }, (_, number) => startWorkflow('computing', `computing-${number}`, 20)));
-  await fleet.until('a second task runs', () => fleet.running().length === 2);
-  expect(fleet.busySlots()).toBe(0);
-});
+function hasNoRate(fleet: Fleet): boolean {
+  const { workflowQueue } = fleet.records.at(-1)!;
+  return 'addRate' in workflowQueue && workflowQueue.addRate === 0;
+}
 
-test('a pool whose queue lets only so much through gets the tasks that this keeps busy, and one more', async () => {
-  const maxTasks = 20;
-  await startFleet({ slotsPerTask: 1, maxTasks, targetWaitSeconds: 5 });
-  const [perSecond, seconds, count] = [1, 3, 40];
-  await limitQueue({ queue: perSecond });
-  const activities = await Promise.all(names('limited', count).map((id) => startActivity(id, seconds * 1000)));
-  await Promise.all(activities.map((activity) => activity.result()));
-  // On a busy machine an activity may seem to take twice as long. Without its limit, so much would need all tasks.
-  const mostTasks = 2 * perSecond * seconds + 1;
-  expect(mostTasks).toBeLessThan(maxTasks / 2);
-  expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBeLessThanOrEqual(mostTasks);
-});
+function answerWithin<T>({ client }: Fleet, milliseconds: number, ask: () => Promise<T>): Promise<T> {
+  return client.connection.withDeadline(Date.now() + milliseconds, ask);
+}
 
-test('a pool whose tasks take fewer activities than its owner says is sized by what they take', async () => {
-  await startFleet({ slotsPerTask: 20, maxTasks: 5 }, { SLOTS: '2' });
-  const activities = await Promise.all(names('few-slots', 10).map((id) => startActivity(id, 15_000)));
-  await fleet.until('five tasks for ten activities', () => fleet.decisions.at(-1)?.desired === 5);
-  await Promise.all(activities.map((activity) => activity.result()));
-  expect(fleet.errors).toEqual([]);
-});
+test.concurrent(
+  'workflow tasks alone, which no queue shows, keep a task as long as they come, and no longer',
+  withFleet({ policy: { slotsPerTask: 20 }, environment: { WORKFLOWS: workflows } }, async (fleet) => {
+    const ids = names('ticking', 5);
+    const handles = await Promise.all(ids.map((id) => startWorkflow(fleet, 'ticking', id)));
+    expect(Math.min(...(await orderedInTicks(fleet, 25)))).toBeGreaterThan(0);
+    await Promise.all(handles.map((handle) => handle.signal('stop')));
+    await Promise.all(handles.map((handle) => handle.result()));
+    await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
+  }),
+);
 
-test('work that is at somebody else’s workers orders no tasks', async () => {
-  await startFleet({ slotsPerTask: 2 });
-  const connection = await NativeConnection.connect({ address: fleet.temporal.address });
-  const foreign = await Worker.create({
-    connection,
-    taskQueue: fleet.taskQueue,
-    maxConcurrentActivityTaskExecutions: 10,
-    activities: { takes: (milliseconds: number) => setTimeout(milliseconds) },
-  });
-  await foreign.runUntil(async () => {
-    const activities = await Promise.all(names('elsewhere', 10).map((id) => startActivity(id, 10_000)));
-    const from = fleet.decisions.length;
-    await Promise.all(activities.map((activity) => activity.result()));
+test.concurrent(
+  'short activities at a steady rate keep a task as long as they come, and no longer',
+  withFleet({ policy: { slotsPerTask: 20 } }, async (fleet) => {
+    const ordered = await atRate(fleet, 10, 20, () => orderedInTicks(fleet, 25));
+    expect(Math.min(...ordered)).toBeGreaterThan(0);
+    await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
+  }),
+);
+
+test.concurrent(
+  'a steady twelve a second keep the fleet as it is, and an empty queue orders nothing',
+  withFleet({ policy: { slotsPerTask: 4 } }, async (fleet) => {
+    const settled = await atRate(fleet, 12, 500, async () => {
+      await fleet.until('its tasks report', () => fleet.reporting().length >= 2);
+      await orderedInTicks(fleet, 30);
+      return orderedInTicks(fleet, 30);
+    });
+    // How large it has to be is seen better and better; to and fro it does not go.
+    expect([ascending(settled), descending(settled)]).toContainEqual(settled);
+    await fleet.until('nothing is queued or busy', () => isQuiet(fleet));
+    const from = fleet.decisions.length - 1;
+    await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
     const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
-    expect(Math.max(...ordered)).toBeLessThanOrEqual(1);
-  });
-  await connection.close();
-});
+    expect(ordered).toEqual(descending(ordered));
+  }),
+);
 
-test('what a restarted server queues again is not counted twice', async () => {
-  await startFleet({ slotsPerTask: 2, minTasks: 4 });
-  await fleet.until('four tasks report', () => fleet.reporting().length === 4);
-  const activities = await Promise.all(names('in-flight', 8).map((id) => startActivity(id, 30_000)));
-  await fleet.until('all slots are taken', () => fleet.busySlots() === 8);
-  const from = fleet.decisions.length;
-  await fleet.restartTemporal();
-  const restarted = fleet.decisions.length;
-  await fleet.until('a dozen ticks', () => fleet.decisions.length >= restarted + 12);
-  const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
-  expect(Math.max(...ordered)).toBeLessThanOrEqual(5);
-  await Promise.all(activities.map((activity) => activity.result()));
-});
+test.concurrent(
+  'a pool whose workflow slots are taken grows, though its activity slots are free',
+  withFleet(
+    {
+      policy: { slotsPerTask: 20, minTasks: 1, maxTasks: 2 },
+      environment: { WORKFLOWS: workflows, WORKFLOW_SLOTS: '1' },
+    },
+    async (fleet) => {
+      await Promise.all(names('computing', 100).map((id) => startWorkflow(fleet, 'computing', id, 20)));
+      await fleet.until('a second task runs', () => fleet.running().length === 2);
+      expect(fleet.busySlots()).toBe(0);
+    },
+  ),
+);
 
-test('a limit for one key does not hold the work of the others', async () => {
-  const fair = { 'matching.useNewMatcher': true, 'matching.enableFairness': true };
-  await startFleet({ slotsPerTask: 2, minTasks: 1 }, { WORKFLOWS: workflows }, fair);
-  await limitQueue({ key: 1 });
-  const workflow = await startWorkflow('keyed', 'keyed', 15, 10_000);
-  await fleet.until('tasks for the others', () => fleet.running().length >= 3);
-  await workflow.result();
-  expect((await workflow.describe()).status.name).toBe('COMPLETED');
-});
+test.concurrent(
+  'work that a task does not take, although its slots look free, brings a second task',
+  withFleet(
+    { policy: { slotsPerTask: 20, targetWaitSeconds: 10 }, environment: { ACTIVITIES_A_SECOND: '0.02' } },
+    async (fleet) => {
+      await startActivities(fleet, 'not-taken', 3, 1000);
+      await fleet.until('two tasks are ordered', () => fleet.decisions.at(-1)?.desired === 2);
+      expect(fleet.reporting().every(({ usedSlots, slots }) => usedSlots < slots!)).toBe(true);
+    },
+  ),
+);
 
-test('a queued task that no worker is given keeps one task, and not the fleet', async () => {
-  await startFleet({ slotsPerTask: 2 });
-  await fleet.tag({ minTasks: '3' });
-  await limitQueue({ queue: 0 });
-  await startActivity('never', 1);
-  await fleet.until('three tasks run', () => fleet.running().length === 3);
-  await fleet.tag({ minTasks: '0' });
-  await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
-  expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
-});
+test.concurrent(
+  'a pool whose queue lets only so much through gets the tasks that this keeps busy, and one more',
+  withFleet({ policy: { slotsPerTask: 1, maxTasks: 20, targetWaitSeconds: 5 } }, async (fleet) => {
+    const [perSecond, seconds, count] = [1, 3, 40];
+    await limitQueue(fleet, { queue: perSecond });
+    const activities = await startActivities(fleet, 'limited', count, seconds * 1000);
+    await Promise.all(activities.map((activity) => activity.result()));
+    // On a busy machine an activity may seem to take twice as long. Without its limit, the queue would need all 20 tasks.
+    const mostTasks = 2 * perSecond * seconds + 1;
+    expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBeLessThanOrEqual(mostTasks);
+  }),
+);
 
-test('an activity that polls by failing keeps one task, and not the fleet', async () => {
-  await startFleet({ slotsPerTask: 2 });
-  await fleet.tag({ minTasks: '3' });
-  await fleet.client.activity.start('fails', {
-    id: 'polling',
-    taskQueue: fleet.taskQueue,
-    startToCloseTimeout: '1 minute',
-    retry: { initialInterval: '500ms', backoffCoefficient: 1 },
-  });
-  await fleet.until('it is seen to fail', () => fleet.decisions.at(-1)?.reason === 'failing');
-  await fleet.until('three tasks run', () => fleet.running().length === 3);
-  await fleet.tag({ minTasks: '0' });
-  await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
-  expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
-});
+test.concurrent(
+  'a pool whose tasks take fewer activities than its owner says is sized by what they take',
+  withFleet({ policy: { slotsPerTask: 20, maxTasks: 5 }, environment: { SLOTS: '2' } }, async (fleet) => {
+    const activities = await startActivities(fleet, 'few-slots', 10, 15_000);
+    await fleet.until('five tasks for ten activities', () => fleet.decisions.at(-1)?.desired === 5);
+    await Promise.all(activities.map((activity) => activity.result()));
+    expect(fleet.errors).toEqual([]);
+  }),
+);
+
+test.concurrent(
+  'work that somebody else’s workers do orders no tasks',
+  withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
+    const connection = await NativeConnection.connect({ address: fleet.temporal.address });
+    const foreign = await Worker.create({
+      connection,
+      taskQueue: fleet.taskQueue,
+      maxConcurrentActivityTaskExecutions: 10,
+      activities: { takes: (milliseconds: number) => setTimeout(milliseconds) },
+    });
+    await foreign.runUntil(async () => {
+      await fleet.until('it reports', () => fleet.reporting().length > 0);
+      const activities = await startActivities(fleet, 'elsewhere', 10, 10_000);
+      const from = fleet.decisions.length;
+      await Promise.all(activities.map((activity) => activity.result()));
+      const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
+      expect(Math.max(...ordered)).toBeLessThanOrEqual(1);
+    });
+    await connection.close();
+  }),
+);
+
+test.concurrent(
+  'what a restarted server queues again is not counted twice',
+  withFleet({ policy: { slotsPerTask: 2, minTasks: 4 } }, async (fleet) => {
+    await fleet.until('four tasks report', () => fleet.reporting().length === 4);
+    const activities = await startActivities(fleet, 'in-flight', 8, 30_000);
+    await fleet.until('all slots are taken', () => fleet.busySlots() === 8);
+    const from = fleet.decisions.length;
+    await fleet.restartTemporal();
+    const restarted = fleet.decisions.length;
+    await fleet.until('a dozen ticks', () => fleet.decisions.length >= restarted + 12);
+    const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
+    expect(Math.max(...ordered)).toBeLessThanOrEqual(5);
+    await Promise.all(activities.map((activity) => activity.result()));
+  }),
+);
+
+test.concurrent(
+  'a limit for one key does not hold the work of the others',
+  withFleet(
+    {
+      policy: { slotsPerTask: 2, minTasks: 1 },
+      environment: { WORKFLOWS: workflows },
+      dynamicConfig: { 'matching.useNewMatcher': true, 'matching.enableFairness': true },
+    },
+    async (fleet) => {
+      await limitQueue(fleet, { key: 1 });
+      const workflow = await startWorkflow(fleet, 'keyed', 'keyed', 15, 10_000);
+      await fleet.until('tasks for the others', () => fleet.running().length >= 3);
+      await workflow.result();
+      expect((await workflow.describe()).status.name).toBe('COMPLETED');
+    },
+  ),
+);
+
+test.concurrent(
+  'a queued task that no worker is given keeps one task, and not the fleet',
+  withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
+    await fleet.tag({ minTasks: '3' });
+    await limitQueue(fleet, { queue: 0 });
+    await startActivity(fleet, 'never', 1);
+    await fleet.until('three tasks run', () => fleet.running().length === 3);
+    await fleet.tag({ minTasks: '0' });
+    await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
+    expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
+  }),
+);
+
+test.concurrent(
+  'an activity that polls by failing keeps one task, and not the fleet',
+  withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
+    await fleet.tag({ minTasks: '3' });
+    await fleet.client.activity.start('fails', {
+      id: 'polling',
+      taskQueue: fleet.taskQueue,
+      startToCloseTimeout: '1 minute',
+      retry: { initialInterval: '500ms', backoffCoefficient: 1 },
+    });
+    await fleet.until('it is seen to fail', () => fleet.decisions.at(-1)?.reason === 'failing');
+    await fleet.until('three tasks run', () => fleet.running().length === 3);
+    await fleet.tag({ minTasks: '0' });
+    await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
+    expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
+  }),
+);
+
+test.concurrent(
+  'a query to a pool at zero brings a task, which answers the next one',
+  withFleet({ policy: { slotsPerTask: 2 }, environment: { WORKFLOWS: workflows } }, async (fleet) => {
+    const workflow = await startWorkflow(fleet, 'waiting', 'asked');
+    await fleet.until('its first task is done', async () => (await workflow.fetchHistory()).events!.length >= 4);
+    await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
+    await fleet.until('its queue shows no rate', () => hasNoRate(fleet));
+    await expect(answerWithin(fleet, 1000, () => workflow.query('answer'))).rejects.toThrow('Failed to query Workflow');
+    await fleet.until('a task runs', () => fleet.running().length === 1);
+    const answer = () => answerWithin(fleet, 5000, () => workflow.query('answer')).catch(() => undefined);
+    expect(await fleet.until('it answers', answer)).toBe(42);
+    await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
+  }),
+);
+
+test.concurrent(
+  'a Nexus operation to a pool at zero is carried out',
+  withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
+    await fleet.client.connection.operatorService.createNexusEndpoint({
+      spec: { name: 'answers', target: { worker: { namespace: 'default', taskQueue: fleet.taskQueue } } },
+    });
+    const connection = await NativeConnection.connect({ address: fleet.temporal.address });
+    const callers = await Worker.create({
+      connection,
+      taskQueue: 'callers',
+      workflowBundle: { codePath: workflows },
+    });
+    const answer = await callers.runUntil(
+      fleet.client.workflow.execute('calling', { taskQueue: 'callers', workflowId: 'calling' }),
+    );
+    expect(answer).toBe(42);
+    await connection.close();
+    await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
+  }),
+);
