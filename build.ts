@@ -71,7 +71,14 @@ const inputs = new Set<string>();
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'worker'), { recursive: true });
-await Promise.all([buildScaler(), buildWorker(), buildWorkflows(), buildConstruct(), buildCommandLine()]);
+await Promise.all([
+  buildScaler(),
+  buildWorker(),
+  buildSidecar(),
+  buildWorkflows(),
+  buildConstruct(),
+  buildCommandLine(),
+]);
 await writeNotices();
 
 async function bundle(options: BuildOptions): Promise<void> {
@@ -115,6 +122,20 @@ async function buildWorker(): Promise<void> {
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
   await copyFile(require.resolve('source-map/lib/mappings.wasm'), join(outdir, 'mappings.wasm'));
   await copyBridges(join(outdir, 'releases'));
+}
+
+/** Small, as it is in every task: no package is in it. */
+async function buildSidecar(): Promise<void> {
+  const outdir = join(dist, 'sidecar');
+  await bundle({
+    entryPoints: { main: join(root, 'sidecar/main.ts') },
+    outdir,
+    format: 'esm',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    sourcemap: false,
+  });
+  await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
 }
 
 interface PackageFile {

@@ -8,6 +8,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   contract: [],
   scaler: ['contract'],
   worker: ['contract'],
+  sidecar: ['contract', 'worker'],
   infra: ['contract'],
   local: ['contract', 'scaler', 'worker', 'simulate'],
   simulate: ['contract', 'scaler', 'local'],
@@ -54,8 +55,8 @@ test('the workflow sandbox imports activities as types only', () => {
 });
 
 test('only entry points read the environment or the arguments', () => {
-  const entries = new Set(['scaler/handler.ts', 'worker/main.ts', 'infra/app.ts', 'local/demo.ts', 'cli/main.ts']);
-  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
+  const entries = new Set(['scaler/handler.ts', 'worker/main.ts', 'sidecar/main.ts', 'infra/app.ts', 'local/demo.ts', 'cli/main.ts']);
+  const reading = ['contract', 'scaler', 'worker', 'sidecar', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
       .filter((file) => file.endsWith('.ts') && !entries.has(file))

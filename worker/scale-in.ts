@@ -14,8 +14,7 @@
  * It works by level, not by edge: each `settle` looks at what is known now and brings protection and polling in line, so
  * an answer that came late, twice or never is mended by the next round. No clock, timer or client of its own.
  */
-import type { CordonReader, CordonReading } from './cordon.ts';
-import type { Logger } from './logging.ts';
+import type { CordonReader, CordonReading } from './cordon-reading.ts';
 import type { ProtectionAnswer, TaskProtection } from './task.ts';
 
 /** Why a worker takes no work. */
@@ -30,6 +29,11 @@ export interface PollingWorker {
   resume(): void;
 }
 
+export interface ProtocolLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
 export interface ScaleInParts {
   worker: PollingWorker;
   protection: TaskProtection;
@@ -39,7 +43,7 @@ export interface ScaleInParts {
   /** From 0 to 1. */
   random: () => number;
   scalerGoneSeconds: number;
-  log: Pick<Logger, 'info' | 'warn'>;
+  log: ProtocolLog;
 }
 
 /**

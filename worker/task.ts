@@ -49,17 +49,16 @@ export interface TaskProtection {
   lift(): Promise<ProtectionAnswer>;
 }
 
+/** Puts a JSON body, and answers with the status and the text that came back. */
+export type PutJson = (url: string, body: string, timeoutMs: number) => Promise<{ status: number; text: string }>;
+
 /** No retries in here: whoever asks does so again in its own time, so that a fleet does not press on a throttling ECS. */
-export function taskProtection(agentUri: string): TaskProtection {
+export function taskProtection(agentUri: string, putJson: PutJson = putByFetch): TaskProtection {
   const put = async (state: object): Promise<ProtectionAnswer> => {
     try {
-      const response = await fetch(`${agentUri}/task-protection/v1/state`, {
-        method: 'PUT',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(state),
-        signal: AbortSignal.timeout(AGENT_TIMEOUT_MS),
-      });
-      return answerFrom(response.status, (await response.json()) as AgentAnswer);
+      const url = `${agentUri}/task-protection/v1/state`;
+      const { status, text } = await putJson(url, JSON.stringify(state), AGENT_TIMEOUT_MS);
+      return answerFrom(status, JSON.parse(text) as AgentAnswer);
     } catch (error) {
       return { outcome: 'failed', why: reason(error) };
     }
@@ -68,6 +67,12 @@ export function taskProtection(agentUri: string): TaskProtection {
     protect: (minutes) => put({ ProtectionEnabled: true, ExpiresInMinutes: minutes }),
     lift: () => put({ ProtectionEnabled: false }),
   };
+}
+
+async function putByFetch(url: string, body: string, timeoutMs: number) {
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'PUT', headers, body, signal: AbortSignal.timeout(timeoutMs) });
+  return { status: response.status, text: await response.text() };
 }
 
 /** The agent itself gives up on ECS after a few seconds; this is for an agent that hangs. */

@@ -4,7 +4,7 @@
  * a worker that is not ours, and knows nothing of all that.
  */
 import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
-import type { CordonReading } from '../../worker/cordon.ts';
+import type { CordonReading } from '../../worker/cordon-reading.ts';
 import { ScaleInProtocol, type PollingWorker } from '../../worker/scale-in.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
 import { uniform, type Random } from '../../simulate/random.ts';

@@ -6,7 +6,7 @@ import { cordonKey, poolKey, SCALER_KEY, type ScalerItem } from '../../contract/
 import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
 import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 import { seeded, uniform, type Random } from '../../simulate/random.ts';
-import type { CordonReading } from '../../worker/cordon.ts';
+import type { CordonReading } from '../../worker/cordon-reading.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
 import { Checks, type PoolTruth, type Violation } from './checks.ts';
 import { addressOf, Ecs, live, named, type ProtectionOutcome, type Service, type Task } from './ecs.ts';

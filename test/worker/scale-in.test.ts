@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { seeded } from '../../simulate/random.ts';
-import type { CordonReading } from '../../worker/cordon.ts';
+import type { CordonReading } from '../../worker/cordon-reading.ts';
 import { type PollingWorker, ScaleInProtocol } from '../../worker/scale-in.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
 

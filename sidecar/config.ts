@@ -1,0 +1,54 @@
+/** What the sidecar is told in its environment; all problems at once. */
+export interface SidecarConfig {
+  pool: string;
+  stateTable: string;
+  taskRoleId: string;
+  agentUri: string;
+  metadataUri: string;
+  /** The worker's container, as the task definition calls it. */
+  container: string;
+  /** Where procfs is mounted. */
+  proc: string;
+  pollSeconds: number;
+  scalerGoneSeconds: number;
+  /** How often a worker that does not end is reported. */
+  remindSeconds: number;
+}
+
+type Environment = Record<string, string | undefined>;
+
+export class SidecarConfigError extends Error {
+  override readonly name = 'SidecarConfigError';
+}
+
+/** Throws SidecarConfigError with everything that is missing or wrong. */
+export function readConfig(env: Environment): SidecarConfig {
+  const problems: string[] = [];
+  const text = (name: string, setBy: string, fallback?: string) => {
+    const value = env[name] || fallback;
+    if (value === undefined) problems.push(`${name} is not set; ${setBy}`);
+    return value ?? '';
+  };
+  const seconds = (name: string, fallback: number) => {
+    const value = Number(env[name] || fallback);
+    if (!(value >= 0.1 && value <= 86_400))
+      problems.push(`${name} is ${JSON.stringify(env[name])}; give seconds, 0.1 to 86400`);
+    return value;
+  };
+  const byConstruct = 'the construct sets it: `sidecar: true`';
+  const byEcs = 'ECS sets it: the sidecar runs as a container of an ECS task';
+  const config = {
+    pool: text('ELASTIC_WORKERS_POOL', byConstruct),
+    stateTable: text('ELASTIC_WORKERS_STATE_TABLE', byConstruct),
+    taskRoleId: text('ELASTIC_WORKERS_TASK_ROLE_ID', byConstruct),
+    agentUri: text('ECS_AGENT_URI', byEcs),
+    metadataUri: text('ECS_CONTAINER_METADATA_URI_V4', byEcs),
+    container: text('ELASTIC_WORKERS_CONTAINER', byConstruct, 'worker'),
+    proc: text('ELASTIC_WORKERS_PROC', byConstruct, '/proc'),
+    pollSeconds: seconds('ELASTIC_WORKERS_CORDON_POLL_SECONDS', 3),
+    scalerGoneSeconds: seconds('ELASTIC_WORKERS_SCALER_GONE_SECONDS', 300),
+    remindSeconds: seconds('ELASTIC_WORKERS_REMIND_SECONDS', 60),
+  };
+  if (problems.length > 0) throw new SidecarConfigError(problems.join('\n'));
+  return config;
+}

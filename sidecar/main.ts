@@ -1,0 +1,156 @@
+/**
+ * Our container beside a worker of any SDK, in the same ECS task and process namespace. Two commands:
+ *
+ *   protect   protects the task from scale-in, and ends; ECS starts the worker's container only after that
+ *   follow    keeps the task protected; on a cordon sends the worker SIGTERM, and ends when the worker has ended
+ *
+ * `follow` never ends before the worker, whoever stops the task, and never kills it.
+ */
+import { writeSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { CordonReader } from '../worker/cordon-reading.ts';
+import { ScaleInProtocol, type PollingWorker } from '../worker/scale-in.ts';
+import { taskProtection, type PutJson } from '../worker/task.ts';
+import { readConfig, SidecarConfigError, type SidecarConfig } from './config.ts';
+import { ForeignWorker } from './foreign-worker.ts';
+import { createLog } from './log.ts';
+import { send } from './http.ts';
+import { containerIdOf, taskIdOf } from './metadata.ts';
+import { findMainProcess, isAlive, type MainProcess } from './processes.ts';
+import { cordonReader } from './state-table.ts';
+
+const WATCH_MS = 500;
+/** The worker's container waits for it. */
+const PROTECT_ROUND_MS = 500;
+const ATTEMPTS_A_LINE = 20;
+/** The task ends without it, too, as the worker has ended. */
+const LIFT_WITHIN_MS = 5000;
+
+const log = createLog((line) => void writeSync(1, line));
+const stopping = new AbortController();
+process.on('SIGTERM', () => stopping.abort());
+
+try {
+  const config = readConfig(process.env);
+  const [command] = process.argv.slice(2);
+  if (command === 'protect') await protect(config);
+  else if (command === 'follow') await follow(config);
+  else throw new SidecarConfigError(`unknown command ${JSON.stringify(command)}: give protect or follow`);
+} catch (error) {
+  const { message, stack } = error as Error;
+  log.error(error instanceof SidecarConfigError ? {} : { stack }, `The sidecar cannot go on: ${message}`);
+  process.exitCode = 1;
+}
+
+/** A task that is told to leave before its worker has started waits here, unprotected, until ECS stops it. */
+async function protect(config: SidecarConfig): Promise<void> {
+  let mayStart = false;
+  const notStarted: PollingWorker = {
+    runningActivities: 0,
+    drained: true,
+    pause: () => undefined,
+    resume: () => (mayStart = true),
+  };
+  const protocol = protocolOf(config, notStarted, await readerOf(config));
+  while (!mayStart && !stopping.signal.aborted) {
+    await protocol.round();
+    if (!mayStart) await pause(PROTECT_ROUND_MS);
+  }
+  if (mayStart) log.info({}, 'The worker may start');
+  else process.exitCode = 1;
+}
+
+async function follow(config: SidecarConfig): Promise<void> {
+  const readCordon = await readerOf(config);
+  const main = await mainProcess(config);
+  if (main === undefined) return log.info({}, 'Stopped before there was a worker');
+  log.info({ ...main, container: config.container }, 'Found the worker');
+  const worker = new ForeignWorker({
+    terminate: () => void process.kill(main.pid, 'SIGTERM'),
+    isAlive: () => isAlive(config.proc, main),
+    now: Date.now,
+    remindSeconds: config.remindSeconds,
+    log,
+  });
+  const protocol = protocolOf(config, worker, onceAndForAll(readCordon, worker));
+  stopping.signal.addEventListener('abort', () => {
+    if (worker.watch()) return;
+    protocol.stop();
+    log.info({}, 'The task is being stopped, which ECS tells the worker, too: waiting until it has ended');
+  });
+  await Promise.all([untilEnded(worker), rounds(protocol, worker, config.pollSeconds * 1000)]);
+  if (!worker.told) return log.info({}, 'The worker has ended without a cordon, and the task ends with it');
+  await Promise.race([protocol.settle(), wait(LIFT_WITHIN_MS, undefined, { ref: false })]);
+  log.info({}, 'The worker has ended after its cordon, and the task ends with it');
+}
+
+/** Undefined when the task is stopped before. */
+async function mainProcess({ proc, metadataUri, container }: SidecarConfig): Promise<MainProcess | undefined> {
+  let containerId: string | undefined;
+  while (!stopping.signal.aborted) {
+    containerId ??= await containerIdOf(metadataUri, container).catch(() => undefined);
+    const found = findMainProcess(proc, process.pid, containerId);
+    if (found !== undefined) return found;
+    await pause(WATCH_MS);
+  }
+  return undefined;
+}
+
+async function untilEnded(worker: ForeignWorker): Promise<void> {
+  while (!worker.watch()) await wait(WATCH_MS);
+}
+
+async function rounds(protocol: ScaleInProtocol, worker: ForeignWorker, pollMs: number): Promise<void> {
+  while (!worker.drained && !stopping.signal.aborted) {
+    await protocol.round();
+    for (let waited = 0; waited < pollMs && !worker.drained; waited += WATCH_MS)
+      await pause(Math.min(WATCH_MS, pollMs));
+  }
+}
+
+/** Once the worker was told to end there is no way back, whatever the table says later. */
+function onceAndForAll(readCordon: CordonReader, worker: ForeignWorker): CordonReader {
+  return async () => {
+    const reading = await readCordon();
+    return reading.known && worker.told ? { ...reading, cordoned: true } : reading;
+  };
+}
+
+async function readerOf({ stateTable, taskRoleId, pool, metadataUri }: SidecarConfig): Promise<CordonReader> {
+  const taskId = await untilAnswered(() => taskIdOf(metadataUri));
+  return cordonReader(stateTable, { taskRoleId, taskId, pool }, process.env);
+}
+
+/** ECS's endpoints on the task's machine answer sooner or later, and nothing can be done without them. */
+async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (attempt % ATTEMPTS_A_LINE === 0) log.warn({ attempt }, (error as Error).message);
+      stopping.signal.throwIfAborted();
+      await pause(WATCH_MS);
+    }
+  }
+}
+
+function putJson(url: string, body: string, timeoutMs: number): ReturnType<PutJson> {
+  return send(url, { method: 'PUT', headers: { 'content-type': 'application/json' }, body, timeoutMs });
+}
+
+function protocolOf(config: SidecarConfig, worker: PollingWorker, readCordon: CordonReader): ScaleInProtocol {
+  const { agentUri, scalerGoneSeconds } = config;
+  return new ScaleInProtocol({
+    worker,
+    protection: taskProtection(agentUri, putJson),
+    readCordon,
+    now: Date.now,
+    random: Math.random,
+    scalerGoneSeconds,
+    log,
+  });
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  await wait(milliseconds, undefined, { signal: stopping.signal }).catch(() => undefined);
+}

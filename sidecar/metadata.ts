@@ -1,0 +1,28 @@
+/** What ECS says of the task and its containers. */
+import { send } from './http.ts';
+
+const TIMEOUT_MS = 3000;
+
+interface TaskMetadata {
+  TaskARN?: string;
+  Containers?: { Name?: string; DockerId?: string }[];
+}
+
+/** The task's id, the last part of its ARN. Throws when there is no answer, as all of these do. */
+export async function taskIdOf(metadataUri: string): Promise<string> {
+  const { TaskARN } = await metadata(metadataUri);
+  if (!TaskARN) throw new Error('the ECS metadata endpoint names no task');
+  return TaskARN.slice(TaskARN.lastIndexOf('/') + 1);
+}
+
+/** The container's id, as control groups have it; undefined until ECS has made the container. */
+export async function containerIdOf(metadataUri: string, name: string): Promise<string | undefined> {
+  const { Containers = [] } = await metadata(metadataUri);
+  return Containers.find(({ Name }) => Name === name)?.DockerId || undefined;
+}
+
+async function metadata(metadataUri: string): Promise<TaskMetadata> {
+  const { status, text } = await send(`${metadataUri}/task`, { timeoutMs: TIMEOUT_MS });
+  if (status !== 200) throw new Error(`the ECS metadata endpoint answers HTTP ${status}`);
+  return JSON.parse(text) as TaskMetadata;
+}
