@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { SIDECAR_NODE_FLAGS } from '../contract/sidecar.ts';
 import { fakeProc } from '../test/sidecar/fake-proc.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
@@ -29,13 +30,13 @@ try {
   const ecs = await agent();
   const proc = fakeProc(join(directory, 'proc'));
   const watched = spawn(process.execPath, ['-e', 'setInterval(() => {}, 60_000)'], { stdio: 'ignore' });
-  const sidecar = spawn(process.execPath, [...flags(), join(root, 'dist/sidecar/main.js'), 'follow'], {
+  const sidecar = spawn(process.execPath, [...SIDECAR_NODE_FLAGS, join(root, 'dist/sidecar/main.js'), 'follow'], {
     env: {
       MALLOC_ARENA_MAX: '1',
       ELASTIC_WORKERS_POOL: 'bench',
       ELASTIC_WORKERS_STATE_TABLE: 'state',
       ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
-      ELASTIC_WORKERS_PROC: join(directory, 'proc'),
+      HOST_PROC: join(directory, 'proc'),
       ECS_AGENT_URI: ecs,
       ECS_CONTAINER_METADATA_URI_V4: ecs,
       AWS_REGION: 'us-east-1',
@@ -64,12 +65,6 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 process.exit();
-
-/** As the image has them. */
-function flags(): string[] {
-  const [, entryPoint = ''] = /^ENTRYPOINT (.*)$/m.exec(readFileSync(join(root, 'sidecar/Dockerfile'), 'utf8')) ?? [];
-  return (JSON.parse(entryPoint) as string[]).filter((argument) => argument.startsWith('--'));
-}
 
 async function table(): Promise<{ url: string; certificate: string }> {
   const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];

@@ -71,7 +71,7 @@ async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
 }
 
 function refuseForeign({ pool, protection, cluster }: PoolConfig, task: string): void {
-  if (protection === 'worker') return;
+  if (protection !== 'scaler') return;
   throw new CommandError(
     `The workers of ${pool} read no cordon: the scaler protects them, and lets those leave that are idle. For one task less: ` +
       `elastic-workers set ${pool} --max …; to stop this one, whose work then has the stop timeout: ` +

@@ -1,5 +1,7 @@
 /** The CloudWatch metrics, named once for those who publish them and those who alarm on them. */
 
+import type { Protection } from './pool-config.ts';
+
 export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 
 /** The one dimension; its value is the pool's name. */
@@ -33,7 +35,7 @@ export type MetricKey = keyof typeof METRICS;
  * Whether the metric is published of a pool. Workers that protect themselves are ours, and publish theirs whatever the
  * set; of others the age of what waits stands in for how long it waited, and an alarm on it.
  */
-export function isPublished(key: MetricKey, set: MetricSet, protection: 'worker' | 'scaler'): boolean {
+export function isPublished(key: MetricKey, set: MetricSet, protection: Protection): boolean {
   if ('fromWorkers' in METRICS[key]) return protection === 'worker';
-  return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection === 'scaler');
+  return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection !== 'worker');
 }

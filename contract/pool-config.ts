@@ -75,10 +75,12 @@ export const temporalSchema = z.strictObject({
 });
 
 /**
- * Who keeps ECS from stopping a task at work: the worker itself, which also reads its cordon; or, for an image that
- * does neither, the scaler, by what the worker's heartbeats say.
+ * Who keeps ECS from stopping a task at work: the worker itself, which also reads its cordon; for any other image a sidecar in
+ * the task, which does both, and whose cordons are final; or the scaler, by what the worker's heartbeats say.
  */
-export const protectionSchema = z.enum(['worker', 'scaler']);
+export const protectionSchema = z.enum(['worker', 'sidecar', 'scaler']);
+
+export type Protection = z.infer<typeof protectionSchema>;
 
 export const poolConfigSchema = z.strictObject({
   /** The pool's name: the metrics' dimension, the state table's key, the tick record's `pool`. */

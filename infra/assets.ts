@@ -6,6 +6,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 
 const DOCKERFILE = 'worker/Dockerfile';
+const SIDECAR_DOCKERFILE = 'sidecar/Dockerfile';
 
 export function scalerCode(): lambda.Code {
   return lambda.Code.fromAsset(join(packageDirectory(), 'dist/scaler'));
@@ -13,9 +14,18 @@ export function scalerCode(): lambda.Code {
 
 /** Built by Docker when the app is deployed. */
 export function workerImage(cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
+  return imageOf(DOCKERFILE, 'dist/worker', cpuArchitecture);
+}
+
+/** Built by Docker when the app is deployed. */
+export function sidecarImage(cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
+  return imageOf(SIDECAR_DOCKERFILE, 'dist/sidecar', cpuArchitecture);
+}
+
+function imageOf(file: string, content: string, cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
   return ecs.ContainerImage.fromAsset(packageDirectory(), {
-    file: DOCKERFILE,
-    exclude: ['*', '!dist/worker', `!${DOCKERFILE}`],
+    file,
+    exclude: ['*', `!${content}`, `!${file}`],
     platform: cpuArchitecture === ecs.CpuArchitecture.ARM64 ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
   });
 }

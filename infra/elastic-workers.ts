@@ -177,6 +177,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       cluster: this.cluster,
       securityGroups: props.securityGroups ?? [this.#newSecurityGroup()],
       workerImage: props.workerImage,
+      sidecarImage: props.sidecarImage,
       stateTable: this.stateTable,
       encryptionKey: props.encryptionKey,
       preset: props.preset,

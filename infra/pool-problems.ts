@@ -116,6 +116,14 @@ function ofContainer(pool: PoolSettings): string[] {
     ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
     ...within('drainSeconds', drainSeconds, 2, 86_400),
   ];
+  if (pool.sidecar && protection !== 'sidecar') {
+    problems.push(`sidecar is true and protection "${protection}": remove one of them`);
+  }
+  if (protection === 'sidecar' && !pool.image) {
+    problems.push(
+      'sidecar is for another image, and this package’s worker protects itself: give image, or remove sidecar',
+    );
+  }
   if (drainSeconds >= stopTimeoutSeconds) {
     problems.push(
       `drainSeconds ${drainSeconds} is not shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, at which the task is killed; shorten it`,

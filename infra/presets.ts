@@ -1,6 +1,7 @@
 /** The defaults, and the sets of them for development, staging and production. */
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { MetricSet } from '../contract/metrics.ts';
+import type { Protection } from '../contract/pool-config.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, TemporalProps, WorkerPoolProps } from './props.ts';
 
 /** What is the same for all of a stack's pools, with every default filled in. */
@@ -75,7 +76,7 @@ export interface PoolSettings extends WorkerPoolProps {
   readonly onDemandBase: number;
   readonly stopTimeoutSeconds: number;
   readonly drainSeconds: number;
-  readonly protection: 'worker' | 'scaler';
+  readonly protection: Protection;
 }
 
 export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Preset {
@@ -95,7 +96,7 @@ export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Pr
 export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings {
   const maxTasks = pool.maxTasks ?? preset.maxTasks;
   const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
-  const protection = pool.protection ?? (pool.image ? 'scaler' : 'worker');
+  const protection = pool.protection ?? protectionOf(pool);
   const model = pool.model ?? (protection === 'worker' ? DEFAULT_MODEL : undefined);
   const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
   return {
@@ -113,6 +114,11 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
     protection,
     ...(model !== undefined && { model }),
   };
+}
+
+function protectionOf({ image, sidecar = false }: WorkerPoolProps): Protection {
+  if (sidecar) return 'sidecar';
+  return image ? 'scaler' : 'worker';
 }
 
 export function temporalOf(shared: TemporalProps, own: PoolTemporalProps = {}): TemporalSettings {

@@ -94,11 +94,17 @@ export interface WorkerPoolProps {
    */
   readonly healthCheck?: ecs.HealthCheck;
   /**
-   * Who keeps ECS from stopping a task at work. `worker`: the worker itself, as this package's does; `scaler`: the scaler, from
-   * what the worker reports to Temporal.
-   * @default - 'worker', but 'scaler' where an image is given
+   * Puts a small container beside the image's, which keeps ECS from stopping the task at work, and sends the worker SIGTERM when it
+   * is to leave, without a deadline. The two share a process namespace.
+   * @default false
    */
-  readonly protection?: 'worker' | 'scaler';
+  readonly sidecar?: boolean;
+  /**
+   * Who keeps ECS from stopping a task at work. `worker`: the worker itself, as this package's does; `sidecar`: see there; `scaler`: the
+   * scaler, from what the worker reports to Temporal.
+   * @default - 'worker', but 'sidecar' with one, and 'scaler' for another image
+   */
+  readonly protection?: 'worker' | 'sidecar' | 'scaler';
   /**
    * What strategies ask when they name no model, `provider:model`. One of Bedrock's is asked through the task role, which gets the
    * right to it: `bedrock:` and the id of a model, of an inference profile, or an ARN.
@@ -164,6 +170,8 @@ export interface ElasticWorkersProps {
 
   /** This package's worker as an image that is built already. @default - built when the app is deployed, which needs Docker */
   readonly workerImage?: ecs.ContainerImage;
+  /** This package's sidecar as an image that is built already. @default - built when the app is deployed, which needs Docker */
+  readonly sidecarImage?: ecs.ContainerImage;
 
   /** @default - a new one with public subnets and no NAT gateway */
   readonly vpc?: ec2.IVpc;

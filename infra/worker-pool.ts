@@ -11,11 +11,12 @@ import { Construct, type IConstruct, type IDependable } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
 import { POOL_TAG } from '../contract/service-tags.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
-import { workerImage } from './assets.ts';
+import { sidecarImage, workerImage } from './assets.ts';
 import { metricsOf, poolMetric } from './metrics.ts';
 import { tellScaler } from './parameters.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
+import { addSidecar } from './sidecar-containers.ts';
 import { workerContainer } from './worker-container.ts';
 import { workerRights } from './worker-rights.ts';
 import { workerService, type WorkerService } from './worker-service.ts';
@@ -54,6 +55,7 @@ export interface SharedByPools {
   assignPublicIp: boolean;
   securityGroups: ec2.ISecurityGroup[];
   workerImage?: ecs.ContainerImage | undefined;
+  sidecarImage?: ecs.ContainerImage | undefined;
   stateTable: dynamodb.ITable;
   encryptionKey?: kms.IKey | undefined;
   logRetention: logs.RetentionDays;
@@ -158,31 +160,39 @@ export class WorkerPool extends Construct implements IWorkerPool {
   #newTaskDefinition(options: WorkerPoolOptions): ecs.TaskDefinition {
     const { settings } = this;
     const { cpuArchitecture = ecs.CpuArchitecture.X86_64 } = settings;
-    const roles = {
+    const common = {
       taskRole: this.taskRole,
+      ...(settings.protection === 'sidecar' && { pidMode: ecs.PidMode.TASK }),
       ...(settings.executionRole && { executionRole: settings.executionRole }),
     };
     const definition = settings.capacityProvider
-      ? new ecs.Ec2TaskDefinition(this, 'Task', { ...roles, networkMode: ecs.NetworkMode.AWS_VPC })
+      ? new ecs.Ec2TaskDefinition(this, 'Task', { ...common, networkMode: ecs.NetworkMode.AWS_VPC })
       : new ecs.FargateTaskDefinition(this, 'Task', {
-          ...roles,
+          ...common,
           cpu: settings.cpu,
           memoryLimitMiB: settings.memory,
           runtimePlatform: { cpuArchitecture, operatingSystemFamily: ecs.OperatingSystemFamily.LINUX },
           ...(settings.ephemeralStorageGiB !== undefined && { ephemeralStorageGiB: settings.ephemeralStorageGiB }),
         });
-    definition.addContainer('worker', {
-      ...workerContainer({
-        poolName: this.poolName,
-        settings,
-        temporal: this.temporal,
-        stateTable: options.stateTable.tableName,
-        taskRoleId: taskRoleIdOf(this.taskRole, settings),
-        preset: options.preset,
-      }),
+    const told = {
+      poolName: this.poolName,
+      stateTable: options.stateTable.tableName,
+      taskRoleId: taskRoleIdOf(this.taskRole, settings),
+    };
+    const worker = definition.addContainer('worker', {
+      ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
       image: settings.image ?? options.workerImage ?? workerImage(cpuArchitecture),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
     });
+    if (settings.protection === 'sidecar') {
+      addSidecar(definition, worker, {
+        ...told,
+        image: options.sidecarImage ?? sidecarImage(cpuArchitecture),
+        logGroup: this.logGroup,
+        stopTimeoutSeconds: settings.stopTimeoutSeconds,
+        onInstances: settings.capacityProvider !== undefined,
+      });
+    }
     acknowledge(
       definition,
       'ECS2',

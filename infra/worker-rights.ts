@@ -23,7 +23,7 @@ export interface WorkerRightsOptions {
 
 /**
  * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that protects
- * itself may do that within its pool, read its own cordon and the scaler's last tick, and publish metrics; another one, nothing; and each
+ * itself, or a sidecar, may do that within its pool, and read its own cordon and the scaler's last tick; such a worker may publish metrics, too; and each
  * reads the secret of its own Temporal and asks its own model, if that is one of Bedrock's.
  */
 export function workerRights(scope: Construct, options: WorkerRightsOptions, role: iam.IRole): iam.Policy {
@@ -33,10 +33,11 @@ export function workerRights(scope: Construct, options: WorkerRightsOptions, rol
     policy.addStatements(mayRead([secret]));
     secret.encryptionKey?.grantDecrypt(role);
   }
-  if (options.settings.protection === 'worker') {
+  if (options.settings.protection !== 'scaler') {
     options.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:DescribeKey');
     allowToProtectItself(policy, options);
   }
+  if (options.settings.protection === 'worker') allowToPublish(policy);
   const [, bedrockId] = /^bedrock:(.+)$/.exec(options.settings.model ?? '') ?? [];
   if (bedrockId !== undefined) allowToAsk(policy, bedrockId);
   return policy;
@@ -67,13 +68,18 @@ function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTabl
       resources: [stateTable.tableArn],
       conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', SCALER_KEY] } },
     }),
+  );
+  acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; cluster and pool are the limit.');
+}
+
+function allowToPublish(policy: iam.Policy): void {
+  policy.addStatements(
     new iam.PolicyStatement({
       actions: ['cloudwatch:PutMetricData'],
       resources: ['*'],
       conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
     }),
   );
-  acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; cluster and pool are the limit.');
   acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
 }
 

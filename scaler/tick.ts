@@ -131,7 +131,7 @@ function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned 
     workflowQueue,
     ...(nexusQueue !== undefined && { nexusQueue }),
     workers: known(placed) ? placed.map(forTheRecord) : placed,
-    tasks: withCordoned(service.tasks, cordoned, pool),
+    tasks: withCordoned(service.tasks, cordoned, config),
   };
   return { config, record, idle: idleTasks(placed), problems: service.overrides.problems };
 }
@@ -172,7 +172,7 @@ async function readCordoned(
   for (const pool of pools) {
     const ofPool = services.get(pool.pool)?.tasks;
     // Workers that the scaler protects read no cordons, and have none.
-    if (pool.protection === 'worker' && ofPool !== undefined && known(ofPool))
+    if (pool.protection !== 'scaler' && ofPool !== undefined && known(ofPool))
       ids.set(pool, [...ofPool.running, ...ofPool.pending]);
   }
   try {
@@ -183,10 +183,17 @@ async function readCordoned(
 }
 
 /** Tasks whose cordons could not be read are unknown as a whole: who takes work and who does not is then not known. */
-function withCordoned(tasks: Reading<UncordonedTasks>, cordoned: CordonedByPool, pool: string): TickRecord['tasks'] {
+function withCordoned(
+  tasks: Reading<UncordonedTasks>,
+  cordoned: CordonedByPool,
+  { pool, protection }: PoolConfig,
+): TickRecord['tasks'] {
   if (!known(tasks)) return tasks;
   if (!known(cordoned)) return { unknown: `cordons: ${cordoned.unknown}` };
-  return { ...tasks, cordoned: cordoned.get(pool) ?? [] };
+  const ofPool = cordoned.get(pool) ?? [];
+  // Beside a sidecar the worker has been sent SIGTERM, and cannot go on.
+  const isFinal = protection === 'sidecar' && ofPool.length > 0;
+  return { ...tasks, cordoned: ofPool, ...(isFinal && { final: ofPool }) };
 }
 
 function decideOn(record: TickRecord, memory: unknown): Outcome {

@@ -44,7 +44,7 @@ export function readConfig(env: Environment): SidecarConfig {
     agentUri: text('ECS_AGENT_URI', byEcs),
     metadataUri: text('ECS_CONTAINER_METADATA_URI_V4', byEcs),
     container: text('ELASTIC_WORKERS_CONTAINER', byConstruct, 'worker'),
-    proc: text('ELASTIC_WORKERS_PROC', byConstruct, '/proc'),
+    proc: text('HOST_PROC', byConstruct, '/proc'),
     pollSeconds: seconds('ELASTIC_WORKERS_CORDON_POLL_SECONDS', 3),
     scalerGoneSeconds: seconds('ELASTIC_WORKERS_SCALER_GONE_SECONDS', 300),
     remindSeconds: seconds('ELASTIC_WORKERS_REMIND_SECONDS', 60),

@@ -55,6 +55,10 @@ export class ContainerProcess {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** SIGTERM to the container's first process, and SIGKILL to all of it if it has not exited in time. */
   async stop(timeoutSeconds: number): Promise<number> {
     if (!this.#hasExited) this.#child.kill('SIGTERM');

@@ -14,6 +14,9 @@ const containerSchema = z.object({
   entryPoint: z.array(z.string()).default([]),
   command: z.array(z.string()).default([]),
   essential: z.coerce.boolean().default(true),
+  dependsOn: z
+    .array(z.object({ containerName: z.string(), condition: z.enum(['START', 'COMPLETE', 'SUCCESS']) }))
+    .default([]),
   environment: z.array(nameAndValue).default([]),
   secrets: z.array(z.object({ name: z.string(), valueFrom: z.string() })).default([]),
   /** Fargate's own default and limit. */
@@ -39,6 +42,7 @@ const taskDefinitionSchema = z.object({
   revision: z.coerce.number(),
   cpu: z.coerce.string().default('256'),
   memory: z.coerce.string().default('512'),
+  pidMode: z.string().optional(),
   containerDefinitions: z.array(containerSchema),
 });
 

@@ -43,6 +43,7 @@ export interface TaskSummary {
   service: string;
   taskId: string;
   taskArn: string;
+  privateAddress: string;
   /** `family:revision`. */
   taskDefinition: string;
   deploymentId: string;

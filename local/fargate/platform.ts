@@ -245,6 +245,7 @@ function summary(task: Task): TaskSummary {
     service: service.serviceName,
     taskId: task.id,
     taskArn: task.arn,
+    privateAddress: task.origin.privateAddress,
     taskDefinition: `${taskDefinition.family}:${taskDefinition.revision}`,
     deploymentId,
     lastStatus: task.lastStatus,

@@ -11,6 +11,8 @@ import { nameOf } from './definitions.ts';
 import type { ContainerDefinition, ServiceDefinition, TaskDefinition } from './definitions.ts';
 import { TaskStartError } from './errors.ts';
 import { watchHealth, type HealthStatus } from './health.ts';
+import { ProcessNamespace } from './process-namespace.ts';
+import { startInOrder, stopInOrder } from './start-order.ts';
 
 export type TaskStatus =
   'PROVISIONING' | 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'DEPROVISIONING' | 'STOPPED';
@@ -76,6 +78,7 @@ export class Task {
 
   readonly #platform: TaskPlatform;
   readonly #stopRequest = new AbortController();
+  readonly #namespace: ProcessNamespace | undefined;
   #protectedUntil = 0;
 
   constructor(origin: TaskOrigin, platform: TaskPlatform) {
@@ -84,6 +87,8 @@ export class Task {
     this.#platform = platform;
     this.arn = `${service.clusterArn.replace(':cluster/', ':task/')}/${this.id}`;
     this.logFile = join(platform.logDirectory, service.serviceName, `${this.id}.log`);
+    this.#namespace =
+      taskDefinition.pidMode === 'task' ? new ProcessNamespace(this.logFile.replace(/log$/, 'proc')) : undefined;
     this.containers = taskDefinition.containerDefinitions.map((definition) => ({
       definition,
       token: `${this.id}-${randomBytes(5).toString('hex')}`,
@@ -171,7 +176,8 @@ export class Task {
       if (!this.#stopRequest.signal.aborted) this.stop('TaskFailedToStart', startFailure(error));
     }
     this.#enter('STOPPING');
-    await Promise.all(this.containers.map(stopContainer));
+    await stopInOrder(this.containers, stopContainer);
+    this.#namespace?.end();
     this.#enter('DEPROVISIONING');
     this.#enter('STOPPED');
   }
@@ -192,21 +198,29 @@ export class Task {
     mkdirSync(dirname(this.logFile), { recursive: true });
     const output = openSync(this.logFile, 'a');
     try {
-      for (const { container, directory, environment } of prepared) {
-        const { entryPoint, command } = container.definition;
-        const started = await ContainerProcess.start({
-          command: [...entryPoint, ...command],
-          directory,
-          environment,
-          output,
-        });
-        container.process = started;
-        void started.exited.then((exitCode) => (container.exitCode = exitCode));
-        this.#watchHealth(container, { cwd: directory, env: environment });
-      }
+      const { signal } = this.#stopRequest;
+      await startInOrder(this.containers, (container) => this.#startContainer(container, prepared, output), signal);
     } finally {
       closeSync(output);
     }
+  }
+
+  async #startContainer(container: TaskContainer, prepared: PreparedContainer[], output: number): Promise<void> {
+    const { directory, environment } = prepared.find((each) => each.container === container)!;
+    const { entryPoint, command } = container.definition;
+    const started = await ContainerProcess.start({
+      command: [...entryPoint, ...command],
+      directory,
+      environment,
+      output,
+    });
+    container.process = started;
+    this.#namespace?.add(started.pid, this.id, container.token);
+    void started.exited.then((exitCode) => {
+      container.exitCode = exitCode;
+      this.#namespace?.remove(started.pid);
+    });
+    this.#watchHealth(container, { cwd: directory, env: environment });
   }
 
   #watchHealth(container: TaskContainer, surroundings: { cwd: string; env: Record<string, string> }): void {
@@ -242,6 +256,7 @@ export class Task {
         ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
         ECS_CONTAINER_METADATA_URI_V4: `${this.#platform.agentUrl()}/v4/${container.token}`,
         AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
+        ...(this.#namespace && { HOST_PROC: this.#namespace.directory }),
         HOSTNAME: `ip-${this.origin.privateAddress.replaceAll('.', '-')}.ec2.internal`,
         ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
         ...Object.fromEntries(values),

@@ -6,7 +6,7 @@
  * is needless leaves when keeping it would cost more than starting another. What has come by the clock so far finds its
  * tasks up. What is unknown never scales in.
  */
-import { withDrained, withoutDrained } from './drained.ts';
+import { leavingForGood, withDrained, withoutDrained, withoutFinal } from './drained.ts';
 import { holdings, learnFallen, withoutHoldings, whyTheyFall } from './fallen.ts';
 import { chooseLeavers } from './leavers.ts';
 import { learnGaps, standby } from './gaps.ts';
@@ -60,7 +60,9 @@ export function decide(signals: Signals, memory: unknown, policy: Policy, now: n
   const before = recall(memory, signals, policy, now);
   if (!known(signals.tasks)) return withoutTasks(signals, before, policy, now);
   const tasks = withoutDrained(signals.tasks, before.desired);
-  const outcome = decideOn({ ...signals, tasks }, withoutHoldings(before, signals.tasks.drained), policy, now);
+  const workers = withoutFinal(signals.workers, signals.tasks);
+  const held = withoutHoldings(before, leavingForGood(signals.tasks));
+  const outcome = decideOn({ ...signals, workers, tasks }, held, policy, now);
   const deploying = outcome.memory.deployingUntil > now;
   return { ...outcome, decision: withDrained(outcome.decision, signals.tasks, tasks, signals.workers, deploying) };
 }

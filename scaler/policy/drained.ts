@@ -1,15 +1,30 @@
 /**
- * Tasks that a person drains leave, and the fleet is sized as if they were not there. To ECS, which counts them until they
+ * Tasks that leave for good: those that a person drains, and those whose cordon is final, since their worker is shutting
+ * down. They are never taken back, and the fleet is sized as if they were not there. To ECS, which counts them until they
  * are gone, so many more are said until the others have come up. From then on the count is that of the others: all are
  * protected, but in the end the drained one, and so ECS stops that one and starts nothing in its place.
  */
 import { known, type Decision, type Reading, type TasksReading, type WorkerReading } from './types.ts';
 
+/** All that leave for good. */
+export function leavingForGood({ drained = [], final = [] }: TasksReading): string[] {
+  return [...new Set([...drained, ...final])];
+}
+
+/** A worker that is shutting down may say that it has free slots, but takes no work. */
+export function withoutFinal(
+  workers: Reading<WorkerReading[]>,
+  { final = [] }: TasksReading,
+): Reading<WorkerReading[]> {
+  if (!known(workers) || final.length === 0) return workers;
+  return workers.filter(({ task }) => task === null || !final.includes(task));
+}
+
 /** What the policy sees. `remembered` is what it decided before: the count that ECS has is that, or with the drained. */
 export function withoutDrained(tasks: TasksReading, remembered: number): TasksReading {
-  if (!tasks.drained?.length) return tasks;
-  const drained = new Set(tasks.drained);
-  const others = (ids: string[]) => ids.filter((id) => !drained.has(id));
+  const leaving = new Set(leavingForGood(tasks));
+  if (leaving.size === 0) return tasks;
+  const others = (ids: string[]) => ids.filter((id) => !leaving.has(id));
   return {
     ...tasks,
     desired: Math.min(tasks.desired, Math.max(remembered, tasks.desired - counted(tasks))),
@@ -27,12 +42,14 @@ export function withDrained(
   workers: Reading<WorkerReading[]>,
   deploying: boolean,
 ): Decision {
-  if (!all.drained?.length) return decision;
+  const leaving = leavingForGood(all);
+  if (leaving.length === 0) return decision;
+  const drained = all.drained?.length ?? 0;
   return {
     ...decision,
     desired: countFor(decision, all, others, workers, deploying),
-    cordon: [...decision.cordon, ...all.drained],
-    detail: `${decision.detail}; drained by hand: ${all.drained.length}`,
+    cordon: [...decision.cordon, ...leaving],
+    detail: `${decision.detail}; ${drained > 0 ? `drained by hand: ${drained}` : `leaving for good: ${leaving.length}`}`,
   };
 }
 
@@ -54,6 +71,6 @@ function countFor(
 }
 
 /** Of those of an old revision a deployment starts another in any case. */
-function counted({ drained = [], outdated = [] }: TasksReading): number {
-  return drained.filter((id) => !outdated.includes(id)).length;
+function counted(tasks: TasksReading): number {
+  return leavingForGood(tasks).filter((id) => !tasks.outdated?.includes(id)).length;
 }

@@ -110,7 +110,7 @@ export function holdings(
   return held;
 }
 
-/** Of tasks that a person drains nobody is left to be missed. */
+/** Tasks that leave for good are not missed when they are gone. */
 export function withoutHoldings(memory: Memory, tasks: string[] = []): Memory {
   if (tasks.length === 0) return memory;
   const held = Object.entries(memory.held).filter(([task]) => !tasks.includes(task));

@@ -63,6 +63,8 @@ export interface TasksReading {
   outdated?: string[];
   /** Tasks that a person drains: they are removed, whatever the policy makes of the rest. */
   drained?: string[] | undefined;
+  /** Cordoned tasks that can take no work again: they are removed, whatever the policy makes of the rest. */
+  final?: string[] | undefined;
   /** Tasks on Fargate Spot. */
   spot?: string[] | undefined;
   /** The tasks of each availability zone, where there is more than one. */

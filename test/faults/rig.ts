@@ -26,6 +26,7 @@ import {
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Client, Connection } from '@temporalio/client';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
+import { sidecarCommand } from '../../contract/sidecar.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
@@ -40,6 +41,7 @@ import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
 
 const IMAGE = 'example.test/worker:1';
+const SIDECAR_IMAGE = 'example.test/sidecar:1';
 const CLUSTER = 'faults';
 const TABLE = 'state';
 const ROLE = 'AROA';
@@ -70,6 +72,16 @@ export interface RigPool {
   rebalanced?: boolean;
   /** What its tasks run; the worker, unless given. */
   command?: string[];
+  /** A worker of another kind, with the sidecar beside it: the folder that stands for its image. */
+  beside?: string;
+}
+
+function imageOf(pool: string): string {
+  return `example.test/${pool}:1`;
+}
+
+function variables(environment: Record<string, string>) {
+  return Object.entries(environment).map(([name, value]) => ({ name, value }));
 }
 
 export const WORKER_COMMAND = ['node', 'main.js'];
@@ -116,7 +128,8 @@ export class Rig {
 
   async start(): Promise<void> {
     // Copies: another build of the same checkout must not take the files away from under the processes.
-    for (const part of ['worker', 'scaler']) cpSync(join(DIST, part), join(this.#directory, part), { recursive: true });
+    for (const part of ['worker', 'sidecar', 'scaler'])
+      cpSync(join(DIST, part), join(this.#directory, part), { recursive: true });
     this.#temporalPort = (await freePorts(1))[0]!;
     [, this.#emulator] = await Promise.all([
       this.#startTemporal(),
@@ -154,6 +167,11 @@ export class Rig {
   async restartTemporalEmpty(): Promise<void> {
     await this.#temporal.stop();
     await this.#startTemporal();
+  }
+
+  /** Where Temporal is for workers. */
+  get address(): string {
+    return this.#address;
   }
 
   linesOf(pool: string): TickLine[] {
@@ -267,7 +285,11 @@ export class Rig {
   async #startFargate(awsUrl: string): Promise<void> {
     this.fargate = await startLocalFargate({
       emulatorUrl: this.#emulator.url,
-      images: { [IMAGE]: join(this.#directory, 'worker') },
+      images: {
+        [IMAGE]: join(this.#directory, 'worker'),
+        [SIDECAR_IMAGE]: join(this.#directory, 'sidecar'),
+        ...Object.fromEntries(this.#pools.map(({ name, beside = '' }) => [imageOf(name), beside])),
+      },
       startDelaySeconds: { min: 0.1, max: 0.5 },
       logDirectory: join(this.#directory, 'tasks'),
       // As in the image.
@@ -312,20 +334,68 @@ export class Rig {
         networkConfiguration: { awsvpcConfiguration: { subnets: SUBNETS } },
       }),
     );
-    const config: Omit<PoolConfig, 'protection'> = {
+    const config: Omit<PoolConfig, 'protection'> & Partial<PoolConfig> = {
       pool: name,
       taskQueue: name,
       cluster: CLUSTER,
       service: name,
       taskRoleId: ROLE,
       policy,
+      ...(pool.beside !== undefined && { protection: 'sidecar' as const }),
     };
     await new SSMClient(localClient(this.#emulator.url)).send(
       new PutParameterCommand({ Name: `/pools/${name}`, Type: 'String', Value: JSON.stringify(config) }),
     );
   }
 
-  async #register({
+  /** As the construct has it (infra/sidecar-containers.ts). */
+  async #registerBeside({ name, policy, beside, command = [] }: RigPool): Promise<string> {
+    const told = {
+      ELASTIC_WORKERS_POOL: name,
+      ELASTIC_WORKERS_STATE_TABLE: TABLE,
+      ELASTIC_WORKERS_TASK_ROLE_ID: ROLE,
+      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
+      MALLOC_ARENA_MAX: '1',
+    };
+    const worker = {
+      TEMPORAL_ADDRESS: this.#address,
+      TEMPORAL_TASK_QUEUE: name,
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
+    };
+    const ours = { image: SIDECAR_IMAGE, essential: false, environment: variables(told) };
+    const { taskDefinition } = await this.#ecs.send(
+      new RegisterTaskDefinitionCommand({
+        family: name,
+        cpu: '256',
+        memory: '512',
+        networkMode: 'awsvpc',
+        pidMode: 'task',
+        requiresCompatibilities: ['FARGATE'],
+        containerDefinitions: [
+          {
+            name: 'worker',
+            image: beside === undefined ? IMAGE : imageOf(name),
+            command,
+            stopTimeout: STOP_TIMEOUT_SECONDS,
+            environment: variables(worker),
+            dependsOn: [
+              { containerName: 'protect', condition: 'SUCCESS' },
+              { containerName: 'sidecar', condition: 'START' },
+            ],
+          },
+          { ...ours, name: 'protect', command: sidecarCommand('protect') },
+          { ...ours, name: 'sidecar', command: sidecarCommand('follow'), stopTimeout: STOP_TIMEOUT_SECONDS },
+        ],
+      }),
+    );
+    return `${name}:${taskDefinition?.revision}`;
+  }
+
+  async #register(pool: RigPool): Promise<string> {
+    return pool.beside === undefined ? this.#registerOurs(pool) : this.#registerBeside(pool);
+  }
+
+  async #registerOurs({
     name,
     policy,
     protocol = true,
@@ -372,7 +442,7 @@ export class Rig {
             image: IMAGE,
             command,
             stopTimeout: STOP_TIMEOUT_SECONDS,
-            environment: Object.entries(environment).map(([key, value]) => ({ name: key, value })),
+            environment: variables(environment),
           },
         ],
       }),

@@ -1,0 +1,16 @@
+/** How the sidecar is run, wherever that is: `protect` before the worker's container starts, `follow` beside it. */
+
+/**
+ * Node without its compilers, and with the smallest heap that will do: memory counts here, and there is next to nothing to compute
+ * (`npm run bench:sidecar`).
+ */
+export const SIDECAR_NODE_FLAGS = [
+  '--lite-mode',
+  '--max-old-space-size=24',
+  '--max-semi-space-size=1',
+  '--v8-pool-size=1',
+];
+
+export function sidecarCommand(command: 'protect' | 'follow'): string[] {
+  return ['node', ...SIDECAR_NODE_FLAGS, 'main.js', command];
+}

@@ -1,0 +1,286 @@
+/**
+ * Scale-in steps of a pool whose workers are of another language, with the sidecar beside them. And, at the same pace and with the
+ * same work, of workers that are just sent SIGTERM: an attempt that an SDK loses when it shuts down is lost there, too. What is
+ * lost in the pool while the worker did not end in order after the sidecar's SIGTERM is ours.
+ *
+ * The pool is scaled up and down by turns, with work of 50 ms to 5 s on it. The seed repeats what is chosen; what it meets, real
+ * processes decide.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TaskSummary } from '../../local/fargate/index.ts';
+import { seeded, type Random } from '../../simulate/random.ts';
+import { Rig } from '../faults/rig.ts';
+import { DirectFleet } from './direct-fleet.ts';
+import type { ForeignWorkerProgram } from './workers.ts';
+
+export interface LanguageLossOptions {
+  language: string;
+  program: ForeignWorkerProgram;
+  steps: number;
+  seed: number;
+  onProgress?: (line: string) => void;
+}
+
+export interface LanguageLoss {
+  language: string;
+  scaleIns: number;
+  /** Of these, those whose worker was at hand and was sent SIGTERM. */
+  tasksRemoved: number;
+  /** How often workers beside a sidecar ended with which exit code. */
+  exitCodes: Record<string, number>;
+  activities: number;
+  /** Attempts that were lost although their worker did not get to end in order, with what is known of each. */
+  lostByUs: string[];
+  /** Attempts that were lost by workers that ended in order: what their SDK loses. */
+  lostBySdk: string[];
+  /** Of the workers without sidecar: how often one was sent SIGTERM, and what was lost. */
+  direct: { stops: number; activities: number; lost: string[]; exitCodes: Record<string, number> };
+}
+
+const POLICY = { slotsPerTask: 2, maxTasks: 3 };
+const SECONDS = [0.05, 0.05, 0.3, 0.3, 1, 1, 2, 5];
+const OPEN_AT_MOST = 8;
+/** How long a round waits for its tasks to be up before it goes on: some rounds do not wait at all. */
+const SETTLES = 0.9;
+const SETTLES_WITHIN_MS = 15_000;
+const LONG_POLL_SECONDS = 10;
+const TOLD_EVERY = 20;
+const KILLED = 137;
+
+export async function loseNothingBeside(options: LanguageLossOptions): Promise<LanguageLoss> {
+  const { language, program } = options;
+  const pool = { name: language, policy: POLICY, beside: program.directory, command: program.command };
+  const rig = new Rig([pool], LONG_POLL_SECONDS);
+  const directory = mkdtempSync(join(tmpdir(), 'direct-'));
+  try {
+    await rig.start();
+    const environment = {
+      TEMPORAL_ADDRESS: rig.address,
+      TEMPORAL_TASK_QUEUE: `${language}-direct`,
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${POLICY.slotsPerTask}`,
+    };
+    const direct = new DirectFleet(program, environment, join(directory, 'workers.log'));
+    return await new Run(rig, direct, options).run();
+  } finally {
+    await rig.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+interface Job {
+  id: string;
+  queue: string;
+  ended: boolean;
+  completed: boolean;
+  /** By attempt, who had it, and how it failed where that is known. */
+  workers: Map<number, string>;
+  failures: Map<number, string>;
+  result: Promise<void>;
+}
+
+class Run {
+  readonly #rig: Rig;
+  readonly #direct: DirectFleet;
+  readonly #options: LanguageLossOptions;
+  readonly #random: Random;
+  readonly #jobs: Job[] = [];
+  #high = false;
+
+  constructor(rig: Rig, direct: DirectFleet, options: LanguageLossOptions) {
+    this.#rig = rig;
+    this.#direct = direct;
+    this.#options = options;
+    this.#random = seeded(options.seed);
+  }
+
+  async run(): Promise<LanguageLoss> {
+    const { language, steps, onProgress } = this.#options;
+    const over = new AbortController();
+    const watching = this.#watch(over.signal);
+    let told = 0;
+    while (this.#scaleIns() < steps) {
+      await this.#round();
+      if (this.#scaleIns() - told < TOLD_EVERY) continue;
+      told = this.#scaleIns();
+      onProgress?.(`${language}: ${told} scale-ins, ${this.#jobs.filter(({ ended }) => ended).length} activities`);
+    }
+    await this.#rig.hold(language, POLICY.maxTasks);
+    this.#direct.hold(POLICY.maxTasks);
+    await Promise.all(this.#jobs.map(({ result }) => result));
+    over.abort();
+    await watching;
+    await this.#direct.end();
+    return this.#result();
+  }
+
+  /** High and low by turns. In a low round the tasks that leave have work, as in a high one more came than one task can hold. */
+  async #round(): Promise<void> {
+    const { language } = this.#options;
+    this.#high = !this.#high;
+    const count = this.#high ? 2 + Math.floor(this.#random() * 2) : 1;
+    const settles = this.#random() < SETTLES;
+    await this.#rig.hold(language, count);
+    this.#direct.hold(count);
+    if (this.#high && settles) await this.#settled(count);
+    for (const queue of [language, `${language}-direct`]) await this.#addWork(queue);
+    await this.#ticks(this.#high ? 1 + Math.floor(this.#random() * 2) : 1);
+  }
+
+  async #settled(count: number): Promise<void> {
+    const { language } = this.#options;
+    const giveUpAt = Date.now() + SETTLES_WITHIN_MS;
+    await this.#rig.until('so many tasks work', () => {
+      const { cordon = [], workers } = this.#rig.linesOf(language).at(-1) ?? {};
+      const reported = new Set(Array.isArray(workers) ? workers.map(({ task }) => task) : []);
+      const working = this.#rig
+        .running(language)
+        .filter(({ taskId }) => !cordon.includes(taskId) && reported.has(taskId));
+      return working.length >= count || Date.now() > giveUpAt;
+    });
+  }
+
+  async #addWork(queue: string): Promise<void> {
+    const open = this.#jobs.filter((job) => job.queue === queue && !job.ended).length;
+    const count = 1 + Math.floor(this.#random() * 5);
+    for (let added = 0; added < count; added += 1) {
+      const seconds = SECONDS[Math.floor(this.#random() * SECONDS.length)]!;
+      if (open + added < OPEN_AT_MOST) this.#jobs.push(await this.#start(queue, seconds));
+    }
+  }
+
+  async #start(queue: string, seconds: number): Promise<Job> {
+    const id = `${queue}-${this.#jobs.length}`;
+    const handle = await this.#rig.client.activity.start('work', {
+      id,
+      taskQueue: queue,
+      args: [seconds],
+      startToCloseTimeout: '15 seconds',
+      retry: { maximumAttempts: 10, initialInterval: '3 seconds', backoffCoefficient: 1 },
+    });
+    const job: Job = {
+      id,
+      queue,
+      ended: false,
+      completed: false,
+      workers: new Map(),
+      failures: new Map(),
+      result: Promise.resolve(),
+    };
+    job.result = handle.result().then(
+      () => void (job.ended = job.completed = true),
+      () => void (job.ended = true),
+    );
+    return job;
+  }
+
+  #scaleIns(): number {
+    return this.#rig
+      .linesOf(this.#options.language)
+      .filter(({ tasks, desired }) => 'desired' in tasks && desired < tasks.desired).length;
+  }
+
+  async #ticks(count: number): Promise<void> {
+    const { language } = this.#options;
+    const goal = this.#rig.linesOf(language).length + count;
+    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(language).length >= goal);
+  }
+
+  /** Who had which attempt is only known while an activity is open, and of the last one afterwards. */
+  async #watch(over: AbortSignal): Promise<void> {
+    const closed = new Set<Job>();
+    for (let last = false; !last;) {
+      last = over.aborted;
+      const due = this.#jobs.filter((job) => !closed.has(job));
+      for (const job of due) if (job.ended) closed.add(job);
+      await Promise.all(
+        due.map(async (job) => {
+          const about = await this.#rig.client.activity.getHandle(job.id).describe();
+          if (about.lastWorkerIdentity) job.workers.set(about.attempt, about.lastWorkerIdentity);
+          const failure = await about.getLastFailure();
+          if (failure)
+            job.failures.set(job.ended && !job.completed ? about.attempt : about.attempt - 1, failure.message);
+        }),
+      );
+      await delay(last ? 0 : 500);
+    }
+  }
+
+  #result(): LanguageLoss {
+    const { language } = this.#options;
+    const lostOf = (queue: string) => this.#jobs.filter((job) => job.queue === queue).flatMap(lostAttempts);
+    const tell = ({ id, attempt, worker, failure }: Lost) => `${id} attempt ${attempt} on ${worker}: ${failure}`;
+    const lost = lostOf(language).map((each) => ({ each, task: this.#taskOf(each.worker) }));
+    const ours = lost.filter(({ task }) => !endedInOrder(task));
+    const tasks = [...this.#rig.tasks.values()].filter(({ service }) => service === language);
+    return {
+      language,
+      scaleIns: this.#scaleIns(),
+      tasksRemoved: tasks.filter(wasCordoned).length,
+      exitCodes: counts(tasks.filter(wasCordoned).map(({ exitCode }) => `${exitCode}`)),
+      activities: this.#jobs.filter(({ queue }) => queue === language).length,
+      lostByUs: ours.map(({ each, task }) => `${tell(each)}\n${storyOf(task)}`),
+      lostBySdk: lost.filter(({ task }) => endedInOrder(task)).map(({ each }) => tell(each)),
+      direct: {
+        stops: this.#direct.stops,
+        activities: this.#jobs.filter(({ queue }) => queue !== language).length,
+        lost: lostOf(`${language}-direct`).map(tell),
+        exitCodes: counts(this.#direct.exitCodes),
+      },
+    };
+  }
+
+  /** The identity ends with the task's host, which is called after its address. */
+  #taskOf(worker: string): TaskSummary | undefined {
+    return [...this.#rig.tasks.values()].find(({ privateAddress }) =>
+      worker.endsWith(`@ip-${privateAddress.replaceAll('.', '-')}.ec2.internal`),
+    );
+  }
+}
+
+interface Lost {
+  id: string;
+  attempt: number;
+  worker: string;
+  failure: string;
+}
+
+/** All attempts but the one that completed. */
+function lostAttempts({ id, completed, workers, failures }: Job): Lost[] {
+  const count = Math.max(0, ...workers.keys()) - Number(completed);
+  return Array.from({ length: Math.max(0, count) }, (_, index) => {
+    const attempt = index + 1;
+    return { id, attempt, worker: workers.get(attempt) ?? '', failure: failures.get(attempt) ?? 'none reported' };
+  });
+}
+
+function counts(values: string[]): Record<string, number> {
+  return Object.fromEntries([...Map.groupBy(values, (value) => value)].map(([value, all]) => [value, all.length]));
+}
+
+function logOf(task: TaskSummary | undefined): string {
+  return task !== undefined && existsSync(task.logFile) ? readFileSync(task.logFile, 'utf8') : '';
+}
+
+function wasCordoned(task: TaskSummary): boolean {
+  return logOf(task).includes('sent SIGTERM to the worker');
+}
+
+/**
+ * The worker was sent SIGTERM by the sidecar, and ended by itself: that ended the task, and nothing else did. Its exit code is its own
+ * business, unless it tells of SIGKILL: SDKs are known to crash once all is done.
+ */
+function endedInOrder(task: TaskSummary | undefined): boolean {
+  return (
+    task?.stopCode === 'EssentialContainerExited' &&
+    task.exitCode !== KILLED &&
+    wasCordoned(task) &&
+    logOf(task).includes('The worker has ended after its cordon')
+  );
+}
+
+function storyOf(task: TaskSummary | undefined): string {
+  return `task ${JSON.stringify(task)}\n${logOf(task)}`;
+}
