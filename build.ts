@@ -176,7 +176,7 @@ async function buildConstruct(): Promise<void> {
 async function buildCommandLine(): Promise<void> {
   const outdir = join(dist, 'cli');
   await bundle({
-    entryPoints: [join(root, 'cli/main.ts')],
+    entryPoints: { main: join(root, 'cli/main.ts'), testing: join(root, 'local/testing.ts') },
     outdir,
     format: 'esm',
     splitting: true,
@@ -187,6 +187,7 @@ async function buildCommandLine(): Promise<void> {
     plugins: [withoutEsbuild, namedImports],
   });
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
+  await copyWhatIsFetched(outdir);
   const pages = ['simulate/page/page', 'console/page/console'].map((page) => join(root, page));
   const entries = [...pages.flatMap((page) => [`${page}.ts`, `${page}.css`]), join(root, 'console/page/what-if.ts')];
   await bundle({
@@ -199,6 +200,16 @@ async function buildCommandLine(): Promise<void> {
     sourcemap: false,
   });
   await Promise.all(pages.map((page) => copyFile(`${page}.html`, join(outdir, 'page', `${basename(page)}.html`))));
+}
+
+/** The emulator's own part, and what is fetched for it and for a Temporal server, are found beside the code. */
+async function copyWhatIsFetched(outdir: string): Promise<void> {
+  await cp(join(root, 'local/emulator'), join(outdir, 'emulator'), {
+    recursive: true,
+    filter: (path) => !path.includes('__pycache__'),
+  });
+  for (const name of ['emulator', 'temporal'])
+    await copyFile(join(root, `local/requirements-${name}.txt`), join(outdir, `requirements-${name}.txt`));
 }
 
 async function buildWorkflows(): Promise<void> {

@@ -15,10 +15,39 @@ export function programOf(shell: Shell): Command {
       writeOut: (text) => void shell.stdout.write(text),
       writeErr: (text) => void shell.stderr.write(text),
     });
+  addStarting(program, shell);
   addWatching(program, shell);
   addOverruling(program, shell);
   addOffline(program, shell);
   return program;
+}
+
+/** These are run in the folder of a project. */
+function addStarting(program: Command, shell: Shell): void {
+  program
+    .command('init')
+    .description('Makes a small project of your own: workflows, a worker, the CDK app that deploys it, a test.')
+    .argument('[folder]', 'where; the current folder unless given')
+    .option('--language <language>', 'of workflows and activities: typescript or python', 'typescript')
+    .option('--json', 'print what was made as JSON')
+    .action(async (folder, options) => (await import('./init.ts')).init(shell, folder, options));
+  program
+    .command('dev')
+    .description(
+      'Runs your CDK app on this machine: Temporal, AWS emulated, tasks as processes. No AWS account, no Docker.',
+    )
+    .option('--app <command>', 'the CDK app, instead of the one in cdk.json')
+    .option('--run <pool=command>', 'how a pool’s tasks are run whose image is not built from a folder', appended, [])
+    .option('--start <command>', 'run this once everything is up, such as a program that starts a workflow')
+    .option('--no-watch', 'do not deploy again when a file changes')
+    .option('--start-delay <min-max>', 'seconds a task takes to start, drawn from this range', '2-5')
+    .option('--temporal-port <port>', 'of the Temporal server (default: a free one)')
+    .option('--ui-port <port>', 'of Temporal’s Web UI (default: a free one)')
+    .action(async (options) => (await import('./dev.ts')).dev(shell, options));
+}
+
+function appended(value: string, before: string[]): string[] {
+  return [...before, value];
 }
 
 function addWatching(program: Command, shell: Shell): void {

@@ -20,6 +20,7 @@ import { PARTITION_KEY, TIME_TO_LIVE } from '../contract/state-table.ts';
 import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
+import { onTemporalOfContext } from './other-temporal.ts';
 import { tellCommandLine } from './parameters.ts';
 import { presetOf, settingsOf, temporalOf, type Preset } from './presets.ts';
 import { PRICES_OF } from './prices.ts';
@@ -44,8 +45,9 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   readonly #pools: WorkerPool[];
 
   /** Throws one error that lists every problem of the props. */
-  constructor(scope: Construct, id: string, props: ElasticWorkersProps) {
+  constructor(scope: Construct, id: string, given: ElasticWorkersProps) {
     super(scope, id);
+    const props = onTemporalOfContext(this, given);
     const problems = problemsOf(props);
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 

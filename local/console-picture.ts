@@ -33,7 +33,7 @@ let pictures: Promise<unknown> | undefined;
 function show(view: DemoView): void {
   seen = view;
   screen.show(view);
-  const started = (view.workflows?.started ?? 0) / view.requests;
+  const started = (view.workflows?.started ?? 0) / (view.requests ?? Infinity);
   if (started >= PART && view.consoleUrl !== undefined) pictures ??= themes(view.consoleUrl);
 }
 

@@ -6,9 +6,11 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import type { z } from 'zod';
 
 import { poolConfigSchema } from '../contract/pool-config.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
+import { STACKS_PATH, stackConfigSchema, type StackConfig } from '../contract/stack-config.ts';
 import type { Decision, Reading } from '../scaler/policy.ts';
 import { EcsServices } from '../scaler/signals/ecs.ts';
 import type { UncordonedTasks } from '../scaler/signals/ecs.ts';
@@ -97,17 +99,24 @@ export class Observer {
   }
 }
 
-/** What the stack has told the scaler of each pool. */
-export async function readPoolConfigs(emulatorUrl: string): Promise<PoolConfig[]> {
-  const client = new SSMClient(localClient(emulatorUrl));
-  const pools: PoolConfig[] = [];
-  for await (const { Parameters = [] } of paginateGetParametersByPath(
-    { client },
-    { Path: '/elastic-workers', Recursive: true },
-  )) {
-    pools.push(...Parameters.map(({ Value = '' }) => poolConfigSchema.parse(JSON.parse(Value))));
-  }
+/** What the stacks have told the scaler of each pool. */
+export async function readPoolConfigs(emulatorUrl: string, path = '/elastic-workers'): Promise<PoolConfig[]> {
+  const pools = await readParameters(emulatorUrl, path, poolConfigSchema);
   return pools.sort((a, b) => (a.pool < b.pool ? 1 : -1));
+}
+
+/** What the stacks have told the command line of themselves. */
+export function readStackConfigs(emulatorUrl: string): Promise<StackConfig[]> {
+  return readParameters(emulatorUrl, STACKS_PATH, stackConfigSchema);
+}
+
+async function readParameters<T>(emulatorUrl: string, path: string, schema: z.ZodType<T>): Promise<T[]> {
+  const client = new SSMClient(localClient(emulatorUrl));
+  const values: T[] = [];
+  for await (const { Parameters = [] } of paginateGetParametersByPath({ client }, { Path: path, Recursive: true })) {
+    values.push(...Parameters.map(({ Value = '' }) => schema.parse(JSON.parse(Value))));
+  }
+  return values;
 }
 
 /** An AWS client for an endpoint on this machine. */

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 
 import type { PoolConfig } from '../contract/pool-config.ts';
+import type { StackConfig } from '../contract/stack-config.ts';
 import { emulatorCredentials, startEmulator } from './emulator.ts';
 import { startLocalFargate } from './fargate/index.ts';
 import type { LocalFargate, LocalFargateOptions, TaskSummary } from './fargate/index.ts';
-import { readPoolConfigs } from './observe.ts';
+import { readPoolConfigs, readStackConfigs } from './observe.ts';
 import { freePorts } from './process.ts';
-import { bootstrap, deployStack, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
+import { bootstrap, deployStacks, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
 import { startTemporal } from './temporal.ts';
 import type { LocalTemporal } from './temporal.ts';
 import { LOCAL_DIRECTORY } from './tools.ts';
@@ -37,6 +38,7 @@ export interface PlantOptions extends SiteOptions {
   /** The CDK app's, beside what is set here. */
   context?: Record<string, string | number>;
   /** As of a stack. */
+  project?: string;
   app?: string;
 }
 
@@ -52,7 +54,7 @@ export interface Site {
 }
 
 export interface Plant extends Site {
-  stateTable: string;
+  stacks: (StackConfig & { pools: PoolConfig[] })[];
   dashboard: string | undefined;
   pools: PoolConfig[];
 }
@@ -67,8 +69,18 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
     ...options.context,
   };
   await bootstrap({ ...options, emulatorUrl });
-  const { StateTable: stateTable, Dashboard: dashboard } = await deployStack({ ...options, emulatorUrl, context });
-  return { ...site, stateTable, dashboard, pools: await readPoolConfigs(emulatorUrl) };
+  await deployStacks({ ...options, emulatorUrl, context });
+  return { ...site, ...(await readPlant(emulatorUrl)) };
+}
+
+/** What is deployed there. */
+export async function readPlant(emulatorUrl: string): Promise<Pick<Plant, 'stacks' | 'dashboard' | 'pools'>> {
+  const configs = await readStackConfigs(emulatorUrl);
+  const stacks = await Promise.all(
+    configs.map(async (config) => ({ ...config, pools: await readPoolConfigs(emulatorUrl, config.poolsPath) })),
+  );
+  const dashboard = stacks.find((stack) => stack.dashboard !== undefined)?.dashboard;
+  return { stacks, dashboard, pools: stacks.flatMap(({ pools }) => pools) };
 }
 
 /** Each closer is there before the next thing is started. */

@@ -2,8 +2,6 @@
  * One run of the demo: everything is started and deployed, the fleets go to zero, requests are replayed, and when the
  * last one is done and the fleets are at zero again, what happened is read from Temporal, ECS and CloudWatch.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory } from '@aws-sdk/client-cloudwatch';
 import type { Client } from '@temporalio/client';
 
@@ -15,8 +13,7 @@ import { exportLine } from './emulator.ts';
 import type { ServiceUsage } from './fargate/index.ts';
 import { batchesBeside, jobsOf, send } from './load.ts';
 import type { Batch, Job, Request } from './load.ts';
-import { localClient, Observer } from './observe.ts';
-import type { PoolView } from './observe.ts';
+import { localClient } from './observe.ts';
 import { readOutcomes } from './outcomes.ts';
 import type { Screen } from './screen.ts';
 import { summarise } from './summary.ts';
@@ -24,7 +21,7 @@ import type { RunFacts, Summary } from './summary.ts';
 import { startPlant } from './plant.ts';
 import type { Plant } from './plant.ts';
 import { ensureTools } from './tools.ts';
-import type { WorkflowCounts } from './view.ts';
+import { watchPlant, type Watch } from './watch.ts';
 
 export interface DemoOptions {
   requests: Request[];
@@ -48,7 +45,6 @@ export interface DemoOptions {
 const LIMIT_BESIDES_LOAD_SECONDS = 250;
 /** What is left of the limit for reading what happened. */
 const SUMMING_UP_SECONDS = 15;
-const VIEW_EVERY_MS = 1000;
 
 export async function runDemo(options: DemoOptions): Promise<Summary> {
   const { screen, now, signal, requests, speed } = options;
@@ -65,13 +61,18 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     `In a second terminal, 'npm run -s elastic-workers -- status' shows the pools, after\n${exportLine(plant.emulatorUrl, plant.fargate.url)}`,
   );
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
-  const watch = watchPlant(plant, options, { requests: expected, begunAt, deadline });
+  const watch = watchPlant(plant, options, {
+    begunAt,
+    deadline,
+    requests: expected,
+    workflowType: GENERIC_STRATEGY_WORKFLOW,
+  });
   void openConsole(plant, options).then(watch.console);
 
   watch.phase(
     'Waiting for the scaler: its schedule first fires a minute after deployment, and takes the services from 1 task to 0',
   );
-  await watch.until(() => watch.atZero());
+  await watch.until(() => watch.atMinimum());
   signal.throwIfAborted();
   const before = plant.fargate.usage();
   const from = now();
@@ -86,7 +87,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   watch.phase('All requests are there; finishing the work');
   await watch.until(() => watch.workflows().completed + watch.workflows().failed >= expected);
   watch.phase('All work is done; the fleets go back to zero');
-  await watch.until(() => watch.atZero());
+  await watch.until(() => watch.atMinimum());
   const span = { from, to: now() };
   await watch.stop();
   await options.atTheEnd?.(plant);
@@ -114,73 +115,6 @@ async function openConsole({ emulatorUrl, temporal }: Plant, { screen, closers }
     screen.note(`There is no console, and the demo goes on without: ${(error as Error).message}`);
     return undefined;
   }
-}
-
-interface Watch {
-  /** Where the console is. */
-  console(url: string | undefined): void;
-  phase(text: string): void;
-  workflows(): WorkflowCounts;
-  workflowsStarted(count: number): void;
-  /** No task is there or asked for, in any pool. */
-  atZero(): boolean;
-  /** Resolves when the condition holds, and at the deadline. */
-  until(condition: () => boolean): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** Reads the plant every second, shows it, and lets conditions be awaited. */
-function watchPlant(
-  { temporal, client, emulatorUrl, fargate, stateTable, pools: poolConfigs }: Plant,
-  { screen, now, signal, closers }: DemoOptions,
-  run: { requests: number; begunAt: number; deadline: number },
-): Watch {
-  const observer = new Observer({ temporal, ecsUrl: fargate.url, emulatorUrl, stateTable, pools: poolConfigs });
-  const workflows: WorkflowCounts = { started: 0, completed: 0, failed: 0 };
-  const ended = new AbortController();
-  let pools: PoolView[] = [];
-  let phase = '';
-  let consoleUrl: string | undefined;
-  const look = async (): Promise<void> => {
-    while (!ended.signal.aborted) {
-      [pools] = await Promise.all([observer.read(now()), countEnded(client, workflows).catch(() => undefined)]);
-      const elapsedSeconds = (now() - run.begunAt) / 1000;
-      const urls = { temporalUiUrl: temporal.uiUrl, consoleUrl };
-      screen.show({ elapsedSeconds, phase, ...urls, requests: run.requests, workflows, pools });
-      await delay(VIEW_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined);
-    }
-  };
-  const looking = look();
-  const stop = async (): Promise<void> => {
-    ended.abort();
-    await looking;
-    screen.done();
-    await observer.close();
-  };
-  closers.push(stop);
-  return {
-    console: (url) => (consoleUrl = url),
-    phase: (text) => screen.note((phase = text)),
-    workflows: () => workflows,
-    workflowsStarted: (count) => (workflows.started += count),
-    atZero: () =>
-      pools.length > 0 &&
-      pools.every(({ desired }) => desired === 0) &&
-      fargate.tasks().every(({ lastStatus }) => lastStatus === 'STOPPED'),
-    until: async (condition) => {
-      while (!condition() && now() < run.deadline) await delay(200, undefined, { signal });
-    },
-    stop,
-  };
-}
-
-async function countEnded(client: Client, workflows: WorkflowCounts): Promise<void> {
-  const query = `WorkflowType = '${GENERIC_STRATEGY_WORKFLOW}' GROUP BY ExecutionStatus`;
-  const { groups } = await client.workflow.count(query);
-  const counts = new Map(groups.map(({ count, groupValues }) => [String(groupValues[0]), count]));
-  const total = groups.reduce((sum, { count }) => sum + count, 0);
-  workflows.completed = counts.get('Completed') ?? 0;
-  workflows.failed = total - workflows.completed - (counts.get('Running') ?? 0);
 }
 
 /** Two steps that feed each other, together as long as the request takes. */

@@ -1,58 +1,45 @@
-/** This repository's CDK app, really bootstrapped and deployed by the CDK's own command line, to the emulator. */
-import { readFile, rm } from 'node:fs/promises';
+/** CDK apps, really bootstrapped and deployed by the CDK's own command line, to the emulator. */
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { devNull } from 'node:os';
-import { join } from 'node:path';
-
-import { z } from 'zod';
+import { dirname, join } from 'node:path';
 
 import { emulatorCredentials } from './emulator.ts';
 import { logTail, plainEnvironment, startProcess } from './process.ts';
 import { LOCAL_DIRECTORY, REPOSITORY } from './tools.ts';
 
-/** The worker image's name in the deployed task definitions: what local Fargate has unpacked in `dist/worker`. */
+/** The worker image's name in task definitions of this repository's app: what local Fargate has unpacked in `dist/worker`. */
 export const LOCAL_WORKER_IMAGE = 'temporal-elastic-workers/worker:local';
 export const LOCAL_WORKER_DIRECTORY = join(REPOSITORY, 'dist', 'worker');
 
 export interface StackOptions {
   emulatorUrl: string;
-  /** The CDK app's context, such as `temporalAddress`; the local worker image unless another is given. */
+  /** The CDK app's context; of this repository's app, the local worker image unless another is given. */
   context: Record<string, string | number>;
-  /** The command of another CDK app, or of this one without building first what it deploys. */
+  /** The folder with the app's cdk.json, and the CDK's command line among its packages; this repository unless given. */
+  project?: string;
+  /** The command of the app, instead of the one in cdk.json; without building first what it deploys. */
   app?: string;
   /** Of what the CDK writes, and its logs. */
   directory?: string;
   onProgress?: (line: string) => void;
 }
 
-const poolOutputSchema = z.object({ pool: z.string(), taskQueue: z.string(), service: z.string() });
+/** The folder below a run's directory in which the CDK puts what the app makes. */
+export function assemblyIn(directory: string): string {
+  return join(directory, 'cdk.out');
+}
 
-const outputsSchema = z.object({
-  Cluster: z.string(),
-  StateTable: z.string(),
-  ScalerFunction: z.string(),
-  Dashboard: z.string().optional(),
-  Pools: z.string().transform((json) => z.array(poolOutputSchema).parse(JSON.parse(json))),
-});
-
-export type StackOutputs = z.infer<typeof outputsSchema>;
-
-export async function deployStack(options: StackOptions): Promise<StackOutputs> {
-  const { onProgress = () => {}, directory = LOCAL_DIRECTORY } = options;
-  onProgress('Building the bundles and deploying the stack');
-  const outputsFile = join(directory, 'outputs.json');
-  await rm(outputsFile, { force: true });
-  await cdk(options, 'deploy', ['--all', '--require-approval', 'never', '--outputs-file', outputsFile]);
-  const [outputs] = Object.values(
-    z.record(z.string(), z.unknown()).parse(JSON.parse(await readFile(outputsFile, 'utf8'))),
-  );
-  return outputsSchema.parse(outputs);
+export async function deployStacks(options: StackOptions): Promise<void> {
+  options.onProgress?.('Building the bundles and deploying the stack');
+  await cdk(options, 'deploy', ['--all', '--require-approval', 'never']);
 }
 
 /** What any stack needs, once. Run where there is no cdk.json: it needs nothing of the app, and need not wait for it to be built. */
 export async function bootstrap(options: Omit<StackOptions, 'context'>): Promise<void> {
-  const { directory = LOCAL_DIRECTORY, emulatorUrl, onProgress } = options;
+  const { directory = LOCAL_DIRECTORY, onProgress } = options;
   onProgress?.('Bootstrapping the CDK');
-  await cdk({ emulatorUrl, context: {}, directory }, 'bootstrap', ['aws://000000000000/us-east-1'], directory);
+  await cdk({ ...options, context: {}, directory }, 'bootstrap', ['aws://000000000000/us-east-1'], directory);
 }
 
 /** One run of the CDK's command line, to its end. Returns what it printed, and throws that when it failed. */
@@ -60,21 +47,27 @@ export async function cdk(
   options: StackOptions,
   command: string,
   args: string[],
-  workingDirectory = REPOSITORY,
+  workingDirectory = options.project ?? REPOSITORY,
 ): Promise<string> {
-  const context = Object.entries({ workerImage: LOCAL_WORKER_IMAGE, ...options.context });
-  const { directory = LOCAL_DIRECTORY, app } = options;
+  const { directory = LOCAL_DIRECTORY, app, project } = options;
+  const context = project === undefined ? { workerImage: LOCAL_WORKER_IMAGE, ...options.context } : options.context;
   const common = [
     '--output',
-    join(directory, 'cdk.out'),
+    assemblyIn(directory),
     '--no-notices',
     '--no-color',
-    ...(app === undefined ? [] : ['--app', app, '--build', 'true']),
+    ...(app === undefined || command === 'bootstrap' ? [] : ['--app', app, '--build', 'true']),
   ];
   const running = await startProcess({
     name: `cdk ${command}`,
-    command: join(REPOSITORY, 'node_modules', '.bin', 'cdk'),
-    args: [command, ...args, ...common, ...context.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    command: process.execPath,
+    args: [
+      cdkCommandLine(project ?? REPOSITORY),
+      command,
+      ...args,
+      ...common,
+      ...Object.entries(context).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
     environment: cdkEnvironment(options.emulatorUrl),
     directory: workingDirectory,
     logFile: join(directory, 'logs', `cdk-${command}.log`),
@@ -89,6 +82,14 @@ export async function cdk(
   return readFile(running.logFile, 'utf8');
 }
 
+function cdkCommandLine(project: string): string {
+  try {
+    return join(dirname(createRequire(join(project, 'package.json')).resolve('aws-cdk/package.json')), 'bin', 'cdk');
+  } catch (cause) {
+    throw new Error(`${project} has no CDK command line: npm install --save-dev aws-cdk`, { cause });
+  }
+}
+
 /** Whatever AWS configuration the user has stays out of it: only the emulator can be reached. */
 function cdkEnvironment(emulatorUrl: string): Record<string, string> {
   return {
@@ -99,6 +100,8 @@ function cdkEnvironment(emulatorUrl: string): Record<string, string> {
     AWS_SHARED_CREDENTIALS_FILE: devNull,
     CDK_DEFAULT_ACCOUNT: '000000000000',
     CDK_DEFAULT_REGION: 'us-east-1',
+    // Images are not built: local Fargate runs what would be in them.
+    CDK_DOCKER: 'true',
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     CDK_DISABLE_VERSION_CHECK: 'true',
   };

@@ -5,7 +5,8 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { homedir } from 'node:os';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 import { endWithThisProcess } from './process.ts';
 
@@ -30,13 +31,15 @@ export interface ToolsOptions {
 export const REPOSITORY = join(import.meta.dirname, '..');
 /** Everything a run on one machine leaves behind: tools, logs, CDK's output. */
 export const LOCAL_DIRECTORY = join(REPOSITORY, '.local');
+/** Of what is fetched: the repository's own folder, or one that all projects of this user share where the package is installed. */
+const TOOLS_DIRECTORY = import.meta.filename.endsWith('.ts') ? LOCAL_DIRECTORY : join(cacheDirectory(), 'tools');
 
 /** Python's versions MiniStack runs on, newest first. */
 const OLDEST_PYTHON_MINOR = 10;
 const PYTHON_NAMES = ['python3', 'python', ...[14, 13, 12, 11, 10].map((minor) => `python3.${minor}`)];
 
 export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
-  const { environment = process.env, directory = LOCAL_DIRECTORY, onProgress = () => {}, aws = false } = options;
+  const { environment = process.env, directory = TOOLS_DIRECTORY, onProgress = () => {}, aws = false } = options;
   const venv = join(directory, 'venv');
   const own = findTemporal(environment);
   const names: Fetched[] = [...(own ? [] : ['temporal' as const]), 'emulator', ...(aws ? ['aws-cli' as const] : [])];
@@ -58,6 +61,12 @@ export async function ensurePython(file: string, pinned: string, venv: string, o
   await ensureEnvironment(venv, process.env, onProgress);
   if (!existsSync(wanted.stamp)) await install(wanted, venv, process.env, onProgress);
   return join(venv, 'bin', 'python');
+}
+
+function cacheDirectory(): string {
+  const { XDG_CACHE_HOME = '' } = process.env;
+  const ofUser = process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache');
+  return join(isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : ofUser, 'temporal-elastic-workers');
 }
 
 /** `TEMPORAL_CLI` before `temporal` on the PATH; undefined when there is neither. */

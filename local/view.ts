@@ -8,7 +8,8 @@ export interface DemoView {
   temporalUiUrl: string;
   /** Undefined until it is up. */
   consoleUrl: string | undefined;
-  requests: number;
+  /** How many workflows are expected, where that is known. */
+  requests: number | undefined;
   workflows: WorkflowCounts | undefined;
   pools: PoolView[];
 }
@@ -74,7 +75,7 @@ function workflows({ requests, workflows }: DemoView): string {
   const [started, completed, failed] = [workflows?.started, workflows?.completed, workflows?.failed].map((n) =>
     figure(n),
   );
-  return `${started} of ${requests} started, ${completed} completed, ${failed} failed`;
+  return `${started}${requests === undefined ? '' : ` of ${requests}`} started, ${completed} completed, ${failed} failed`;
 }
 
 function figure(value: number | undefined, digits = 0): string {

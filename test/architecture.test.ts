@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   infra: ['contract'],
   local: ['contract', 'scaler', 'worker', 'simulate'],
   simulate: ['contract', 'scaler', 'local'],
-  cli: ['contract', 'scaler', 'simulate'],
+  cli: ['contract', 'scaler', 'simulate', 'local'],
   console: ['contract', 'scaler', 'simulate', 'cli'],
 };
 

@@ -14,6 +14,10 @@ export interface LocalFargateOptions {
   emulatorUrl: string;
   /** Image URI → the directory that stands for the image: its content and its working directory. */
   images: Readonly<Record<string, string>>;
+  /** The same for images that are not known beforehand. */
+  findImage?: (image: string) => string | undefined;
+  /** How the container of a pool with this name is run where its image is not, and in which folder. */
+  findCommand?: (pool: string) => { command: string[]; directory: string } | undefined;
   /** From creation to RUNNING; each task draws its own. */
   startDelaySeconds: { min: number; max: number };
   /** Each task's output goes to `<logDirectory>/<service>/<task id>.log`. */

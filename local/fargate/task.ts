@@ -38,8 +38,10 @@ export type LaunchOrder = Omit<TaskOrigin, 'startDelaySeconds' | 'privateAddress
 
 /** What a task takes from the machine it runs on. Times are epoch milliseconds everywhere. */
 export interface TaskPlatform {
-  /** Image URI → the directory that stands for its content. */
-  images: Readonly<Record<string, string>>;
+  /** The directory that stands for the image's content. */
+  imageDirectory(image: string): string | undefined;
+  /** How a pool's container is run where its image is not, and in which folder. */
+  commandOf(pool: string): { command: string[]; directory: string } | undefined;
   /** What every container gets, besides its own definition's variables. */
   environment: Readonly<Record<string, string>>;
   logDirectory: string;
@@ -206,14 +208,8 @@ export class Task {
   }
 
   async #startContainer(container: TaskContainer, prepared: PreparedContainer[], output: number): Promise<void> {
-    const { directory, environment } = prepared.find((each) => each.container === container)!;
-    const { entryPoint, command } = container.definition;
-    const started = await ContainerProcess.start({
-      command: [...entryPoint, ...command],
-      directory,
-      environment,
-      output,
-    });
+    const { command, directory, environment } = prepared.find((each) => each.container === container)!;
+    const started = await ContainerProcess.start({ command, directory, environment, output });
     container.process = started;
     this.#namespace?.add(started.pid, this.id, container.token);
     void started.exited.then((exitCode) => {
@@ -242,15 +238,17 @@ export class Task {
   }
 
   async #prepare(container: TaskContainer): Promise<PreparedContainer> {
-    const { image, environment, secrets } = container.definition;
-    const directory = this.#platform.images[image];
-    if (!directory) throw new TaskStartError(`CannotPullContainerError: no such image: ${image}`);
+    const { image, environment, secrets, entryPoint, command } = container.definition;
+    const directory = this.#platform.imageDirectory(image);
+    const pool = environment.find(({ name }) => name === 'ELASTIC_WORKERS_POOL')?.value;
+    const instead = directory === undefined && pool !== undefined ? this.#platform.commandOf(pool) : undefined;
+    if (!directory && !instead) throw new TaskStartError(`CannotPullContainerError: no such image: ${image}`);
     const values = await Promise.all(
       secrets.map(async ({ name, valueFrom }) => [name, await this.#platform.secretValue(valueFrom)] as const),
     );
     return {
       container,
-      directory,
+      ...(instead ?? { command: [...entryPoint, ...command], directory: directory! }),
       environment: {
         ...this.#platform.environment,
         ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
@@ -286,6 +284,7 @@ export function clusterNameOf(task: Task): string {
 
 interface PreparedContainer {
   container: TaskContainer;
+  command: string[];
   directory: string;
   environment: Record<string, string>;
 }

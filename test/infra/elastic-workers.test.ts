@@ -525,3 +525,28 @@ const SECRET_ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:tempora
 function secretOf(scope: Construct): secretsmanager.ISecret {
   return secretsmanager.Secret.fromSecretCompleteArn(scope, 'Secret', SECRET_ARN);
 }
+
+test('the context puts all pools and the scaler on another Temporal, without TLS and secrets', () => {
+  const { template } = synthesize(
+    (scope) => ({
+      temporal: {
+        address: 'ours.tmprl.cloud:7233',
+        namespace: 'ours',
+        secret: new secretsmanager.Secret(scope, 'ApiKey'),
+      },
+      pools: {
+        shared: { taskQueue: 'shared' },
+        own: { taskQueue: 'own', temporal: { address: 'theirs.example.com:7233', namespace: 'theirs' } },
+      },
+    }),
+    emptyStack({ 'elastic-workers:temporal': '127.0.0.1:7233/local' }),
+  );
+  const text = JSON.stringify(template.toJSON());
+  for (const named of ['tmprl.cloud', 'theirs', 'TEMPORAL_SECRET']) expect(text).not.toContain(named);
+  for (const pool of ['shared', 'own'])
+    expect(containerOf(template, pool).environment).toMatchObject({
+      TEMPORAL_ADDRESS: '127.0.0.1:7233',
+      TEMPORAL_NAMESPACE: 'local',
+      TEMPORAL_TLS: 'false',
+    });
+});

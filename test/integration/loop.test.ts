@@ -52,18 +52,18 @@ test('the metrics on which alarms and dashboard stand are published for each poo
 });
 
 test('-c env=staging is deployed over it: two tasks a pool are there, and are watched', async () => {
-  const { Dashboard } = await tested.deployPreset('staging');
+  const { dashboard } = await tested.deployPreset('staging');
   await until('two tasks a pool', 180, () =>
     tested.plant.pools.every(({ service }) => tested.tasksRunning(service) === 2),
   );
-  expect(Dashboard).toBeDefined();
+  expect(dashboard).toBeDefined();
   expect(await countAlarms()).toBe(18);
 }, 240_000);
 
 test('-c env=development is deployed over that: workers start with it, and nobody is woken up', async () => {
-  const { Dashboard } = await tested.deployPreset('development');
+  const { dashboard } = await tested.deployPreset('development');
   await until('no task is at work', 180, () => tested.tasksAtWork() === 0);
-  expect(Dashboard).toBeUndefined();
+  expect(dashboard).toBeUndefined();
   expect(await countAlarms()).toBe(0);
   expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
 }, 240_000);

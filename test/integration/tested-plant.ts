@@ -1,8 +1,8 @@
 /** One machine with this repository's own app deployed to it, in production; work for its pools, and what their tasks do. */
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';
-import { startPlant, type Plant } from '../../local/plant.ts';
-import { deployStack } from '../../local/stack.ts';
+import { readPlant, startPlant, type Plant } from '../../local/plant.ts';
+import { deployStacks } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 import { invokeScalers } from './tested-stack.ts';
@@ -41,11 +41,12 @@ export class TestedPlant {
     for (const close of this.#closers.toReversed()) await close();
   }
 
-  /** Deploys another preset over what is there; returns the stack's outputs. */
-  deployPreset(env: string) {
+  /** Deploys another preset over what is there; returns what is there then. */
+  async deployPreset(env: string) {
     const { emulatorUrl, temporal } = this.plant;
     const context = { env, temporalAddress: temporal.address };
-    return deployStack({ emulatorUrl, app: APP, directory: this.#directory, context });
+    await deployStacks({ emulatorUrl, app: APP, directory: this.#directory, context });
+    return readPlant(emulatorUrl);
   }
 
   /** What a command needs to find it. */

@@ -1,0 +1,48 @@
+/**
+ * The images that a CDK app builds from folders, as local Fargate runs them: no container engine takes part. What would be
+ * copied into the image is in the app's cloud assembly, and is run from there.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const manifestSchema = z.object({
+  dockerImages: z.record(
+    z.string(),
+    z.object({
+      source: z.object({ directory: z.string().optional() }),
+      destinations: z.record(z.string(), z.object({ repositoryName: z.string(), imageTag: z.string() })),
+    }),
+  ),
+});
+
+/** What an image of this package holds, in the folder that it is built from. */
+const ENTRY_FILE = 'main.js';
+const CONTENT_FOLDERS = ['.', 'dist/worker', 'dist/sidecar'];
+
+/** The folder that stands for an image, by the image's URI; undefined for one that the assembly does not build, or cannot be run so. */
+export function imageDirectory(assembly: string, image: string): string | undefined {
+  for (const directory of assembliesIn(assembly)) {
+    for (const file of readdirSync(directory).filter((name) => name.endsWith('.assets.json'))) {
+      const { dockerImages } = manifestSchema.parse(JSON.parse(readFileSync(join(directory, file), 'utf8')));
+      const found = Object.values(dockerImages).find(({ destinations }) =>
+        Object.values(destinations).some((to) => image.endsWith(`/${to.repositoryName}:${to.imageTag}`)),
+      );
+      if (found?.source.directory !== undefined) return contentOf(join(directory, found.source.directory));
+    }
+  }
+  return undefined;
+}
+
+/** The assembly itself, and those of the app's stages. */
+function assembliesIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  const stages = readdirSync(directory, { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && entry.name.startsWith('assembly-'),
+  );
+  return [directory, ...stages.flatMap(({ name }) => assembliesIn(join(directory, name)))];
+}
+
+function contentOf(source: string): string | undefined {
+  return CONTENT_FOLDERS.map((folder) => join(source, folder)).find((folder) => existsSync(join(folder, ENTRY_FILE)));
+}

@@ -1,0 +1,203 @@
+/**
+ * Somebody's CDK app on this machine, with real parts: Temporal with its Web UI, AWS emulated, tasks as processes. The app is
+ * deployed there as it is, and again whenever one of its files changes; nothing is left of it at the end.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { spawn } from 'node:child_process';
+import { watch as watchFiles } from 'chokidar';
+import { z } from 'zod';
+import { OTHER_TEMPORAL_CONTEXT } from '../contract/other-temporal.ts';
+import { imageDirectory } from './assembly.ts';
+import { startConsole } from './console.ts';
+import { exportLine } from './emulator.ts';
+import { readPlant, startSite, type Plant, type Site } from './plant.ts';
+import { plainEnvironment } from './process.ts';
+import type { Screen } from './screen.ts';
+import { assemblyIn, bootstrap, deployStacks } from './stack.ts';
+import { ensureTools } from './tools.ts';
+import { watchPlant, type Watch } from './watch.ts';
+
+export interface DevOptions {
+  /** The folder of the CDK app. */
+  project: string;
+  /** The command of the app, instead of the one in cdk.json. */
+  app?: string;
+  /** How the tasks of a pool are run whose image is not built from a folder, by the pool's name. */
+  commands: Record<string, string>;
+  /** A shell command that is run once everything is up, and the pools are at their minimum. */
+  start?: string;
+  /** Whether the app is deployed again when a file changes. */
+  watch: boolean;
+  /** Of a task, in seconds. */
+  startDelay: { min: number; max: number };
+  /** Free ones unless given. */
+  temporalPort?: number;
+  uiPort?: number;
+  screen: Screen;
+  /** Milliseconds. */
+  now: () => number;
+  signal: AbortSignal;
+  /** Filled as things are started; whoever called ends them, the newest first. */
+  closers: (() => Promise<void>)[];
+}
+
+/** What a run leaves in the project's folder: the CDK's output, and logs. */
+const DIRECTORY = '.elastic-workers';
+const IGNORED = new Set(['node_modules', 'cdk.out', 'dist', 'coverage', '__pycache__']);
+const CHANGES_WITHIN_MS = 300;
+
+/** Resolves when the signal is given; rejects when something cannot be started. What only a change breaks is shown, and mended by the next. */
+export async function runDev(options: DevOptions): Promise<void> {
+  const { project, screen, now, signal, closers } = options;
+  if (options.app === undefined) requireCdkJson(project);
+  const directory = join(project, DIRECTORY);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, '.gitignore'), '*\n');
+  const begunAt = now();
+  const tools = await ensureTools({ onProgress: screen.note });
+  const site = await startSite({
+    ...options,
+    tools,
+    directory,
+    seed: 1,
+    onProgress: screen.note,
+    fargate: {
+      findImage: (image) => imageDirectory(assemblyIn(directory), image),
+      findCommand: (pool) => commandOf(options, pool),
+    },
+  });
+  await bootstrap({ emulatorUrl: site.emulatorUrl, project, directory, onProgress: screen.note });
+  const deploy = () => deployTo(site, options, directory);
+  let plant = await deploy();
+  const show = (): Watch => watchPlant(plant, options, { begunAt, deadline: Infinity });
+  let view = show();
+  view.phase('Your app is deployed here. Ctrl-C ends everything');
+  const url = await openConsole(site, options, directory);
+  view.console(url);
+  screen.note(
+    `In another terminal, AWS's tools and 'elastic-workers' find it after\n${exportLine(site.emulatorUrl, site.fargate.url)}`,
+  );
+  const { start } = options;
+  if (start !== undefined)
+    void view.until(() => view.atMinimum()).then(
+      () => runOnce(start, site, options),
+      () => undefined,
+    );
+  if (options.watch) {
+    const stop = onChanges(project, signal, async (files) => {
+      screen.note(`Changed: ${files.join(', ')}`);
+      try {
+        plant = await deploy();
+        await view.stop();
+        view = show();
+        view.console(url);
+        view.phase('Your app is deployed again. Tasks at work finish what they have; new ones run the change');
+      } catch (error) {
+        screen.note(`What is deployed stays as it was: ${(error as Error).message}`);
+      }
+    });
+    closers.push(stop);
+  }
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+function requireCdkJson(project: string): void {
+  const file = join(project, 'cdk.json');
+  const fix = `run it in the folder of your CDK app, give --app, or make a project with 'elastic-workers init'`;
+  if (!existsSync(file)) throw new Error(`There is no cdk.json in ${project}: ${fix}.`);
+  const { app } = z.object({ app: z.string().optional() }).parse(JSON.parse(readFileSync(file, 'utf8')));
+  if (app === undefined) throw new Error(`${file} names no app: add "app" to it, or give --app.`);
+}
+
+async function deployTo(site: Site, options: DevOptions, directory: string): Promise<Plant> {
+  const { project, app, screen } = options;
+  const { temporal, emulatorUrl } = site;
+  await deployStacks({
+    emulatorUrl,
+    project,
+    ...(app !== undefined && { app }),
+    directory,
+    context: { [OTHER_TEMPORAL_CONTEXT]: `${temporal.address}/${temporal.namespace}` },
+    onProgress: screen.note,
+  });
+  const plant = { ...site, ...(await readPlant(emulatorUrl)) };
+  if (plant.pools.length === 0)
+    throw new Error('The app has no pools: add an ElasticWorkers construct to one of its stacks.');
+  await Promise.all(plant.stacks.map(({ scalerFunction }) => invoke(emulatorUrl, scalerFunction)));
+  return plant;
+}
+
+/** The schedule's first time is a minute after it was made. */
+async function invoke(emulatorUrl: string, scaler: string): Promise<void> {
+  const headers = {
+    'x-amz-invocation-type': 'Event',
+    authorization:
+      'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=none',
+  };
+  await fetch(`${emulatorUrl}/2015-03-31/functions/${scaler}/invocations`, { method: 'POST', body: '{}', headers });
+}
+
+function commandOf({ commands, project, screen }: DevOptions, pool: string) {
+  const command = commands[pool];
+  if (command === undefined) {
+    screen.note(`The image of pool ${pool} is not here: say how its tasks are run, --run ${pool}='<command>'`);
+    return undefined;
+  }
+  return { command: ['/bin/sh', '-c', `exec ${command}`], directory: project };
+}
+
+async function openConsole({ emulatorUrl, temporal }: Site, { screen, closers }: DevOptions, directory: string) {
+  try {
+    const logs = join(directory, 'logs');
+    return await startConsole({ emulatorUrl, temporalUiUrl: temporal.uiUrl, closers, directory: logs });
+  } catch (error) {
+    screen.note(`There is no console: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** Its output is shown line by line. */
+function runOnce(command: string, { temporal }: Site, { project, screen, closers }: DevOptions): void {
+  const env = { ...plainEnvironment(), TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace };
+  screen.note(`$ ${command}`);
+  const child = spawn(command, { cwd: project, env, shell: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) =>
+      String(text)
+        .trimEnd()
+        .split('\n')
+        .forEach((line) => screen.note(`  ${line}`)),
+    );
+  child.on('exit', (code) => code && screen.note(`'${command}' ended with exit code ${code}`));
+  closers.push(async () => void child.kill());
+}
+
+/** Calls one at a time; what changes meanwhile is the next call's. */
+function onChanges(project: string, signal: AbortSignal, changed: (files: string[]) => Promise<void>) {
+  const files = new Set<string>();
+  let due: NodeJS.Timeout | undefined;
+  let working: Promise<void> = Promise.resolve();
+  const work = async (): Promise<void> => {
+    await working;
+    if (files.size === 0 || signal.aborted) return;
+    const named = [...files];
+    files.clear();
+    await changed(named);
+  };
+  const watcher = watchFiles(project, { ignored: (path) => isIgnored(relative(project, path)), ignoreInitial: true });
+  watcher.on('all', (_, path) => {
+    files.add(relative(project, path));
+    clearTimeout(due);
+    due = setTimeout(() => (working = work()), CHANGES_WITHIN_MS);
+  });
+  return async () => {
+    clearTimeout(due);
+    await watcher.close();
+    await working;
+  };
+}
+
+function isIgnored(path: string): boolean {
+  return path.split(sep).some((part) => IGNORED.has(part) || (part.startsWith('.') && part.length > 1));
+}

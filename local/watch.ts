@@ -1,0 +1,105 @@
+/** Reads what runs on this machine every second, shows it, and lets conditions be awaited. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Client } from '@temporalio/client';
+
+import { Observer, type PoolView } from './observe.ts';
+import type { Plant } from './plant.ts';
+import type { Screen } from './screen.ts';
+import type { WorkflowCounts } from './view.ts';
+
+export interface Watch {
+  /** Where the console is. */
+  console(url: string | undefined): void;
+  phase(text: string): void;
+  workflows(): WorkflowCounts;
+  workflowsStarted(count: number): void;
+  /** No more tasks are there or asked for than each pool's minimum. */
+  atMinimum(): boolean;
+  /** Resolves when the condition holds, and at the deadline. */
+  until(condition: () => boolean): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface WatchOptions {
+  screen: Screen;
+  /** Milliseconds. */
+  now: () => number;
+  signal: AbortSignal;
+  closers: (() => Promise<void>)[];
+}
+
+export interface WatchedRun {
+  /** Milliseconds. */
+  begunAt: number;
+  deadline: number;
+  /** How many workflows are expected, where that is known. */
+  requests?: number;
+  /** Which workflows are counted; all of them unless given. */
+  workflowType?: string;
+}
+
+const VIEW_EVERY_MS = 1000;
+
+export function watchPlant(plant: Plant, { screen, now, signal, closers }: WatchOptions, run: WatchedRun): Watch {
+  const { temporal, client, emulatorUrl, fargate } = plant;
+  const observers = plant.stacks.map(
+    ({ stateTable, pools }) => new Observer({ temporal, ecsUrl: fargate.url, emulatorUrl, stateTable, pools }),
+  );
+  const workflows: WorkflowCounts = { started: 0, completed: 0, failed: 0 };
+  const ended = new AbortController();
+  let pools: PoolView[] = [];
+  let phase = '';
+  let consoleUrl: string | undefined;
+  const look = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      const [read] = await Promise.all([
+        Promise.all(observers.map((observer) => observer.read(now()))),
+        countEnded(client, workflows, run).catch(() => undefined),
+      ]);
+      pools = read.flat();
+      const elapsedSeconds = (now() - run.begunAt) / 1000;
+      const urls = { temporalUiUrl: temporal.uiUrl, consoleUrl };
+      screen.show({ elapsedSeconds, phase, ...urls, requests: run.requests, workflows, pools });
+      await delay(VIEW_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+  };
+  const looking = look();
+  const stop = async (): Promise<void> => {
+    ended.abort();
+    await looking;
+    screen.done();
+    await Promise.all(observers.map((observer) => observer.close()));
+  };
+  closers.push(stop);
+  return {
+    console: (url) => (consoleUrl = url),
+    phase: (text) => screen.note((phase = text)),
+    workflows: () => workflows,
+    workflowsStarted: (count) => (workflows.started += count),
+    atMinimum: () => {
+      const minimum = new Map(plant.pools.map(({ pool, policy }) => [pool, policy.minTasks ?? 0]));
+      const present = fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
+      return (
+        pools.length > 0 &&
+        pools.every(({ pool, desired }) => desired === minimum.get(pool)) &&
+        present === [...minimum.values()].reduce((sum, tasks) => sum + tasks, 0)
+      );
+    },
+    until: async (condition) => {
+      while (!condition() && now() < run.deadline) await delay(200, undefined, { signal });
+    },
+    stop,
+  };
+}
+
+/** Where nobody says how many were started, it is as many as there are. */
+async function countEnded(client: Client, workflows: WorkflowCounts, { requests, workflowType }: WatchedRun) {
+  const type = workflowType === undefined ? '' : `WorkflowType = '${workflowType}' `;
+  const { groups } = await client.workflow.count(`${type}GROUP BY ExecutionStatus`);
+  const counts = new Map(groups.map(({ count, groupValues }) => [String(groupValues[0]), count]));
+  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  if (requests === undefined) workflows.started = total;
+  workflows.completed = counts.get('Completed') ?? 0;
+  workflows.failed = total - workflows.completed - (counts.get('Running') ?? 0);
+}

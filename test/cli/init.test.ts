@@ -1,0 +1,53 @@
+/** A project of the user's own, made from nothing. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCli } from './rig.ts';
+
+jest.setTimeout(60_000);
+
+const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-init-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const filesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .toSorted();
+
+test('makes a project named after its folder, and says what comes next', async () => {
+  const folder = join(directory, 'my-agents');
+  const { code, stdout } = await runCli(['init', folder]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('npm install\n  npm run dev');
+  const files = filesIn(folder);
+  expect(files).toEqual(expect.arrayContaining(['.gitignore', 'cdk.json', 'infra/app.ts', 'src/worker.ts']));
+  const texts = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
+  expect(texts).not.toMatch(/__[A-Z]+__/);
+  expect(texts).toContain("taskQueue: 'my-agents'");
+  expect(texts).toContain("new Stack(app, 'MyAgents'");
+});
+
+test('says as JSON what it made', async () => {
+  const folder = join(directory, 'as-json');
+  const { code, stdout } = await runCli(['init', folder, '--json']);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({ folder, files: expect.arrayContaining(filesIn(folder)) });
+});
+
+test('a file that is there is not overwritten, and nothing is half made', async () => {
+  const folder = join(directory, 'taken');
+  mkdirSync(join(folder, 'src'), { recursive: true });
+  writeFileSync(join(folder, 'src/worker.ts'), '// mine\n');
+  const { code, stderr } = await runCli(['init', folder]);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('has src/worker.ts already') });
+  expect(filesIn(folder)).toEqual(['src/worker.ts']);
+  expect(readFileSync(join(folder, 'src/worker.ts'), 'utf8')).toBe('// mine\n');
+});
+
+test('everything that is wrong with the input is listed at once', async () => {
+  const { code, stderr } = await runCli(['init', join(directory, 'Not A Name'), '--language', 'cobol']);
+  expect(code).toBe(2);
+  expect(stderr).toContain("--language must be one of typescript, got 'cobol'");
+  expect(stderr).toContain("got 'Not A Name'");
+});
