@@ -80,10 +80,12 @@ export async function runDev(options: DevOptions): Promise<void> {
   );
   const { start } = options;
   if (start !== undefined)
-    void view.until(() => view.atMinimum()).then(
-      () => runOnce(start, site, options),
-      () => undefined,
-    );
+    void view
+      .until(() => view.atMinimum())
+      .then(
+        () => runOnce(start, site, options),
+        () => undefined,
+      );
   if (options.watch) {
     const stop = onChanges(project, signal, async (files) => {
       screen.note(`Changed: ${files.join(', ')}`);

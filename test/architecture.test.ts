@@ -55,7 +55,14 @@ test('the workflow sandbox imports activities as types only', () => {
 });
 
 test('only entry points read the environment or the arguments', () => {
-  const entries = new Set(['scaler/handler.ts', 'worker/main.ts', 'sidecar/main.ts', 'infra/app.ts', 'local/demo.ts', 'cli/main.ts']);
+  const entries = new Set([
+    'scaler/handler.ts',
+    'worker/main.ts',
+    'sidecar/main.ts',
+    'infra/app.ts',
+    'local/demo.ts',
+    'cli/main.ts',
+  ]);
   const reading = ['contract', 'scaler', 'worker', 'sidecar', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
