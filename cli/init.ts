@@ -9,7 +9,7 @@ interface Options {
   json?: true;
 }
 
-/** Of a project's name, which is also its pool's and its task queue's. */
+/** Of a project's name, which is also its task queue's and its stack's. */
 const NAME = /^[a-z][a-z0-9-]{0,48}[a-z0-9]$/;
 
 export async function init(shell: Shell, folder: string | undefined, { language, json }: Options): Promise<void> {
@@ -25,7 +25,7 @@ export async function init(shell: Shell, folder: string | undefined, { language,
     ...(NAME.test(name)
       ? []
       : [
-          `the folder's name becomes the pool's: lower-case letters, digits and hyphens, 2 to 50 of them, got '${name}'`,
+          `the folder's name becomes the project's: lower-case letters, digits and hyphens, 2 to 50 of them, got '${name}'`,
         ]),
     ...(present.length > 0 ? [`${target} has ${present.join(', ')} already: choose another folder, or move them`] : []),
   ];

@@ -11,6 +11,6 @@ new ElasticWorkers(stack, 'Workers', {
   // Your Temporal: its address, such as `my-namespace.a1b2c.tmprl.cloud:7233`, its namespace, and the secret with its API key.
   temporal: { address: 'temporal.example.com:7233' },
   pools: {
-    __NAME__: { taskQueue: '__NAME__', entry: 'src/worker.ts', slots: 20, maxTasks: 10 },
+    main: { taskQueue: '__NAME__', entry: 'src/worker.ts', slots: 20, maxTasks: 10 },
   },
 });

@@ -1,0 +1,76 @@
+/**
+ * From nothing to workers of one's own, as the README says it, with what `npm pack` gives: a project is made, passes its own
+ * checks, and its pool serves a workflow on this machine, from zero and back.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureTools } from '../../local/tools.ts';
+import { until } from '../integration/tested-stack.ts';
+
+jest.setTimeout(600_000);
+
+const repository = join(import.meta.dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'elastic-workers-start-'));
+const project = join(folder, 'my-agents');
+let environment: NodeJS.ProcessEnv;
+
+function run(directory: string, command: string, ...args: string[]): string {
+  return execFileSync(command, args, {
+    cwd: directory,
+    env: environment,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+beforeAll(async () => {
+  // As a user who has a Temporal CLI; it is fetched where there is none, which others test.
+  environment = { ...process.env, TEMPORAL_CLI: (await ensureTools()).temporal, XDG_CACHE_HOME: join(folder, 'cache') };
+  run(repository, 'npm', 'run', '-s', 'declarations');
+  const packed = run(repository, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder);
+  const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
+  writeFileSync(join(folder, 'package.json'), '{ "name": "folder", "private": true }');
+  run(folder, 'npm', 'install', '--no-audit', '--no-fund', join(folder, filename));
+  run(folder, 'npx', '--no-install', 'elastic-workers', 'init', 'my-agents');
+  run(project, 'npm', 'install', '--no-audit', '--no-fund');
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the project that is made passes its own checks, and can be deployed', () => {
+  expect(run(project, 'npm', 'test')).toContain('# pass 1');
+  run(project, 'npm', 'run', 'synth');
+});
+
+test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
+  let output = '';
+  const child = spawn('npm', ['run', '-s', 'dev'], { cwd: project, env: environment, detached: true });
+  child.stdout.on('data', (text) => (output += String(text)));
+  child.stderr.on('data', (text) => (output += String(text)));
+  const ended = once(child, 'exit');
+  const shows = (what: string, pattern: RegExp) =>
+    until(
+      what,
+      180,
+      () => pattern.test(output),
+      () => output,
+    );
+  try {
+    await shows('the workflow’s result', /Hello, Ada!.*Hello, Grace!/s);
+    await shows('the pool is at zero again', /1 completed, 0 failed\n.*desired 0, running 0, starting 0/);
+    const activities = join(project, 'src/activities.ts');
+    writeFileSync(activities, readFileSync(activities, 'utf8').replace('Hello', 'Good morning'));
+    await shows('it is deployed again', /deployed again/);
+    appendFileSync(join(project, 'src/worker.ts'), '\nthis is no TypeScript');
+    await shows('what is wrong with it', /What is deployed stays as it was/);
+  } finally {
+    process.kill(-child.pid!, 'SIGINT');
+  }
+  const [code] = (await ended) as [number | null];
+  expect(code).toBe(0);
+  const left = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  expect(left.filter((line) => line.includes(project))).toEqual([]);
+});
