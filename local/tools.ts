@@ -8,6 +8,7 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, w
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 
+import { withLock } from './lock.ts';
 import { endWithThisProcess } from './process.ts';
 
 export interface Tools {
@@ -44,9 +45,7 @@ export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
   const own = findTemporal(environment);
   const names: Fetched[] = [...(own ? [] : ['temporal' as const]), 'emulator', ...(aws ? ['aws-cli' as const] : [])];
   const wanted = names.map((name) => requirements(name, venv));
-  await ensureEnvironment(venv, environment, onProgress);
-  const missing = wanted.filter(({ stamp }) => !existsSync(stamp));
-  for (const each of missing) await install(each, venv, environment, onProgress);
+  await ensureInstalled(wanted, venv, environment, onProgress);
   return {
     temporal: own ?? join(venv, 'bin', 'temporal'),
     // -B: it leaves no compiled files in the source tree.
@@ -57,9 +56,7 @@ export async function ensureTools(options: ToolsOptions = {}): Promise<Tools> {
 
 /** A Python environment in `venv` with the packages that the file pins, and nothing else; returns its `python`. */
 export async function ensurePython(file: string, pinned: string, venv: string, onProgress: (line: string) => void) {
-  const wanted = pinnedIn(file, venv, pinned, pinned);
-  await ensureEnvironment(venv, process.env, onProgress);
-  if (!existsSync(wanted.stamp)) await install(wanted, venv, process.env, onProgress);
+  await ensureInstalled([pinnedIn(file, venv, pinned, pinned)], venv, process.env, onProgress);
   return join(venv, 'bin', 'python');
 }
 
@@ -116,9 +113,31 @@ function versionOf(file: string, pinned: string): string {
   return new RegExp(`^${pinned}==\\S+`, 'm').exec(readFileSync(file, 'utf8'))![0];
 }
 
+/** What is missing is fetched by one process at a time: another that is begun meanwhile waits, and finds it there. */
+async function ensureInstalled(
+  wanted: Requirements[],
+  venv: string,
+  environment: NodeJS.ProcessEnv,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  const isComplete = () => hasPython(venv) && wanted.every(({ stamp }) => existsSync(stamp));
+  if (isComplete()) return;
+  const onWait = (holder: number) => onProgress(`Waiting for process ${holder}, which fetches tools to ${venv}`);
+  await withLock(`${venv}.lock`, onWait, async () => {
+    if (isComplete()) return;
+    await ensureEnvironment(venv, environment, onProgress);
+    const missing = wanted.filter(({ stamp }) => !existsSync(stamp));
+    for (const each of missing) await install(each, venv, environment, onProgress);
+  });
+}
+
+function hasPython(venv: string): boolean {
+  return existsSync(join(venv, 'bin', 'python')) && existsSync(join(venv, 'bin', 'pip'));
+}
+
 /** Makes it anew when it was left half made, or when the Python it links to is gone. */
 async function ensureEnvironment(venv: string, environment: NodeJS.ProcessEnv, onProgress: (line: string) => void) {
-  if (existsSync(join(venv, 'bin', 'python')) && existsSync(join(venv, 'bin', 'pip'))) return;
+  if (hasPython(venv)) return;
   const python = await findPython(environment);
   onProgress(`Making a Python environment in ${venv} (${python})`);
   mkdirSync(venv, { recursive: true });

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { ensureTools } from '../../local/tools.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tools-test-'));
@@ -76,6 +78,28 @@ describe('with Python', () => {
     expect(calls.match(/-m pip install .*--require-hashes/g)).toHaveLength(2);
     expect(await ensureTools({ ...options, onProgress: (line) => progress.push(line) })).toEqual(tools);
     expect({ calls: readFileSync(log, 'utf8'), lines: progress.length }).toEqual({ calls, lines: 5 });
+  });
+
+  test('two processes that begin at once fetch each tool once', async () => {
+    const log = join(folder, 'at-once');
+    const directory = fresh();
+    const PATH = pathOf({ python3: fakePython(log, 'sleep 0.2') });
+    const program = `import { ensureTools } from ${JSON.stringify(join(import.meta.dirname, '../../local/tools.ts'))};
+      await ensureTools({ directory: ${JSON.stringify(directory)}, environment: { PATH: ${JSON.stringify(PATH)} } });`;
+    const begin = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+    await Promise.all([begin(), begin(), begin()]);
+    const calls = readFileSync(log, 'utf8');
+    expect(calls.match(/-m venv/g)).toHaveLength(1);
+    expect(calls.match(/-m pip install/g)).toHaveLength(2);
+    expect(existsSync(join(directory, 'venv.lock'))).toBe(false);
+  });
+
+  test('what a process that is gone has left locked is taken over', async () => {
+    const directory = fresh();
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'venv.lock'), '999999999');
+    const PATH = pathOf({ python3: fakePython(join(folder, 'taken-over')) });
+    await expect(ensureTools({ directory, environment: { PATH } })).resolves.toBeDefined();
   });
 
   test('a fetch that failed says why in one line, and is tried again the next time', async () => {
