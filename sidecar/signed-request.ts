@@ -28,6 +28,7 @@ export function signedHeaders({ url, region, target, body, credentials, now }: D
   const headers: Record<string, string> = {
     'content-type': 'application/x-amz-json-1.0',
     host: url.host,
+    'x-amz-content-sha256': hash(body),
     'x-amz-date': time,
     ...(credentials.sessionToken && { 'x-amz-security-token': credentials.sessionToken }),
     'x-amz-target': `DynamoDB_20120810.${target}`,

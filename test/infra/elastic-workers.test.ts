@@ -12,6 +12,11 @@ import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { STACKS_PATH, stackConfigSchema } from '../../contract/stack-config.ts';
 import { containerOf, emptyStack, joined, parametersBelow, props, synthesize } from './synthesize.ts';
 
+interface TaskDefinitionProperties {
+  PidMode?: string;
+  ContainerDefinitions: (Record<string, unknown> & { LinuxParameters?: object; Environment?: object[] })[];
+}
+
 function poolConfigs(template: Template) {
   return parametersBelow('/elastic-workers/', template).map((config) => poolConfigSchema.parse(config));
 }
@@ -158,6 +163,44 @@ describe('a worker', () => {
       MetricName: 'BacklogAgeSeconds',
       AlarmDescription: Match.stringLikeRegexp('Runbook: .*/latency$'),
     });
+  });
+
+  test('of another image gets a sidecar: both share a process namespace, and the worker starts once the task is protected', () => {
+    const { template } = synthesize({
+      sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
+      pools: { go: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('go-worker'), sidecar: true } },
+    });
+    expect(poolConfigs(template)).toMatchObject([{ pool: 'go', protection: 'sidecar' }]);
+    const [definition] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
+    const { PidMode, ContainerDefinitions } = definition?.Properties as TaskDefinitionProperties;
+    expect(PidMode).toBe('task');
+    const [worker, ...ours] = ContainerDefinitions;
+    expect(worker).toMatchObject({
+      Name: 'worker',
+      Essential: true,
+      DependsOn: [
+        { Condition: 'SUCCESS', ContainerName: 'protect' },
+        { Condition: 'START', ContainerName: 'sidecar' },
+      ],
+    });
+    expect(JSON.stringify(worker)).not.toContain('STATE_TABLE');
+    expect(ours).toMatchObject([
+      { Name: 'protect', Essential: false, Command: expect.arrayContaining(['main.js', 'protect']) },
+      {
+        Name: 'sidecar',
+        Essential: false,
+        Command: expect.arrayContaining(['main.js', 'follow']),
+        StopTimeout: 120,
+        RestartPolicy: { Enabled: true, IgnoredExitCodes: [0] },
+      },
+    ]);
+    for (const container of ours) {
+      expect(container).toMatchObject({ User: '0', ReadonlyRootFilesystem: true, Image: 'sidecar' });
+      expect(container.LinuxParameters).toMatchObject({ Capabilities: { Drop: expect.not.arrayContaining(['KILL']) } });
+      expect(container.Environment).toEqual(
+        expect.arrayContaining([expect.objectContaining({ Name: 'ELASTIC_WORKERS_STATE_TABLE' })]),
+      );
+    }
   });
 
   test('of an image built upon ours may protect itself', () => {

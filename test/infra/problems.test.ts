@@ -30,6 +30,11 @@ test('all mistakes are told at once, with the pool, the value and the mend', () 
 
 test.each<[Partial<WorkerPoolProps>, string]>([
   [{ minTasks: 11 }, 'pool one: minTasks 11 is above maxTasks 10; raise maxTasks'],
+  [
+    { sidecar: true },
+    'pool one: sidecar is for another image, and this package’s worker protects itself: give image, or remove sidecar',
+  ],
+  [{ sidecar: true, protection: 'worker' }, 'pool one: sidecar is true and protection "worker": remove one of them'],
   [{ maxTasks: 0 }, 'pool one: maxTasks is 0; choose a whole number from 1 to 5000'],
   [{ slots: 1.5 }, 'pool one: slots is 1.5; choose a whole number from 1 to 10000'],
   [{ minTasks: Number.NaN }, 'pool one: minTasks is NaN; choose a whole number from 0 to 5000'],
@@ -90,7 +95,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *' }] },
     'pool one: schedules[0]: changes nothing; give it minTasks or maxTasks',
   ],
-  [{ protection: 'nobody' as 'worker' }, 'pool one: protection is "nobody"; choose one of worker, scaler'],
+  [{ protection: 'nobody' as 'worker' }, 'pool one: protection is "nobody"; choose one of worker, sidecar, scaler'],
   [
     { temporal: { address: 'no port' } },
     'pool one: temporal.address is "no port"; write host:port, such as temporal.example.com:7233',

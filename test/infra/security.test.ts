@@ -185,6 +185,16 @@ describe('every right that is granted', () => {
     );
   });
 
+  test('a worker with a sidecar may protect its task and read its cordon, and publishes nothing', () => {
+    const { template } = synthesize({
+      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), sidecar: true } },
+    });
+    const rights = rightsOf(template).WorkersPoolsforeignTaskRole!.join('\n');
+    expect(rights).toContain('ecs:UpdateTaskProtection');
+    expect(rights).toContain('dynamodb:BatchGetItem');
+    expect(rights).not.toContain('PutMetricData');
+  });
+
   test('a worker of another image has none', () => {
     const { template } = synthesize({
       pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker') } },

@@ -24,10 +24,10 @@ class Pool {
   }
 
   /** All running tasks report unless said. */
-  decide(tasks: Partial<TasksReading>, reporting = tasks.running ?? []) {
+  decide(tasks: Partial<TasksReading>, reporting = tasks.running ?? [], changes: Partial<Policy> = {}) {
     const all = { desired: 3, running: [], pending: [], cordoned: [], ...tasks };
     const signals = { activityQueue: queue, workflowQueue: queue, workers: reporting.map(worker), tasks: all };
-    const { decision, memory } = decide(signals, this.#memory, this.#policy, (this.#now += 10_000));
+    const { decision, memory } = decide(signals, this.#memory, { ...this.#policy, ...changes }, (this.#now += 10_000));
     this.#memory = memory;
     return decision;
   }
@@ -71,6 +71,42 @@ test('in a deployment its successor is that of the deployment', () => {
   pool.decide({ running: ['a', 'b', 'c'] });
   const outdated = ['a', 'b', 'c'];
   expect(pool.decide({ running: outdated, pending: ['d'], outdated, drained: ['b'] })).toMatchObject({ desired: 3 });
+});
+
+describe('a task whose cordon is final', () => {
+  const policyOfWork = { minTasks: 0, maxTasks: 10, slotsPerTask: 10, scaleInAfterSeconds: 0 };
+
+  test('stays cordoned for as long as it is there, and is no capacity: what comes meanwhile is for new tasks', () => {
+    const pool = new Pool({ minTasks: 1 });
+    const leaving = { desired: 1, running: ['a', 'b', 'c'], cordoned: ['b', 'c'], final: ['b', 'c'] };
+    pool.decide({ desired: 3, running: ['a', 'b', 'c'] });
+    expect(pool.decide(leaving)).toMatchObject({ desired: 1, cordon: ['b', 'c'] });
+    // Three are needed, and ECS counts the two that leave: it gets five, and starts two.
+    expect(pool.decide(leaving, ['a'], { minTasks: 3 })).toMatchObject({ desired: 5, cordon: ['b', 'c'] });
+    const up = { desired: 5, running: ['a', 'b', 'c', 'd', 'e'], cordoned: ['b', 'c'], final: ['b', 'c'] };
+    expect(pool.decide(up, ['a', 'd', 'e'], { minTasks: 3 })).toMatchObject({ desired: 3, cordon: ['b', 'c'] });
+  });
+
+  test('has a worker whose free slots count for nothing', () => {
+    const signals = (final: string[]) => ({
+      activityQueue: { ...queue, backlog: 30, ageSeconds: 5 },
+      workflowQueue: queue,
+      workers: [worker('a'), worker('b')],
+      tasks: { desired: 2, running: ['a', 'b'], pending: [], cordoned: final, ...(final.length > 0 && { final }) },
+    });
+    const desired = (final: string[]) =>
+      decide(signals(final), undefined, { ...policy, ...policyOfWork }, 10_000).decision;
+    expect(desired(['b']).desired).toBeGreaterThan(desired([]).desired);
+    expect(desired(['b']).cordon).toEqual(['b']);
+    expect(desired(['b']).detail).toContain('leaving for good: 1');
+  });
+
+  test('stays cordoned while the rest is unknown', () => {
+    const tasks = { desired: 1, running: ['a', 'b'], pending: [], cordoned: ['b'], final: ['b'] };
+    const unknown = { unknown: 'timeout' };
+    const signals = { activityQueue: unknown, workflowQueue: unknown, workers: unknown, tasks };
+    expect(decide(signals, undefined, policy, 10_000).decision.cordon).toEqual(['b']);
+  });
 });
 
 test('however tasks come and go, who is drained stays cordoned, and no more than their successors are ordered', () => {

@@ -28,6 +28,16 @@ test('memory is carried for each pool on its own', () => {
   expect(desired({ now: record.now + 120_000 })).toBe(0);
 });
 
+test('a record tells of final cordons, and one of an older version has none', () => {
+  const queue = { ...record.activityQueue, backlog: 500 };
+  const decided = (tasks: object) =>
+    JSON.parse(
+      replayer()(JSON.stringify({ ...record, activityQueue: queue, tasks: { ...record.tasks, ...tasks } }))?.text ?? '',
+    );
+  expect(decided({}).cordon).toEqual([]);
+  expect(decided({ final: ['t2'] }).cordon).toEqual(['t2']);
+});
+
 test('unknown readings and fields added later are understood', () => {
   const answer = replayer()(JSON.stringify({ ...record, workers: { unknown: 'timeout' }, later: 1 }));
   expect(JSON.parse(answer?.text ?? '')).toMatchObject({ desired: 3, reason: 'unknown' });

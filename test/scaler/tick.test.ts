@@ -310,6 +310,20 @@ describe('a task that a person drains', () => {
   });
 });
 
+describe('a cordon beside a sidecar', () => {
+  test('is final: whatever waits, it is not taken back, and more is ordered as if the task were not there', async () => {
+    const world = new World('fast');
+    world.pools[0]!.protection = 'sidecar';
+    world.tasks.set('fast', { desired: 1, running: ['a', 'b'], pending: [], outdated: [] });
+    world.cordons.add('a');
+    world.queued.set('fast-queue', 500);
+    await tick(world.pools, new Map(), world, at(10));
+    expect(world.journal.filter((entry) => /cordon|take back/.test(entry))).toEqual([]);
+    expect(world.journal).toContain('fast: desired 11');
+    expect(world.reports.get('fast')?.record.tasks).toMatchObject({ cordoned: ['a'], final: ['a'] });
+  });
+});
+
 test('workers are told which pools are being deployed', async () => {
   const world = new World('fast', 'slow');
   world.tasks.set('slow', { desired: 1, running: ['old', 'new'], pending: [], outdated: ['old'] });

@@ -1,0 +1,110 @@
+/** The sidecar as it is built, beside a process of the test's that stands for a worker. */
+import { Stage } from './stage.ts';
+
+let stage: Stage;
+
+beforeEach(async () => {
+  stage = new Stage();
+  await stage.start();
+});
+afterEach(() => stage.stop());
+
+describe('before the worker starts', () => {
+  test('the task is protected, and then it may start', async () => {
+    expect(await stage.sidecar('protect').ended).toBe(0);
+    expect(stage.protected).toBe(true);
+    expect(stage.said('may start')).toBeDefined();
+  });
+
+  test('it waits for as long as ECS refuses, unless its pool is being deployed', async () => {
+    stage.refusal = { Reason: 'DEPLOYMENT_BLOCKED' };
+    const protect = stage.sidecar('protect');
+    await stage.until(() => stage.calls.includes('protect'));
+    expect(protect.isRunning()).toBe(true);
+    stage.deploying = true;
+    expect(await protect.ended).toBe(0);
+  });
+
+  test('a task that is cordoned already never starts its worker, and can be stopped', async () => {
+    stage.cordoned = true;
+    const protect = stage.sidecar('protect');
+    await stage.until(() => stage.said('Cordoned'));
+    protect.terminate();
+    expect(await protect.ended).toBe(1);
+    expect(stage.protected).toBe(false);
+  });
+});
+
+describe('beside the worker', () => {
+  test('on a cordon it sends SIGTERM once, waits however long it takes, and only then lifts the protection and ends', async () => {
+    const worker = await stage.worker(1500);
+    const sidecar = stage.sidecar('follow');
+    await stage.until(() => stage.protected);
+    stage.cordoned = true;
+    await stage.until(() => worker.terms() === 1);
+    // There is no way back.
+    stage.cordoned = false;
+    await worker.ended;
+    expect(stage.protected).toBe(true);
+    expect(await sidecar.ended).toBe(0);
+    expect(worker.terms()).toBe(1);
+    expect(stage.calls.at(-1)).toBe('lift');
+    expect(stage.said('ended after its cordon')).toBeDefined();
+  });
+
+  test('a worker that ignores SIGTERM is reported again and again, and neither it nor the task is killed', async () => {
+    const worker = await stage.worker(undefined);
+    const sidecar = stage.sidecar('follow');
+    stage.cordoned = true;
+    await stage.until(
+      () => stage.lines.filter(({ message }) => message.startsWith('Waiting for the worker')).length >= 2,
+    );
+    expect(stage.said('Waiting for the worker')).toMatchObject({ level: 'warn', waitedSeconds: expect.any(Number) });
+    expect([sidecar.isRunning(), stage.protected, worker.terms()]).toEqual([true, true, 1]);
+  });
+
+  test('when the task is stopped it leaves the worker to ECS, and does not end before it', async () => {
+    const worker = await stage.worker(undefined);
+    const sidecar = stage.sidecar('follow');
+    await stage.until(() => stage.protected);
+    sidecar.terminate();
+    await stage.until(() => stage.said('being stopped'));
+    expect(worker.terms()).toBe(0);
+    expect(sidecar.isRunning()).toBe(true);
+    worker.kill();
+    await worker.ended;
+    expect(await sidecar.ended).toBe(0);
+  });
+
+  test('it ends with a worker that ends without a cordon, and says so', async () => {
+    const worker = await stage.worker(undefined);
+    const sidecar = stage.sidecar('follow');
+    await stage.until(() => stage.protected);
+    worker.kill();
+    expect(await sidecar.ended).toBe(0);
+    expect(stage.said('ended without a cordon')).toBeDefined();
+  });
+
+  test('a cordon of a scaler that is gone is not obeyed, and the task stays protected', async () => {
+    const longAgo = Date.now() - 3_600_000;
+    stage.tickAt = () => longAgo;
+    const worker = await stage.worker(0);
+    const sidecar = stage.sidecar('follow', { ELASTIC_WORKERS_SCALER_GONE_SECONDS: '0.1' });
+    await stage.until(() => stage.said('No scaler acts'));
+    stage.cordoned = true;
+    await stage.until(() => stage.calls.length > 0 && stage.protected);
+    expect([worker.terms(), sidecar.isRunning()]).toEqual([0, true]);
+    // It is back.
+    stage.tickAt = Date.now;
+    expect(await sidecar.ended).toBe(0);
+  });
+});
+
+test('what is missing or wrong in its environment is said at once', async () => {
+  const sidecar = stage.sidecar('follow', { ELASTIC_WORKERS_POOL: '', ELASTIC_WORKERS_CORDON_POLL_SECONDS: 'often' });
+  expect(await sidecar.ended).toBe(1);
+  expect(stage.lines[0]?.message).toBe(
+    'The sidecar cannot go on: ELASTIC_WORKERS_POOL is not set; the construct sets it: `sidecar: true`\n' +
+      'ELASTIC_WORKERS_CORDON_POLL_SECONDS is "often"; give seconds, 0.1 to 86400',
+  );
+});
