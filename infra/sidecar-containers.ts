@@ -65,7 +65,7 @@ function addContainer(
   { poolName, stateTable, taskRoleId, image, logGroup, onInstances }: SidecarOptions,
   container: Omit<ecs.ContainerDefinitionOptions, 'image'>,
 ): ecs.ContainerDefinition {
-  const linuxParameters = new ecs.LinuxParameters(definition, `${name}-linux`, { initProcessEnabled: false });
+  const linuxParameters = new ecs.LinuxParameters(definition, `${name}-linux`);
   linuxParameters.dropCapabilities(...DROPPED);
   return definition.addContainer(name, {
     ...container,

@@ -3,7 +3,8 @@
  * language's own tools are missing, it is said which.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ensurePython, LOCAL_DIRECTORY } from '../../local/tools.ts';
@@ -40,23 +41,47 @@ export const LANGUAGES: Record<string, Prepare> = {
 
   async java(onProgress) {
     const directory = join(HERE, 'java');
-    const maven = await firstThatRuns(['mvn'], ['--version']);
-    if (maven === undefined)
+    const tools = [await firstThatRuns(['mvn'], ['--version']), await firstThatRuns(['javac'], ['-version'])];
+    if (tools.includes(undefined)) {
       throw new Error(
-        'Maven, or the JDK it needs, is not installed: Debian, Ubuntu: apt install maven; macOS: brew install maven',
+        'Maven or the JDK is not installed: Debian, Ubuntu: apt install maven; macOS: brew install maven',
       );
+    }
     const target = join(LOCAL_DIRECTORY, 'worker-java');
-    mkdirSync(target, { recursive: true });
-    onProgress('Building the worker in Java');
-    await run(maven, ['--batch-mode', '--quiet', '--strict-checksums', `-Dtarget=${target}`, 'package'], {
+    const [jars, classes] = [join(target, 'lib'), join(target, 'classes')];
+    rmSync(target, { recursive: true, force: true });
+    mkdirSync(classes, { recursive: true });
+    onProgress('Fetching what the worker in Java needs, and compiling it');
+    await run('mvn', ['--batch-mode', '--quiet', COPY_JARS, '-DincludeScope=runtime', `-DoutputDirectory=${jars}`], {
       cwd: directory,
     });
-    const lib = join(target, 'lib');
-    if (!existsSync(lib)) throw new Error(`Maven has left no libraries in ${lib}: remove ${target} and try again`);
-    const limits = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx128m', '-Xshare:auto'];
-    return { directory, command: ['java', ...limits, '-cp', `${join(target, 'classes')}:${lib}/*`, 'SampleWorker'] };
+    checkJars(jars, join(directory, 'jars.sha256'));
+    await run('javac', ['-cp', `${jars}/*`, '-d', classes, 'SampleWorker.java'], { cwd: directory });
+    const small = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx128m'];
+    return { directory, command: ['java', ...small, '-cp', `${classes}:${jars}/*`, 'SampleWorker'] };
   },
 };
+
+const COPY_JARS = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
+
+/** Maven has no list of hashes of its own. */
+function checkJars(jars: string, listed: string): void {
+  const hashes = readdirSync(jars)
+    .toSorted()
+    .map(
+      (jar) =>
+        `${createHash('sha256')
+          .update(readFileSync(join(jars, jar)))
+          .digest('hex')}  ${jar}`,
+    );
+  const expected = readFileSync(listed, 'utf8').trim().split('\n').toSorted();
+  const wrong = hashes.filter((line) => !expected.includes(line));
+  if (wrong.length > 0 || hashes.length !== expected.length) {
+    throw new Error(
+      `The jars are not those of ${listed}: ${wrong.join(', ') || `${hashes.length} instead of ${expected.length}`}`,
+    );
+  }
+}
 
 async function firstThatRuns(names: string[], args: string[]): Promise<string | undefined> {
   for (const name of names) {

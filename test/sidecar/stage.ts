@@ -27,7 +27,8 @@ export class Stage {
   /** What ECS answers to a request for protection. */
   refusal: { Reason: string } | undefined;
   protected = false;
-  /** Whether the task was ever unprotected while a worker was there. */
+  /** Of the worker's container. */
+  containerId = 'worker-1';
   readonly calls: string[] = [];
   readonly lines: Line[] = [];
   readonly #directory = mkdtempSync(join(tmpdir(), 'sidecar-'));
@@ -60,7 +61,7 @@ export class Stage {
     const said: string[] = [];
     createInterface({ input: child.stdout! }).on('line', (line) => said.push(line));
     await this.until(() => said.includes('ready'));
-    this.#proc.add(child.pid!, 'worker-1');
+    this.#proc.add(child.pid!, this.containerId);
     const ended = once(child, 'exit').then(() => this.#proc.remove(child.pid!));
     return {
       ended,
@@ -69,36 +70,48 @@ export class Stage {
     };
   }
 
-  sidecar(command: 'protect' | 'follow', environment: Record<string, string> = {}) {
+  /** What a sidecar is told. */
+  environment(): Record<string, string> {
     const { port } = this.#server.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}`;
+    return {
+      ELASTIC_WORKERS_POOL: 'pool',
+      ELASTIC_WORKERS_STATE_TABLE: 'state',
+      ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
+      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '0.2',
+      ELASTIC_WORKERS_REMIND_SECONDS: '1',
+      ECS_AGENT_URI: url,
+      ECS_CONTAINER_METADATA_URI_V4: url,
+      AWS_REGION: 'us-east-1',
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${url}/credentials`,
+      AWS_ENDPOINT_URL_DYNAMODB: url,
+    };
+  }
+
+  sidecar(command: 'protect' | 'follow', environment: Record<string, string> = {}) {
     const [, ...args] = sidecarCommand(command);
     const child = spawn(process.execPath, args, {
       cwd: DIRECTORY,
       env: {
         HOST_PROC: this.#proc.directory,
-        ELASTIC_WORKERS_POOL: 'pool',
-        ELASTIC_WORKERS_STATE_TABLE: 'state',
-        ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
-        ELASTIC_WORKERS_CORDON_POLL_SECONDS: '0.2',
-        ELASTIC_WORKERS_REMIND_SECONDS: '1',
-        ECS_AGENT_URI: url,
-        ECS_CONTAINER_METADATA_URI_V4: url,
-        AWS_REGION: 'us-east-1',
-        AWS_CONTAINER_CREDENTIALS_FULL_URI: `${url}/credentials`,
-        AWS_ENDPOINT_URL_DYNAMODB: url,
+        ...this.environment(),
         ...environment,
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#children.push(child);
-    createInterface({ input: child.stdout! }).on('line', (line) => this.lines.push(JSON.parse(line) as Line));
+    this.listen(child);
     this.#proc.add(child.pid!, 'sidecar-2');
     return {
       ended: once(child, 'exit').then(([code]) => code as number | null),
       terminate: () => void child.kill('SIGTERM'),
       isRunning: () => child.exitCode === null && child.signalCode === null,
     };
+  }
+
+  /** Takes what the sidecar logs. */
+  listen(child: ChildProcess): void {
+    createInterface({ input: child.stdout! }).on('line', (line) => this.lines.push(JSON.parse(line) as Line));
   }
 
   said(part: string): Line | undefined {
@@ -124,7 +137,7 @@ export class Stage {
     if (url === '/task') {
       return {
         TaskARN: `arn:aws:ecs:us-east-1:1:task/c/${TASK}`,
-        Containers: [{ Name: 'worker', DockerId: 'worker-1' }],
+        Containers: [{ Name: 'worker', DockerId: this.containerId }],
       };
     }
     if (url === '/credentials') {

@@ -1,0 +1,14 @@
+/** The short form of `npm run test:languages`, with the one language whose tools this project fetches anyway. */
+import { loseNothingBeside } from './loss.ts';
+import { LANGUAGES } from './workers.ts';
+
+jest.setTimeout(240_000);
+
+test('a worker in Python with the sidecar beside it loses no attempt to a scale-in', async () => {
+  const story: string[] = [];
+  const program = await LANGUAGES.python!((line) => story.push(line));
+  const result = await loseNothingBeside({ language: 'python', program, steps: 5, seed: 1 });
+  if (result.lostByUs.length > 0) throw new Error([...story, ...result.lostByUs].join('\n'));
+  expect(result.tasksRemoved).toBeGreaterThan(0);
+  expect(result.activities).toBeGreaterThan(0);
+});
