@@ -5,6 +5,19 @@
 import type { PauseReason, PollingWorker } from '../worker/scale-in.ts';
 import type { Log } from './log.ts';
 
+/** A worker that has not started yet, and may once the protocol would let it take work. */
+export class WorkerToStart implements PollingWorker {
+  readonly runningActivities = 0;
+  readonly drained = true;
+  mayStart = false;
+
+  pause(): void {}
+
+  resume(): void {
+    this.mayStart = true;
+  }
+}
+
 export interface ForeignWorkerParts {
   /** Sends SIGTERM to the worker's main process; throws when that is not allowed. */
   terminate(): void;

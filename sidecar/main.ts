@@ -12,7 +12,7 @@ import type { CordonReader } from '../worker/cordon-reading.ts';
 import { ScaleInProtocol, type PollingWorker } from '../worker/scale-in.ts';
 import { taskProtection, type PutJson } from '../worker/task.ts';
 import { readConfig, SidecarConfigError, type SidecarConfig } from './config.ts';
-import { ForeignWorker } from './foreign-worker.ts';
+import { ForeignWorker, WorkerToStart } from './foreign-worker.ts';
 import { createLog } from './log.ts';
 import { send } from './http.ts';
 import { containerIdOf, taskIdOf } from './metadata.ts';
@@ -44,19 +44,13 @@ try {
 
 /** A task that is told to leave before its worker has started waits here, unprotected, until ECS stops it. */
 async function protect(config: SidecarConfig): Promise<void> {
-  let mayStart = false;
-  const notStarted: PollingWorker = {
-    runningActivities: 0,
-    drained: true,
-    pause: () => undefined,
-    resume: () => (mayStart = true),
-  };
-  const protocol = protocolOf(config, notStarted, await readerOf(config));
-  while (!mayStart && !stopping.signal.aborted) {
+  const worker = new WorkerToStart();
+  const protocol = protocolOf(config, worker, await readerOf(config));
+  while (!worker.mayStart && !stopping.signal.aborted) {
     await protocol.round();
-    if (!mayStart) await pause(PROTECT_ROUND_MS);
+    if (!worker.mayStart) await pause(PROTECT_ROUND_MS);
   }
-  if (mayStart) log.info({}, 'The worker may start');
+  if (worker.mayStart) log.info({}, 'The worker may start');
   else process.exitCode = 1;
 }
 

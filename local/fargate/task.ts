@@ -212,11 +212,13 @@ export class Task {
     const started = await ContainerProcess.start({ command, directory, environment, output });
     container.process = started;
     this.#namespace?.add(started.pid, this.id, container.token);
-    void started.exited.then((exitCode) => {
-      container.exitCode = exitCode;
-      this.#namespace?.remove(started.pid);
-    });
+    void this.#untilExited(container, started);
     this.#watchHealth(container, { cwd: directory, env: environment });
+  }
+
+  async #untilExited(container: TaskContainer, started: ContainerProcess): Promise<void> {
+    container.exitCode = await started.exited;
+    this.#namespace?.remove(started.pid);
   }
 
   #watchHealth(container: TaskContainer, surroundings: { cwd: string; env: Record<string, string> }): void {

@@ -172,7 +172,7 @@ describe('a worker', () => {
     });
     expect(poolConfigs(template)).toMatchObject([{ pool: 'go', protection: 'sidecar' }]);
     const [definition] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
-    const { PidMode, ContainerDefinitions } = definition?.Properties as TaskDefinitionProperties;
+    const { PidMode, ContainerDefinitions } = definition!.Properties as TaskDefinitionProperties;
     expect(PidMode).toBe('task');
     const [worker, ...ours] = ContainerDefinitions;
     expect(worker).toMatchObject({

@@ -74,11 +74,3 @@ test('neither a zombie nor a later process of the same number is the worker', ()
   remove(60);
   expect(isAlive(proc, main)).toBe(false);
 });
-
-const onLinux = process.platform === 'linux' ? test : test.skip;
-
-onLinux('the machine’s own procfs is understood', () => {
-  const self = findMainProcess('/proc', process.pid, undefined);
-  expect(self).toBeUndefined();
-  expect(isAlive('/proc', { pid: process.pid, startedAt: 1 })).toBe(false);
-});
