@@ -1,4 +1,4 @@
-/** A worker in Python. It is told its queue and slots, and the scaler protects it by what it reports to Temporal. */
+/** A worker in Python. It is told its queue and slots, and a sidecar protects its task and tells it to leave. */
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';

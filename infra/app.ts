@@ -2,7 +2,7 @@
  * The app that `cdk deploy` deploys: three pools, for quick answers, for long analyses, and for batches, whose workflows have
  * another pool do the work.
  * Context: env (a preset: development, staging or production), temporalAddress, temporalNamespace, temporalSecretArn,
- * workerImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
+ * workerImage and sidecarImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
 import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -20,6 +20,7 @@ const contextSchema = z.object({
   temporalNamespace: z.string().min(1).default('default'),
   temporalSecretArn: z.string().startsWith('arn:').optional(),
   workerImage: z.string().min(1).optional(),
+  sidecarImage: z.string().min(1).optional(),
   model: z.string().min(1).optional(),
   metrics: z.enum(['essential', 'full']).optional(),
   tickSeconds: number.optional(),
@@ -38,6 +39,7 @@ const {
   metrics,
   temporalSecretArn,
   workerImage,
+  sidecarImage,
   tickSeconds,
   temporalAddress,
   temporalNamespace,
@@ -52,6 +54,7 @@ const workers = new ElasticWorkers(stack, 'Workers', {
   },
   ...given({ preset, metrics, tickSeconds }),
   ...(workerImage && { workerImage: ecs.ContainerImage.fromRegistry(workerImage) }),
+  ...(sidecarImage && { sidecarImage: ecs.ContainerImage.fromRegistry(sidecarImage) }),
   pools: {
     'quick-response': { taskQueue: 'quick-response-queue', slots: 20, ...sizing },
     'complex-analysis': { taskQueue: 'complex-analysis-queue', slots: 5, ...sizing },

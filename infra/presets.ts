@@ -116,7 +116,7 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
   };
 }
 
-function protectionOf({ image, sidecar = false }: WorkerPoolProps): Protection {
+function protectionOf({ image, sidecar = image !== undefined }: WorkerPoolProps): Protection {
   if (sidecar) return 'sidecar';
   return image ? 'scaler' : 'worker';
 }

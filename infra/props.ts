@@ -96,13 +96,13 @@ export interface WorkerPoolProps {
   /**
    * Puts a small container beside the image's, which keeps ECS from stopping the task at work, and sends the worker SIGTERM when it
    * is to leave, without a deadline. The two share a process namespace.
-   * @default false
+   * @default - true where an image is given
    */
   readonly sidecar?: boolean;
   /**
    * Who keeps ECS from stopping a task at work. `worker`: the worker itself, as this package's does; `sidecar`: see there; `scaler`: the
    * scaler, from what the worker reports to Temporal.
-   * @default - 'worker', but 'sidecar' with one, and 'scaler' for another image
+   * @default - 'worker', but 'sidecar' where an image is given, and 'scaler' where that has `sidecar: false`
    */
   readonly protection?: 'worker' | 'sidecar' | 'scaler';
   /**
@@ -132,7 +132,11 @@ export interface WorkerPoolProps {
   readonly capacityProvider?: string;
   /** From SIGTERM to SIGKILL, 4 to 120 on Fargate. @default 120 */
   readonly stopTimeoutSeconds?: number;
-  /** Activities may go on so long after SIGTERM; shorter than the stop timeout. @default - 20 less than the stop timeout */
+  /**
+   * Activities may go on so long after SIGTERM; shorter than the stop timeout. Beside a sidecar the worker is told two days, since a
+   * cordon has no deadline.
+   * @default - 20 less than the stop timeout
+   */
   readonly drainSeconds?: number;
 
   /** @default - a new one */

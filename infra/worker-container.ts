@@ -13,6 +13,9 @@ export interface WorkerContainerOptions {
   preset?: ElasticWorkersProps['preset'];
 }
 
+/** A cordon has no deadline, and the worker cannot tell its SIGTERM from ECS's: as long as a protection lasts. */
+const DRAIN_SECONDS_BESIDE_A_SIDECAR = 2 * 24 * 3600;
+
 type Container = Omit<ecs.ContainerDefinitionOptions, 'image' | 'logging'>;
 
 export function workerContainer(options: WorkerContainerOptions): Container {
@@ -46,7 +49,9 @@ function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, p
     ...(settings.workflowSlots !== undefined && {
       ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: String(settings.workflowSlots),
     }),
-    ELASTIC_WORKERS_DRAIN_SECONDS: String(settings.drainSeconds),
+    ELASTIC_WORKERS_DRAIN_SECONDS: String(
+      settings.protection === 'sidecar' ? DRAIN_SECONDS_BESIDE_A_SIDECAR : settings.drainSeconds,
+    ),
     ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(settings.stopTimeoutSeconds),
   };
   if (settings.protection === 'worker') {

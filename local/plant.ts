@@ -10,7 +10,14 @@ import { startLocalFargate } from './fargate/index.ts';
 import type { LocalFargate, LocalFargateOptions, TaskSummary } from './fargate/index.ts';
 import { readPoolConfigs, readStackConfigs } from './observe.ts';
 import { freePorts } from './process.ts';
-import { bootstrap, deployStacks, LOCAL_WORKER_DIRECTORY, LOCAL_WORKER_IMAGE } from './stack.ts';
+import {
+  bootstrap,
+  deployStacks,
+  LOCAL_SIDECAR_DIRECTORY,
+  LOCAL_SIDECAR_IMAGE,
+  LOCAL_WORKER_DIRECTORY,
+  LOCAL_WORKER_IMAGE,
+} from './stack.ts';
 import { startTemporal } from './temporal.ts';
 import type { LocalTemporal } from './temporal.ts';
 import { LOCAL_DIRECTORY } from './tools.ts';
@@ -126,7 +133,11 @@ function startFargate(options: SiteOptions, emulatorUrl: string, port: number): 
     ...options.fargate,
     emulatorUrl,
     port,
-    images: { [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY, ...options.fargate?.images },
+    images: {
+      [LOCAL_WORKER_IMAGE]: LOCAL_WORKER_DIRECTORY,
+      [LOCAL_SIDECAR_IMAGE]: LOCAL_SIDECAR_DIRECTORY,
+      ...options.fargate?.images,
+    },
     startDelaySeconds: options.startDelay,
     seed: options.seed,
     environment: { ...emulatorCredentials(emulatorUrl), ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' },

@@ -11,6 +11,9 @@ import { LOCAL_DIRECTORY, REPOSITORY } from './tools.ts';
 /** The worker image's name in task definitions of this repository's app: what local Fargate has unpacked in `dist/worker`. */
 export const LOCAL_WORKER_IMAGE = 'temporal-elastic-workers/worker:local';
 export const LOCAL_WORKER_DIRECTORY = join(REPOSITORY, 'dist', 'worker');
+/** The same of the sidecar's. */
+export const LOCAL_SIDECAR_IMAGE = 'temporal-elastic-workers/sidecar:local';
+export const LOCAL_SIDECAR_DIRECTORY = join(REPOSITORY, 'dist', 'sidecar');
 
 export interface StackOptions {
   emulatorUrl: string;
@@ -50,7 +53,8 @@ export async function cdk(
   workingDirectory = options.project ?? REPOSITORY,
 ): Promise<string> {
   const { directory = LOCAL_DIRECTORY, app, project } = options;
-  const context = project === undefined ? { workerImage: LOCAL_WORKER_IMAGE, ...options.context } : options.context;
+  const images = { workerImage: LOCAL_WORKER_IMAGE, sidecarImage: LOCAL_SIDECAR_IMAGE };
+  const context = project === undefined ? { ...images, ...options.context } : options.context;
   const common = [
     '--output',
     assemblyIn(directory),

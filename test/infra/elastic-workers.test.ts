@@ -141,9 +141,11 @@ describe('a worker', () => {
     expect(containerOf(template).container.HealthCheck).toMatchObject({ Command: ['CMD', 'true'] });
   });
 
-  test('of another image is told its queue and slots, has no rights, and is protected by the scaler', () => {
+  test('of another image without a sidecar is told its queue and slots, and is protected by the scaler', () => {
     const { template } = synthesize({
-      pools: { python: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), slots: 8 } },
+      pools: {
+        python: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), slots: 8, sidecar: false },
+      },
     });
     const { container, environment } = containerOf(template);
     expect(environment).toEqual({
@@ -168,7 +170,7 @@ describe('a worker', () => {
   test('of another image gets a sidecar: both share a process namespace, and the worker starts once the task is protected', () => {
     const { template } = synthesize({
       sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
-      pools: { go: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('go-worker'), sidecar: true } },
+      pools: { go: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('go-worker') } },
     });
     expect(poolConfigs(template)).toMatchObject([{ pool: 'go', protection: 'sidecar' }]);
     const [definition] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
@@ -184,6 +186,7 @@ describe('a worker', () => {
       ],
     });
     expect(JSON.stringify(worker)).not.toContain('STATE_TABLE');
+    expect(worker?.Environment).toContainEqual({ Name: 'ELASTIC_WORKERS_DRAIN_SECONDS', Value: '172800' });
     expect(ours).toMatchObject([
       { Name: 'protect', Essential: false, Command: expect.arrayContaining(['main.js', 'protect']) },
       {

@@ -187,7 +187,7 @@ describe('every right that is granted', () => {
 
   test('a worker with a sidecar may protect its task and read its cordon, and publishes nothing', () => {
     const { template } = synthesize({
-      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), sidecar: true } },
+      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker') } },
     });
     const rights = rightsOf(template).WorkersPoolsforeignTaskRole!.join('\n');
     expect(rights).toContain('ecs:UpdateTaskProtection');
@@ -195,9 +195,9 @@ describe('every right that is granted', () => {
     expect(rights).not.toContain('PutMetricData');
   });
 
-  test('a worker of another image has none', () => {
+  test('a worker of another image without a sidecar has none', () => {
     const { template } = synthesize({
-      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker') } },
+      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), sidecar: false } },
     });
     expect(rightsOf(template)).not.toHaveProperty('WorkersPoolsforeignTaskRole');
   });
@@ -260,7 +260,7 @@ function everything() {
       metrics: 'full',
       pools: {
         own: { taskQueue: 'own' },
-        foreign: { taskQueue: 'foreign', image: ecs.ContainerImage.fromRegistry('python-worker') },
+        foreign: { taskQueue: 'foreign', image: ecs.ContainerImage.fromRegistry('python-worker'), sidecar: false },
       },
     } satisfies Partial<ElasticWorkersProps>;
   });

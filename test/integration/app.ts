@@ -7,7 +7,10 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { ElasticWorkers, type ElasticWorkersProps, type WorkerPoolProps } from '../../infra/index.ts';
 
 /** As the context has it: JSON, so an image is a string. */
-export interface TestedWorkers extends Omit<ElasticWorkersProps, 'pools' | 'temporal' | 'workerImage'> {
+export interface TestedWorkers extends Omit<
+  ElasticWorkersProps,
+  'pools' | 'temporal' | 'workerImage' | 'sidecarImage'
+> {
   pools: Record<string, Omit<WorkerPoolProps, 'image'> & { image?: string }>;
 }
 
@@ -26,5 +29,6 @@ for (const [id, props] of Object.entries(JSON.parse(context('workers')) as Recor
     pools: Object.fromEntries(pools),
     temporal: { address: context('temporalAddress') },
     workerImage: image(context('workerImage')),
+    sidecarImage: image(context('sidecarImage')),
   });
 }
