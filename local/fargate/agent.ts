@@ -108,7 +108,8 @@ function containerMetadata(task: Task, container: TaskContainer) {
   const { family, revision } = task.origin.taskDefinition;
   const { name, image, cpu } = container.definition;
   return {
-    DockerId: container.token,
+    // As long as the container has not been made, which may be after others have run, it has none.
+    DockerId: container.process ? container.token : '',
     Name: name,
     DockerName: name,
     Image: image,
