@@ -147,8 +147,10 @@ function startFargate(options: SiteOptions, emulatorUrl: string, port: number): 
   });
 }
 
+/** A worker that ends well, as one does beside a sidecar after its cordon, is none. */
 function reportCrash(task: TaskSummary, onProgress: (line: string) => void): void {
-  if (task.lastStatus !== 'STOPPED' || !['EssentialContainerExited', 'TaskFailedToStart'].includes(task.stopCode ?? ''))
-    return;
+  const { lastStatus, stopCode = '', exitCode } = task;
+  if (lastStatus !== 'STOPPED' || !['EssentialContainerExited', 'TaskFailedToStart'].includes(stopCode)) return;
+  if (exitCode === 0) return;
   onProgress(`Task ${task.taskId} of ${task.service} stopped by itself: ${task.stoppedReason} (log: ${task.logFile})`);
 }
