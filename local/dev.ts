@@ -14,7 +14,7 @@ import { exportLine } from './emulator.ts';
 import { readPlant, startSite, type Plant, type Site } from './plant.ts';
 import { plainEnvironment } from './process.ts';
 import type { Screen } from './screen.ts';
-import { assemblyIn, bootstrap, deployStacks } from './stack.ts';
+import { assemblyIn, bootstrap, cdkCommandLine, deployStacks } from './stack.ts';
 import { ensureTools } from './tools.ts';
 import { watchPlant, type Watch } from './watch.ts';
 
@@ -50,7 +50,7 @@ const CHANGES_WITHIN_MS = 300;
 /** Resolves when the signal is given; rejects when something cannot be started. What only a change breaks is shown, and mended by the next. */
 export async function runDev(options: DevOptions): Promise<void> {
   const { project, screen, now, signal, closers } = options;
-  if (options.app === undefined) requireCdkJson(project);
+  requireApp(options);
   const directory = join(project, DIRECTORY);
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, '.gitignore'), '*\n');
@@ -104,12 +104,27 @@ export async function runDev(options: DevOptions): Promise<void> {
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-function requireCdkJson(project: string): void {
-  const file = join(project, 'cdk.json');
-  const fix = `run it in the folder of your CDK app, give --app, or make a project with 'elastic-workers init'`;
-  if (!existsSync(file)) throw new Error(`There is no cdk.json in ${project}: ${fix}.`);
-  const { app } = z.object({ app: z.string().optional() }).parse(JSON.parse(readFileSync(file, 'utf8')));
-  if (app === undefined) throw new Error(`${file} names no app: add "app" to it, or give --app.`);
+/** Before anything is started or written: everything that keeps the app from being deployed. */
+function requireApp({ project, app }: DevOptions): void {
+  const problems = [app === undefined ? problemOfCdkJson(join(project, 'cdk.json')) : undefined, problemOfCdk(project)];
+  const found = problems.filter((problem) => problem !== undefined);
+  if (found.length > 0) throw new Error(found.join('\n'));
+}
+
+function problemOfCdkJson(file: string): string | undefined {
+  if (!existsSync(file))
+    return `There is no ${file}: run it in the folder of your CDK app, give --app, or make a project with 'elastic-workers init'`;
+  const { app } = z.looseObject({ app: z.string().optional() }).parse(JSON.parse(readFileSync(file, 'utf8')));
+  return app === undefined ? `${file} names no app: add "app" to it, or give --app` : undefined;
+}
+
+function problemOfCdk(project: string): string | undefined {
+  try {
+    cdkCommandLine(project);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 async function deployTo(site: Site, options: DevOptions, directory: string): Promise<Plant> {

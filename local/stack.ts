@@ -86,7 +86,8 @@ export async function cdk(
   return readFile(running.logFile, 'utf8');
 }
 
-function cdkCommandLine(project: string): string {
+/** Of the project's own packages; throws when there is none. */
+export function cdkCommandLine(project: string): string {
   try {
     return join(dirname(createRequire(join(project, 'package.json')).resolve('aws-cdk/package.json')), 'bin', 'cdk');
   } catch (cause) {

@@ -61,6 +61,8 @@ export interface Ran {
 }
 
 export interface RunOptions {
+  /** Where it is run; here unless given. */
+  directory?: string;
   env?: Record<string, string>;
   input?: string;
   /** What is run; the sources unless given. */
@@ -68,11 +70,18 @@ export interface RunOptions {
 }
 
 /** Runs `elastic-workers` with these arguments, as a process. */
-export function runCli(args: string[], { env = {}, input = '', main = MAIN }: RunOptions = {}): Promise<Ran> {
+export function runCli(
+  args: string[],
+  { env = {}, input = '', main = MAIN, directory }: RunOptions = {},
+): Promise<Ran> {
   const environment = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...env };
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [main, ...args], { env: environment }, (error, stdout, stderr) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
+    const child = execFile(
+      process.execPath,
+      [main, ...args],
+      { env: environment, cwd: directory },
+      (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
     child.stdin?.end(input);
   });
