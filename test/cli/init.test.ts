@@ -48,6 +48,6 @@ test('a file that is there is not overwritten, and nothing is half made', async 
 test('everything that is wrong with the input is listed at once', async () => {
   const { code, stderr } = await runCli(['init', join(directory, 'Not A Name'), '--language', 'cobol']);
   expect(code).toBe(2);
-  expect(stderr).toContain("--language must be one of typescript, got 'cobol'");
+  expect(stderr).toContain("--language must be one of python, typescript, got 'cobol'");
   expect(stderr).toContain("got 'Not A Name'");
 });
