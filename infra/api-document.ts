@@ -42,6 +42,7 @@ interface TypeReference {
   fqn?: string;
   primitive?: string;
   collection?: { kind: 'array' | 'map'; elementtype: TypeReference };
+  union?: { types: TypeReference[] };
 }
 
 /** Throws what jsii says where the API breaks its rules. */
@@ -149,5 +150,6 @@ function typeOf(type: TypeReference = { primitive: 'nothing' }): string {
     const element = typeOf(type.collection.elementtype);
     return type.collection.kind === 'array' ? `list of ${element}` : `map of ${element}`;
   }
+  if (type.union) return type.union.types.map((each) => typeOf(each)).join(' or ');
   return type.primitive ?? (type.fqn ?? '').split('.').slice(-2).join('.').replace(`${packageFile.name}.`, '');
 }

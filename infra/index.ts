@@ -5,6 +5,7 @@ export type {
   ElasticWorkersProps,
   PoolTemporalProps,
   ScheduleProps,
+  SlotsRange,
   TemporalProps,
   WorkerPoolProps,
 } from './props.ts';

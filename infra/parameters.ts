@@ -63,7 +63,8 @@ function policyOf(settings: PoolSettings) {
   return {
     minTasks: settings.minTasks,
     maxTasks: settings.maxTasks,
-    slotsPerTask: settings.slots,
+    // The least: what a task has come to hold beyond it is in its heartbeats, and remembered.
+    slotsPerTask: typeof settings.slots === 'number' ? settings.slots : settings.slots.min,
     targetWaitSeconds: settings.targetWaitSeconds,
     scaleInAfterSeconds: settings.scaleInAfterSeconds,
     spendCapDollarsPerHour: settings.spendCapDollarsPerHour,

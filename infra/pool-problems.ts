@@ -22,7 +22,7 @@ function ofName(name: string): string[] {
 function ofSizes(pool: PoolSettings): string[] {
   const { taskQueue, minTasks, maxTasks, onDemandBase, spot } = pool;
   const problems = [
-    ...within('slots', pool.slots, 1, 10_000),
+    ...ofSlots(pool),
     ...within('workflowSlots', pool.workflowSlots, 2, 10_000),
     ...within('minTasks', minTasks, 0, MOST_TASKS),
     ...within('maxTasks', maxTasks, 1, MOST_TASKS),
@@ -39,6 +39,17 @@ function ofSizes(pool: PoolSettings): string[] {
     problems.push(
       `onDemandBase ${onDemandBase} leaves nothing of maxTasks ${maxTasks} to Spot; lower it, or remove spot`,
     );
+  }
+  return problems;
+}
+
+function ofSlots({ slots, protection }: PoolSettings): string[] {
+  if (typeof slots === 'number') return within('slots', slots, 1, 10_000);
+  const { min, max } = slots;
+  const problems = [...within('slots.min', min, 1, 10_000), ...within('slots.max', max, 1, 10_000)];
+  if (problems.length === 0 && min > max) problems.push(`slots.min ${min} is above slots.max ${max}; raise slots.max`);
+  if (protection === 'scaler') {
+    problems.push(`slots { min: ${min}, max: ${max} } is for this package's worker; give your image a number of slots`);
   }
   return problems;
 }

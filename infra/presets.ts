@@ -2,7 +2,7 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { MetricSet } from '../contract/metrics.ts';
 import type { Protection } from '../contract/pool-config.ts';
-import type { ElasticWorkersProps, PoolTemporalProps, TemporalProps, WorkerPoolProps } from './props.ts';
+import type { ElasticWorkersProps, PoolTemporalProps, SlotsRange, TemporalProps, WorkerPoolProps } from './props.ts';
 
 /** What is the same for all of a stack's pools, with every default filled in. */
 export interface Preset {
@@ -67,7 +67,7 @@ export interface TemporalSettings extends TemporalProps {
 
 /** A pool's props with every default filled in. */
 export interface PoolSettings extends WorkerPoolProps {
-  readonly slots: number;
+  readonly slots: number | SlotsRange;
   readonly minTasks: number;
   readonly maxTasks: number;
   readonly cpu: number;

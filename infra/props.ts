@@ -53,13 +53,25 @@ export interface ScheduleProps {
   readonly maxTasks?: number;
 }
 
+/** Slots whose number follows the load of the task. */
+export interface SlotsRange {
+  /** What a task has at least, and begins with. */
+  readonly min: number;
+  /** What it has at the most, whatever room it has. */
+  readonly max: number;
+}
+
 /** One pool: a task queue, the workers that serve it, and how far they may grow. */
 export interface WorkerPoolProps {
   /** The Temporal task queue the pool serves. */
   readonly taskQueue: string;
 
-  /** Activities a task runs at a time: 20 to 50 for work that waits, 1 to 5 for work that computes. @default 20 */
-  readonly slots?: number;
+  /**
+   * Activities a task runs at a time: 20 to 50 for work that waits, 1 to 5 for work that computes. With `{ min, max }` the worker
+   * finds out how many its processor and memory can hold.
+   * @default 20
+   */
+  readonly slots?: number | SlotsRange;
   /**
    * Workflow tasks a process of a task holds at a time; computing is done by one after the other. More of them help where
    * workflow tasks wait for something, such as local activities. @default 40

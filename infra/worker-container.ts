@@ -35,6 +35,11 @@ export function workerContainer(options: WorkerContainerOptions): Container {
   };
 }
 
+/** As the worker reads it: `20`, or `5..200`. */
+function slotsText(slots: PoolSettings['slots']): string {
+  return typeof slots === 'number' ? String(slots) : `${slots.min}..${slots.max}`;
+}
+
 /** Any worker is told where its work is and how much to take at a time; one that protects itself, how to do that too. */
 function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, preset }: WorkerContainerOptions) {
   const variables: Record<string, string> = {
@@ -45,7 +50,7 @@ function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, p
     ...(temporal.secret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret.secretArn }),
     ...(settings.model !== undefined && { ELASTIC_WORKERS_MODEL: settings.model }),
     ELASTIC_WORKERS_POOL: poolName,
-    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: String(settings.slots),
+    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slotsText(settings.slots),
     ...(settings.workflowSlots !== undefined && {
       ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: String(settings.workflowSlots),
     }),

@@ -33,6 +33,7 @@ const workerSchema = z.object({
   slots: count.nullable(),
   processed: count,
   failed: count,
+  elastic: z.literal(true).exactOptional(),
   workflowFailed: count.exactOptional(),
   workflowTasks: slotsSchema.exactOptional(),
   nexusTasks: slotsSchema.exactOptional(),

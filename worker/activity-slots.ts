@@ -5,7 +5,8 @@
  * lost until its timeout, and for good if it had one attempt (2,000 short activities, 105 stops under load: 95 lost).
  * An open poll without work ends by itself within ten seconds: see relay-thread.ts.
  *
- * The price: Temporal's heartbeats know how many slots of a custom supplier are used, but not how many are free.
+ * The price: the SDK's heartbeats know how many slots of a custom supplier are used, but not how many are free. Where their
+ * number moves, the relay adds it: see heartbeat-slots.ts.
  */
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
 
@@ -41,7 +42,7 @@ export interface ActivitySlotSupplier extends CustomSlotSupplier<ActivitySlotInf
 }
 
 export class ActivitySlots {
-  readonly #slots: number;
+  #slots: number;
   readonly #onChange: () => void;
   readonly #waiting: Request[] = [];
   #open = true;
@@ -54,6 +55,12 @@ export class ActivitySlots {
   constructor(slots: number, onChange: () => void = () => undefined) {
     this.#slots = slots;
     this.#onChange = onChange;
+  }
+
+  /** Fewer take none away: slots in use are given back by those who use them. */
+  resize(slots: number): void {
+    this.#slots = slots;
+    this.#grant();
   }
 
   get used(): number {

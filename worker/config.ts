@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { MODEL_ID } from '../contract/model-id.ts';
 import { ConfigError } from './errors.ts';
+import { parseSlots, type Slots } from './slots-limit.ts';
 
 const PREFIX = 'ELASTIC_WORKERS_';
 
@@ -67,7 +68,7 @@ const variables = z.object({
   ELASTIC_WORKERS_PROFILE: oneOf(Object.keys(PROFILES) as [Profile, ...Profile[]]).default('production'),
   ELASTIC_WORKERS_POOL: text().optional(),
   ELASTIC_WORKERS_PROCESSES: wholeNumber(1, 64).optional(),
-  ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: wholeNumber(1, 10_000).optional(),
+  ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots().optional(),
   ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: wholeNumber(2, 10_000).default(40),
   ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: wholeNumber(0, 1_000_000).optional(),
   ELASTIC_WORKERS_HEARTBEAT_SECONDS: wholeNumber(1, 60).default(5),
@@ -104,7 +105,7 @@ export interface WorkerConfig {
   /** Undefined: by the task's size. */
   processes: number | undefined;
   /** Of the whole task. Undefined: by the task's size. */
-  maxConcurrentActivities: number | undefined;
+  maxConcurrentActivities: Slots | undefined;
   /** Of one process. */
   maxConcurrentWorkflowTasks: number;
   /** Of one process. Undefined: the SDK's choice, by the heap's size. */
@@ -283,6 +284,21 @@ function wholeNumber(min: number, max: number) {
     .regex(/^\d{1,9}$/, { error, abort: true })
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error });
+}
+
+function slots() {
+  const error =
+    'must be a number of slots from 1 to 10000, or two with the lesser first, such as 5..200: correct it, or unset it for the default';
+  return z
+    .string()
+    .transform((value) => parseSlots(value))
+    .refine((value) => value !== undefined, { error, abort: true })
+    .transform((value) => value!)
+    .refine((value) => isWithin(typeof value === 'number' ? { min: value, max: value } : value), { error });
+}
+
+function isWithin({ min, max }: { min: number; max: number }): boolean {
+  return min >= 1 && min <= max && max <= 10_000;
 }
 
 function port() {

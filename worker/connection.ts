@@ -10,9 +10,12 @@ const PROBE_TIMEOUT_MS = 5000;
 /** gRPC's UNIMPLEMENTED. */
 const UNIMPLEMENTED = 12;
 
-/** Connects, and checks that the server accepts the credentials and knows the namespace. */
-export async function connect(access: TemporalAccess): Promise<NativeConnection> {
-  const connection = await open(access);
+/**
+ * Connects, and checks that the server accepts the credentials and knows the namespace. `reportedSlots` is what heartbeats
+ * say (see relay.ts).
+ */
+export async function connect(access: TemporalAccess, reportedSlots?: Int32Array): Promise<NativeConnection> {
+  const connection = await open(access, reportedSlots);
   try {
     await describeNamespace(connection, access.namespace, CONNECT_TIMEOUT_MS);
     return connection;
@@ -52,11 +55,11 @@ class RelayedConnection extends NativeConnection {
   }
 }
 
-async function open(access: TemporalAccess): Promise<NativeConnection> {
+async function open(access: TemporalAccess, reportedSlots?: Int32Array): Promise<NativeConnection> {
   const { address, tls } = access;
   const deadline = Promise.withResolvers<never>();
   const timer = setTimeout(() => deadline.reject(new Error('no answer')), CONNECT_TIMEOUT_MS);
-  const opening = openRelayed(access);
+  const opening = openRelayed(access, reportedSlots);
   try {
     return await Promise.race([opening, deadline.promise]);
   } catch (error) {
@@ -67,8 +70,8 @@ async function open(access: TemporalAccess): Promise<NativeConnection> {
   }
 }
 
-async function openRelayed(access: TemporalAccess): Promise<NativeConnection> {
-  const relay = await startRelay(access);
+async function openRelayed(access: TemporalAccess, reportedSlots?: Int32Array): Promise<NativeConnection> {
+  const relay = await startRelay(access, reportedSlots);
   const { apiKey, metadata } = access;
   try {
     const connection = (await RelayedConnection.connect({

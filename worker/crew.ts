@@ -9,7 +9,9 @@ import type { WorkerLog } from './logging.ts';
 import { TemporalWorkerManager } from './manager.ts';
 import { workerPlugins, type PluginOptions } from './plugin.ts';
 import { PersistentWorkerPool } from './pool.ts';
-import type { TaskSize } from './task.ts';
+import { shareOf, type TaskSize } from './task.ts';
+import type { ProcessShare } from './elastic-slots.ts';
+import type { Slots } from './slots-limit.ts';
 import type { Stopped, Workforce } from './workforce.ts';
 
 export interface Crew {
@@ -26,7 +28,9 @@ export interface CrewOptions {
   env: NodeJS.ProcessEnv;
   access: TemporalAccess;
   identity: string;
-  slots: number;
+  slots: Slots;
+  /** This process's part of the task. */
+  share?: ProcessShare | undefined;
   log: WorkerLog;
   /** Aborted when the process was told to stop. */
   stopping: AbortSignal;
@@ -39,7 +43,7 @@ export function accessSource({ config, env }: Pick<CrewOptions, 'config' | 'env'
 
 /** A manager, with credentials renewed and metrics sent to CloudWatch. */
 export async function crewHere(options: CrewOptions) {
-  const { config, access, identity, slots, log, stopping, onChange } = options;
+  const { config, access, identity, slots, share, log, stopping, onChange } = options;
   const cloudwatch = config.cloudwatch
     ? new CloudWatchMetrics({ pool: config.pool, now: Date.now, log: log.log })
     : undefined;
@@ -49,6 +53,7 @@ export async function crewHere(options: CrewOptions) {
     ...access,
     identity,
     maxConcurrentActivities: slots,
+    share,
     workflows: workflows(),
     worker: { plugins: workerPlugins(pluginOptions(options)) },
     log: log.log,
@@ -77,7 +82,7 @@ export async function crewHere(options: CrewOptions) {
   return { workforce: manager, start, run, stop: () => void manager.stopWorker() } satisfies Crew;
 }
 
-export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access'> {
+export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access' | 'share'> {
   processes: number;
   size: TaskSize;
   /** The script each process runs, and Node's own arguments to it. */
@@ -90,6 +95,7 @@ export function crewOfProcesses({ slots, size, log, nodeArguments, ...options }:
   const pool = new PersistentWorkerPool({
     ...options,
     maxConcurrentActivities: slots,
+    share: shareOf(size, options.processes),
     killAfterSeconds: (options.config.shutdownForceSeconds + options.config.stopTimeoutSeconds) / 2,
     nodeArguments: [...nodeArguments.filter((argument) => !HEAP.test(argument)), ...heapFor(size, options.processes)],
     log: log.log,

@@ -2,7 +2,7 @@
  * The worker's process: reads the environment, serves one task queue until it is told to stop, and says by its exit code
  * how that went: 0 all work finished, 1 it could not start, failed, or had to leave work unfinished.
  *
- * `--verbose` logs more. `--identity` and `--slots` are the pool's to give: with them this is one of its processes.
+ * `--verbose` logs more. `--identity`, `--slots` and `--share` are the pool's to give: with them this is one of its processes.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,12 +12,14 @@ import { cordonReader } from './cordon.ts';
 import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './credentials.ts';
 import { accessSource, crewHere, crewOfProcesses, type Crew } from './crew.ts';
 import { serveEndpoints } from './endpoints.ts';
+import { parseShare } from './elastic-slots.ts';
 import { ConfigError, StartError } from './errors.ts';
 import { createLogger } from './logging.ts';
 import { PoolMember, tellPool } from './pool-member.ts';
 import { ScaleInProtocol } from './scale-in.ts';
+import { mostOf, parseSlots, type Slots } from './slots-limit.ts';
 import { strategyNames } from './strategies/index.ts';
-import { describeTask, processesFor, slotsFor, taskProtection, type Task } from './task.ts';
+import { describeTask, processesFor, shareOf, slotsFor, taskProtection, type Task } from './task.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from './types.ts';
 import type { Stopped, Workforce } from './workforce.ts';
 
@@ -37,7 +39,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => st
 try {
   const config = readConfig(process.env);
   logging.setLevel(args.verbose && config.logLevel !== 'trace' ? 'debug' : config.logLevel);
-  await (args.identity === undefined ? serveTask(config) : serveAsMember(config, args.identity, Number(args.slots)));
+  await (args.identity === undefined ? serveTask(config) : serveAsMember(config, args.identity));
 } catch (error) {
   await fail(error);
 }
@@ -45,7 +47,7 @@ try {
 async function serveTask(config: WorkerConfig): Promise<void> {
   const task = await describeTask(config.ecs.metadataUri, stopping.signal);
   const slots = config.maxConcurrentActivities ?? slotsFor(task.size);
-  const processes = Math.min(config.processes ?? processesFor(task.size, slots), slots);
+  const processes = Math.min(config.processes ?? processesFor(task.size, mostOf(slots)), mostOf(slots));
   let protocol: ScaleInProtocol | undefined;
   const common = {
     config,
@@ -59,7 +61,7 @@ async function serveTask(config: WorkerConfig): Promise<void> {
   tellConfiguration(config, task, access, { processes, slots });
   const crew =
     processes === 1
-      ? await crewHere({ ...common, access, stopping: stopping.signal })
+      ? await crewHere({ ...common, access, share: shareOf(task.size, 1), stopping: stopping.signal })
       : crewOfProcesses({ ...common, ...howToFork(), processes, size: task.size });
   if (config.scaleIn !== undefined) crew.workforce.pause('unprotected');
   stopWith(crew);
@@ -75,7 +77,7 @@ async function serveTask(config: WorkerConfig): Promise<void> {
 }
 
 /** One of a pool's processes: it takes work when the pool says so. */
-async function serveAsMember(config: WorkerConfig, identity: string, slots: number): Promise<void> {
+async function serveAsMember(config: WorkerConfig, identity: string): Promise<void> {
   let member: PoolMember | undefined;
   const onChange = () => member?.report();
   const crew = await crewHere({
@@ -83,7 +85,8 @@ async function serveAsMember(config: WorkerConfig, identity: string, slots: numb
     env: process.env,
     access: await accessOf(config),
     identity,
-    slots,
+    slots: parseSlots(args.slots!)!,
+    share: args.share === undefined ? undefined : parseShare(args.share),
     log: { ...logging, log: log.child({ process: identity.slice(identity.lastIndexOf('#')) }) },
     stopping: stopping.signal,
     onChange,
@@ -152,7 +155,7 @@ function tellConfiguration(
   config: WorkerConfig,
   { size }: Task,
   access: TemporalAccess,
-  { processes, slots: maxConcurrentActivities }: { processes: number; slots: number },
+  { processes, slots: maxConcurrentActivities }: { processes: number; slots: Slots },
 ): void {
   log.info({ ...config, processes, maxConcurrentActivities, size, temporal: describeAccess(access) }, 'Configuration');
 }
@@ -163,7 +166,7 @@ async function accessOf(config: WorkerConfig): Promise<TemporalAccess> {
   return access;
 }
 
-function tellStarted(config: WorkerConfig, identity: string, maxConcurrentActivities: number): void {
+function tellStarted(config: WorkerConfig, identity: string, maxConcurrentActivities: Slots): void {
   const { taskQueue, pool, heartbeatSeconds, model, profile } = config;
   if (model === undefined && profile !== 'development') {
     log.warn(
@@ -203,7 +206,12 @@ function stop(signal: NodeJS.Signals): void {
 function readArguments() {
   try {
     const text = { type: 'string' } as const;
-    const options = { verbose: { type: 'boolean', default: false }, identity: text, slots: text } as const;
+    const options = {
+      verbose: { type: 'boolean', default: false },
+      identity: text,
+      slots: text,
+      share: text,
+    } as const;
     return parseArgs({ options }).values;
   } catch (error) {
     log.fatal((error as Error).message);

@@ -16,18 +16,24 @@ import { ActivitySlots, type ActivitySlotSupplier, MAX_OPEN_POLLS } from './acti
 import { connect, probe } from './connection.ts';
 import { Contact } from './contact.ts';
 import type { TemporalAccess } from './credentials.ts';
+import { ElasticSlots, type ProcessShare } from './elastic-slots.ts';
 import { Generation } from './generation.ts';
 import { temporalLogger, type Logger } from './logging.ts';
 import { figuresOf, Measurements, type TaskCounts, type TaskMeasurement } from './measurements.ts';
+import { sharedNumber } from './relay.ts';
 import { RunningActivities } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
+import { mostOf, type SlotRange, type Slots } from './slots-limit.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts';
 
 export interface WorkerManagerOptions extends TemporalAccess {
   taskQueue: string;
   /** As Temporal shows it; the ECS task's id, so that heartbeats can be matched with tasks. */
   identity: string;
-  maxConcurrentActivities: number;
+  /** With limits, it follows the load within them. */
+  maxConcurrentActivities: Slots;
+  /** What of the machine the load is measured by, where the slots follow it. Default: a processor and all the memory. */
+  share?: ProcessShare | undefined;
   /** Default: the SDK's, 40. */
   maxConcurrentWorkflowTasks?: number;
   /** Workflows kept in memory between their tasks. Default: the SDK's choice, by the heap's size. */
@@ -69,6 +75,9 @@ export class TemporalWorkerManager implements Workforce {
   readonly #running: RunningActivities;
   readonly #measurements: Measurements;
   readonly #slots: ActivitySlots;
+  readonly #elastic: ElasticSlots | undefined;
+  /** What heartbeats say of the slots; 0 where the SDK alone says it. */
+  readonly #reportedSlots = sharedNumber();
   readonly #stopped = Promise.withResolvers<Stopped>();
   readonly #contact: Contact;
   /** Those that run: the current one, and those that are over and finish what they run. */
@@ -97,7 +106,9 @@ export class TemporalWorkerManager implements Workforce {
       onLocal: () => this.#changed(),
       now,
     });
-    this.#slots = new ActivitySlots(options.maxConcurrentActivities, () => this.#changed());
+    const { maxConcurrentActivities: range } = options;
+    this.#slots = new ActivitySlots(mostOf(range), () => this.#changed());
+    this.#elastic = typeof range === 'number' ? undefined : this.#elasticSlots(range);
     this.#measurements = new Measurements({ now, isActive: () => this.isHealthy, onTask });
     void this.#stopped.promise.catch(() => undefined).finally(() => this.#close());
   }
@@ -106,6 +117,7 @@ export class TemporalWorkerManager implements Workforce {
   async startWorker(): Promise<void> {
     installRuntime(this.#options);
     this.#current = await this.#createGeneration();
+    this.#elastic?.start();
     this.#probes = setInterval(() => void this.#contact.answered(), (this.#options.probeSeconds ?? 15) * 1000).unref();
   }
 
@@ -145,7 +157,7 @@ export class TemporalWorkerManager implements Workforce {
   async useAccess(access: TemporalAccess): Promise<void> {
     const current = this.#current;
     if (current === undefined) throw new Error('The manager has no worker: call startWorker() first.');
-    const connection = await connect(access);
+    const connection = await connect(access, this.#reportedSlots);
     const previous = new Set([...this.#generations, current].map((each) => each.connection));
     // What runs is reported over it as well, by whatever Worker runs it. Polls that are open go on until they end.
     for (const each of new Set([current, ...this.#generations])) each.connection = connection;
@@ -211,6 +223,15 @@ export class TemporalWorkerManager implements Workforce {
     return this.#slots.closed && this.#slots.idle && this.#running.locals === 0;
   }
 
+  #elasticSlots(range: SlotRange): ElasticSlots {
+    const { share = { vcpus: 1, gibibytes: Infinity }, log } = this.#options;
+    const onLimit = (limit: number) => {
+      Atomics.store(this.#reportedSlots, 0, limit);
+      log.debug({ limit }, 'Slots for activities');
+    };
+    return new ElasticSlots({ slots: this.#slots, range, share, onLimit });
+  }
+
   #changed(): void {
     if (this.#stopping && this.#slots.idle) setImmediate(() => this.#shutDown());
     this.#options.onChange?.();
@@ -252,6 +273,7 @@ export class TemporalWorkerManager implements Workforce {
 
   #close(): void {
     clearInterval(this.#probes);
+    this.#elastic?.stop();
     this.#contact.close();
   }
 
@@ -322,7 +344,7 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   async #createGeneration(): Promise<Generation> {
-    const connection = await connect(this.#access);
+    const connection = await connect(this.#access, this.#reportedSlots);
     try {
       const slots = this.#slots.supplier();
       const generation: Generation = await Generation.create({

@@ -8,21 +8,25 @@
  * up does the pool fail: nothing runs then, and a new task may do better.
  */
 import { fork, type ChildProcess } from 'node:child_process';
+import { formatShare, type ProcessShare } from './elastic-slots.ts';
 import type { Logger } from './logging.ts';
 import { StartError } from './errors.ts';
 import { NO_TASKS, sumOf, type TaskCounts } from './measurements.ts';
 import type { FromMember, MemberReport, ToMember } from './pool-messages.ts';
 import type { RunningActivity } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
+import { formatSlots, sharesOf, type Slots } from './slots-limit.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts';
 
 export interface WorkerPoolOptions {
   processes: number;
   /** Of the whole task; divided over the processes. */
-  maxConcurrentActivities: number;
+  maxConcurrentActivities: Slots;
+  /** Each process's part of the task. */
+  share?: ProcessShare;
   /** The task's; each process adds its number. */
   identity: string;
-  /** What each process runs, with `--identity` and `--slots` added to its arguments. */
+  /** What each process runs, with `--identity`, `--slots` and perhaps `--share` added to its arguments. */
   entry: string;
   args?: string[];
   /** Node's own arguments of each process. */
@@ -81,7 +85,7 @@ const NOTHING_YET: MemberReport = {
 
 interface Member {
   readonly identity: string;
-  readonly slots: number;
+  readonly slots: Slots;
   child?: ChildProcess | undefined;
   report: MemberReport;
   /** The order it was launched with. */
@@ -121,7 +125,7 @@ export class PersistentWorkerPool implements Workforce {
     this.#restart = { ...RESTART, ...options.restart };
     this.#started.promise.catch(() => undefined);
     this.#stopped.promise.catch(() => undefined);
-    this.#members = shares(options.maxConcurrentActivities, options.processes).map((slots, index) => ({
+    this.#members = sharesOf(options.maxConcurrentActivities, options.processes).map((slots, index) => ({
       identity: `${options.identity}#${index + 1}`,
       slots,
       report: NOTHING_YET,
@@ -243,12 +247,14 @@ export class PersistentWorkerPool implements Workforce {
   }
 
   #launch(member: Member): void {
-    const { entry, args = [], nodeArguments = [], env, log, now } = this.#options;
+    const { entry, args = [], nodeArguments = [], share, env, log, now } = this.#options;
     member.restart = undefined;
     member.report = NOTHING_YET;
     member.startedAt = now();
     member.launchedOn = this.#order;
-    const child = fork(entry, [...args, '--identity', member.identity, '--slots', `${member.slots}`], {
+    const part = share === undefined ? [] : ['--share', formatShare(share)];
+    const own = ['--identity', member.identity, '--slots', formatSlots(member.slots), ...part];
+    const child = fork(entry, [...args, ...own], {
       env,
       execArgv: nodeArguments,
     });
@@ -344,10 +350,4 @@ function wordsOf(order: Order): string {
 function tell({ child }: Member, message: ToMember): void {
   // Its end may not have been noticed yet; the restart brings it up to date.
   if (child?.connected) child.send(message, () => undefined);
-}
-
-/** As even as can be, nobody left without. */
-function shares(slots: number, processes: number): number[] {
-  const used = Math.min(slots, processes);
-  return Array.from({ length: used }, (_, index) => Math.floor(slots / used) + (index < slots % used ? 1 : 0));
 }

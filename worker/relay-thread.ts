@@ -18,6 +18,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, type SecureContextOptions } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
+import { RECORD_HEARTBEAT, withSlots } from './heartbeat-slots.ts';
 import { RELAY_SECRET_HEADER, type RelayData, type RelayStarted } from './relay.ts';
 
 /**
@@ -38,7 +39,7 @@ const CONNECTION_WINDOW = 64 * 2 ** 20;
 /** Above what all calls that the SDK has open may carry, since a session that exceeds it resets them. */
 const SESSION_MEMORY_MB = 1024;
 
-const { address, tls, secret } = workerData as RelayData;
+const { address, tls, reportedSlots, secret } = workerData as RelayData;
 const common = {
   settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
   maxSessionMemory: SESSION_MEMORY_MB,
@@ -94,7 +95,7 @@ async function relay(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): P
   if (headers[RELAY_SECRET_HEADER] !== secret) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
   const request = await whole(stream);
   if (stream.closed) return;
-  const { head, body, trailers } = await ask(stream, passedOn(headers), request);
+  const { head, body, trailers } = await ask(stream, passedOn(headers), amended(headers, request));
   if (stream.closed) return;
   const endStream = body === undefined && trailers === undefined;
   stream.respond(head, { endStream, waitForTrailers: trailers !== undefined });
@@ -135,6 +136,11 @@ function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const name = serverNameOverride();
   if (name !== undefined) passed[':authority'] = name;
   return passed;
+}
+
+function amended(headers: IncomingHttpHeaders, request?: Buffer): Buffer | undefined {
+  const slots = Atomics.load(reportedSlots, 0);
+  return request && slots > 0 && headers[':path'] === RECORD_HEARTBEAT ? withSlots(request, slots) : request;
 }
 
 /** Resolves when nothing more comes, however that came about. */

@@ -12,6 +12,8 @@ import type { TemporalAccess } from '../contract/temporal-access.ts';
 export interface RelayData {
   address: string;
   tls: TemporalAccess['tls'];
+  /** Where it holds a number above 0, that many slots are reported in heartbeats: see heartbeat-slots.ts. */
+  reportedSlots: Int32Array;
   /** Calls without it are refused: the port is open to all processes of this machine, and behind it are our credentials. */
   secret: string;
 }
@@ -28,10 +30,18 @@ export interface Relay {
   stop(): void;
 }
 
+/** One number that the relay's thread sees as soon as it is set. */
+export function sharedNumber(value = 0): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4)).fill(value);
+}
+
 /** Rejects when the server cannot be reached. */
-export async function startRelay({ address, tls }: Pick<TemporalAccess, 'address' | 'tls'>): Promise<Relay> {
+export async function startRelay(
+  { address, tls }: Pick<TemporalAccess, 'address' | 'tls'>,
+  reportedSlots = sharedNumber(),
+): Promise<Relay> {
   const secret = randomUUID();
-  const workerData: RelayData = { address, tls, secret };
+  const workerData: RelayData = { address, tls, reportedSlots, secret };
   const thread = new Thread(entry(), { name: 'relay', workerData });
   const [started] = (await once(thread, 'message')) as [RelayStarted];
   thread.unref();

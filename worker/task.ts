@@ -4,6 +4,7 @@
  */
 import { availableParallelism, cpus, hostname, totalmem } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { ProcessShare } from './elastic-slots.ts';
 
 export interface Task {
   /** The last part of its ARN. It is the worker's Temporal identity, so heartbeats and tasks match exactly. */
@@ -27,6 +28,11 @@ export async function describeTask(metadataUri: string | undefined, signal?: Abo
 /** What a task of this size can do side by side, when nobody says: enough for work that waits, not too much for work that computes. */
 export function slotsFor({ vcpus, gibibytes }: TaskSize): number {
   return Math.max(1, Math.floor(Math.min(2 * vcpus, 5 * gibibytes)));
+}
+
+/** Each process's part of a task. */
+export function shareOf({ vcpus, gibibytes }: TaskSize, processes: number): ProcessShare {
+  return { vcpus: vcpus / processes, gibibytes: gibibytes / processes };
 }
 
 /** One process uses one vCPU; each has a slot at least, and room for Node and the Temporal SDK. */

@@ -52,6 +52,8 @@ export interface WorkerSlots {
   ageSeconds: number;
   usedSlots: number;
   slots: number | null;
+  /** Their number follows its load. */
+  elastic?: boolean;
   processed: number;
   /** What it had processed, and held, at the tick before; absent for a worker new to us, which has worked `ranSeconds`. */
   before: { processed: number; usedSlots: number } | undefined;
@@ -248,11 +250,13 @@ function countedTwice(
 /** What the workers report of their slots. */
 interface Use {
   reportedBusy: number;
-  /** By active task of the pool: slots in use, and the age of its oldest heartbeat. */
-  tasks: { used: number; ageSeconds: number }[];
+  /** By active task of the pool: slots in use, those that it says it has, and the age of its oldest heartbeat. */
+  tasks: { used: number; slots: number; ageSeconds: number }[];
   /** Slots of a task as its workers say, or else its owner; and whether it was the workers. */
   stated: number;
   isReported: boolean;
+  /** What an active task has come to hold, where that follows its load; 0 elsewhere. */
+  able: number;
   /** In use, of an active task on average; and whether that is all that it has, as far as known. */
   perActive: number;
   isFull: boolean;
@@ -260,23 +264,28 @@ interface Use {
 
 function useOf({ workers, active }: KindSeen, before: KindMemory, { slotsPerTask }: Policy): Use {
   const byTask = new Map<string, { used: number; slots: number; ageSeconds: number }>();
-  for (const { task, isOwn, usedSlots, slots, ageSeconds } of workers ?? []) {
-    if (task === null || !isOwn) continue;
+  const own = (workers ?? []).filter(({ isOwn }) => isOwn);
+  for (const { task, usedSlots, slots, ageSeconds } of own) {
+    if (task === null) continue;
     const of = byTask.get(task) ?? { used: 0, slots: 0, ageSeconds: 0 };
     const used = of.used + usedSlots;
     byTask.set(task, { used, slots: of.slots + (slots ?? 0), ageSeconds: Math.max(of.ageSeconds, ageSeconds) });
   }
   const reported = [...byTask.values()].map(({ slots }) => slots).filter((slots) => slots > 0);
-  const stated = middle(reported) ?? slotsPerTask;
+  const isElastic = own.some(({ elastic }) => elastic);
+  const isReported = reported.length > 0 && !isElastic;
+  const stated = isReported ? middle(reported)! : slotsPerTask;
+  const most = before.slots > 0 ? (isReported ? Math.min(before.slots, stated) : before.slots) : stated;
   const tasks = active.flatMap((task) => byTask.get(task) ?? []);
   const perActive = sum(tasks.map(({ used }) => used)) / Math.max(1, active.length);
   return {
     reportedBusy: workers === undefined ? before.busySlots : sum(workers.map(({ usedSlots }) => usedSlots)),
     tasks,
     stated,
-    isReported: reported.length > 0,
+    isReported,
+    able: isElastic ? (middle(reported) ?? 0) : 0,
     perActive,
-    isFull: active.length > 0 && perActive >= MUCH_LESS * (before.slots > 0 ? Math.min(before.slots, stated) : stated),
+    isFull: active.length > 0 && perActive >= MUCH_LESS * most,
   };
 }
 
@@ -289,23 +298,28 @@ interface TaskSlots {
   witnessed: boolean;
 }
 
-/** While work waits, the slots in use are those that a task has, whatever its owner or its workers say. */
+/**
+ * While work waits, the slots in use are those that a task has, whatever its owner or its workers say. Slots that follow the
+ * load are as many as a task has come to hold: a new task, which has not held any yet, will come to that.
+ */
 function slotsLearned(
   { active }: KindSeen,
-  { tasks, stated, isReported }: Use,
+  { tasks, stated, isReported, able }: Use,
   { waits, headAge }: { waits: boolean; headAge: number },
   before: KindMemory,
 ): TaskSlots {
-  const witnesses = tasks.filter(({ ageSeconds }) => ageSeconds < headAge);
-  const witnessed = waits && witnesses.length > 0 && 2 * witnesses.length >= active.length;
-  const used = mean((witnessed ? witnesses : tasks).map((each) => each.used));
-  const takesNoMore = witnessed && used > 0;
+  const atLimit = able > 0 ? tasks.filter((task) => task.used >= MUCH_LESS * task.slots) : [];
+  const witnesses = waits ? tasks.filter(({ ageSeconds }) => ageSeconds < headAge) : atLimit;
+  const suffice = witnesses.length > 0 && 2 * witnesses.length >= active.length;
+  const used = mean((suffice ? witnesses : tasks).map((each) => each.used));
+  const takesNoMore = suffice && used > 0;
   const ticks = takesNoMore ? before.noMoreTicks + 1 : waits ? before.noMoreTicks : 0;
-  let learned = before.slots > 0 ? Math.max(before.slots, used) : 0;
+  const known = Math.max(before.slots, able);
+  let learned = known > 0 ? Math.max(known, used) : 0;
   if (takesNoMore && ticks >= TAKES_NO_MORE_TICKS)
     learned = before.slots > 0 ? before.slots + NO_MORE_WEIGHT * (used - before.slots) : used;
   const isLess = learned > 0 && (!isReported || learned < MUCH_LESS * stated);
-  return { perTask: isLess ? Math.max(1, learned) : stated, learned, ticks, witnessed };
+  return { perTask: isLess ? Math.max(1, learned) : stated, learned, ticks, witnessed: waits && suffice };
 }
 
 /**

@@ -277,10 +277,10 @@ function slotsOfKind(servers: Server[], kind: Kind): WorkerSlots[] {
   });
 }
 
-function readingOf(worker: WorkerReading, kind: Kind): SlotsReading | undefined {
+function readingOf(worker: WorkerReading, kind: Kind): (SlotsReading & { elastic?: true }) | undefined {
   if (kind !== 'activities') return worker[kind];
-  const { usedSlots, slots, processed } = worker;
-  return { usedSlots, slots, processed };
+  const { usedSlots, slots, elastic = false, processed } = worker;
+  return { usedSlots, slots, processed, ...(elastic && { elastic }) };
 }
 
 /** Of all that are listed, since the worker of a task that is gone is listed for minutes. */

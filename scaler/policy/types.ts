@@ -39,6 +39,8 @@ export interface WorkerReading {
   usedSlots: number;
   /** Used and free; null from a worker that does not say how many are free. */
   slots: number | null;
+  /** Their number follows the worker's load: it is what the worker can hold as far as it has tried. */
+  elastic?: true | undefined;
   /** Totals of activity attempts since the worker started. */
   processed: number;
   failed: number;

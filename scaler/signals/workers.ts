@@ -15,6 +15,9 @@ const WORKERS_OF_A_QUEUE = 10_000;
 /** In one tick, by key; the others' figures are those of an earlier tick. */
 const DESCRIBED_A_TICK = 400;
 const CAPABILITY_STANDS_MS = 60_000;
+/** As our worker says it of slots whose number moves (see worker/heartbeat-slots.ts); other suppliers do not say how many they have. */
+const ELASTIC = 'Elastic';
+const SAYS_AVAILABLE = new Set(['Fixed', ELASTIC]);
 /** An SDK's key has 36 characters, ours and hosts' names less than 255; longer ones would fill the pool's memory and the log. */
 const KEY_LENGTH = 64;
 const NAME_LENGTH = 255;
@@ -174,6 +177,7 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
     busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
     ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
     ...slotsOf(activityTaskSlotsInfo),
+    ...(activityTaskSlotsInfo?.slotSupplierKind === ELASTIC && { elastic: true as const }),
     failed: count(activityTaskSlotsInfo?.totalFailedTasks),
     ...(workflowFailed > 0 && { workflowFailed }),
     ...(runsWorkflows(workflowTaskSlotsInfo) && { workflowTasks: slotsOf(workflowTaskSlotsInfo) }),
@@ -186,7 +190,8 @@ type SlotsInfo = Heartbeat['workflowTaskSlotsInfo'];
 
 function slotsOf(info: SlotsInfo): SlotsReading {
   const usedSlots = slotCount(info?.currentUsedSlots);
-  const slots = info?.slotSupplierKind === 'Fixed' ? usedSlots + slotCount(info.currentAvailableSlots) : null;
+  const kind = info?.slotSupplierKind ?? '';
+  const slots = info && SAYS_AVAILABLE.has(kind) ? usedSlots + slotCount(info.currentAvailableSlots) : null;
   return { usedSlots, slots, processed: count(info?.totalProcessedTasks) };
 }
 

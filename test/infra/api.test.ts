@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { apiDocument, compileWithJsii } from '../../infra/api-document.ts';
 
 /**
- * The whole construct is compiled by jsii 6 as it stands, so its rules for an API hold: readonly structs, no unions but of
- * strings, names that other languages can have. Not checked: jsii's rules for a tsconfig, since Node runs the sources as
+ * The whole construct is compiled by jsii 6 as it stands, so its rules for an API hold: readonly structs, unions of what it can
+ * tell apart only, names that other languages can have. Not checked: jsii's rules for a tsconfig, since Node runs the sources as
  * they are, and that a package in another language is made of it.
  */
 test('jsii allows the API, and docs/api.md is what its docstrings say: node infra/write-api-document.ts', async () => {

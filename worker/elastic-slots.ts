@@ -1,0 +1,131 @@
+/**
+ * Slots that follow the load of the process: once a second it is measured, and slots-limit.ts says how many slots there
+ * are. The relay is told, so that heartbeats say it too (heartbeat-slots.ts).
+ */
+import { totalmem } from 'node:os';
+import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
+import type { ActivitySlots } from './activity-slots.ts';
+import { memoryOfContainer } from './container-memory.ts';
+import { firstSlots, nextSlots, type SlotRange, type SlotsSeen, type SlotsState } from './slots-limit.ts';
+
+/** What of the task is one process's. */
+export interface ProcessShare {
+  vcpus: number;
+  gibibytes: number;
+}
+
+/** As one of a pool's processes is told it: `0.5,1`. */
+export function formatShare({ vcpus, gibibytes }: ProcessShare): string {
+  return `${vcpus},${gibibytes}`;
+}
+
+export function parseShare(text: string): ProcessShare {
+  const [vcpus = NaN, gibibytes = NaN] = text.split(',').map(Number);
+  return { vcpus, gibibytes };
+}
+
+export interface ElasticSlotsOptions {
+  slots: Pick<ActivitySlots, 'used' | 'resize'>;
+  range: SlotRange;
+  share: ProcessShare;
+  /** Told the limit each time it changes. */
+  onLimit: (limit: number) => void;
+}
+
+const SAMPLE_MS = 100;
+const DECIDE_MS = 1000;
+const DELAY_RESOLUTION_MS = 20;
+
+export class ElasticSlots {
+  readonly #options: ElasticSlotsOptions;
+  readonly #meter: LoadMeter;
+  #state: SlotsState;
+  #timer: NodeJS.Timeout | undefined;
+  #samples: number[] = [];
+  #decidedAt = performance.now();
+
+  constructor(options: ElasticSlotsOptions) {
+    this.#options = options;
+    this.#meter = new LoadMeter(options.share);
+    this.#state = firstSlots(options.range);
+    this.#apply();
+  }
+
+  start(): void {
+    this.#meter.start();
+    this.#timer ??= setInterval(() => this.#sample(), SAMPLE_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#meter.stop();
+  }
+
+  #sample(): void {
+    this.#samples.push(this.#options.slots.used);
+    if (performance.now() - this.#decidedAt < DECIDE_MS) return;
+    this.#decidedAt = performance.now();
+    const used = this.#samples.reduce((sum, each) => sum + each, 0) / this.#samples.length;
+    this.#samples = [];
+    const { limit } = this.#state;
+    this.#state = nextSlots(this.#state, { used, ...this.#meter.read() }, this.#options.range);
+    if (this.#state.limit !== limit) this.#apply();
+  }
+
+  #apply(): void {
+    this.#options.slots.resize(this.#state.limit);
+    this.#options.onLimit(this.#state.limit);
+  }
+}
+
+/** What the process takes of its share, since it was read last. */
+class LoadMeter {
+  readonly #share: ProcessShare;
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  #cpu = process.cpuUsage();
+  #at = performance.now();
+  #loop: EventLoopUtilization = performance.eventLoopUtilization();
+
+  constructor(share: ProcessShare) {
+    this.#share = share;
+  }
+
+  start(): void {
+    this.#delay.enable();
+  }
+
+  stop(): void {
+    this.#delay.disable();
+  }
+
+  read(): Omit<SlotsSeen, 'used'> {
+    const seconds = (performance.now() - this.#at) / 1000;
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const loop = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(loop, this.#loop);
+    // An empty histogram's mean is NaN: the loop came round too seldom to be measured.
+    const delayMs = this.#delay.count === 0 ? 1000 * seconds : this.#delay.mean / 1e6 - DELAY_RESOLUTION_MS;
+    this.#delay.reset();
+    this.#cpu = process.cpuUsage();
+    this.#at = performance.now();
+    this.#loop = loop;
+    return {
+      // JavaScript has one thread: with that one busy, further processors do not help.
+      cpu: Math.max((user + system) / 1e6 / seconds / this.#share.vcpus, utilization),
+      memory: this.#memory(),
+      delayMs: Math.max(0, delayMs),
+    };
+  }
+
+  /** Of the process's share, of its heap, or of the container with all that runs in it, whichever is nearest to its end. */
+  #memory(): number {
+    const heap = getHeapStatistics();
+    const bytes = Math.min(this.#share.gibibytes * 2 ** 30, totalmem());
+    return Math.max(
+      process.memoryUsage.rss() / bytes,
+      heap.used_heap_size / heap.heap_size_limit,
+      memoryOfContainer() ?? 0,
+    );
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * How many slots a process offers, second by second: more while it uses them and has processor, memory and a prompt event
+ * loop to spare, fewer before one of these runs out. A function of what was seen: no clock, no reading, no timer.
+ *
+ * Raising is by projection: twice the slots in use are taken to need twice the processor and memory, so that the limit can
+ * stand above what is in use (the scaler sizes the pool by it) and still be held when all of it is taken at once.
+ */
+export interface SlotRange {
+  min: number;
+  max: number;
+}
+
+/** A number of slots, or limits between which it follows the load. */
+export type Slots = number | SlotRange;
+
+/** `20`, or `5..200`; undefined where it is neither. */
+export function parseSlots(text: string): Slots | undefined {
+  const [, min, max] = /^(\d{1,5})(?:\.\.(\d{1,5}))?$/.exec(text) ?? [];
+  if (min === undefined) return undefined;
+  return max === undefined ? Number(min) : { min: Number(min), max: Number(max) };
+}
+
+export function formatSlots(slots: Slots): string {
+  return typeof slots === 'number' ? `${slots}` : `${slots.min}..${slots.max}`;
+}
+
+export function mostOf(slots: Slots): number {
+  return typeof slots === 'number' ? slots : slots.max;
+}
+
+/** As even as can be, nobody left without. */
+export function sharesOf(slots: Slots, processes: number): Slots[] {
+  if (typeof slots === 'number') return evenly(slots, Math.min(slots, processes));
+  const most = evenly(slots.max, Math.min(slots.max, processes));
+  const least = evenly(slots.min, most.length);
+  return most.map((max, index) => ({ min: Math.max(1, least[index]!), max }));
+}
+
+function evenly(slots: number, processes: number): number[] {
+  return Array.from(
+    { length: processes },
+    (_, index) => Math.floor(slots / processes) + (index < slots % processes ? 1 : 0),
+  );
+}
+
+/** Over the last second. */
+export interface SlotsSeen {
+  /** Slots in use, on average. */
+  used: number;
+  /** Of the process's share of the task, 1 for all of it. */
+  cpu: number;
+  memory: number;
+  /** How late the event loop is, on average. */
+  delayMs: number;
+}
+
+export interface SlotsState {
+  limit: number;
+  /** Smoothed. */
+  cpu: number;
+  delayMs: number;
+  /** Seconds since the limit was lowered. */
+  calmFor: number;
+  /** Seconds of calm before it is raised: longer each time that a raise was a mistake. */
+  patience: number;
+  /** It was raised since it was lowered last. */
+  raised: boolean;
+}
+
+/** Up to here the limit is raised, and from there lowered; between the two it stays. */
+const ROOM = { cpu: 0.85, memory: 0.75, delayMs: 50 };
+const PRESSURE = { cpu: 0.97, memory: 0.85, delayMs: 250 };
+const SMOOTHING = 0.5;
+/** The limit is raised when this part of it is in use: the rest is for work that comes at once. */
+const DEMAND = 0.5;
+const RAISE = 1.5;
+const LOWER = 0.8;
+/** What was lowered shows by then. */
+const SETTLES_SECONDS = 5;
+const MOST_PATIENCE_SECONDS = 120;
+/** So much of its patience is regained in a second of calm. */
+const PATIENCE_REGAINED = 0.05;
+/** Fewer would leave the processor idle between two pieces of work. */
+const KEEPS_PROCESSOR_BUSY = 2;
+
+export function firstSlots({ min }: SlotRange): SlotsState {
+  return { limit: min, cpu: 0, delayMs: 0, calmFor: SETTLES_SECONDS, patience: SETTLES_SECONDS, raised: false };
+}
+
+export function nextSlots(before: SlotsState, seen: SlotsSeen, range: SlotRange): SlotsState {
+  const state: SlotsState = {
+    ...before,
+    cpu: smoothed(before.cpu, seen.cpu),
+    delayMs: smoothed(before.delayMs, seen.delayMs),
+    calmFor: before.calmFor + 1,
+    patience: Math.max(SETTLES_SECONDS, before.patience - PATIENCE_REGAINED),
+  };
+  const limit = lowered(state, seen, range) ?? raised(state, seen, range) ?? state.limit;
+  if (limit > state.limit) return { ...state, limit, raised: true };
+  if (limit === state.limit) return state;
+  const wasMistaken = state.raised && before.calmFor < before.patience + SETTLES_SECONDS;
+  const patience = wasMistaken ? Math.min(MOST_PATIENCE_SECONDS, 2 * state.patience) : state.patience;
+  return { ...state, limit, calmFor: 0, raised: false, patience };
+}
+
+/** Slots in use are never taken away: they drain, and until they have, nothing more is lowered. */
+function lowered({ limit, cpu, delayMs, calmFor }: SlotsState, { used, memory }: SlotsSeen, { min }: SlotRange) {
+  const memoryShort = memory >= PRESSURE.memory;
+  const isPressed = memoryShort || cpu >= PRESSURE.cpu || delayMs >= PRESSURE.delayMs;
+  if (!isPressed || calmFor < SETTLES_SECONDS || used > limit) return undefined;
+  const least = memoryShort ? min : Math.max(min, KEEPS_PROCESSOR_BUSY);
+  const next = Math.max(least, Math.floor(LOWER * Math.min(limit, Math.ceil(used))));
+  return next < limit ? next : undefined;
+}
+
+function raised({ limit, cpu, delayMs, calmFor, patience }: SlotsState, seen: SlotsSeen, { max }: SlotRange) {
+  const { used, memory } = seen;
+  if (calmFor < patience || used < DEMAND * limit || delayMs >= ROOM.delayMs) return undefined;
+  const fits = used * Math.min(ROOM.cpu / Math.max(cpu, seen.cpu), ROOM.memory / memory);
+  const next = Math.min(max, Math.floor(Math.min(fits, Math.max(limit + 1, RAISE * limit))));
+  return next > limit ? next : undefined;
+}
+
+function smoothed(before: number, now: number): number {
+  return before + SMOOTHING * (now - before);
+}
