@@ -288,7 +288,7 @@ function wholeNumber(min: number, max: number) {
 
 function slots() {
   const error =
-    'must be a number of slots from 1 to 10000, or two with the lesser first, such as 5..200: correct it, or unset it for the default';
+    'must be a whole number from 1 to 10000, or two such as 5..200, the lesser first: correct it, or unset it for the default';
   return z
     .string()
     .transform((value) => parseSlots(value))

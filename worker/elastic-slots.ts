@@ -48,7 +48,7 @@ export class ElasticSlots {
   constructor(options: ElasticSlotsOptions) {
     this.#options = options;
     this.#meter = new LoadMeter(options.share);
-    this.#state = firstSlots(options.range);
+    this.#state = firstSlots(options.range, this.#meter.read().memory);
     this.#apply();
   }
 

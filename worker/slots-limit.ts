@@ -2,7 +2,8 @@
  * How many slots a process offers, second by second: more while it uses them and has processor, memory and a prompt event
  * loop to spare, fewer before one of these runs out. A function of what was seen: no clock, no reading, no timer.
  *
- * Raising is by projection: twice the slots in use are taken to need twice the processor and memory, so that the limit can
+ * Raising is by projection: twice the slots in use are taken to need twice the processor and twice the memory that is not
+ * the idle process's own, so that the limit can
  * stand above what is in use (the scaler sizes the pool by it) and still be held when all of it is taken at once.
  */
 export interface SlotRange {
@@ -59,6 +60,8 @@ export interface SlotsState {
   /** Smoothed. */
   cpu: number;
   delayMs: number;
+  /** Memory while nothing runs, as last seen. */
+  restMemory: number;
   /** Seconds since the limit was lowered. */
   calmFor: number;
   /** Seconds of calm before it is raised: longer each time that a raise was a mistake. */
@@ -71,6 +74,7 @@ export interface SlotsState {
 const ROOM = { cpu: 0.85, memory: 0.75, delayMs: 50 };
 const PRESSURE = { cpu: 0.97, memory: 0.85, delayMs: 250 };
 const SMOOTHING = 0.5;
+const NEXT_TO_NOTHING = 1e-6;
 /** The limit is raised when this part of it is in use: the rest is for work that comes at once. */
 const DEMAND = 0.5;
 const RAISE = 1.5;
@@ -83,8 +87,10 @@ const PATIENCE_REGAINED = 0.05;
 /** Fewer would leave the processor idle between two pieces of work. */
 const KEEPS_PROCESSOR_BUSY = 2;
 
-export function firstSlots({ min }: SlotRange): SlotsState {
-  return { limit: min, cpu: 0, delayMs: 0, calmFor: SETTLES_SECONDS, patience: SETTLES_SECONDS, raised: false };
+/** Before anything runs. */
+export function firstSlots({ min }: SlotRange, restMemory: number): SlotsState {
+  const [calmFor, patience] = [SETTLES_SECONDS, SETTLES_SECONDS];
+  return { limit: min, cpu: 0, delayMs: 0, restMemory, calmFor, patience, raised: false };
 }
 
 export function nextSlots(before: SlotsState, seen: SlotsSeen, range: SlotRange): SlotsState {
@@ -92,6 +98,7 @@ export function nextSlots(before: SlotsState, seen: SlotsSeen, range: SlotRange)
     ...before,
     cpu: smoothed(before.cpu, seen.cpu),
     delayMs: smoothed(before.delayMs, seen.delayMs),
+    restMemory: seen.used === 0 ? seen.memory : before.restMemory,
     calmFor: before.calmFor + 1,
     patience: Math.max(SETTLES_SECONDS, before.patience - PATIENCE_REGAINED),
   };
@@ -113,10 +120,14 @@ function lowered({ limit, cpu, delayMs, calmFor }: SlotsState, { used, memory }:
   return next < limit ? next : undefined;
 }
 
-function raised({ limit, cpu, delayMs, calmFor, patience }: SlotsState, seen: SlotsSeen, { max }: SlotRange) {
+function raised(state: SlotsState, seen: SlotsSeen, { max }: SlotRange) {
+  const { limit, cpu, delayMs, restMemory, calmFor, patience } = state;
   const { used, memory } = seen;
-  if (calmFor < patience || used < DEMAND * limit || delayMs >= ROOM.delayMs) return undefined;
-  const fits = used * Math.min(ROOM.cpu / Math.max(cpu, seen.cpu), ROOM.memory / memory);
+  const isUsed = used >= DEMAND * limit && used <= limit;
+  if (!isUsed || calmFor < patience || delayMs >= ROOM.delayMs) return undefined;
+  const ofCpu = ROOM.cpu / Math.max(cpu, seen.cpu, NEXT_TO_NOTHING);
+  const ofMemory = (ROOM.memory - restMemory) / Math.max(memory - restMemory, NEXT_TO_NOTHING);
+  const fits = used * Math.min(ofCpu, ofMemory);
   const next = Math.min(max, Math.floor(Math.min(fits, Math.max(limit + 1, RAISE * limit))));
   return next > limit ? next : undefined;
 }
