@@ -1,0 +1,125 @@
+/** The policy on workers whose number of slots follows their load: a task holds what it has come to hold, not what it began with. */
+import {
+  decide,
+  DEFAULT_POLICY,
+  type Decision,
+  type Policy,
+  type QueueReading,
+  type Signals,
+  type WorkerReading,
+} from '../../scaler/policy.ts';
+
+const policy: Policy = { ...DEFAULT_POLICY, maxTasks: 100, slotsPerTask: 5 };
+const TICK_SECONDS = 10;
+const SERVICE_SECONDS = 3;
+
+/** What one task's worker reports. */
+interface Held {
+  used: number;
+  slots: number;
+}
+
+interface Seen {
+  tasks: Held[];
+  waiting?: number;
+  desired?: number;
+}
+
+/** A tick each: the work at the tasks, each piece done in three seconds, and what waits. */
+function play(
+  ticks: Seen[],
+  { elastic = true, from }: { elastic?: boolean; from?: Played } = {},
+): Played & { decisions: Decision[] } {
+  const decisions: Decision[] = [];
+  let { memory, tick, processed } = from ?? { memory: undefined as unknown, tick: 0, processed: 0 };
+  for (const { tasks, waiting = 0, desired = tasks.length } of ticks) {
+    const workers = tasks.map(({ used, slots }, index): WorkerReading => ({
+      ...{ key: `worker${index}`, task: `task${index}`, ageSeconds: 3, failed: 0 },
+      ...{ usedSlots: used, slots: elastic ? slots : null, ...(elastic && { elastic: true as const }) },
+      processed: processed + (tick * TICK_SECONDS * used) / SERVICE_SECONDS,
+    }));
+    const queue = (changes: Partial<QueueReading> = {}): QueueReading => ({
+      ...{ backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false },
+      ...changes,
+    });
+    const signals: Signals = {
+      activityQueue: queue({ backlog: waiting, ageSeconds: waiting > 0 ? 8 : 0 }),
+      workflowQueue: queue(),
+      workers,
+      tasks: { desired, running: workers.map(({ task }) => task!), pending: [], cordoned: [] },
+    };
+    const outcome = decide(signals, memory, policy, tick * TICK_SECONDS * 1000);
+    memory = JSON.parse(JSON.stringify(outcome.memory));
+    tick += 1;
+    decisions.push(outcome.decision);
+  }
+  return { decisions, memory, tick, processed };
+}
+
+interface Played {
+  memory: unknown;
+  tick: number;
+  processed: number;
+}
+
+const times = (count: number, seen: Seen): Seen[] => Array.from({ length: count }, () => seen);
+const tasksOf = (count: number, held: Held): Held[] => Array.from({ length: count }, () => held);
+const slotsOf = ({ detail }: Decision) => Number(/ of (\d+) a task/.exec(detail)?.[1]);
+
+describe('slots that follow the load', () => {
+  const growing = Array.from({ length: 30 }, (_, tick): Seen => {
+    const used = 2 + 2 * tick;
+    return { tasks: [{ used, slots: Math.max(5, 2 * used) }] };
+  });
+
+  test('let a load that grows stay on the one task that has room for it', () => {
+    expect(new Set(play(growing).decisions.map(({ desired }) => desired))).toEqual(new Set([1]));
+  });
+
+  test('are what the same load needs further tasks without', () => {
+    expect(play(growing, { elastic: false }).decisions.at(-1)!.desired).toBeGreaterThan(1);
+  });
+
+  test('are remembered for the first order after a time without tasks', () => {
+    const before = play([...times(10, { tasks: [{ used: 60, slots: 100 }] }), ...times(60, { tasks: [] })]);
+    const burst = play(times(2, { tasks: [], waiting: 400 }), { from: before });
+    const unknown = play(times(2, { tasks: [], waiting: 400 }));
+    expect(slotsOf(burst.decisions.at(-1)!)).toBe(100);
+    expect(slotsOf(unknown.decisions.at(-1)!)).toBe(5);
+    expect(burst.decisions.at(-1)!.desired).toBeLessThan(unknown.decisions.at(-1)!.desired / 4);
+  });
+
+  test('of tasks that have just come up, and hold little yet, do not stand for all', () => {
+    const full = tasksOf(4, { used: 80, slots: 80 });
+    const before = play(times(10, { tasks: full, waiting: 200 }));
+    const joined = play([{ tasks: [...full, ...tasksOf(4, { used: 7, slots: 7 })], waiting: 200 }], { from: before });
+    expect(slotsOf(joined.decisions.at(-1)!)).toBeGreaterThan(60);
+    const held = play([{ tasks: tasksOf(8, { used: 80, slots: 80 }), waiting: 20 }], { from: joined });
+    expect(slotsOf(held.decisions.at(-1)!)).toBeGreaterThan(65);
+  });
+
+  test('come down with the work: what waits shows that the tasks hold no more', () => {
+    const before = play(times(10, { tasks: tasksOf(2, { used: 60, slots: 100 }) }));
+    const heavier = play(times(15, { tasks: tasksOf(2, { used: 20, slots: 20 }), waiting: 100 }), { from: before });
+    expect(slotsOf(heavier.decisions.at(-1)!)).toBeLessThan(25);
+  });
+
+  test('come down without any wait, too, when the tasks are at their limits', () => {
+    const before = play(times(10, { tasks: tasksOf(4, { used: 60, slots: 100 }) }));
+    const heavier = play(times(15, { tasks: tasksOf(4, { used: 20, slots: 20 }) }), { from: before });
+    expect(slotsOf(heavier.decisions.at(-1)!)).toBeLessThan(25);
+    expect(heavier.decisions.at(-1)!.desired).toBeGreaterThanOrEqual(4);
+  });
+
+  test('of idle tasks say nothing: these have not been asked to hold more', () => {
+    const before = play(times(10, { tasks: [{ used: 60, slots: 100 }] }));
+    const quiet = play(times(15, { tasks: tasksOf(3, { used: 1, slots: 5 }) }), { from: before });
+    expect(slotsOf(quiet.decisions.at(-1)!)).toBe(100);
+  });
+
+  test('of one full task among idle ones stay what a task holds', () => {
+    const before = play(times(10, { tasks: [{ used: 60, slots: 100 }] }));
+    const uneven = times(15, { tasks: [{ used: 100, slots: 100 }, ...tasksOf(4, { used: 0, slots: 5 })] });
+    expect(slotsOf(play(uneven, { from: before }).decisions.at(-1)!)).toBe(100);
+  });
+});
