@@ -12,6 +12,7 @@ import {
 const policy: Policy = { ...DEFAULT_POLICY, maxTasks: 100, slotsPerTask: 5 };
 const TICK_SECONDS = 10;
 const SERVICE_SECONDS = 3;
+const EMPTY: QueueReading = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
 
 /** What one task's worker reports. */
 interface Held {
@@ -22,44 +23,42 @@ interface Held {
 interface Seen {
   tasks: Held[];
   waiting?: number;
-  desired?: number;
-}
-
-/** A tick each: the work at the tasks, each piece done in three seconds, and what waits. */
-function play(
-  ticks: Seen[],
-  { elastic = true, from }: { elastic?: boolean; from?: Played } = {},
-): Played & { decisions: Decision[] } {
-  const decisions: Decision[] = [];
-  let { memory, tick, processed } = from ?? { memory: undefined as unknown, tick: 0, processed: 0 };
-  for (const { tasks, waiting = 0, desired = tasks.length } of ticks) {
-    const workers = tasks.map(({ used, slots }, index): WorkerReading => ({
-      ...{ key: `worker${index}`, task: `task${index}`, ageSeconds: 3, failed: 0 },
-      ...{ usedSlots: used, slots: elastic ? slots : null, ...(elastic && { elastic: true as const }) },
-      processed: processed + (tick * TICK_SECONDS * used) / SERVICE_SECONDS,
-    }));
-    const queue = (changes: Partial<QueueReading> = {}): QueueReading => ({
-      ...{ backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false },
-      ...changes,
-    });
-    const signals: Signals = {
-      activityQueue: queue({ backlog: waiting, ageSeconds: waiting > 0 ? 8 : 0 }),
-      workflowQueue: queue(),
-      workers,
-      tasks: { desired, running: workers.map(({ task }) => task!), pending: [], cordoned: [] },
-    };
-    const outcome = decide(signals, memory, policy, tick * TICK_SECONDS * 1000);
-    memory = JSON.parse(JSON.stringify(outcome.memory));
-    tick += 1;
-    decisions.push(outcome.decision);
-  }
-  return { decisions, memory, tick, processed };
 }
 
 interface Played {
+  decisions: Decision[];
   memory: unknown;
-  tick: number;
-  processed: number;
+  ticks: number;
+}
+
+/** A tick each: what the tasks hold, each piece of it done in three seconds, and what waits. */
+function play(seen: Seen[], { elastic = true, from }: { elastic?: boolean; from?: Played } = {}): Played {
+  const decisions: Decision[] = [];
+  let { memory, ticks } = from ?? { memory: undefined, ticks: 0 };
+  for (const { tasks, waiting = 0 } of seen) {
+    const seconds = ticks * TICK_SECONDS;
+    const workers = tasks.map(({ used, slots }, index): WorkerReading => ({
+      key: `worker${index}`,
+      task: `task${index}`,
+      ageSeconds: 3,
+      usedSlots: used,
+      slots: elastic ? slots : null,
+      ...(elastic && { elastic }),
+      processed: (seconds * used) / SERVICE_SECONDS,
+      failed: 0,
+    }));
+    const signals: Signals = {
+      activityQueue: { ...EMPTY, backlog: waiting, ageSeconds: waiting > 0 ? 8 : 0 },
+      workflowQueue: EMPTY,
+      workers,
+      tasks: { desired: tasks.length, running: workers.map(({ task }) => task!), pending: [], cordoned: [] },
+    };
+    const outcome = decide(signals, memory, policy, seconds * 1000);
+    memory = JSON.parse(JSON.stringify(outcome.memory));
+    ticks += 1;
+    decisions.push(outcome.decision);
+  }
+  return { decisions, memory, ticks };
 }
 
 const times = (count: number, seen: Seen): Seen[] => Array.from({ length: count }, () => seen);
