@@ -11,7 +11,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import type { Logger } from './logging.ts';
 import { StartError } from './errors.ts';
 import { NO_TASKS, sumOf, type TaskCounts } from './measurements.ts';
-import type { FromMember, MemberReport, ToMember } from './pool-messages.ts';
+import { MEMBER_IDENTITY, MEMBER_SLOTS, type FromMember, type MemberReport, type ToMember } from './pool-messages.ts';
 import type { RunningActivity } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts';
@@ -22,7 +22,7 @@ export interface WorkerPoolOptions {
   maxConcurrentActivities: number;
   /** The task's; each process adds its number. */
   identity: string;
-  /** What each process runs, with `--identity` and `--slots` added to its arguments. */
+  /** What each process runs; it is told its identity and its slots by two environment variables (pool-messages.ts). */
   entry: string;
   args?: string[];
   /** Node's own arguments of each process. */
@@ -248,8 +248,8 @@ export class PersistentWorkerPool implements Workforce {
     member.report = NOTHING_YET;
     member.startedAt = now();
     member.launchedOn = this.#order;
-    const child = fork(entry, [...args, '--identity', member.identity, '--slots', `${member.slots}`], {
-      env,
+    const child = fork(entry, args, {
+      env: { ...env, [MEMBER_IDENTITY]: member.identity, [MEMBER_SLOTS]: `${member.slots}` },
       execArgv: nodeArguments,
     });
     member.child = child;
