@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 const PACKAGES = ['activity', 'client', 'common', 'worker', 'workflow'].map((name) => `@temporalio/${name}`);
 
 /** The versions that the tests run with: the oldest, and the first that is too new. The same as the peer dependencies. */
-export const SDK_VERSIONS = { from: '1.16.0', below: '2.0.0' };
+export const SDK_VERSIONS = { from: '1.14.0', below: '2.0.0' };
 
 /**
  * Nothing when the SDK that the entry script sees is the one that this library sees. Where none is installed, it is bundled
