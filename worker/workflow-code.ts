@@ -69,15 +69,18 @@ function requireExports(workflowsPath: string, output: string[]): void {
 }
 
 function whyNot(workflowsPath: string, { message }: Error, output: string[]): string {
-  const disallowed = [...message.matchAll(/^ {2}- '(.*)'$/gm)].map(([, name]) => name);
+  const log = plain(output);
+  // The SDK names those without "node:"; with it, webpack fails before.
+  const disallowed = [...message.matchAll(/^ {2}- '(.*)'$/gm), ...log.matchAll(/^ERROR in (node:.*)$/gm)];
   if (disallowed.length > 0) {
+    const names = [...new Set(disallowed.map(([, name]) => name))].join(', ');
     return (
-      `The workflows of ${workflowsPath} import ${disallowed.join(', ')}, which cannot run in a workflow: import activities with ` +
+      `The workflows of ${workflowsPath} import ${names}, which cannot run in a workflow: import activities with ` +
       '`import type`, and move what needs Node.js into activities. What is certain never to be called there can be named in ' +
       'bundlerOptions.ignoreModules.'
     );
   }
-  const errors = plain(output).match(/^ERROR in [^]*?(?=\n\n|\n?$(?![^]))/gm) ?? [message];
+  const errors = log.match(/^ERROR in [^]*?(?=\n\n|\n?$(?![^]))/gm) ?? [message];
   return `The workflows of ${workflowsPath} cannot be bundled:\n${errors.join('\n')}`;
 }
 
