@@ -85,6 +85,9 @@ async function buildLibraries(): Promise<void> {
     outdir: join(dist, 'library'),
     node: {
       worker: from('worker/index'),
+      // Apart, so that a bundle without strategies has nothing of them.
+      run: from('worker/run'),
+      strategies: from('worker/plugin'),
       workflows: from('worker/workflows-outside'),
       policy: from('scaler/policy/index'),
       'relay-thread': from('worker/relay-thread'),

@@ -33,6 +33,9 @@ export interface EntryOptions {
   bundling: Bundling;
 }
 
+/** What only strategies need. */
+const OF_STRATEGIES = ['ai', '@ai-sdk/provider', '@temporalio/ai-sdk'];
+
 /** Empty when the files are there. */
 export async function bundleEntry(options: EntryOptions): Promise<string[]> {
   const { entry, outdir, root, library, bundling } = options;
@@ -40,7 +43,7 @@ export async function bundleEntry(options: EntryOptions): Promise<string[]> {
   if (typeof found === 'string') return [found];
   const { nodeModules = [], externalModules = [], minify = false, sourceMap = true, define, loader, tsconfig } = bundling;
   const build: esbuild.BuildOptions = {
-    external: [...nodeModules, ...externalModules],
+    external: [...nodeModules, ...externalModules, ...OF_STRATEGIES.filter((name) => versionOf(name, entry) === undefined)],
     sourcemap: sourceMap,
     logLevel: 'silent',
     ...(minify && { minifyIdentifiers: true, keepNames: true }),

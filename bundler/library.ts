@@ -7,7 +7,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { build, transform, type BuildOptions, type Plugin } from 'esbuild';
 import { namedImports } from './esbuild-plugins.ts';
-import { COMMONJS_NAMES } from './worker-files.ts';
 
 export interface LibraryOptions {
   common: BuildOptions;
@@ -34,11 +33,13 @@ export async function buildLibrary({ common, node, sandbox, outdir }: LibraryOpt
   });
   for (const { path, text } of forNode.outputFiles!) {
     const name = relative(outdir, path);
-    write(join(outdir, 'esm', name), `${COMMONJS_NAMES}\n${text}`);
+    // The names that CommonJS expects are the bundler's to give, once for all of a bundle.
+    write(join(outdir, 'esm', name), text);
     write(join(outdir, name), await commonJs(text));
   }
   write(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
-  for (const folder of ['esm', 'sandbox']) write(join(outdir, folder, 'package.json'), '{ "type": "module" }\n');
+  write(join(outdir, 'esm/package.json'), '{ "type": "module", "sideEffects": false }\n');
+  write(join(outdir, 'sandbox/package.json'), '{ "type": "module" }\n');
   return [forNode, forSandbox].flatMap(({ metafile }) => Object.keys(metafile!.inputs));
 }
 

@@ -8,7 +8,7 @@
  */
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import type * as esbuild from 'esbuild';
 import { namedImports, withoutBundler } from './esbuild-plugins.ts';
 
@@ -71,11 +71,24 @@ export async function bundleWorker(options: WorkerFilesOptions): Promise<string[
     banner: { js: COMMONJS_NAMES + PATHS_OF_SOURCES },
     plugins: [withoutBundler, namedImports],
   });
+  prune(metafile, root);
   writeFileSync(join(outdir, 'package.json'), '{ "type": "module" }\n');
   writeFileSync(join(outdir, 'warm-up.json'), JSON.stringify(packagesAlone(metafile, options)));
   copyFileSync(fromWorker.resolve('source-map/lib/mappings.wasm'), join(outdir, 'mappings.wasm'));
   copyBridges(dirname(fromWorker.resolve('@temporalio/core-bridge/package.json')), join(outdir, 'releases'));
   return Object.keys(metafile.inputs);
+}
+
+/** esbuild writes a piece for what is imported on demand also where the importing code itself is left out. */
+function prune({ outputs }: esbuild.Metafile, root: string): void {
+  const isEntry = (file: string) => STARTED.test(basename(file)) || file.includes('/node_modules/');
+  const reached = new Set(Object.keys(outputs).filter(isEntry));
+  for (const file of reached) for (const { path } of outputs[file]?.imports ?? []) reached.add(path);
+  for (const file of Object.keys(outputs)) {
+    if (reached.has(file.replace(/\.map$/, ''))) continue;
+    delete outputs[file];
+    rmSync(join(root, file));
+  }
 }
 
 /** The pieces of packages alone: to load them does nothing, at whatever time. */
@@ -85,11 +98,12 @@ function packagesAlone({ outputs }: esbuild.Metafile, { root, outdir, libraries 
   return Object.entries(outputs)
     .filter(([file, { inputs }]) => file.endsWith('.js') && Object.keys(inputs).every(isPackage))
     .map(([file]) => relative(relative(root, outdir), file))
-    .filter((file) => !NOT_TO_LOAD.test(file))
+    .filter((file) => !STARTED.test(file))
     .toSorted();
 }
 
-const NOT_TO_LOAD = /^(main|relay-thread|warm-up|workflow-worker-thread)\.js$/;
+/** What is run by itself, and not to be loaded. */
+const STARTED = /^(main|relay-thread|warm-up|workflow-worker-thread)\.js$/;
 
 /** Temporal's native part finds itself beside the code: for the image's platforms, and for this machine. */
 function copyBridges(bridge: string, to: string): void {
