@@ -20,6 +20,7 @@ import { PARTITION_KEY, TIME_TO_LIVE } from '../contract/state-table.ts';
 import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
+import { bundleEntries } from './entries.ts';
 import { tellCommandLine } from './parameters.ts';
 import { presetOf, settingsOf, temporalOf, type Preset } from './presets.ts';
 import { PRICES_OF } from './prices.ts';
@@ -46,7 +47,8 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   /** Throws one error that lists every problem of the props. */
   constructor(scope: Construct, id: string, props: ElasticWorkersProps) {
     super(scope, id);
-    const problems = problemsOf(props);
+    const { files, problems: ofEntries } = bundleEntries(this, props.pools);
+    const problems = [...problemsOf(props), ...ofEntries];
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 
     const preset = presetOf(props);
@@ -59,7 +61,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     const poolsPath = `/elastic-workers/${Names.uniqueId(this)}`;
     const subnets = props.vpcSubnets ?? defaultSubnets(this.cluster.vpc);
     const network = { subnets, assignPublicIp: this.cluster.vpc.selectSubnets(subnets).hasPublic };
-    this.#pools = this.#newPools(props, { ...preset, ...network, poolsPath });
+    this.#pools = this.#newPools(props, { ...preset, ...network, poolsPath }, files);
     const scaler = new ScalerFunction(this, 'Scaler', {
       ...preset,
       temporal,
@@ -171,6 +173,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   #newPools(
     props: ElasticWorkersProps,
     preset: Preset & Pick<SharedByPools, 'subnets' | 'assignPublicIp' | 'poolsPath'>,
+    files: Record<string, string>,
   ) {
     const shared: SharedByPools = {
       ...preset,
@@ -190,6 +193,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         poolName,
         settings,
         temporal: temporalOf(props.temporal, pool.temporal),
+        files: files[poolName],
       });
     });
   }
