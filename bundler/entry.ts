@@ -113,10 +113,12 @@ async function bundleWorkflows(
     : `it fails before it calls runElasticWorker; at synth it is run that far, to learn of its workflows:\n${why}`;
 }
 
+/** The names of CommonJS as globals: the sources may declare them, too. */
 function placeOfEntry(entry: string, root: string): string {
+  const names = `{ require: createRequireAt(${JSON.stringify(entry)}), __filename: ${JSON.stringify(entry)}, __dirname: ${JSON.stringify(dirname(entry))} }`;
   return `${PLACES}
-const require = createRequireAt(${JSON.stringify(entry)}), __filename = ${JSON.stringify(entry)}, __dirname = dirnameOf(__filename);
-process.argv[1] = __filename;
+Object.assign(globalThis, ${names});
+process.argv[1] = ${JSON.stringify(entry)};
 process.chdir(${JSON.stringify(root)});`;
 }
 

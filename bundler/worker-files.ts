@@ -122,10 +122,11 @@ export function tidyWorkflowBundle(outdir: string, root: string): string[] {
   if (!existsSync(file)) return [];
   const code = readFileSync(file, 'utf8');
   const at = code.lastIndexOf('base64,') + 'base64,'.length;
-  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as Partial<Record<string, string[]>>;
-  const sources = (map.sources ?? []).map((source) => (source.startsWith(root) ? relative(root, source) : source));
+  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as { sources: string[]; sourcesContent?: string[] };
+  const sources = map.sources.map((source) => (source.startsWith('/') ? relative(root, source) : source));
   delete map.sourcesContent;
-  map.sources = sources;
+  // Its own name has a hash of where it was made.
+  Object.assign(map, { file: basename(file), sources });
   const plain = code.slice(0, at).replaceAll(`${root}/`, '');
   writeFileSync(file, plain + Buffer.from(JSON.stringify(map)).toString('base64'));
   return sources;

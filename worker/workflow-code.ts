@@ -25,10 +25,21 @@ export function bundleBeside(directory: string): { codePath: string } | undefine
 
 /** Ahead of time: what runs the entry for that (bundler/entry.ts) looks for the description, and the worker then for the bundle. */
 export async function writeWorkflowBundle(options: RunElasticWorkerOptions, directory: string): Promise<void> {
-  const workflows = await workflowCode(options);
+  const workflows = await workflowCode({ ...options, bundlerOptions: byLines(options.bundlerOptions) });
   if (workflows === undefined) return;
   const code = 'code' in workflows ? workflows.code : await readFile(workflows.codePath, 'utf8');
   await writeFile(join(directory, BUNDLE_FILE), code);
+}
+
+type BundlerOptions = NonNullable<RunElasticWorkerOptions['bundlerOptions']>;
+
+/** Its source map knows lines and no columns, which depend on where the sources lie, and are most of its size. */
+function byLines({ webpackConfigHook = (config) => config, ...options }: BundlerOptions = {}): BundlerOptions {
+  const hook: typeof webpackConfigHook = (config) => ({
+    ...webpackConfigHook(config),
+    devtool: 'inline-cheap-module-source-map',
+  });
+  return { ...options, webpackConfigHook: hook };
 }
 
 /** Undefined for a worker of activities alone. */

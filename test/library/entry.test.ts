@@ -1,10 +1,12 @@
 /** A pool's `entry`: bundled at synth in a project of somebody else, without Docker, and really run. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { bundleEntry } from '../../bundler/entry.ts';
 import { ElasticWorkers, type WorkerPoolProps } from '../../infra/index.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { WorkerProcess } from '../worker/worker-process.ts';
@@ -15,8 +17,8 @@ jest.setTimeout(120_000);
 const projects: Project[] = [];
 const said: string[] = [];
 
-function project(): Project {
-  const made = projectOf('orders');
+function project(name?: string): Project {
+  const made = projectOf('orders', undefined, name);
   made.write({ 'package-lock.json': '{}' });
   projects.push(made);
   return made;
@@ -99,7 +101,7 @@ describe('a pool with an entry', () => {
 
   it('is the same image wherever the project lies, and only a change of its sources changes it', () => {
     const pools = { orders: { entry: 'src/worker.ts' }, other: { entry: 'src/other.ts' } };
-    const [here, there, changed] = [project(), project(), project()];
+    const [here, there, changed] = [project(), project('of-another-length'), project()];
     for (const made of [here, there, changed]) {
       made.write({ 'src/other.ts': readFileSync(join(made.directory, 'src/worker.ts'), 'utf8').replace("'./activities'", "'./other-activities'") });
       made.write({ 'src/other-activities.ts': 'export const charge = async () => "other";' });
@@ -205,11 +207,13 @@ describe('what is wrong with an entry', () => {
     expect(problem({}, {}, 'src/nothing.ts')).toMatch(/entry .*nothing\.ts: there is no such file/);
   });
 
-  it('is told of a project without esbuild', () => {
-    const made = { 'node_modules/esbuild/package.json': '{}' };
-    const without = project();
-    expect(made).toBeDefined();
-    expect(without).toBeDefined();
+  it('is told of a project without esbuild', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'without-esbuild-'));
+    const options = { root: directory, outdir: join(directory, 'out'), library: '', cpu: '', bundling: {} };
+    await expect(bundleEntry({ ...options, entry: join(directory, 'worker.ts') })).resolves.toEqual([
+      'esbuild, which bundles it, is not installed in this project: npm install --save-dev esbuild',
+    ]);
+    rmSync(directory, { recursive: true });
   });
 
   it('is told of an image beside it', () => {

@@ -27,9 +27,9 @@ export interface Project {
 }
 
 /** Of `fixture`'s files; with the repository's own packages, or those of an SDK's folder. */
-export function projectOf(fixture: string, packages = repository): Project {
+export function projectOf(fixture: string, packages = repository, name = 'project'): Project {
   mkdirSync(local, { recursive: true });
-  const directory = mkdtempSync(join(local, 'project-'));
+  const directory = mkdtempSync(join(local, `${name}-`));
   cpSync(join(import.meta.dirname, 'fixtures', fixture), directory, { recursive: true });
   linkPackages(join(packages, 'node_modules'), join(directory, 'node_modules'));
   if (packages !== repository) link(join(repository, 'node_modules/@types'), join(directory, 'node_modules/@types'));
