@@ -1,12 +1,16 @@
-/** Builds what is deployed and what is published: scaler, worker, workflows, construct and command line — all into dist/. */
+/** Builds what is deployed and what is published: scaler, worker, library, construct and command line — all into dist/. */
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
-import { createRequire, isBuiltin } from 'node:module';
-import { basename, dirname, join, parse } from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
-import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { copyFile, cp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, join, parse } from 'node:path';
+import { promisify } from 'node:util';
+import * as esbuild from 'esbuild';
+import type { BuildOptions, Plugin } from 'esbuild';
+import { namedImports } from './bundler/esbuild-plugins.ts';
+import { buildLibrary } from './bundler/library.ts';
+import { bundleWorker, COMMONJS_NAMES, tidyWorkflowBundle } from './bundler/worker-files.ts';
 import packageFile from './package.json' with { type: 'json' };
-import { workerPlugins } from './worker/plugin.ts';
 
 const require = createRequire(import.meta.url);
 const root = import.meta.dirname;
@@ -18,39 +22,6 @@ const common: BuildOptions = {
   target: 'node24',
   sourcemap: true,
   logLevel: 'warning',
-};
-
-/** What packages written as CommonJS expect to find, in a module that is none. */
-const COMMONJS_NAMES = `import { createRequire as createRequireHere } from 'node:module';
-const require = createRequireHere(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;`;
-
-/** Workflows are bundled ahead: what would do so at run time (webpack, swc and all) stays out. */
-const withoutBundler: Plugin = {
-  name: 'without-bundler',
-  setup({ onLoad }) {
-    const contents = `
-      const absent = () => { throw new Error('This worker runs workflows bundled ahead: npm run build'); };
-      exports.WorkflowCodeBundler = absent;
-      exports.bundleWorkflowCode = absent;
-      exports.defaultWorkflowInterceptorModules = ['workflow-log-interceptor'];`;
-    onLoad({ filter: /@temporalio[\\/]worker[\\/]lib[\\/]workflow[\\/]bundler\.js$/ }, () => ({ contents }));
-  },
-};
-
-/** A CommonJS package that is imported on demand has the named exports that Node gives it; esbuild alone gives it but a default. */
-const namedImports: Plugin = {
-  name: 'named-imports',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[^./]/, namespace: 'file' }, ({ kind, path, resolveDir }) =>
-      kind === 'dynamic-import' && !isBuiltin(path) ? { path, namespace: 'named', pluginData: resolveDir } : undefined,
-    );
-    onLoad({ filter: /.*/, namespace: 'named' }, async ({ path, pluginData: resolveDir }) => {
-      const names = Object.keys((await import(path)) as object).filter(
-        (name) => /^[A-Za-z_$][\w$]*$/.test(name) && name !== 'default',
-      );
-      return { contents: `export { ${names.join(', ')} } from '${path}';`, resolveDir: resolveDir as string };
-    });
-  },
 };
 
 /** The simulator's page and the console's are built ahead: what is installed has no esbuild. */
@@ -70,19 +41,19 @@ const withoutEsbuild: Plugin = {
 const inputs = new Set<string>();
 
 await rm(dist, { recursive: true, force: true });
-await mkdir(join(dist, 'worker'), { recursive: true });
 await Promise.all([
   buildScaler(),
   buildWorker(),
   buildSidecar(),
-  buildWorkflows(),
+  buildLibraries(),
+  buildBundler(),
   buildConstruct(),
   buildCommandLine(),
 ]);
 await writeNotices();
 
 async function bundle(options: BuildOptions): Promise<void> {
-  const { metafile } = await build({ ...common, ...options, metafile: true });
+  const { metafile } = await esbuild.build({ ...common, ...options, metafile: true });
   for (const input of Object.keys(metafile.inputs)) inputs.add(input);
 }
 
@@ -96,32 +67,54 @@ async function buildScaler(): Promise<void> {
   });
 }
 
-/**
- * All of it, packages too, so that an image needs nothing else but Node: what is loaded is read from a few files rather than
- * from hundreds. In pieces, so that what is imported when it is first needed is not loaded at the start. Names stay as they
- * are written, since they are read in logs and stack traces, and errors are told apart by them.
- */
+/** All of it, packages too, so that an image needs nothing else but Node: the same as for a pool with an entry of its own. */
 async function buildWorker(): Promise<void> {
   const outdir = join(dist, 'worker');
-  await bundle({
-    entryPoints: {
-      main: join(root, 'worker/main.ts'),
-      'relay-thread': join(root, 'worker/relay-thread.ts'),
-      'warm-up': join(root, 'worker/warm-up.ts'),
-      'workflow-worker-thread': require.resolve('@temporalio/worker/lib/workflow/workflow-worker-thread.js'),
-      ...modelProviders(),
-    },
+  const from = (name: string) => join(root, 'worker', `${name}.ts`);
+  const bundled = await bundleWorker({
+    esbuild,
+    entry: from('main'),
     outdir,
-    format: 'esm',
-    splitting: true,
-    minifySyntax: true,
-    minifyWhitespace: true,
-    banner: { js: COMMONJS_NAMES },
-    plugins: [withoutBundler, namedImports],
+    root,
+    threads: { 'relay-thread': from('relay-thread'), 'warm-up': from('warm-up') },
+    more: modelProviders(),
+    libraries: [join(root, 'worker'), join(root, 'contract')],
   });
+  const env = { ...process.env, ELASTIC_WORKERS_BUNDLE_INTO: outdir };
+  await promisify(execFile)(process.execPath, [from('main')], { env });
+  await rm(join(outdir, 'described.json'));
+  for (const input of [...bundled, ...tidyWorkflowBundle(outdir, root)]) inputs.add(input);
+}
+
+async function buildLibraries(): Promise<void> {
+  const from = (name: string) => join(root, `${name}.ts`);
+  const bundled = await buildLibrary({
+    common,
+    outdir: join(dist, 'library'),
+    node: {
+      worker: from('worker/index'),
+      // Apart, so that a bundle without strategies has nothing of them.
+      run: from('worker/run'),
+      strategies: from('worker/plugin'),
+      workflows: from('worker/workflows-outside'),
+      policy: from('scaler/policy/index'),
+      'relay-thread': from('worker/relay-thread'),
+      'warm-up': from('worker/warm-up'),
+    },
+    sandbox: {
+      workflows: from('worker/workflows'),
+      'tracing/workflow-interceptors': from('worker/tracing/workflow-interceptors'),
+      'strategies/shared-modules': from('worker/strategies/shared-modules'),
+    },
+  });
+  for (const input of bundled) inputs.add(input);
+}
+
+/** It runs beside the user's own esbuild, and brings none. */
+async function buildBundler(): Promise<void> {
+  const outdir = join(dist, 'bundler');
+  await bundle({ entryPoints: [join(root, 'bundler/main.ts')], outdir, format: 'esm', sourcemap: false });
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
-  await copyFile(require.resolve('source-map/lib/mappings.wasm'), join(outdir, 'mappings.wasm'));
-  await copyBridges(join(outdir, 'releases'));
 }
 
 /** Small, as it is in every task: no package is in it. */
@@ -149,14 +142,6 @@ function modelProviders(): Record<string, string> {
   const names = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => name.startsWith('@ai-sdk/'));
   const added = names.filter((name) => !['@ai-sdk/amazon-bedrock', '@ai-sdk/mcp', '@ai-sdk/provider'].includes(name));
   return Object.fromEntries(added.map((name) => [`node_modules/${name}/index`, name]));
-}
-
-/** Temporal's native part finds itself beside the code: for the image's platforms, and for this machine. */
-async function copyBridges(to: string): Promise<void> {
-  const from = join(dirname(require.resolve('@temporalio/core-bridge/package.json')), 'releases');
-  const here = { linux: 'linux', darwin: 'darwin', win32: 'windows' }[process.platform as string] ?? 'linux';
-  const wanted = readdirSync(from).filter((target) => target.includes('-linux-') || target.includes(`-${here}`));
-  await Promise.all(wanted.map((target) => cp(join(from, target), join(to, target), { recursive: true })));
 }
 
 /** CommonJS, which every CDK app can load, whatever it is written in. */
@@ -210,22 +195,6 @@ async function copyWhatIsFetched(outdir: string): Promise<void> {
   });
   for (const name of ['emulator', 'temporal'])
     await copyFile(join(root, `local/requirements-${name}.txt`), join(outdir, `requirements-${name}.txt`));
-}
-
-async function buildWorkflows(): Promise<void> {
-  const silent = { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error, log() {} };
-  const workflowsPath = join(root, 'worker/workflows.ts');
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger: silent, plugins: workerPlugins() });
-  await writeFile(join(dist, 'worker/workflow-bundle.js'), withoutSources(code));
-}
-
-/** The source map says in which line an error was thrown; the sources in it are half the bundle, and each thread holds it. */
-function withoutSources(code: string): string {
-  const at = code.lastIndexOf('base64,') + 'base64,'.length;
-  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as Partial<Record<string, string[]>>;
-  for (const source of map.sources ?? []) inputs.add(source);
-  delete map.sourcesContent;
-  return code.slice(0, at) + Buffer.from(JSON.stringify(map)).toString('base64');
 }
 
 /** The licences of the packages that the bundles hold, which ask to be passed on with them. */

@@ -5,10 +5,11 @@
  * an API key, or a JSON object with any of the standard variables, which then stand above the environment's.
  */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { NativeConnectionOptions } from '@temporalio/worker';
 import { hide } from './shown.ts';
 
-type ConnectionOptions = ClientConnectConfig['connectionOptions'];
+type ConnectionOptions = NativeConnectionOptions;
 
 /** Thrown when there is no way to reach Temporal by what was given: unreadable, contradictory or expired. */
 export class CredentialsError extends Error {

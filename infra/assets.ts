@@ -5,33 +5,42 @@ import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 
-const DOCKERFILE = 'worker/Dockerfile';
+export const DOCKERFILE = 'worker/Dockerfile';
 const SIDECAR_DOCKERFILE = 'sidecar/Dockerfile';
 
 export function scalerCode(): lambda.Code {
   return lambda.Code.fromAsset(join(packageDirectory(), 'dist/scaler'));
 }
 
-/** Built by Docker when the app is deployed. */
-export function workerImage(cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
-  return imageOf(DOCKERFILE, 'dist/worker', cpuArchitecture);
+/** Built by Docker when the app is deployed. `directory`: of another worker's files, laid out as this package's. */
+export function workerImage(
+  cpuArchitecture?: ecs.CpuArchitecture,
+  directory: string = packageDirectory(),
+): ecs.ContainerImage {
+  return imageOf(DOCKERFILE, 'dist/worker', cpuArchitecture, directory);
 }
 
 /** Built by Docker when the app is deployed. */
 export function sidecarImage(cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
-  return imageOf(SIDECAR_DOCKERFILE, 'dist/sidecar', cpuArchitecture);
+  return imageOf(SIDECAR_DOCKERFILE, 'dist/sidecar', cpuArchitecture, packageDirectory());
 }
 
-function imageOf(file: string, content: string, cpuArchitecture?: ecs.CpuArchitecture): ecs.ContainerImage {
-  return ecs.ContainerImage.fromAsset(packageDirectory(), {
+function imageOf(
+  file: string,
+  content: string,
+  cpuArchitecture: ecs.CpuArchitecture | undefined,
+  directory: string,
+): ecs.ContainerImage {
+  return ecs.ContainerImage.fromAsset(directory, {
     file,
-    exclude: ['*', `!${content}`, `!${file}`],
+    // The native libraries of other systems are for workers that are run without an image.
+    exclude: ['*', `!${content}`, `${content}/releases/*darwin*`, `${content}/releases/*windows*`, `!${file}`],
     platform: cpuArchitecture === ecs.CpuArchitecture.ARM64 ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
   });
 }
 
 /** The nearest folder with the image's recipe: the same from the sources as from what is compiled of them. */
-function packageDirectory(): string {
+export function packageDirectory(): string {
   let directory: string = import.meta.dirname;
   while (!existsSync(join(directory, DOCKERFILE))) directory = dirname(directory);
   return directory;

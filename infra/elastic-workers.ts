@@ -21,6 +21,7 @@ import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
 import { onTemporalOfContext } from './other-temporal.ts';
+import { bundleEntries } from './entries.ts';
 import { tellCommandLine } from './parameters.ts';
 import { presetOf, settingsOf, temporalOf, type Preset } from './presets.ts';
 import { PRICES_OF } from './prices.ts';
@@ -48,7 +49,8 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   constructor(scope: Construct, id: string, given: ElasticWorkersProps) {
     super(scope, id);
     const props = onTemporalOfContext(this, given);
-    const problems = problemsOf(props);
+    const { files, problems: ofEntries } = bundleEntries(this, props.pools);
+    const problems = [...problemsOf(props), ...ofEntries];
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 
     const preset = presetOf(props);
@@ -61,7 +63,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     const poolsPath = `/elastic-workers/${Names.uniqueId(this)}`;
     const subnets = props.vpcSubnets ?? defaultSubnets(this.cluster.vpc);
     const network = { subnets, assignPublicIp: this.cluster.vpc.selectSubnets(subnets).hasPublic };
-    this.#pools = this.#newPools(props, { ...preset, ...network, poolsPath });
+    this.#pools = this.#newPools(props, { ...preset, ...network, poolsPath }, files);
     const scaler = new ScalerFunction(this, 'Scaler', {
       ...preset,
       temporal,
@@ -173,6 +175,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   #newPools(
     props: ElasticWorkersProps,
     preset: Preset & Pick<SharedByPools, 'subnets' | 'assignPublicIp' | 'poolsPath'>,
+    files: Record<string, string>,
   ) {
     const shared: SharedByPools = {
       ...preset,
@@ -193,6 +196,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         poolName,
         settings,
         temporal: temporalOf(props.temporal, pool.temporal),
+        files: files[poolName],
       });
     });
   }

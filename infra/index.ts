@@ -2,6 +2,7 @@
 export { ElasticWorkers } from './elastic-workers.ts';
 export type {
   AlarmThresholds,
+  BundlingProps,
   ElasticWorkersProps,
   PoolTemporalProps,
   ScheduleProps,

@@ -126,6 +126,7 @@ function ofContainer(pool: PoolSettings): string[] {
     ...oneOf('protection', protection, protectionSchema.options),
     ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
     ...within('drainSeconds', drainSeconds, 2, 86_400),
+    ...ofSource(pool),
   ];
   if (pool.sidecar && protection !== 'sidecar') {
     problems.push(`sidecar is true and protection "${protection}": remove one of them`);
@@ -149,6 +150,11 @@ function ofContainer(pool: PoolSettings): string[] {
     else if (OURS.test(name)) problems.push(`environment.${name} is set by the construct; use its own prop`);
   }
   return problems;
+}
+
+function ofSource({ entry, image, bundling }: PoolSettings): string[] {
+  if (entry === undefined) return bundling ? ['bundling is for an entry; give entry, or remove bundling'] : [];
+  return image ? [`entry "${entry}" and image are two workers for one pool; remove one of them`] : [];
 }
 
 function ofRole({ taskRole, taskRoleId, protection }: PoolSettings): string[] {

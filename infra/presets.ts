@@ -97,7 +97,7 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
   const maxTasks = pool.maxTasks ?? preset.maxTasks;
   const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
   const protection = pool.protection ?? protectionOf(pool);
-  const model = pool.model ?? (protection === 'worker' ? DEFAULT_MODEL : undefined);
+  const model = pool.model ?? (protection === 'worker' && pool.entry === undefined ? DEFAULT_MODEL : undefined);
   const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
   return {
     ...pool,

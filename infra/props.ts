@@ -61,6 +61,24 @@ export interface SlotsRange {
   readonly max: number;
 }
 
+/** How a pool's `entry` is bundled, by the esbuild of your project. */
+export interface BundlingProps {
+  /** Packages that are installed into the image instead of bundled, such as those with a native part. @default - none */
+  readonly nodeModules?: string[];
+  /** Packages that are neither bundled nor installed. @default - none */
+  readonly externalModules?: string[];
+  /** Shortens names, too; stack traces show them as they are in the bundle. @default false */
+  readonly minify?: boolean;
+  /** Written beside the bundle; they are not in the image. @default true */
+  readonly sourceMap?: boolean;
+  /** Replaces global identifiers with constant expressions: `{ 'process.env.STAGE': '"prod"' }`. @default - none */
+  readonly define?: Record<string, string>;
+  /** What to do with files that are not code, by their ending: `{ '.txt': 'text' }`. @default - esbuild's own */
+  readonly loader?: Record<string, string>;
+  /** @default - the nearest tsconfig.json */
+  readonly tsconfig?: string;
+}
+
 /** One pool: a task queue, the workers that serve it, and how far they may grow. */
 export interface WorkerPoolProps {
   /** The Temporal task queue the pool serves. */
@@ -92,7 +110,15 @@ export interface WorkerPoolProps {
   /** What a task costs, for the cap and the dashboard. @default - Fargate's list price; none on a capacity provider */
   readonly taskDollarsPerHour?: number;
 
-  /** Any Temporal worker. @default - the worker of this package */
+  /**
+   * Your worker's script, which calls `runElasticWorker` of `temporal-elastic-workers/worker`: a file from where the app is run. It is
+   * bundled when the app is synthesized, and its image built when it is deployed.
+   * @default - the worker of this package
+   */
+  readonly entry?: string;
+  /** @default - as the props of it say */
+  readonly bundling?: BundlingProps;
+  /** Any Temporal worker, instead of `entry`. @default - the worker of this package */
   readonly image?: ecs.ContainerImage;
   /** @default - the image's own */
   readonly command?: string[];
@@ -120,7 +146,7 @@ export interface WorkerPoolProps {
   /**
    * What strategies ask when they name no model, `provider:model`. One of Bedrock's is asked through the task role, which gets the
    * right to it: `bedrock:` and the id of a model, of an inference profile, or an ARN.
-   * @default - 'bedrock:global.amazon.nova-2-lite-v1:0', but none where the scaler protects
+   * @default - 'bedrock:global.amazon.nova-2-lite-v1:0', but none with an entry or where the scaler protects
    */
   readonly model?: string;
   /** @default - as the others */

@@ -69,6 +69,8 @@ export interface WorkerPoolOptions extends SharedByPools {
   poolName: string;
   settings: PoolSettings;
   temporal: TemporalSettings;
+  /** Where the files of its entry are; see entries.ts. */
+  files: string | undefined;
 }
 
 export class WorkerPool extends Construct implements IWorkerPool {
@@ -181,7 +183,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
     };
     const worker = definition.addContainer('worker', {
       ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
-      image: settings.image ?? options.workerImage ?? workerImage(cpuArchitecture),
+      image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
     });
     if (settings.protection === 'sidecar') {
@@ -203,6 +205,14 @@ export class WorkerPool extends Construct implements IWorkerPool {
     }
     return definition;
   }
+}
+
+function imageOf({ image, entry, cpuArchitecture }: PoolSettings, options: WorkerPoolOptions): ecs.ContainerImage {
+  if (image) return image;
+  if (entry === undefined) return options.workerImage ?? workerImage(cpuArchitecture);
+  return options.files === undefined
+    ? ecs.ContainerImage.fromRegistry('not-bundled')
+    : workerImage(cpuArchitecture, options.files);
 }
 
 /** Of an imported role it must be given; only where the scaler protects the tasks it is no key to anything. */

@@ -139,9 +139,11 @@ export interface WorkerConfig {
   };
 }
 
-export function readConfig(env: Record<string, string | undefined>): WorkerConfig {
+/** `others`: problems found elsewhere, to be told with those of the environment. */
+export function readConfig(env: Record<string, string | undefined>, others: string[] = []): WorkerConfig {
   const parsed = variables.safeParse(env);
   const problems = [
+    ...others,
     ...(parsed.error?.issues ?? []).map((issue) => describe(String(issue.path[0]), env, issue.message)),
     ...unknownNames(env),
     ...scaleInProblems(env),

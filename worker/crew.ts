@@ -1,17 +1,16 @@
 /** Who does the work of a task: one manager in this process, or a pool of processes that each have one. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { CloudWatchMetrics } from './cloudwatch.ts';
 import type { WorkerConfig } from './config.ts';
 import { secretsOf, watchAccess, type AccessSource, type TemporalAccess } from './credentials.ts';
 import { freePort } from './endpoints.ts';
 import type { WorkerLog } from './logging.ts';
 import { TemporalWorkerManager } from './manager.ts';
-import { workerPlugins, type PluginOptions } from './plugin.ts';
 import { PersistentWorkerPool } from './pool.ts';
-import { shareOf, type TaskSize } from './task.ts';
 import type { ProcessShare } from './elastic-slots.ts';
 import type { Slots } from './slots-limit.ts';
+import { shareOf, type TaskSize } from './task.ts';
+import type { RunElasticWorkerOptions } from './worker-options.ts';
+import { bundleBeside, workflowCode } from './workflow-code.ts';
 import type { Stopped, Workforce } from './workforce.ts';
 
 export interface Crew {
@@ -32,6 +31,8 @@ export interface CrewOptions {
   /** This process's part of the task. */
   share?: ProcessShare | undefined;
   log: WorkerLog;
+  /** What to run. */
+  worker: RunElasticWorkerOptions;
   /** Aborted when the process was told to stop. */
   stopping: AbortSignal;
   onChange: () => void;
@@ -43,7 +44,7 @@ export function accessSource({ config, env }: Pick<CrewOptions, 'config' | 'env'
 
 /** A manager, with credentials renewed and metrics sent to CloudWatch. */
 export async function crewHere(options: CrewOptions) {
-  const { config, access, identity, slots, share, log, stopping, onChange } = options;
+  const { config, access, identity, slots, share, log, stopping, onChange, worker } = options;
   const cloudwatch = config.cloudwatch
     ? new CloudWatchMetrics({ pool: config.pool, now: Date.now, log: log.log })
     : undefined;
@@ -54,8 +55,7 @@ export async function crewHere(options: CrewOptions) {
     identity,
     maxConcurrentActivities: slots,
     share,
-    workflows: workflows(),
-    worker: { plugins: workerPlugins(pluginOptions(options)) },
+    ...(await partsOf(worker)),
     log: log.log,
     onChange,
     onTask: (task) => cloudwatch?.record(task),
@@ -82,7 +82,7 @@ export async function crewHere(options: CrewOptions) {
   return { workforce: manager, start, run, stop: () => void manager.stopWorker() } satisfies Crew;
 }
 
-export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access' | 'share'> {
+export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access' | 'share' | 'worker'> {
   processes: number;
   size: TaskSize;
   /** The script each process runs, and Node's own arguments to it. */
@@ -104,21 +104,6 @@ export function crewOfProcesses({ slots, size, log, nodeArguments, ...options }:
   return { workforce: pool, start: () => pool.start(), run: () => pool.ended, stop: () => void pool.stop() };
 }
 
-function pluginOptions({ config, env, log }: CrewOptions): PluginOptions {
-  const { LANGFUSE_PUBLIC_KEY: publicKey, LANGFUSE_SECRET_KEY: secretKey, LANGFUSE_BASE_URL: baseUrl } = env;
-  const bedrockUrl = env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME ?? env.AWS_ENDPOINT_URL;
-  log.hide(secretKey === undefined ? [] : [secretKey]);
-  return {
-    ...(config.model !== undefined && { defaultModel: config.model }),
-    ...(bedrockUrl && { bedrockUrl }),
-    tracing: {
-      ...(config.traceFile !== undefined && { file: config.traceFile }),
-      ...(publicKey && secretKey && { langfuse: { publicKey, secretKey, ...(baseUrl && { baseUrl }) } }),
-      warn: (message) => log.log.warn(message),
-    },
-  };
-}
-
 const HEAP = /^--max[-_]old[-_]space[-_]size/;
 
 /** The processes share the task's memory; a quarter stays for what is not heap: buffers, the SDK's core, the pool. */
@@ -127,10 +112,18 @@ function heapFor({ limited }: TaskSize, processes: number): string[] {
   return limited ? [`--max-old-space-size-percentage=${Math.floor(75 / processes)}`] : [];
 }
 
-/** Built ahead beside the running file, or bundled from the source when run from there. */
-function workflows(): { codePath: string } | { workflowsPath: string } {
-  const codePath = join(import.meta.dirname, 'workflow-bundle.js');
-  return existsSync(codePath) ? { codePath } : { workflowsPath: join(import.meta.dirname, 'workflows.ts') };
+/** The workflows apart, bundled once for all of the SDK's Workers that may follow each other; what they were bundled with is not said again. */
+async function partsOf(worker: RunElasticWorkerOptions) {
+  const {
+    taskQueue: _queue,
+    workflowsPath: _path,
+    workflowBundle: _bundle,
+    bundlerOptions: _options,
+    ...parts
+  } = worker;
+  const workflows = bundleBeside(import.meta.dirname) ?? (await workflowCode(worker));
+  const { workflowModules: _modules, ...interceptors } = parts.interceptors ?? {};
+  return { workflows, worker: { ...parts, interceptors } };
 }
 
 /** The SDK serves its own metrics from a port of its own; ours are joined with them, so this one is nobody's business. */

@@ -5,11 +5,26 @@
  */
 import { asyncLocalStorage } from '@temporalio/activity';
 import type { Logger as TemporalLogger, LogLevel, LogMetadata } from '@temporalio/worker';
-import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import { HIDDEN, hide, shown, withoutSecrets } from '../contract/shown.ts';
 import type { LogLevelName } from './config.ts';
 
-export type Logger = PinoLogger;
+/** The part of pino's logger that is used. */
+export interface Logger {
+  trace: Write;
+  debug: Write;
+  info: Write;
+  warn: Write;
+  error: Write;
+  fatal: Write;
+  isLevelEnabled(level: string): boolean;
+  child(fields: object): Logger;
+}
+
+type Write = {
+  (message: string): void;
+  (fields: object, message?: string): void;
+};
 
 export interface WorkerLog {
   log: Logger;

@@ -24,6 +24,7 @@ import { sharedNumber } from './relay.ts';
 import { RunningActivities } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
 import { mostOf, type SlotRange, type Slots } from './slots-limit.ts';
+import type { WorkerParts } from './worker-options.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts';
 
 export interface WorkerManagerOptions extends TemporalAccess {
@@ -48,10 +49,10 @@ export interface WorkerManagerOptions extends TemporalAccess {
   shutdownGraceSeconds: number;
   /** How long `stopWorker` takes at the most. */
   shutdownForceSeconds: number;
-  /** Built ahead (a bundle's path or code), or the source to bundle at start. */
-  workflows: WorkflowBundleOption | { workflowsPath: string };
-  /** What the SDK's Worker runs and shall have besides; its interceptors of activities come after our own. */
-  worker: Pick<WorkerOptions, 'activities' | 'plugins' | 'interceptors' | 'sinks' | 'dataConverter'>;
+  /** Built ahead (a bundle's path or code), or the source to bundle at start. Undefined: no workflows are served. */
+  workflows?: WorkflowBundleOption | { workflowsPath: string } | undefined;
+  /** What the SDK's Worker runs and has besides; its interceptors of activities come after our own. */
+  worker: WorkerParts;
   log: Logger;
   /** Called when an activity began or ended and when a poll ended. */
   onChange?: () => void;
@@ -376,7 +377,7 @@ export class TemporalWorkerManager implements Workforce {
       namespace: this.#access.namespace,
       taskQueue,
       identity,
-      ...('workflowsPath' in workflows ? workflows : { workflowBundle: workflows }),
+      ...(workflows && ('workflowsPath' in workflows ? workflows : { workflowBundle: workflows })),
       interceptors: { ...worker.interceptors, activity: [...own, ...(worker.interceptors?.activity ?? [])] },
       tuner: {
         activityTaskSlotSupplier: slots,

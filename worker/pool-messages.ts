@@ -4,6 +4,11 @@ import type { RunningActivity } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
 import type { Health, MetricsSnapshot } from './workforce.ts';
 
+/** The environment variables that make a process one of a pool's. */
+export const MEMBER_IDENTITY = 'ELASTIC_WORKERS_MEMBER_IDENTITY';
+export const MEMBER_SLOTS = 'ELASTIC_WORKERS_MEMBER_SLOTS';
+export const MEMBER_SHARE = 'ELASTIC_WORKERS_MEMBER_SHARE';
+
 /** `order` counts up, so that a report tells which orders it already knows of. */
 export type ToMember =
   | { type: 'pause'; order: number; reason: PauseReason }

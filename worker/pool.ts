@@ -12,7 +12,14 @@ import { formatShare, type ProcessShare } from './elastic-slots.ts';
 import type { Logger } from './logging.ts';
 import { StartError } from './errors.ts';
 import { NO_TASKS, sumOf, type TaskCounts } from './measurements.ts';
-import type { FromMember, MemberReport, ToMember } from './pool-messages.ts';
+import {
+  MEMBER_IDENTITY,
+  MEMBER_SHARE,
+  MEMBER_SLOTS,
+  type FromMember,
+  type MemberReport,
+  type ToMember,
+} from './pool-messages.ts';
 import type { RunningActivity } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
 import { formatSlots, sharesOf, type Slots } from './slots-limit.ts';
@@ -26,7 +33,7 @@ export interface WorkerPoolOptions {
   share?: ProcessShare;
   /** The task's; each process adds its number. */
   identity: string;
-  /** What each process runs, with `--identity`, `--slots` and perhaps `--share` added to its arguments. */
+  /** What each process runs; it is told its identity, slots and share by environment variables (pool-messages.ts). */
   entry: string;
   args?: string[];
   /** Node's own arguments of each process. */
@@ -252,10 +259,9 @@ export class PersistentWorkerPool implements Workforce {
     member.report = NOTHING_YET;
     member.startedAt = now();
     member.launchedOn = this.#order;
-    const part = share === undefined ? [] : ['--share', formatShare(share)];
-    const own = ['--identity', member.identity, '--slots', formatSlots(member.slots), ...part];
-    const child = fork(entry, [...args, ...own], {
-      env,
+    const part = share === undefined ? {} : { [MEMBER_SHARE]: formatShare(share) };
+    const child = fork(entry, args, {
+      env: { ...env, [MEMBER_IDENTITY]: member.identity, [MEMBER_SLOTS]: formatSlots(member.slots), ...part },
       execArgv: nodeArguments,
     });
     member.child = child;

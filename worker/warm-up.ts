@@ -1,14 +1,15 @@
 /**
  * Starts the built worker once while its image is made, so that NODE_COMPILE_CACHE keeps what V8 compiled: everything that is
  * loaded on demand, and a whole start up to the first polls, for which an empty answer to each question is server enough.
- * That listens where a worker looks that is not told of another.
+ * That listens where a worker looks that is not told of another. A worker that needs more than that to start is no failure: what
+ * was loaded until then is kept.
  */
-import { readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type ServerHttp2Stream } from 'node:http2';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 
-const NOT_TO_IMPORT = /^(main|relay-thread|warm-up|workflow-bundle|workflow-worker-thread)\.js$/;
+const LONGEST_MS = 60_000;
 const here = import.meta.dirname;
 const load = (file: string) => import(pathToFileURL(join(here, file)).href);
 
@@ -18,8 +19,11 @@ server.on('stream', (stream, { ':path': path = '' }) => {
   // It has begun to take work: that is all.
   setTimeout(() => process.kill(process.pid, 'SIGTERM'), 1000).unref();
 });
+setTimeout(() => process.exit(), LONGEST_MS).unref();
 server.listen(7233, '127.0.0.1', async () => {
-  for (const file of readdirSync(here)) if (file.endsWith('.js') && !NOT_TO_IMPORT.test(file)) await load(file);
+  server.unref();
+  for (const file of JSON.parse(readFileSync(join(here, 'warm-up.json'), 'utf8')) as string[]) await load(file);
+  process.argv[1] = join(here, 'main.js');
   await load('main.js');
 });
 

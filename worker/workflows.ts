@@ -126,3 +126,6 @@ function checkedBatch(items: unknown, options: BatchOptions): CheckedBatch {
 }
 
 export { batchStrategyWorkflow as BatchStrategyWorkflow, genericStrategyWorkflow as GenericStrategyWorkflow };
+export { registerStrategy } from './strategies/index.ts';
+export { InvalidRequestError, type AskOptions, type Strategy, type StrategyContext } from './strategies/strategy.ts';
+export type * from './types.ts';

@@ -96,5 +96,5 @@ test('its command line is there', () => {
 });
 
 test('the package says which CDK it is for', () => {
-  expect(Object.keys(packageFile.peerDependencies).toSorted()).toEqual(['aws-cdk-lib', 'constructs']);
+  expect(Object.keys(packageFile.peerDependencies)).toEqual(expect.arrayContaining(['aws-cdk-lib', 'constructs']));
 });

@@ -137,12 +137,14 @@ describe('the worker', () => {
     expect(result).toMatchObject({ strategy: 'sequential', asks: 2 });
     expect(await worker.says('Worker started')).toMatchObject({
       taskQueue: queue,
-      strategies: expect.arrayContaining(['sequential']),
-      workflow: GENERIC_STRATEGY_WORKFLOW,
-      activity: 'executeStrategyDirectly',
       maxConcurrentActivities: 5,
       identity: taskId,
       scaleInProtection: 'on',
+    });
+    expect(await worker.says('Strategies')).toMatchObject({
+      strategies: expect.arrayContaining(['sequential']),
+      workflow: GENERIC_STRATEGY_WORKFLOW,
+      activity: 'executeStrategyDirectly',
     });
     expect(await worker.says('ELASTIC_WORKERS_MODEL is not set')).toMatchObject({ level: 'warn' });
     await eventually(async () => {

@@ -10,7 +10,7 @@ import {
   type WorkflowBundle,
 } from '@temporalio/worker';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
-import { type PluginOptions, workerPlugins } from '../../worker/plugin.ts';
+import { StrategiesPlugin, type StrategiesOptions } from '../../worker/plugin.ts';
 
 const logger = new DefaultLogger('ERROR');
 let count = 0;
@@ -19,7 +19,7 @@ export interface Serving {
   client: Client;
   temporal: LocalTemporal;
   /** Serves a queue of its own while `use` runs. */
-  serve<T>(options: PluginOptions, use: (queue: Queue) => Promise<T>): Promise<T>;
+  serve<T>(options: StrategiesOptions, use: (queue: Queue) => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function startServing(workflows = '../../worker/workflows.ts'): Pro
     async serve(options, use) {
       count += 1;
       const taskQueue = `serving-${count}`;
-      const plugins = workerPlugins(options);
+      const plugins = [new StrategiesPlugin(options)];
       const worker = await Worker.create({ connection: native, taskQueue, workflowBundle: bundle, plugins });
       return worker.runUntil(() => use(queueOf(client, taskQueue)));
     },
@@ -55,7 +55,7 @@ export async function startServing(workflows = '../../worker/workflows.ts'): Pro
 }
 
 export function bundled(workflowsPath: string): Promise<WorkflowBundle> {
-  return bundleWorkflowCode({ workflowsPath, logger, plugins: workerPlugins() });
+  return bundleWorkflowCode({ workflowsPath, logger, plugins: [new StrategiesPlugin()] });
 }
 
 function queueOf(client: Client, taskQueue: string): Queue {

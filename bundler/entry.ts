@@ -1,0 +1,187 @@
+/**
+ * The files of a worker from its entry in somebody's project, with that project's own esbuild and Temporal SDK. What is wrong with
+ * the entry is returned, each problem with where it is and how to mend it.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative, resolve } from 'node:path';
+import type * as esbuild from 'esbuild';
+import { inPlace, PLACES } from './esbuild-plugins.ts';
+import { bundleWorker, tidyWorkflowBundle } from './worker-files.ts';
+
+/** As the construct's prop `bundling`. */
+export interface Bundling {
+  nodeModules?: string[];
+  externalModules?: string[];
+  minify?: boolean;
+  sourceMap?: boolean;
+  define?: Record<string, string>;
+  loader?: Record<string, string>;
+  tsconfig?: string;
+}
+
+export interface EntryOptions {
+  entry: string;
+  outdir: string;
+  /** The folder of the project's lock file. */
+  root: string;
+  /** This package's library, built. */
+  library: string;
+  /** As Node.js names it. */
+  cpu: string;
+  bundling: Bundling;
+}
+
+/** What only strategies need. */
+const OF_STRATEGIES = ['ai', '@ai-sdk/provider', '@temporalio/ai-sdk'];
+
+/** Empty when the files are there. */
+export async function bundleEntry(options: EntryOptions): Promise<string[]> {
+  const { entry, outdir, root, library, bundling } = options;
+  const found = esbuildOf(entry);
+  if (typeof found === 'string') return [found];
+  const {
+    nodeModules = [],
+    externalModules = [],
+    minify = false,
+    sourceMap = true,
+    define,
+    loader,
+    tsconfig,
+  } = bundling;
+  const build: esbuild.BuildOptions = {
+    external: [
+      ...nodeModules,
+      ...externalModules,
+      ...OF_STRATEGIES.filter((name) => versionOf(name, entry) === undefined),
+    ],
+    sourcemap: sourceMap,
+    logLevel: 'silent',
+    ...(minify && { minifyIdentifiers: true, keepNames: true }),
+    ...(define && { define }),
+    ...(loader && { loader: loader as Record<string, esbuild.Loader> }),
+    ...(tsconfig !== undefined && { tsconfig }),
+  };
+  const threads = { 'relay-thread': join(library, 'relay-thread.js'), 'warm-up': join(library, 'warm-up.js') };
+  try {
+    await bundleWorker({ esbuild: found, entry, outdir, root, threads, build, libraries: [library] });
+    const problem = await bundleWorkflows(found, options, build);
+    if (problem !== undefined) return [problem];
+    tidyWorkflowBundle(outdir, root);
+    return nodeModules.length === 0 ? [] : install(nodeModules, options);
+  } catch (error) {
+    return problemsOf(error as Partial<esbuild.BuildFailure>, root);
+  }
+}
+
+function esbuildOf(entry: string): typeof esbuild | string {
+  try {
+    return createRequire(entry)('esbuild') as typeof esbuild;
+  } catch {
+    return 'esbuild, which bundles it, is not installed in this project: npm install --save-dev esbuild';
+  }
+}
+
+const LOADING_TIMEOUT_MS = 120_000;
+
+/**
+ * Only the entry itself knows its workflows, interceptors and plugins. So it is run, up to its call of runElasticWorker, which then
+ * bundles the workflows instead of serving them (worker/run.ts). It is read from standard input in its own folder, so that it finds
+ * the project's packages and nothing is written there.
+ */
+async function bundleWorkflows(
+  { build }: typeof esbuild,
+  { entry, outdir, root }: EntryOptions,
+  options: esbuild.BuildOptions,
+): Promise<string | undefined> {
+  const { outputFiles } = await build({
+    ...options,
+    entryPoints: [entry],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    write: false,
+    outdir,
+    sourcemap: false,
+    absWorkingDir: root,
+    banner: { js: placeOfEntry(entry, root) },
+    plugins: [inPlace],
+  });
+  const { stderr, error } = spawnSync(process.execPath, ['--no-warnings', '--input-type=module', '-'], {
+    cwd: dirname(entry),
+    input: outputFiles[0]!.text,
+    env: { ...process.env, ELASTIC_WORKERS_BUNDLE_INTO: outdir },
+    encoding: 'utf8',
+    timeout: LOADING_TIMEOUT_MS,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  const said = readDescription(outdir);
+  if (said !== undefined) return said.problem;
+  const why = error?.message ?? stderr.trim();
+  return why === ''
+    ? 'it never calls runElasticWorker: call it, and await it, at the end of the entry'
+    : `it fails before it calls runElasticWorker; at synth it is run that far, to learn of its workflows:\n${why}`;
+}
+
+/** The names of CommonJS as globals: the sources may declare them, too. */
+function placeOfEntry(entry: string, root: string): string {
+  const names = `{ require: createRequireAt(${JSON.stringify(entry)}), __filename: ${JSON.stringify(entry)}, __dirname: ${JSON.stringify(dirname(entry))} }`;
+  return `${PLACES}
+Object.assign(globalThis, ${names});
+process.argv[1] = ${JSON.stringify(entry)};
+process.chdir(${JSON.stringify(root)});`;
+}
+
+/** What runElasticWorker has left behind (worker/workflow-code.ts). Undefined: it was not called. */
+function readDescription(outdir: string): { problem?: string } | undefined {
+  const file = join(outdir, 'described.json');
+  if (!existsSync(file)) return undefined;
+  const said = JSON.parse(readFileSync(file, 'utf8')) as { problem?: string };
+  rmSync(file);
+  return said;
+}
+
+/** The packages that are not bundled, in the versions that the project has, for the image's platform. */
+function install(names: string[], { entry, root, outdir, cpu }: EntryOptions): string[] {
+  const versions = names.map((name) => [name, versionOf(name, entry)]);
+  const missing = versions.filter(([, version]) => version === undefined).map(([name]) => name);
+  if (missing.length > 0)
+    return [`bundling.nodeModules: ${missing.join(', ')} is not installed in this project: npm install it`];
+  const packageFile = { type: 'module', private: true, dependencies: Object.fromEntries(versions) as object };
+  writeFileSync(join(outdir, 'package.json'), JSON.stringify(packageFile));
+  const lock = join(root, 'package-lock.json');
+  if (existsSync(lock)) cpSync(lock, join(outdir, 'package-lock.json'));
+  const platform = ['--os=linux', `--cpu=${cpu}`, '--libc=glibc'];
+  const { status, stderr, error } = spawnSync(
+    'npm',
+    ['install', '--omit=dev', '--no-audit', '--no-fund', ...platform],
+    {
+      cwd: outdir,
+      encoding: 'utf8',
+    },
+  );
+  rmSync(join(outdir, 'package-lock.json'), { force: true });
+  return status === 0 ? [] : [`bundling.nodeModules: npm install failed: ${error?.message ?? stderr.trim()}`];
+}
+
+function versionOf(name: string, entry: string): string | undefined {
+  const folders = createRequire(entry).resolve.paths(name) ?? [];
+  const file = folders.map((folder) => join(folder, name, 'package.json')).find((each) => existsSync(each));
+  return file && (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function problemsOf(error: Partial<esbuild.BuildFailure>, root: string): string[] {
+  if (!error.errors) throw error;
+  return error.errors.map(({ text, location }) => {
+    if (text.includes('No loader is configured for ".node" files')) return nativePart(text);
+    if (!location) return text;
+    return `${relative(process.cwd(), resolve(root, location.file))}:${location.line}:${location.column + 1}: ${text}`;
+  });
+}
+
+function nativePart(text: string): string {
+  const name = /node_modules\/((?:@[^/]+\/)?[^/]+)\/[^"]*$/.exec(text)?.[1] ?? 'a package';
+  return `${name} has a native part, which cannot be bundled: name the package in bundling.nodeModules (${text})`;
+}

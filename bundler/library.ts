@@ -1,0 +1,100 @@
+/**
+ * The library as others load it, each part twice: as CommonJS for Node.js, whatever the user's module system is, so that there is
+ * one copy in a process; and as ECMAScript modules for bundlers, which take pieces of it. What has an identity in a process (the
+ * Temporal SDK, the AI SDK) is the user's own and never in it.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { build, transform, type BuildOptions, type Plugin } from 'esbuild';
+import { namedImports } from './esbuild-plugins.ts';
+
+export interface LibraryOptions {
+  common: BuildOptions;
+  /** In Node.js: by name, its source. */
+  node: Record<string, string>;
+  /** In the workflows' sandbox. */
+  sandbox: Record<string, string>;
+  outdir: string;
+}
+
+const THE_USERS_OWN =
+  /^(@temporalio\/(activity|ai-sdk|client|common|core-bridge|nexus|proto|worker|workflow|workflow-streams)|@ai-sdk\/provider|ai)(\/|$)/;
+
+/** Returns the files that went into it. */
+export async function buildLibrary({ common, node, sandbox, outdir }: LibraryOptions): Promise<string[]> {
+  const settings: BuildOptions = {
+    ...common,
+    outdir,
+    format: 'esm',
+    splitting: true,
+    sourcemap: false,
+    metafile: true,
+  };
+  const forNode = await build({
+    ...settings,
+    entryPoints: node,
+    write: false,
+    target: 'node22',
+    plugins: [theUsersOwn, namedImports],
+  });
+  const forSandbox = await build({
+    ...settings,
+    entryPoints: sandbox,
+    outdir: join(outdir, 'sandbox'),
+    target: 'es2022',
+    plugins: [theUsersOwn, sandboxImports],
+  });
+  for (const { path, text } of forNode.outputFiles!) {
+    const name = relative(outdir, path);
+    // The names that CommonJS expects are the bundler's to give, once for all of a bundle.
+    write(join(outdir, 'esm', name), text);
+    write(join(outdir, name), await commonJs(text));
+  }
+  write(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
+  write(join(outdir, 'esm/package.json'), '{ "type": "module", "sideEffects": false }\n');
+  write(join(outdir, 'sandbox/package.json'), '{ "type": "module" }\n');
+  return [forNode, forSandbox].flatMap(({ metafile }) => Object.keys(metafile!.inputs));
+}
+
+async function commonJs(text: string): Promise<string> {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target: 'node22',
+    define: {
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+      'import.meta.url': 'urlOfThisFile',
+    },
+    supported: { 'dynamic-import': false },
+    banner: "const urlOfThisFile = require('node:url').pathToFileURL(__filename).href;",
+  });
+  return code;
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** Imported also where a package requires it: a bundler does not see a `require` that is already within a bundle. */
+const theUsersOwn: Plugin = {
+  name: 'the-users-own',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: THE_USERS_OWN }, ({ kind, path, namespace }) =>
+      kind === 'require-call' && namespace !== 'required' ? { path, namespace: 'required' } : { path, external: true },
+    );
+    onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({ contents: `export * from '${path}';` }));
+  },
+};
+
+/** As the SDK's own bundler does: outside of a bundle these are stubs. */
+const sandboxImports: Plugin = {
+  name: 'sandbox-imports',
+  setup({ onLoad }) {
+    const contents = "module.exports = require('./workflow-imports-impl.js');";
+    onLoad({ filter: /interceptors-opentelemetry-v2[\\/]lib[\\/]workflow[\\/]workflow-imports\.js$/ }, () => ({
+      contents,
+    }));
+  },
+};

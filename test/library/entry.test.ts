@@ -1,0 +1,265 @@
+/** A pool's `entry`: bundled at synth in a project of somebody else, without Docker, and really run. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { bundleEntry } from '../../bundler/entry.ts';
+import { ElasticWorkers, type WorkerPoolProps } from '../../infra/index.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { WorkerProcess } from '../worker/worker-process.ts';
+import { projectOf, type Project } from './project.ts';
+
+jest.setTimeout(120_000);
+
+const projects: Project[] = [];
+const said: string[] = [];
+
+function project(name?: string): Project {
+  const made = projectOf('orders', undefined, name);
+  made.write({ 'package-lock.json': '{}' });
+  projects.push(made);
+  return made;
+}
+
+beforeEach(() => {
+  said.length = 0;
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+});
+
+afterEach(() => jest.restoreAllMocks());
+
+afterAll(() => projects.forEach((made) => made.remove()));
+
+type Pools = Record<string, Partial<WorkerPoolProps> & { entry: string }>;
+
+let outputs = 0;
+
+function synthesize({ directory }: Project, pools: Pools, context: Record<string, unknown> = {}) {
+  outputs += 1;
+  const outdir = join(directory, `cdk.out-${outputs}`);
+  const stack = new Stack(new App({ outdir, context }), 'Stack');
+  new ElasticWorkers(stack, 'Workers', {
+    temporal: { address: 'temporal.example.com:7233' },
+    pools: Object.fromEntries(
+      Object.entries(pools).map(([name, { entry, ...pool }]) => [
+        name,
+        { taskQueue: name, ...pool, entry: join(directory, entry) },
+      ]),
+    ),
+  });
+  const template = Template.fromStack(stack);
+  return { outdir, template, images: imagesOf(template), bundle: () => onlyFolder(join(outdir, 'elastic-workers')) };
+}
+
+function onlyFolder(parent: string): string {
+  const folders = readdirSync(parent);
+  expect(folders).toHaveLength(1);
+  return join(parent, folders[0]!, 'dist/worker');
+}
+
+/** By pool. */
+function imagesOf(template: Template): Record<string, string> {
+  const tasks = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
+  return Object.fromEntries(
+    tasks.map(({ Properties: { ContainerDefinitions: containers } }) => {
+      const [{ Image: image, Environment: environment }] = containers;
+      const queue = environment.find(({ Name }: { Name: string }) => Name === 'TEMPORAL_TASK_QUEUE').Value;
+      return [queue, JSON.stringify(image)];
+    }),
+  );
+}
+
+describe('a pool with an entry', () => {
+  it('runs in an image of its own, protects itself, and asks no model', () => {
+    const { template, outdir } = synthesize(project(), { orders: { entry: 'src/worker.ts' } });
+    const [task] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
+    const [container] = task!.Properties.ContainerDefinitions;
+    const names = container.Environment.map(({ Name }: { Name: string }) => Name);
+    expect(names).toEqual(expect.arrayContaining(['ELASTIC_WORKERS_STATE_TABLE', 'ELASTIC_WORKERS_TASK_ROLE_ID']));
+    expect(names).not.toContain('ELASTIC_WORKERS_MODEL');
+    expect(container).toMatchObject({ Command: ['node', 'main.js'], ReadonlyRootFilesystem: true });
+    expect(JSON.stringify(template.toJSON())).not.toContain('bedrock:');
+    const assets = readdirSync(outdir).filter((name) => name.startsWith('asset.'));
+    const files = assets.flatMap((asset) => readdirSync(join(outdir, asset), { recursive: true, encoding: 'utf8' }));
+    expect(files).toEqual(
+      expect.arrayContaining(['worker/Dockerfile', 'dist/worker/main.js', 'dist/worker/workflow-bundle.js']),
+    );
+  });
+
+  it('is bundled once for two pools, and told of', () => {
+    const { images, bundle } = synthesize(project(), {
+      orders: { entry: 'src/worker.ts' },
+      bulk: { entry: 'src/worker.ts' },
+    });
+    expect(images.orders).toBe(images.bulk);
+    expect(said.filter((line) => line.startsWith('Bundling '))).toHaveLength(1);
+    expect(readdirSync(bundle())).toContain('main.js');
+  });
+
+  it('is the same image wherever the project lies, and only a change of its sources changes it', () => {
+    const pools = { orders: { entry: 'src/worker.ts' }, other: { entry: 'src/other.ts' } };
+    const [here, there, changed] = [project(), project('of-another-length'), project()];
+    for (const made of [here, there, changed]) {
+      made.write({
+        'src/other.ts': readFileSync(join(made.directory, 'src/worker.ts'), 'utf8').replace(
+          "'./activities'",
+          "'./other-activities'",
+        ),
+      });
+      made.write({ 'src/other-activities.ts': 'export const charge = async () => "other";' });
+    }
+    changed.write({ 'src/other-activities.ts': 'export const charge = async () => "changed";' });
+    const [first, second, third] = [here, there, changed].map((made) => synthesize(made, pools));
+    expect(second!.template.toJSON()).toEqual(first!.template.toJSON());
+    expect(third!.images.orders).toBe(first!.images.orders);
+    expect(third!.images.other).not.toBe(first!.images.other);
+    const withoutImage = ({ template, images }: typeof first & object) =>
+      JSON.stringify(template.toJSON()).replaceAll(images.other!, '');
+    expect(withoutImage(third!)).toBe(withoutImage(first!));
+  });
+
+  it('is not bundled for a command that needs none', () => {
+    const { images } = synthesize(project(), { orders: { entry: 'src/worker.ts' } }, { 'aws:cdk:bundling-stacks': [] });
+    expect(said).not.toContainEqual(expect.stringContaining('Bundling'));
+    expect(images.orders).toBe('"not-bundled"');
+  });
+});
+
+describe('the bundle', () => {
+  let temporal: LocalTemporal;
+  let client: Client;
+
+  beforeAll(async () => {
+    temporal = await startTemporal({ dynamicConfig: { 'matching.longPollExpirationInterval': '2s' } });
+    client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+  });
+
+  afterAll(async () => {
+    await client?.connection.close();
+    await temporal?.stop();
+  });
+
+  it('serves its workflows, in several processes, with its interceptors', async () => {
+    const made = project();
+    made.write({
+      'src/interceptors.ts': `
+        import type { WorkflowInterceptors } from '@temporalio/workflow';
+        export const interceptors = (): WorkflowInterceptors => ({
+          inbound: [{ execute: async (input, next) => 'intercepted: ' + (await next(input)) }],
+        });`,
+      'src/worker.ts': `
+        import { runElasticWorker } from 'temporal-elastic-workers/worker';
+        import * as activities from './activities';
+        void runElasticWorker({
+          workflowsPath: require.resolve('./workflows'),
+          interceptors: { workflowModules: [require.resolve('./interceptors')] },
+          activities,
+        });`,
+    });
+    const { bundle } = synthesize(made, { orders: { entry: 'src/worker.ts' } });
+    const environment = {
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_TASK_QUEUE: 'orders',
+      ELASTIC_WORKERS_PROCESSES: '2',
+      ELASTIC_WORKERS_HEALTH_PORT: 'off',
+      ELASTIC_WORKERS_METRICS_PORT: 'off',
+    };
+    const worker = new WorkerProcess(environment, 'inherit', join(bundle(), 'main.js'));
+    try {
+      const order = { taskQueue: 'orders', workflowId: 'order', args: ['x'] };
+      await expect(client.workflow.execute('order', order)).resolves.toBe('intercepted: charged x');
+      worker.signal('SIGTERM');
+      expect(await worker.exitCode).toBe(0);
+    } finally {
+      await worker.kill();
+    }
+  });
+});
+
+describe('what is wrong with an entry', () => {
+  const problem = (files: Record<string, string>, pool: Partial<WorkerPoolProps> = {}, entry = 'src/worker.ts') => {
+    const made = project();
+    made.write(files);
+    try {
+      synthesize(made, { orders: { entry, maxTasks: 0, ...pool } });
+    } catch (error) {
+      const { message } = error as Error;
+      expect(message).toContain('pool orders: maxTasks is 0');
+      return message.replaceAll(made.directory, '<project>');
+    }
+    throw new Error('It was synthesized.');
+  };
+  const calling = (options: string) =>
+    `import { runElasticWorker } from 'temporal-elastic-workers/worker';\nvoid runElasticWorker(${options} as object);`;
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    [
+      'sources that do not compile',
+      { 'src/activities.ts': 'export const x = ;' },
+      /entry .*worker\.ts: .*src\/activities\.ts:1:18: Unexpected ";"/,
+    ],
+    [
+      'an import that is not there',
+      { 'src/worker.ts': "import 'nothing-at-all';" },
+      /src\/worker\.ts:1:8: Could not resolve "nothing-at-all"/,
+    ],
+    [
+      'a script that never calls runElasticWorker',
+      { 'src/worker.ts': 'export {};' },
+      /it never calls runElasticWorker/,
+    ],
+    [
+      'a script that fails before',
+      { 'src/worker.ts': "throw new Error('no database');" },
+      /it fails before it calls runElasticWorker[^]*Error: no database/,
+    ],
+    [
+      'workflows that import Node’s modules',
+      { 'src/workflows.ts': "import fs from 'fs';\nexport const order = async () => fs.readFileSync('x');" },
+      /workflows\.ts import fs, which cannot run in a workflow/,
+    ],
+    [
+      'workflows that are not there',
+      { 'src/worker.ts': calling("{ workflowsPath: __dirname + '/nothing.ts' }") },
+      /option workflowsPath="<project>\/src\/nothing\.ts" does not exist/,
+    ],
+    [
+      'options that are not the code’s to set',
+      { 'src/worker.ts': calling("{ namespace: 'x' }") },
+      /option namespace is not set in code: set TEMPORAL_NAMESPACE/,
+    ],
+    [
+      'a package with a native part',
+      {
+        'node_modules/native/index.js': "module.exports = require('./build/native.node');",
+        'node_modules/native/build/native.node': '',
+        'src/worker.ts': "import 'native';",
+      },
+      /native has a native part, which cannot be bundled: name the package in bundling\.nodeModules/,
+    ],
+  ])('is told of %s, with the pool’s other problems', (_, files, message) => {
+    expect(problem(files)).toMatch(message);
+  });
+
+  it('is told of a file that is not there', () => {
+    expect(problem({}, {}, 'src/nothing.ts')).toMatch(/entry .*nothing\.ts: there is no such file/);
+  });
+
+  it('is told of a project without esbuild', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'without-esbuild-'));
+    const options = { root: directory, outdir: join(directory, 'out'), library: '', cpu: '', bundling: {} };
+    await expect(bundleEntry({ ...options, entry: join(directory, 'worker.ts') })).resolves.toEqual([
+      'esbuild, which bundles it, is not installed in this project: npm install --save-dev esbuild',
+    ]);
+    rmSync(directory, { recursive: true });
+  });
+
+  it('is told of an image beside it', () => {
+    expect(problem({}, { image: ecs.ContainerImage.fromRegistry('x') })).toMatch(
+      /entry ".*" and image are two workers/,
+    );
+  });
+});

@@ -1,0 +1,20 @@
+/** `temporal-elastic-workers/worker`: run workflows and activities of one's own as an elastic worker, whole or by parts. */
+import type { BundlerPlugin, WorkerPlugin } from '@temporalio/worker';
+import { StrategiesPlugin, strategiesOptionsFrom, type StrategiesOptions } from './plugin.ts';
+
+export { executeStrategyDirectly } from './activities.ts';
+export type { Logger } from './logging.ts';
+export { TemporalWorkerManager, type WorkerManagerOptions } from './manager.ts';
+export { PersistentWorkerPool, type PoolStatus, type WorkerPoolOptions } from './pool.ts';
+export { runElasticWorker, type WorkerEnd } from './run.ts';
+export { registerStrategy } from './strategies/index.ts';
+export { InvalidRequestError, type AskOptions, type Strategy, type StrategyContext } from './strategies/strategy.ts';
+export type * from './types.ts';
+export type { RunElasticWorkerOptions } from './worker-options.ts';
+export type { Health, Stopped, Workforce } from './workforce.ts';
+export type { StrategiesOptions };
+
+/** The strategies, as a plugin of a worker whose workflows re-export theirs. What is not given is what the environment says. */
+export function strategies(options: StrategiesOptions = {}): WorkerPlugin & BundlerPlugin {
+  return new StrategiesPlugin({ ...strategiesOptionsFrom(process.env), ...options });
+}

@@ -1,0 +1,327 @@
+/**
+ * Runs a team's workflows and activities as an elastic worker: reads the environment, serves one task queue until the process is
+ * told to stop, and says by the process's exit code how that went: 0 all work finished, 1 it could not start, failed, or had to
+ * leave work unfinished.
+ *
+ * In a task of several processors this process is the pool, and runs its own script again in each process that works.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { CredentialsError } from '../contract/temporal-access.ts';
+import { readConfig, type WorkerConfig } from './config.ts';
+import { cordonReader } from './cordon.ts';
+import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './credentials.ts';
+import { accessSource, crewHere, crewOfProcesses, type Crew } from './crew.ts';
+import { serveEndpoints, type Endpoints } from './endpoints.ts';
+import { parseShare, type ProcessShare } from './elastic-slots.ts';
+import { ConfigError, StartError } from './errors.ts';
+import { createLogger } from './logging.ts';
+import { PoolMember, tellPool } from './pool-member.ts';
+import { MEMBER_IDENTITY, MEMBER_SHARE, MEMBER_SLOTS } from './pool-messages.ts';
+import type { RunningActivity } from './running-activities.ts';
+import { ScaleInProtocol } from './scale-in.ts';
+import { problemsOfSdk } from './sdk.ts';
+import { mostOf, parseSlots, type Slots } from './slots-limit.ts';
+import { describeTask, processesFor, shareOf, slotsFor, taskProtection, type Task } from './task.ts';
+import { problemsOfOptions, type RunElasticWorkerOptions } from './worker-options.ts';
+import { bundleBeside, writeWorkflowBundle } from './workflow-code.ts';
+import type { Stopped, Workforce } from './workforce.ts';
+
+/** How a worker ended; the process's exit code is set by it. What is wrong has been logged. */
+export type WorkerEnd =
+  | { outcome: 'finished' }
+  /** `cutOff`: processes that ended before they had finished what they ran. */
+  | { outcome: 'unfinished'; unfinished: RunningActivity[]; cutOff: string[] }
+  | { outcome: 'failed'; error: Error };
+
+/**
+ * With it, the worker is not run: its workflows are bundled into that directory, with all that its options say, and the process
+ * ends. So the image's build learns what the entry's own code says.
+ */
+export const BUNDLE_INTO = 'ELASTIC_WORKERS_BUNDLE_INTO';
+
+/** What the caller still does when its worker has stopped is cut off after so long, as is work that cannot be stopped. */
+const LEAVE_AFTER_MS = 10_000;
+
+let begun = false;
+
+/**
+ * Serves one task queue until the process is told to stop (SIGTERM, or a cordon and then SIGTERM). Resolves then, and never
+ * rejects; ten seconds later the process is left, if it has not ended by itself.
+ */
+export async function runElasticWorker(options: RunElasticWorkerOptions = {}): Promise<WorkerEnd> {
+  const { [BUNDLE_INTO]: directory, ...all } = process.env;
+  const { member, env } = memberOf(all);
+  const run = new Run(options, env, member);
+  const end = directory === undefined ? await run.toTheEnd() : await run.bundle(directory);
+  process.exitCode ||= end.outcome === 'finished' ? 0 : 1;
+  // Nothing that the caller does concerns the pool, or the image.
+  if (member || directory !== undefined) process.exit();
+  setTimeout(() => process.exit(), LEAVE_AFTER_MS).unref();
+  return end;
+}
+
+/** One of the pool's processes. */
+interface Member {
+  identity: string;
+  slots: Slots;
+  share: ProcessShare | undefined;
+}
+
+function memberOf(environment: NodeJS.ProcessEnv): { member: Member | undefined; env: NodeJS.ProcessEnv } {
+  const { [MEMBER_IDENTITY]: identity, [MEMBER_SLOTS]: slots, [MEMBER_SHARE]: share, ...env } = environment;
+  if (identity === undefined) return { member: undefined, env };
+  return {
+    member: { identity, slots: parseSlots(slots!)!, share: share === undefined ? undefined : parseShare(share) },
+    env,
+  };
+}
+
+class Run {
+  readonly #options: RunElasticWorkerOptions;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #member: Member | undefined;
+  readonly #logging = createLogger();
+  readonly #stopping = new AbortController();
+
+  constructor(options: RunElasticWorkerOptions, env: NodeJS.ProcessEnv, member?: Member) {
+    this.#options = options;
+    this.#env = env;
+    this.#member = member;
+  }
+
+  async toTheEnd(): Promise<WorkerEnd> {
+    const listeners = this.#listen();
+    try {
+      const config = this.#readConfig();
+      const { unfinished, cutOff = [] } = await (this.#member
+        ? this.#serveAsMember(config, this.#member)
+        : this.#serveTask(config));
+      return unfinished.length + cutOff.length === 0
+        ? { outcome: 'finished' }
+        : { outcome: 'unfinished', unfinished, cutOff };
+    } catch (error) {
+      return await this.#failed(error);
+    } finally {
+      for (const [event, listener] of listeners) process.off(event, listener);
+    }
+  }
+
+  async bundle(directory: string): Promise<WorkerEnd> {
+    const tell = (said: { problem?: string }) => writeFile(join(directory, 'described.json'), JSON.stringify(said));
+    try {
+      const problems = this.#problemsOfProcess(problemsOfOptions(this.#options, false));
+      if (problems.length > 0) throw new ConfigError(problems);
+      await writeWorkflowBundle(this.#options, directory);
+      await tell({});
+      return { outcome: 'finished' };
+    } catch (error) {
+      const failed = error as Error;
+      await tell({
+        problem: error instanceof ConfigError || error instanceof StartError ? failed.message : `${failed.stack}`,
+      });
+      return { outcome: 'failed', error: failed };
+    }
+  }
+
+  #readConfig(): WorkerConfig {
+    // The SDK's native part takes as many threads as there are processors, when it is loaded. One is enough beside the
+    // thread that runs JavaScript, and costs less: a task with more processors has a process for each.
+    process.env.TOKIO_WORKER_THREADS ??= '1';
+    const { taskQueue } = this.#options;
+    const problems = problemsOfOptions(this.#options, bundleBeside(import.meta.dirname) !== undefined);
+    const config = readConfig(
+      { ...(taskQueue !== undefined && { TEMPORAL_TASK_QUEUE: taskQueue }), ...this.#env },
+      this.#problemsOfProcess(problems),
+    );
+    this.#logging.setLevel(config.logLevel);
+    return config;
+  }
+
+  #problemsOfProcess(problems: string[]): string[] {
+    const again = begun
+      ? ['runElasticWorker was called a second time in this process: a process serves one task queue.']
+      : [];
+    begun = true;
+    return [...again, ...problemsOfSdk(process.argv[1], import.meta.filename), ...problems];
+  }
+
+  async #serveTask(config: WorkerConfig): Promise<Stopped> {
+    const task = await describeTask(config.ecs.metadataUri, this.#stopping.signal);
+    const slots = config.maxConcurrentActivities ?? slotsFor(task.size);
+    const processes = Math.min(config.processes ?? processesFor(task.size, mostOf(slots)), mostOf(slots));
+    const access = await this.#accessOf(config);
+    const { log } = this.#logging;
+    tellConfiguration(log, config, task, access, { processes, slots });
+    let protocol: ScaleInProtocol | undefined;
+    const onChange = () => void protocol?.settle();
+    const common = { config, env: this.#env, identity: task.id, slots, log: this.#logging, onChange };
+    const crew =
+      processes === 1
+        ? await crewHere({
+            ...common,
+            access,
+            share: shareOf(task.size, 1),
+            stopping: this.#stopping.signal,
+            worker: this.#options,
+          })
+        : crewOfProcesses({ ...common, ...howToFork(), processes, size: task.size });
+    if (config.scaleIn !== undefined) crew.workforce.pause('unprotected');
+    this.#stopWith(crew);
+    await crew.start();
+    tellStarted(log, config, task.id, slots);
+    if (config.scaleIn !== undefined) {
+      protocol = this.#protocolFor(config, config.scaleIn, crew.workforce, task.id);
+      void this.#follow(protocol, config.scaleIn.pollSeconds);
+    }
+    const stopped = crew.run();
+    const endpoints = this.#openEndpoints(config, crew.workforce);
+    const how = await stopped;
+    await (await endpoints)?.close();
+    tellStopped(log, how);
+    return how;
+  }
+
+  /** One of a pool's processes: it takes work when the pool says so. */
+  async #serveAsMember(config: WorkerConfig, { identity, slots, share }: Member): Promise<Stopped> {
+    let member: PoolMember | undefined;
+    const log = this.#logging.log.child({ process: identity.slice(identity.lastIndexOf('#')) });
+    const crew = await crewHere({
+      config,
+      env: this.#env,
+      access: await this.#accessOf(config),
+      identity,
+      slots,
+      share,
+      log: { ...this.#logging, log },
+      worker: this.#options,
+      stopping: this.#stopping.signal,
+      onChange: () => member?.report(),
+    });
+    crew.workforce.pause('unprotected');
+    this.#stopWith(crew);
+    await crew.start();
+    const stopped = crew.run();
+    member = new PoolMember(crew.workforce, () => this.#stopping.abort());
+    const how = await stopped;
+    await tellPool({ type: 'stopped', unfinished: how.unfinished });
+    return how;
+  }
+
+  #stopWith(crew: Crew): void {
+    if (this.#stopping.signal.aborted) crew.stop();
+    this.#stopping.signal.addEventListener('abort', () => crew.stop());
+  }
+
+  #protocolFor(
+    { pool }: WorkerConfig,
+    scaleIn: NonNullable<WorkerConfig['scaleIn']>,
+    worker: Workforce,
+    taskId: string,
+  ): ScaleInProtocol {
+    return new ScaleInProtocol({
+      worker,
+      protection: taskProtection(scaleIn.agentUri),
+      readCordon: cordonReader(scaleIn.stateTable, scaleIn.taskRoleId, taskId, pool),
+      now: Date.now,
+      random: Math.random,
+      scalerGoneSeconds: scaleIn.scalerGoneSeconds,
+      log: this.#logging.log,
+    });
+  }
+
+  async #follow(protocol: ScaleInProtocol, pollSeconds: number): Promise<void> {
+    const { signal } = this.#stopping;
+    signal.addEventListener('abort', () => protocol.stop());
+    while (!signal.aborted) {
+      await protocol.round();
+      await wait(pollSeconds * 1000, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #openEndpoints(config: WorkerConfig, workforce: Workforce): Promise<Endpoints | undefined> {
+    const { bindAddress: host, healthPort, metricsPort } = config;
+    if (healthPort === undefined && metricsPort === undefined) return undefined;
+    const { log } = this.#logging;
+    const endpoints = await serveEndpoints({ workforce, host, healthPort, metricsPort, log });
+    log.info({ host, ...endpoints.ports }, 'Listening for health checks and metrics');
+    return endpoints;
+  }
+
+  async #accessOf(config: WorkerConfig): Promise<TemporalAccess> {
+    const access = await readAccess(accessSource({ config, env: this.#env }));
+    this.#logging.hide(secretsOf(access));
+    return access;
+  }
+
+  #listen() {
+    const fail = (error: unknown) => void this.#failed(error).then(() => process.exit(1));
+    const listeners: [string, (error: unknown) => void][] = [
+      ['uncaughtException', fail],
+      ['unhandledRejection', fail],
+      ['SIGTERM', () => this.#stop('SIGTERM')],
+      ['SIGINT', () => this.#stop('SIGINT')],
+    ];
+    for (const [event, listener] of listeners) process.on(event, listener);
+    return listeners;
+  }
+
+  /** A second Ctrl-C does not wait any more. A platform's SIGTERM may well come twice and means no more than once. */
+  #stop(signal: NodeJS.Signals): void {
+    // Ctrl-C reaches the pool's processes too, whom the pool itself tells what to do.
+    if (this.#member && signal === 'SIGINT') return;
+    const { log } = this.#logging;
+    if (this.#stopping.signal.aborted) {
+      if (signal !== 'SIGINT') return;
+      log.error('Interrupted again: leaving at once');
+      process.exit(1);
+    }
+    log.info(`Got ${signal}: finishing what runs`);
+    this.#stopping.abort();
+  }
+
+  async #failed(error: unknown): Promise<WorkerEnd> {
+    if (this.#stopping.signal.aborted && (error as Error)?.name === 'AbortError') return { outcome: 'finished' };
+    const { log } = this.#logging;
+    const operators = error instanceof ConfigError || error instanceof StartError || error instanceof CredentialsError;
+    // What the operator can mend needs no stack. The pool tells it for all its processes at once.
+    if (operators && this.#member) await tellPool({ type: 'cannot start', message: error.message });
+    else if (operators) log.fatal(error.message);
+    else log.fatal({ error }, 'The worker failed');
+    return { outcome: 'failed', error: error as Error };
+  }
+}
+
+type Log = ReturnType<typeof createLogger>['log'];
+
+/** Everything the worker runs with, whether said or by default; nothing of it is secret. */
+function tellConfiguration(
+  log: Log,
+  config: WorkerConfig,
+  { size }: Task,
+  access: TemporalAccess,
+  { processes, slots: maxConcurrentActivities }: { processes: number; slots: Slots },
+): void {
+  log.info({ ...config, processes, maxConcurrentActivities, size, temporal: describeAccess(access) }, 'Configuration');
+}
+
+function tellStarted(log: Log, config: WorkerConfig, identity: string, maxConcurrentActivities: Slots): void {
+  const { taskQueue, pool, heartbeatSeconds, shutdownForceSeconds: drainSeconds } = config;
+  const scaleInProtection = config.scaleIn ? 'on' : 'off';
+  log.info(
+    { taskQueue, pool, maxConcurrentActivities, identity, heartbeatSeconds, drainSeconds, scaleInProtection },
+    'Worker started',
+  );
+}
+
+function tellStopped(log: Log, { unfinished, cutOff = [] }: Stopped): void {
+  if (unfinished.length > 0) log.error({ unfinished }, `Left with ${unfinished.length} activities unfinished`);
+  if (cutOff.length > 0) log.error({ cutOff }, 'Processes ended before they had finished what they ran');
+  if (unfinished.length + cutOff.length === 0) log.info('Stopped: all work is finished');
+}
+
+/** This very script again, with its own arguments. */
+function howToFork() {
+  return { entry: process.argv[1]!, args: process.argv.slice(2), nodeArguments: process.execArgv };
+}
