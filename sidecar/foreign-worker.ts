@@ -9,6 +9,7 @@ import type { Log } from './log.ts';
 export class WorkerToStart implements PollingWorker {
   readonly runningActivities = 0;
   readonly drained = true;
+  readonly ended = false;
   mayStart = false;
 
   pause(): void {}
@@ -45,6 +46,10 @@ export class ForeignWorker implements PollingWorker {
   }
 
   get drained(): boolean {
+    return this.#ended;
+  }
+
+  get ended(): boolean {
     return this.#ended;
   }
 

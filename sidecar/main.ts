@@ -15,7 +15,7 @@ import { readConfig, SidecarConfigError, type SidecarConfig } from './config.ts'
 import { ForeignWorker, WorkerToStart } from './foreign-worker.ts';
 import { createLog } from './log.ts';
 import { send } from './http.ts';
-import { containerIdOf, taskIdOf } from './metadata.ts';
+import { containersOf, taskIdOf } from './metadata.ts';
 import { findMainProcess, isAlive, type MainProcess } from './processes.ts';
 import { cordonReader } from './state-table.ts';
 
@@ -79,12 +79,18 @@ async function follow(config: SidecarConfig): Promise<void> {
 }
 
 /** Undefined when the task is stopped before. */
-async function mainProcess({ proc, metadataUri, container }: SidecarConfig): Promise<MainProcess | undefined> {
-  let containerId: string | undefined;
+async function mainProcess(config: SidecarConfig): Promise<MainProcess | undefined> {
+  const { proc, metadataUri, container, remindSeconds } = config;
+  let toldAt = Date.now();
   while (!stopping.signal.aborted) {
-    containerId ??= await containerIdOf(metadataUri, container).catch(() => undefined);
-    const found = findMainProcess(proc, process.pid, containerId);
+    const containers = await containersOf(metadataUri).catch(() => []);
+    const found = findMainProcess(proc, process.pid, containers, container);
     if (found !== undefined) return found;
+    const runs = containers.some(({ name, isRunning }) => name === container && isRunning);
+    if (runs && Date.now() - toldAt >= remindSeconds * 1000) {
+      toldAt = Date.now();
+      log.error({ containers }, 'The worker runs, and its main process is not found: it cannot be told to leave');
+    }
     await pause(WATCH_MS);
   }
   return undefined;
@@ -132,7 +138,11 @@ function putJson(url: string, body: string, timeoutMs: number): ReturnType<PutJs
   return send(url, { method: 'PUT', headers: { 'content-type': 'application/json' }, body, timeoutMs });
 }
 
-function protocolOf(config: SidecarConfig, worker: PollingWorker, readCordon: CordonReader): ScaleInProtocol {
+function protocolOf(
+  config: SidecarConfig,
+  worker: PollingWorker & { ended: boolean },
+  readCordon: CordonReader,
+): ScaleInProtocol {
   const { agentUri, scalerGoneSeconds } = config;
   return new ScaleInProtocol({
     worker,
@@ -141,7 +151,8 @@ function protocolOf(config: SidecarConfig, worker: PollingWorker, readCordon: Co
     now: Date.now,
     random: Math.random,
     scalerGoneSeconds,
-    log,
+    // The task ends with its worker, and ECS may have begun to stop it already.
+    log: { info: log.info, warn: (fields, message) => (worker.ended ? log.info : log.warn)(fields, message) },
   });
 }
 

@@ -1,11 +1,12 @@
 /** What ECS says of the task and its containers. */
 import { send } from './http.ts';
+import type { TaskContainer } from './processes.ts';
 
 const TIMEOUT_MS = 3000;
 
 interface TaskMetadata {
   TaskARN?: string;
-  Containers?: { Name?: string; DockerId?: string }[];
+  Containers?: { Name?: string; DockerId?: string; KnownStatus?: string }[];
 }
 
 /** The task's id, the last part of its ARN. Throws when there is no answer, as all of these do. */
@@ -15,10 +16,13 @@ export async function taskIdOf(metadataUri: string): Promise<string> {
   return TaskARN.slice(TaskARN.lastIndexOf('/') + 1);
 }
 
-/** The container's id, as control groups have it; undefined until ECS has made the container. */
-export async function containerIdOf(metadataUri: string, name: string): Promise<string | undefined> {
+export async function containersOf(metadataUri: string): Promise<TaskContainer[]> {
   const { Containers = [] } = await metadata(metadataUri);
-  return Containers.find(({ Name }) => Name === name)?.DockerId || undefined;
+  return Containers.map(({ Name = '', DockerId, KnownStatus }) => ({
+    name: Name,
+    id: DockerId || undefined,
+    isRunning: KnownStatus === 'RUNNING',
+  }));
 }
 
 async function metadata(metadataUri: string): Promise<TaskMetadata> {

@@ -3,11 +3,19 @@
  *
  * ECS says in the task's metadata which id the worker's container has, and a process's control group names the container it is
  * in. The container's main process is the oldest one there: it is the one that ECS itself sends SIGTERM to, be it a
- * worker or the shell that started one. Where control groups do not name containers, it is the oldest process that was
- * started from outside the namespace, is in no control group of ours, and is not the namespace's first.
+ * worker or the shell that started one. Where control groups name no containers, it is the only process that was started from
+ * outside the namespace beside the namespace's first and our own. If there are several, none is taken: a wrong one must not be
+ * sent SIGTERM.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** A container of the task, as ECS describes it. The id is there once the container is made. */
+export interface TaskContainer {
+  name: string;
+  id: string | undefined;
+  isRunning: boolean;
+}
 
 /** A process, told apart from a later one with the same number. */
 export interface MainProcess {
@@ -21,30 +29,37 @@ interface Seen extends MainProcess {
   controlGroup: string;
 }
 
-/** `containerId` is undefined as long as ECS has not named the container. */
 export function findMainProcess(
   proc: string,
   ownPid: number,
-  containerId: string | undefined,
+  containers: TaskContainer[],
+  name: string,
 ): MainProcess | undefined {
+  const worker = containers.find((container) => container.name === name);
+  if (worker?.id === undefined) return undefined;
   const processes = readdirSync(proc)
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => seen(proc, Number(name)) ?? []);
-  const own = processes.find(({ pid }) => pid === ownPid);
-  if (own === undefined || containerId === undefined) return undefined;
-  const named = processes.filter(({ controlGroup }) => controlGroup.includes(containerId));
-  const others = processes.filter(
-    ({ pid, parent, controlGroup }) => pid > 1 && parent === 0 && controlGroup !== own.controlGroup,
-  );
-  const [oldest] = (named.length > 0 ? named : others).toSorted(
-    (a, b) => Number(a.parent !== 0) - Number(b.parent !== 0) || a.startedAt - b.startedAt || a.pid - b.pid,
-  );
-  return oldest && { pid: oldest.pid, startedAt: oldest.startedAt };
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => seen(proc, Number(entry)) ?? []);
+  const isIn = ({ controlGroup }: Seen, { id }: TaskContainer) => id !== undefined && controlGroup.includes(id);
+  const areNamed = processes.some((process) => containers.some((container) => isIn(process, container)));
+  const found = areNamed ? oldest(processes.filter((process) => isIn(process, worker))) : onlyOther(processes, ownPid);
+  return found && (areNamed || worker.isRunning) ? { pid: found.pid, startedAt: found.startedAt } : undefined;
 }
 
 /** Whether it is still there; a zombie is not. */
 export function isAlive(proc: string, { pid, startedAt }: MainProcess): boolean {
   return stateOf(proc, pid)?.startedAt === startedAt;
+}
+
+function oldest(processes: Seen[]): Seen | undefined {
+  return processes.toSorted(
+    (a, b) => Number(a.parent !== 0) - Number(b.parent !== 0) || a.startedAt - b.startedAt || a.pid - b.pid,
+  )[0];
+}
+
+function onlyOther(processes: Seen[], ownPid: number): Seen | undefined {
+  const others = processes.filter(({ pid, parent }) => parent === 0 && pid > 1 && pid !== ownPid);
+  return others.length === 1 ? others[0] : undefined;
 }
 
 function seen(proc: string, pid: number): Seen | undefined {

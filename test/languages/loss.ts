@@ -29,6 +29,8 @@ export interface LanguageLoss {
   scaleIns: number;
   /** Of these, those whose worker was at hand and was sent SIGTERM. */
   tasksRemoved: number;
+  /** How the pool's tasks ended. */
+  ends: Record<string, number>;
   /** How often workers beside a sidecar ended with which exit code. */
   exitCodes: Record<string, number>;
   activities: number;
@@ -219,6 +221,7 @@ class Run {
       language,
       scaleIns: this.#scaleIns(),
       tasksRemoved: tasks.filter(wasCordoned).length,
+      ends: counts(tasks.map(endOf)),
       exitCodes: counts(tasks.filter(wasCordoned).map(({ exitCode }) => `${exitCode}`)),
       activities: this.#jobs.filter(({ queue }) => queue === language).length,
       lostByUs: ours.map(({ each, task }) => `${tell(each)}\n${storyOf(task)}`),
@@ -254,6 +257,11 @@ function lostAttempts({ id, completed, workers, failures }: Job): Lost[] {
     const attempt = index + 1;
     return { id, attempt, worker: workers.get(attempt) ?? '', failure: failures.get(attempt) ?? 'none reported' };
   });
+}
+
+function endOf(task: TaskSummary): string {
+  const ran = task.history.some(({ status }) => status === 'RUNNING') ? 'running' : 'starting';
+  return `${ran}, ${wasCordoned(task) ? 'sent SIGTERM, ' : ''}${task.stopCode}`;
 }
 
 function counts(values: string[]): Record<string, number> {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findMainProcess, isAlive } from '../../sidecar/processes.ts';
+import { findMainProcess, isAlive, type TaskContainer } from '../../sidecar/processes.ts';
 import { fakeProc } from './fake-proc.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'proc-'));
@@ -16,50 +16,72 @@ function namespace() {
   const proc = fakeProc(join(directory, `${(count += 1)}`));
   proc.add(PAUSE, 'pause');
   proc.add(OWN, 'sidecar-2');
-  return { ...proc, find: (container?: string) => findMainProcess(proc.directory, OWN, container)?.pid };
+  const named = { id: 'worker-1', isRunning: true };
+  const find = (worker: Partial<TaskContainer> = named) => {
+    const containers = [
+      { name: 'protect', id: 'protect-0', isRunning: false },
+      { name: 'sidecar', id: 'sidecar-2', isRunning: true },
+      { name: 'worker', ...named, ...worker },
+    ];
+    return findMainProcess(proc.directory, OWN, containers, 'worker')?.pid;
+  };
+  return { ...proc, find };
 }
 
-test('the worker’s main process is the oldest of its container, be it older than ours or younger', () => {
+test('the worker’s main process is the oldest of its container, whatever runs in the others', () => {
   const { add, find } = namespace();
-  expect(find('worker-1')).toBeUndefined();
+  add(10, 'protect-0');
+  add(11, 'log-router-3');
+  expect(find()).toBeUndefined();
   add(20, 'worker-1', { startedAt: 500 });
   add(21, 'worker-1', { startedAt: 500, parent: 20 });
   add(22, 'worker-1', { startedAt: 600 });
-  expect(find('worker-1')).toBe(20);
+  expect(find()).toBe(20);
 });
 
 test('a shell that has started the worker is what is told, as by ECS', () => {
   const { add, find } = namespace();
   add(30, 'worker-1', { name: 'sh' });
   add(31, 'worker-1', { parent: 30, name: 'python worker.py' });
-  expect(find('worker-1')).toBe(30);
+  expect(find()).toBe(30);
 });
 
-test('another container beside it is never taken for the worker', () => {
+test('before ECS has made the container nobody is taken for it', () => {
   const { add, find } = namespace();
   add(10, 'log-router-3');
-  add(11, 'worker-1');
-  expect(find('worker-1')).toBe(11);
+  expect(find({ id: undefined, isRunning: false })).toBeUndefined();
 });
 
-test('before ECS has named the container nobody is taken for it', () => {
-  const { add, find } = namespace();
-  add(10, 'log-router-3');
-  expect(find()).toBeUndefined();
-});
+describe('where control groups name no containers', () => {
+  function nameless() {
+    const { directory: proc, add, remove } = fakeProc(join(directory, `${(count += 1)}`));
+    add(PAUSE, '..');
+    add(OWN, '..');
+    const find = (isRunning = true) =>
+      findMainProcess(proc, OWN, [{ name: 'worker', id: 'worker-1', isRunning }], 'worker')?.pid;
+    return { add, remove, find };
+  }
 
-test('where control groups name no containers, it is the oldest from outside that is neither ours nor the first', () => {
-  const { add, find } = namespace();
-  add(40, '..');
-  add(41, '..', { parent: 40 });
-  expect(find('worker-1')).toBe(40);
-  expect(namespace().find('worker-1')).toBeUndefined();
+  test('it is the only one from outside beside ours and the first, once ECS says that it runs', () => {
+    const { add, find } = nameless();
+    add(40, '..');
+    add(41, '..', { parent: 40 });
+    expect(find(false)).toBeUndefined();
+    expect(find()).toBe(40);
+  });
+
+  test('none is taken if there are several, as a wrong one must not be told', () => {
+    const { add, find } = nameless();
+    add(40, '..');
+    add(50, '..');
+    expect(find()).toBeUndefined();
+  });
 });
 
 test('a name of a process with spaces and parentheses does not confuse', () => {
   const { add, find } = namespace();
   add(50, 'worker-1', { name: 'a) S 1 (b' });
-  expect(find('worker-1')).toBe(50);
+  expect(find()).toBe(50);
 });
 
 test('neither a zombie nor a later process of the same number is the worker', () => {

@@ -76,6 +76,18 @@ describe('beside the worker', () => {
     expect(await sidecar.ended).toBe(0);
   });
 
+  test('it waits for the worker for as long as only other containers run', async () => {
+    stage.other(process.pid);
+    const sidecar = stage.sidecar('follow');
+    await stage.until(() => stage.said('its main process is not found'));
+    expect([stage.said('Found the worker'), sidecar.isRunning()]).toEqual([undefined, true]);
+    const worker = await stage.worker(0);
+    await stage.until(() => stage.protected);
+    stage.cordoned = true;
+    await worker.ended;
+    expect(await sidecar.ended).toBe(0);
+  });
+
   test('it ends with a worker that ends without a cordon, and says so', async () => {
     const worker = await stage.worker(undefined);
     const sidecar = stage.sidecar('follow');

@@ -70,6 +70,20 @@ export class Stage {
     };
   }
 
+  #containers(): object[] {
+    const status = { KnownStatus: 'RUNNING' };
+    return [
+      { Name: 'worker', DockerId: this.containerId, ...status },
+      { Name: 'protect', DockerId: 'protect-0', ...status },
+      { Name: 'sidecar', DockerId: 'sidecar-2', ...status },
+    ];
+  }
+
+  /** Another container's process. */
+  other(pid: number): void {
+    this.#proc.add(pid, 'protect-0');
+  }
+
   /** What a sidecar is told. */
   environment(): Record<string, string> {
     const { port } = this.#server.address() as AddressInfo;
@@ -137,7 +151,7 @@ export class Stage {
     if (url === '/task') {
       return {
         TaskARN: `arn:aws:ecs:us-east-1:1:task/c/${TASK}`,
-        Containers: [{ Name: 'worker', DockerId: this.containerId }],
+        Containers: this.#containers(),
       };
     }
     if (url === '/credentials') {
