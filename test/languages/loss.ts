@@ -20,15 +20,20 @@ export interface LanguageLossOptions {
   language: string;
   program: ForeignWorkerProgram;
   steps: number;
+  /** How many pools there are, side by side: with more of them the steps come faster. */
+  pools: number;
   seed: number;
   onProgress?: (line: string) => void;
 }
 
 export interface LanguageLoss {
   language: string;
+  /** Decisions that cordoned tasks. */
   scaleIns: number;
   /** Of these, those whose worker was at hand and was sent SIGTERM. */
   tasksRemoved: number;
+  /** Cordoned tasks that were still there when all work was done. */
+  stuck: string[];
   /** How the pool's tasks ended. */
   ends: Record<string, number>;
   /** How often workers beside a sidecar ended with which exit code. */
@@ -49,27 +54,35 @@ const OPEN_AT_MOST = 8;
 const SETTLES = 0.9;
 const SETTLES_WITHIN_MS = 15_000;
 const LONG_POLL_SECONDS = 10;
+const LEAVES_WITHIN_MS = 30_000;
 const TOLD_EVERY = 20;
 const KILLED = 137;
 
 export async function loseNothingBeside(options: LanguageLossOptions): Promise<LanguageLoss> {
   const { language, program } = options;
-  const pool = { name: language, policy: POLICY, beside: program.directory, command: program.command };
-  const rig = new Rig([pool], LONG_POLL_SECONDS);
+  const names = Array.from({ length: options.pools }, (_, index) => `${language}-${index + 1}`);
+  const pools = names.map((name) => ({ name, policy: POLICY, beside: program.directory, command: program.command }));
+  const rig = new Rig(pools, LONG_POLL_SECONDS);
   const directory = mkdtempSync(join(tmpdir(), 'direct-'));
   try {
     await rig.start();
-    const environment = {
-      TEMPORAL_ADDRESS: rig.address,
-      TEMPORAL_TASK_QUEUE: `${language}-direct`,
-      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${POLICY.slotsPerTask}`,
-    };
-    const direct = new DirectFleet(program, environment, join(directory, 'workers.log'));
-    return await new Run(rig, direct, options).run();
+    const fleets = names.map((name) => {
+      const environment = {
+        TEMPORAL_ADDRESS: rig.address,
+        TEMPORAL_TASK_QUEUE: directQueue(name),
+        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${POLICY.slotsPerTask}`,
+      };
+      return [name, new DirectFleet(program, environment, join(directory, `${name}.log`))] as const;
+    });
+    return await new Run(rig, new Map(fleets), options).run();
   } finally {
     await rig.stop();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+function directQueue(pool: string): string {
+  return `${pool}-direct`;
 }
 
 interface Job {
@@ -85,13 +98,14 @@ interface Job {
 
 class Run {
   readonly #rig: Rig;
-  readonly #direct: DirectFleet;
+  /** By the name of the pool that each stands beside. */
+  readonly #direct: Map<string, DirectFleet>;
   readonly #options: LanguageLossOptions;
   readonly #random: Random;
   readonly #jobs: Job[] = [];
   #high = false;
 
-  constructor(rig: Rig, direct: DirectFleet, options: LanguageLossOptions) {
+  constructor(rig: Rig, direct: Map<string, DirectFleet>, options: LanguageLossOptions) {
     this.#rig = rig;
     this.#direct = direct;
     this.#options = options;
@@ -109,46 +123,54 @@ class Run {
       told = this.#scaleIns();
       onProgress?.(`${language}: ${told} scale-ins, ${this.#jobs.filter(({ ended }) => ended).length} activities`);
     }
-    await this.#rig.hold(language, POLICY.maxTasks);
-    this.#direct.hold(POLICY.maxTasks);
+    for (const [pool, direct] of this.#direct) {
+      await this.#rig.hold(pool, POLICY.maxTasks);
+      direct.hold(POLICY.maxTasks);
+    }
     await Promise.all(this.#jobs.map(({ result }) => result));
+    await this.#left();
     over.abort();
     await watching;
-    await this.#direct.end();
+    await Promise.all([...this.#direct.values()].map((direct) => direct.end()));
     return this.#result();
   }
 
-  /** High and low by turns. In a low round the tasks that leave have work, as in a high one more came than one task can hold. */
+  /** High and low by turns, so that tasks that have work leave in every other round. */
   async #round(): Promise<void> {
-    const { language } = this.#options;
     this.#high = !this.#high;
-    const count = this.#high ? 2 + Math.floor(this.#random() * 2) : 1;
+    const counts = new Map([...this.#direct.keys()].map((pool) => [pool, this.#high ? 2 + this.#upTo(2) : 1]));
     const settles = this.#random() < SETTLES;
-    await this.#rig.hold(language, count);
-    this.#direct.hold(count);
-    if (this.#high && settles) await this.#settled(count);
-    for (const queue of [language, `${language}-direct`]) await this.#addWork(queue);
-    await this.#ticks(this.#high ? 1 + Math.floor(this.#random() * 2) : 1);
+    await Promise.all([...counts].map(([pool, count]) => this.#rig.hold(pool, count)));
+    for (const [pool, direct] of this.#direct) direct.hold(counts.get(pool)!);
+    if (this.#high && settles) await this.#settled(counts);
+    for (const pool of counts.keys()) for (const queue of [pool, directQueue(pool)]) await this.#addWork(queue);
+    await this.#ticks(this.#high ? 1 + this.#upTo(2) : 1);
   }
 
-  async #settled(count: number): Promise<void> {
-    const { language } = this.#options;
+  #upTo(count: number): number {
+    return Math.floor(this.#random() * count);
+  }
+
+  async #settled(counts: Map<string, number>): Promise<void> {
     const giveUpAt = Date.now() + SETTLES_WITHIN_MS;
     await this.#rig.until('so many tasks work', () => {
-      const { cordon = [], workers } = this.#rig.linesOf(language).at(-1) ?? {};
-      const reported = new Set(Array.isArray(workers) ? workers.map(({ task }) => task) : []);
-      const working = this.#rig
-        .running(language)
-        .filter(({ taskId }) => !cordon.includes(taskId) && reported.has(taskId));
-      return working.length >= count || Date.now() > giveUpAt;
+      if (Date.now() > giveUpAt) return true;
+      return [...counts].every(([pool, count]) => this.#working(pool) >= count);
     });
+  }
+
+  /** Tasks that run, have reported, and are not to leave. */
+  #working(pool: string): number {
+    const { cordon = [], workers } = this.#rig.linesOf(pool).at(-1) ?? {};
+    const reported = new Set(Array.isArray(workers) ? workers.map(({ task }) => task) : []);
+    return this.#rig.running(pool).filter(({ taskId }) => !cordon.includes(taskId) && reported.has(taskId)).length;
   }
 
   async #addWork(queue: string): Promise<void> {
     const open = this.#jobs.filter((job) => job.queue === queue && !job.ended).length;
-    const count = 1 + Math.floor(this.#random() * 5);
+    const count = 1 + this.#upTo(5);
     for (let added = 0; added < count; added += 1) {
-      const seconds = SECONDS[Math.floor(this.#random() * SECONDS.length)]!;
+      const seconds = SECONDS[this.#upTo(SECONDS.length)]!;
       if (open + added < OPEN_AT_MOST) this.#jobs.push(await this.#start(queue, seconds));
     }
   }
@@ -178,16 +200,30 @@ class Run {
     return job;
   }
 
+  /** Nothing holds a cordoned task any more. */
+  async #left(): Promise<void> {
+    const giveUpAt = Date.now() + LEAVES_WITHIN_MS;
+    await this.#rig.until('cordoned tasks leave', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
+  }
+
+  #cordoned(): string[] {
+    return [...this.#direct.keys()].flatMap((pool) => {
+      const { cordon = [] } = this.#rig.linesOf(pool).at(-1) ?? {};
+      const running = new Set(this.#rig.running(pool).map(({ taskId }) => taskId));
+      return cordon.filter((task) => running.has(task));
+    });
+  }
+
   #scaleIns(): number {
-    return this.#rig
-      .linesOf(this.#options.language)
-      .filter(({ tasks, desired }) => 'desired' in tasks && desired < tasks.desired).length;
+    return this.#rig.lines.filter(
+      ({ tasks, cordon }) => 'desired' in tasks && cordon.some((task) => !tasks.cordoned.includes(task)),
+    ).length;
   }
 
   async #ticks(count: number): Promise<void> {
-    const { language } = this.#options;
-    const goal = this.#rig.linesOf(language).length + count;
-    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(language).length >= goal);
+    const [pool = ''] = this.#direct.keys();
+    const goal = this.#rig.linesOf(pool).length + count;
+    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(pool).length >= goal);
   }
 
   /** Who had which attempt is only known while an activity is open, and of the last one afterwards. */
@@ -211,28 +247,34 @@ class Run {
   }
 
   #result(): LanguageLoss {
-    const { language } = this.#options;
-    const lostOf = (queue: string) => this.#jobs.filter((job) => job.queue === queue).flatMap(lostAttempts);
+    const [beside, direct] = [this.#jobsOf((pool) => pool), this.#jobsOf(directQueue)];
     const tell = ({ id, attempt, worker, failure }: Lost) => `${id} attempt ${attempt} on ${worker}: ${failure}`;
-    const lost = lostOf(language).map((each) => ({ each, task: this.#taskOf(each.worker) }));
+    const lost = beside.flatMap(lostAttempts).map((each) => ({ each, task: this.#taskOf(each.worker) }));
     const ours = lost.filter(({ task }) => !endedInOrder(task));
-    const tasks = [...this.#rig.tasks.values()].filter(({ service }) => service === language);
+    const tasks = [...this.#rig.tasks.values()];
+    const fleets = [...this.#direct.values()];
     return {
-      language,
+      language: this.#options.language,
       scaleIns: this.#scaleIns(),
       tasksRemoved: tasks.filter(wasCordoned).length,
+      stuck: this.#cordoned().map((task) => storyOf(this.#rig.tasks.get(task))),
       ends: counts(tasks.map(endOf)),
       exitCodes: counts(tasks.filter(wasCordoned).map(({ exitCode }) => `${exitCode}`)),
-      activities: this.#jobs.filter(({ queue }) => queue === language).length,
+      activities: beside.length,
       lostByUs: ours.map(({ each, task }) => `${tell(each)}\n${storyOf(task)}`),
       lostBySdk: lost.filter(({ task }) => endedInOrder(task)).map(({ each }) => tell(each)),
       direct: {
-        stops: this.#direct.stops,
-        activities: this.#jobs.filter(({ queue }) => queue !== language).length,
-        lost: lostOf(`${language}-direct`).map(tell),
-        exitCodes: counts(this.#direct.exitCodes),
+        stops: fleets.reduce((sum, { stops }) => sum + stops, 0),
+        activities: direct.length,
+        lost: direct.flatMap(lostAttempts).map(tell),
+        exitCodes: counts(fleets.flatMap(({ exitCodes }) => exitCodes)),
       },
     };
+  }
+
+  #jobsOf(queueOf: (pool: string) => string): Job[] {
+    const queues = new Set([...this.#direct.keys()].map(queueOf));
+    return this.#jobs.filter(({ queue }) => queues.has(queue));
   }
 
   /** The identity ends with the task's host, which is called after its address. */

@@ -7,8 +7,9 @@ jest.setTimeout(240_000);
 test('a worker in Python with the sidecar beside it loses no attempt to a scale-in', async () => {
   const story: string[] = [];
   const program = await LANGUAGES.python!((line) => story.push(line));
-  const result = await loseNothingBeside({ language: 'python', program, steps: 5, seed: 1 });
-  if (result.lostByUs.length > 0) throw new Error([...story, ...result.lostByUs].join('\n'));
+  const result = await loseNothingBeside({ language: 'python', program, steps: 5, pools: 2, seed: 1 });
+  const broken = [...result.lostByUs, ...result.stuck];
+  if (broken.length > 0) throw new Error([...story, ...broken].join('\n'));
   expect(result.tasksRemoved).toBeGreaterThan(0);
   expect(result.activities).toBeGreaterThan(0);
 });
