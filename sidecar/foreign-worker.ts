@@ -90,7 +90,9 @@ export class ForeignWorker implements PollingWorker {
 
   #tell(): void {
     if (this.#toldAt !== undefined) return;
-    const { terminate, now, log } = this.#parts;
+    const { terminate, isAlive, now, log } = this.#parts;
+    // Its number may be another process's by now.
+    if (!isAlive()) return;
     try {
       terminate();
     } catch (error) {
