@@ -5,22 +5,23 @@
  *   start       from the start of the process to its first poll, against the same worker run from its source, which bundles its
  *               workflows at start and compiles everything anew
  *   image       compressed, against a slim Node image with what the worker imports (see image.ts; needs docker or podman)
+ *   slots       that follow the load, beside 20 that are fixed (see elastic-slots.ts)
  *   memory      resident in the built worker, when idle and while 50 activities wait for their model
  *
  * `--json` prints the figures alone; `--rounds N` measures that often. Run `npm run build` before.
  */
 import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporal } from '../local/temporal.ts';
 import { MAX_OPEN_POLLS } from '../worker/activity-slots.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
+import { bundleBenchWorkflows, measureSlots, slotsRows, type SlotsFigures } from './elastic-slots.ts';
 import { measureImage } from './image.ts';
 import { quantile } from './scaler-figures.ts';
 import { startSilentServer, type SilentServer } from './silent-server.ts';
@@ -61,9 +62,11 @@ try {
   const temporal = await startTemporal();
   const client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
   try {
-    const throughput = await measureThroughput(client, temporal.address);
+    const codePath = await bundleBenchWorkflows(folder);
+    const throughput = await measureThroughput(client, temporal.address, codePath);
+    const elastic = await measureSlots(client, temporal.address, codePath);
     const memory = await measureMemory(client, temporal.address);
-    report({ rounds, slots: SLOTS, throughput, start, memory, image: await measureImage() });
+    report({ rounds, slots: SLOTS, throughput, elastic, start, memory, image: await measureImage() });
   } finally {
     await client.connection.close();
     await temporal.stop();
@@ -83,11 +86,7 @@ interface ThroughputWorker {
 }
 
 /** Eager dispatch hands a worker its own workflows' activities without a poll. Ours refuses it: the fleet's size is read from the queue. */
-async function measureThroughput(client: Client, address: string) {
-  const codePath = join(folder, 'workflows.js');
-  const workflowsPath = join(import.meta.dirname, 'workflows.ts');
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
-  writeFileSync(codePath, code);
+async function measureThroughput(client: Client, address: string, codePath: string) {
   const rates: Record<Variant, Rate[]> = {
     ours: [],
     polls: [],
@@ -266,6 +265,7 @@ interface Figures {
   rounds: number;
   slots: number;
   throughput: Awaited<ReturnType<typeof measureThroughput>>;
+  elastic: SlotsFigures;
   start: Awaited<ReturnType<typeof measureStart>>;
   memory: Awaited<ReturnType<typeof measureMemory>>;
   image: Awaited<ReturnType<typeof measureImage>>;
@@ -306,6 +306,7 @@ function report(figures: Figures): void {
       (t.ours.perSecond / t.polls.perSecond).toFixed(2),
     ),
     row('  processor time of 1000', cpu(t.ours), `${cpu(t.bare)} bare`, t.cpuRatio.toFixed(2)),
+    ...slotsRows(figures.elastic),
     row('start to first poll', ms(s.oursMs), `${ms(s.plainMs)} plain`, s.ratio.toFixed(2), `≤ ${WANTED.start}`),
     row('  without compile cache', ms(s.bundledMs), `${ms(s.plainMs)} plain`, (s.bundledMs / s.plainMs).toFixed(2)),
     row('resident, at rest', mib(m.atRestMiB), ''),

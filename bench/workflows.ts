@@ -11,9 +11,9 @@ export async function fanOut(
   mebibytes?: number,
 ): Promise<void> {
   const activities = proxyActivities<Activities>({
-    startToCloseTimeout: '1 minute',
-    // A mistake of the benchmark ends it, instead of being tried again for ever.
-    retry: { maximumAttempts: 1 },
+    startToCloseTimeout: activity === 'nap' ? '1 minute' : '20 seconds',
+    // A mistake of the benchmark ends it, instead of being tried again for ever; a server that cannot follow loses some.
+    retry: { maximumAttempts: activity === 'nap' ? 1 : 3 },
     allowEagerDispatch,
   });
   await Promise.all(Array.from({ length: count }, () => activities[activity](milliseconds, mebibytes)));

@@ -75,11 +75,8 @@ describe('a heartbeat on its way', () => {
   };
   /** 197 of 200 free, of the kind `Elastic`: it is merged with what was there, and the later counts. */
   const added = [0x6a, 0x0c, 0x08, 0xc5, 0x01, 0x1a, 0x07, ...Buffer.from('Elastic')];
-  const amended = Buffer.from([
-    ...[0x0a, 0x02, 0x6e, 0x73, 0x1a, heartbeat.length + added.length],
-    ...heartbeat,
-    ...added,
-  ]);
+  const head = [0x0a, 0x02, 0x6e, 0x73, 0x1a, heartbeat.length + added.length];
+  const amended = Buffer.from([...head, ...heartbeat, ...added]);
 
   test.each([
     ['as it is', framed(request)],
