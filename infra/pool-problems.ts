@@ -46,7 +46,11 @@ function ofSizes(pool: PoolSettings): string[] {
 function ofSlots({ slots, protection }: PoolSettings): string[] {
   if (typeof slots === 'number') return within('slots', slots, 1, 10_000);
   const { min, max } = slots;
-  const problems = [...within('slots.min', min, 1, 10_000), ...within('slots.max', max, 1, 10_000)];
+  const problems = Object.entries({ min, max }).flatMap(([name, value]) =>
+    value === undefined
+      ? [`slots.${name} is undefined; choose a whole number from 1 to 10000`]
+      : within(`slots.${name}`, value, 1, 10_000),
+  );
   if (problems.length === 0 && min > max) problems.push(`slots.min ${min} is above slots.max ${max}; raise slots.max`);
   if (protection === 'scaler') {
     problems.push(`slots { min: ${min}, max: ${max} } is for this package's worker; give your image a number of slots`);

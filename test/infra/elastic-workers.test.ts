@@ -135,6 +135,12 @@ describe('a worker', () => {
     expect(container).not.toHaveProperty('HealthCheck');
   });
 
+  test('with slots that follow the load is told their limits, and the scaler the fewest', () => {
+    const { template } = synthesize({ pools: { fast: { taskQueue: 'q', slots: { min: 5, max: 200 } } } });
+    expect(containerOf(template).environment.ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES).toBe('5..200');
+    expect(JSON.stringify(template.toJSON())).toContain('\\"slotsPerTask\\":5');
+  });
+
   test('has the health check that it is given', () => {
     const healthCheck = { command: ['CMD', 'true'] };
     const { template } = synthesize({ pools: { fast: { taskQueue: 'q', healthCheck } } });

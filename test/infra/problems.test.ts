@@ -37,6 +37,13 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   [{ sidecar: true, protection: 'worker' }, 'pool one: sidecar is true and protection "worker": remove one of them'],
   [{ maxTasks: 0 }, 'pool one: maxTasks is 0; choose a whole number from 1 to 5000'],
   [{ slots: 1.5 }, 'pool one: slots is 1.5; choose a whole number from 1 to 10000'],
+  [{ slots: { min: 5, max: 2 } }, 'pool one: slots.min 5 is above slots.max 2; raise slots.max'],
+  [{ slots: { min: 0, max: 2 } }, 'pool one: slots.min is 0; choose a whole number from 1 to 10000'],
+  [{ slots: { min: 1 } as never }, 'pool one: slots.max is undefined; choose a whole number from 1 to 10000'],
+  [
+    { slots: { min: 5, max: 200 }, protection: 'scaler' },
+    "pool one: slots { min: 5, max: 200 } is for this package's worker; give your image a number of slots",
+  ],
   [{ minTasks: Number.NaN }, 'pool one: minTasks is NaN; choose a whole number from 0 to 5000'],
   [{ targetWaitSeconds: 0 }, 'pool one: targetWaitSeconds is 0; choose a number from 0.1 to 86400'],
   [{ scaleInAfterSeconds: -1 }, 'pool one: scaleInAfterSeconds is -1; choose a number from 0 to 86400'],

@@ -57,6 +57,16 @@ describe('readConfig', () => {
     ['NaN', { ...minimal, ELASTIC_WORKERS_HEARTBEAT_SECONDS: 'NaN' }, '="NaN" must be a whole number from 1 to 60'],
     ['Infinity', { ...minimal, ELASTIC_WORKERS_SCALER_GONE_SECONDS: 'Infinity' }, '="Infinity" must be a whole number'],
     ['a fraction', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1.5' }, 'a whole number from 1 to 10000'],
+    [
+      'fewer slots at the most than at least',
+      { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5..2' },
+      'ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES="5..2" must be a whole number from 1 to 10000, or two such as 5..200',
+    ],
+    [
+      'slots of another form',
+      { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5-20' },
+      'or two such as 5..200',
+    ],
     ['no slots', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '0' }, 'a whole number from 1 to 10000'],
     [
       'a drain longer than Fargate waits',

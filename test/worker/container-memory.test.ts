@@ -1,0 +1,41 @@
+/** How much of the container's memory is used, as its control group says it. */
+import { memoryOfContainer } from '../../worker/container-memory.ts';
+
+const GIBIBYTE = 2 ** 30;
+
+/** Only these files are there. */
+function files(contents: Record<string, string>) {
+  return (path: string) => {
+    const text = contents[path];
+    if (text === undefined) throw new Error(`ENOENT ${path}`);
+    return text;
+  };
+}
+
+const version2 = (limit: string) =>
+  files({
+    '/sys/fs/cgroup/memory.max': limit,
+    '/sys/fs/cgroup/memory.current': `${0.75 * GIBIBYTE}\n`,
+    '/sys/fs/cgroup/memory.stat': `anon ${0.5 * GIBIBYTE}\ninactive_file ${0.25 * GIBIBYTE}\nactive_file 0\n`,
+  });
+const version1 = (limit: string) =>
+  files({
+    '/sys/fs/cgroup/memory/memory.limit_in_bytes': limit,
+    '/sys/fs/cgroup/memory/memory.usage_in_bytes': `${0.75 * GIBIBYTE}\n`,
+    '/sys/fs/cgroup/memory/memory.stat': `inactive_file 0\ntotal_inactive_file ${0.25 * GIBIBYTE}\n`,
+  });
+
+test.each([
+  ['2', version2(`${GIBIBYTE}\n`)],
+  ['1', version1(`${GIBIBYTE}\n`)],
+])('is what is used of its limit, without what the kernel gives back by itself: version %s', (_, read) => {
+  expect(memoryOfContainer(read)).toBe(0.5);
+});
+
+test.each([
+  ['a group of version 2 without a limit', version2('max\n')],
+  ['a group of version 1 without a limit', version1('9223372036854771712\n')],
+  ['no group', files({})],
+])('is not known of %s', (_, read) => {
+  expect(memoryOfContainer(read)).toBeUndefined();
+});
