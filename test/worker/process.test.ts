@@ -236,6 +236,24 @@ describe('what others see of the worker', () => {
     expect(await worker.exitCode).toBe(0);
   });
 
+  it('is how many slots its processes have come to, of which each has a share', async () => {
+    const { queue } = await startWorker({
+      ELASTIC_WORKERS_PROCESSES: '2',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '3..50',
+    });
+    const slots = async () => {
+      const query = `TaskQueue='${queue}' AND WorkerStatus='Running'`;
+      const { workersInfo } = await client.workflowService.listWorkers({ namespace: 'default', query });
+      const all = workersInfo?.map(({ workerHeartbeat }) => workerHeartbeat?.activityTaskSlotsInfo) ?? [];
+      return all.map((each) => [each?.slotSupplierKind, each?.currentAvailableSlots]).toSorted();
+    };
+    await eventually(async () => (await slots()).length === 2);
+    expect(await slots()).toEqual([
+      ['Elastic', 1],
+      ['Elastic', 2],
+    ]);
+  });
+
   it('is in CloudWatch when it has left', async () => {
     const { worker, queue, startActivity } = await startWorker();
     await (await startActivity(0.2)).result();
