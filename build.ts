@@ -41,7 +41,14 @@ const withoutEsbuild: Plugin = {
 const inputs = new Set<string>();
 
 await rm(dist, { recursive: true, force: true });
-await Promise.all([buildScaler(), buildWorker(), buildLibraries(), buildBundler(), buildConstruct(), buildCommandLine()]);
+await Promise.all([
+  buildScaler(),
+  buildWorker(),
+  buildLibraries(),
+  buildBundler(),
+  buildConstruct(),
+  buildCommandLine(),
+]);
 await writeNotices();
 
 async function bundle(options: BuildOptions): Promise<void> {

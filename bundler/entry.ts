@@ -41,9 +41,21 @@ export async function bundleEntry(options: EntryOptions): Promise<string[]> {
   const { entry, outdir, root, library, bundling } = options;
   const found = esbuildOf(entry);
   if (typeof found === 'string') return [found];
-  const { nodeModules = [], externalModules = [], minify = false, sourceMap = true, define, loader, tsconfig } = bundling;
+  const {
+    nodeModules = [],
+    externalModules = [],
+    minify = false,
+    sourceMap = true,
+    define,
+    loader,
+    tsconfig,
+  } = bundling;
   const build: esbuild.BuildOptions = {
-    external: [...nodeModules, ...externalModules, ...OF_STRATEGIES.filter((name) => versionOf(name, entry) === undefined)],
+    external: [
+      ...nodeModules,
+      ...externalModules,
+      ...OF_STRATEGIES.filter((name) => versionOf(name, entry) === undefined),
+    ],
     sourcemap: sourceMap,
     logLevel: 'silent',
     ...(minify && { minifyIdentifiers: true, keepNames: true }),
@@ -135,16 +147,21 @@ function readDescription(outdir: string): { problem?: string } | undefined {
 function install(names: string[], { entry, root, outdir, cpu }: EntryOptions): string[] {
   const versions = names.map((name) => [name, versionOf(name, entry)]);
   const missing = versions.filter(([, version]) => version === undefined).map(([name]) => name);
-  if (missing.length > 0) return [`bundling.nodeModules: ${missing.join(', ')} is not installed in this project: npm install it`];
+  if (missing.length > 0)
+    return [`bundling.nodeModules: ${missing.join(', ')} is not installed in this project: npm install it`];
   const packageFile = { type: 'module', private: true, dependencies: Object.fromEntries(versions) as object };
   writeFileSync(join(outdir, 'package.json'), JSON.stringify(packageFile));
   const lock = join(root, 'package-lock.json');
   if (existsSync(lock)) cpSync(lock, join(outdir, 'package-lock.json'));
   const platform = ['--os=linux', `--cpu=${cpu}`, '--libc=glibc'];
-  const { status, stderr, error } = spawnSync('npm', ['install', '--omit=dev', '--no-audit', '--no-fund', ...platform], {
-    cwd: outdir,
-    encoding: 'utf8',
-  });
+  const { status, stderr, error } = spawnSync(
+    'npm',
+    ['install', '--omit=dev', '--no-audit', '--no-fund', ...platform],
+    {
+      cwd: outdir,
+      encoding: 'utf8',
+    },
+  );
   rmSync(join(outdir, 'package-lock.json'), { force: true });
   return status === 0 ? [] : [`bundling.nodeModules: npm install failed: ${error?.message ?? stderr.trim()}`];
 }

@@ -59,7 +59,9 @@ export const inPlace: Plugin = {
       const declared = (name: string) => new RegExp(`(const|let|var|import)\\b[^;]*\\b${name}\\b`).test(source);
       const names = ['__dirname', '__filename'].filter((name) => source.includes(name) && !declared(name));
       const place = `var __place = globalThis.__placeOf(${JSON.stringify(path)});${names.map((name) => `var ${name} = __place.${name.slice(2)};`).join('')}`;
-      const contents = source.replaceAll(/\bimport\.meta\b/g, '__place').replaceAll(/\brequire\.resolve\b/g, '__place.find');
+      const contents = source
+        .replaceAll(/\bimport\.meta\b/g, '__place')
+        .replaceAll(/\brequire\.resolve\b/g, '__place.find');
       const loader = /\.[cm]?([jt]sx?)$/.exec(path)![1] as 'js' | 'jsx' | 'ts' | 'tsx';
       return { contents: `${place} ${contents}`, loader, resolveDir: dirname(path) };
     });

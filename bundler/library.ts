@@ -22,12 +22,27 @@ const THE_USERS_OWN =
 
 /** Returns the files that went into it. */
 export async function buildLibrary({ common, node, sandbox, outdir }: LibraryOptions): Promise<string[]> {
-  const settings: BuildOptions = { ...common, outdir, format: 'esm', splitting: true, sourcemap: false, metafile: true };
-  const forNode = await build({ ...settings, entryPoints: node, write: false, target: 'node22', plugins: [theUsersOwn, namedImports] });
+  const settings: BuildOptions = {
+    ...common,
+    outdir,
+    format: 'esm',
+    splitting: true,
+    sourcemap: false,
+    metafile: true,
+  };
+  const forNode = await build({
+    ...settings,
+    entryPoints: node,
+    write: false,
+    target: 'node22',
+    plugins: [theUsersOwn, namedImports],
+  });
   const forSandbox = await build({
     ...settings,
     entryPoints: sandbox,
     outdir: join(outdir, 'sandbox'),
+    // As for the SDK's own bundler: packages leave out there what needs Node.js.
+    platform: 'browser',
     target: 'es2022',
     plugins: [theUsersOwn, sandboxImports],
   });
@@ -48,7 +63,11 @@ async function commonJs(text: string): Promise<string> {
     format: 'cjs',
     platform: 'node',
     target: 'node22',
-    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename', 'import.meta.url': 'urlOfThisFile' },
+    define: {
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+      'import.meta.url': 'urlOfThisFile',
+    },
     supported: { 'dynamic-import': false },
     banner: "const urlOfThisFile = require('node:url').pathToFileURL(__filename).href;",
   });
@@ -76,6 +95,8 @@ const sandboxImports: Plugin = {
   name: 'sandbox-imports',
   setup({ onLoad }) {
     const contents = "module.exports = require('./workflow-imports-impl.js');";
-    onLoad({ filter: /interceptors-opentelemetry-v2[\\/]lib[\\/]workflow[\\/]workflow-imports\.js$/ }, () => ({ contents }));
+    onLoad({ filter: /interceptors-opentelemetry-v2[\\/]lib[\\/]workflow[\\/]workflow-imports\.js$/ }, () => ({
+      contents,
+    }));
   },
 };

@@ -122,7 +122,10 @@ export function tidyWorkflowBundle(outdir: string, root: string): string[] {
   if (!existsSync(file)) return [];
   const code = readFileSync(file, 'utf8');
   const at = code.lastIndexOf('base64,') + 'base64,'.length;
-  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as { sources: string[]; sourcesContent?: string[] };
+  const map = JSON.parse(Buffer.from(code.slice(at), 'base64').toString()) as {
+    sources: string[];
+    sourcesContent?: string[];
+  };
   const sources = map.sources.map((source) => (source.startsWith('/') ? relative(root, source) : source));
   delete map.sourcesContent;
   // Its own name has a hash of where it was made.

@@ -108,7 +108,13 @@ function heapFor({ limited }: TaskSize, processes: number): string[] {
 
 /** The workflows apart, bundled once for all of the SDK's Workers that may follow each other; what they were bundled with is not said again. */
 async function partsOf(worker: RunElasticWorkerOptions) {
-  const { taskQueue: _queue, workflowsPath: _path, workflowBundle: _bundle, bundlerOptions: _options, ...parts } = worker;
+  const {
+    taskQueue: _queue,
+    workflowsPath: _path,
+    workflowBundle: _bundle,
+    bundlerOptions: _options,
+    ...parts
+  } = worker;
   const workflows = bundleBeside(import.meta.dirname) ?? (await workflowCode(worker));
   const { workflowModules: _modules, ...interceptors } = parts.interceptors ?? {};
   return { workflows, worker: { ...parts, interceptors } };

@@ -5,7 +5,13 @@
 import { join } from 'node:path';
 import type { Context } from '@temporalio/activity';
 import { SimplePlugin } from '@temporalio/plugin';
-import { Runtime, type ActivityInterceptors, type BundleOptions, type Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  Runtime,
+  type ActivityInterceptors,
+  type BundleOptions,
+  type Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { createActivities } from './activities.ts';
 import { hide } from '../contract/shown.ts';
 import type { ModelOptions } from './models/models.ts';
@@ -76,8 +82,8 @@ export class StrategiesPlugin extends SimplePlugin {
 
 /** The source, or what the library has of it for the workflows' bundle. */
 function sandboxModule(name: string): string {
-  const { dirname, filename } = import.meta;
-  return filename.endsWith('.ts') ? join(dirname, `${name}.ts`) : join(dirname, 'sandbox', `${name}.js`);
+  const here = import.meta.dirname;
+  return import.meta.filename.endsWith('.ts') ? join(here, `${name}.ts`) : join(here, 'sandbox', `${name}.js`);
 }
 
 function tellStrategies(model: string | undefined): void {

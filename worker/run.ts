@@ -83,7 +83,9 @@ class Run {
     const listeners = this.#listen();
     try {
       const config = this.#readConfig();
-      const { unfinished, cutOff = [] } = await (this.#member ? this.#serveAsMember(config, this.#member) : this.#serveTask(config));
+      const { unfinished, cutOff = [] } = await (this.#member
+        ? this.#serveAsMember(config, this.#member)
+        : this.#serveTask(config));
       return unfinished.length + cutOff.length === 0
         ? { outcome: 'finished' }
         : { outcome: 'unfinished', unfinished, cutOff };
@@ -104,7 +106,9 @@ class Run {
       return { outcome: 'finished' };
     } catch (error) {
       const failed = error as Error;
-      await tell({ problem: error instanceof ConfigError || error instanceof StartError ? failed.message : `${failed.stack}` });
+      await tell({
+        problem: error instanceof ConfigError || error instanceof StartError ? failed.message : `${failed.stack}`,
+      });
       return { outcome: 'failed', error: failed };
     }
   }
@@ -124,7 +128,9 @@ class Run {
   }
 
   #problemsOfProcess(problems: string[]): string[] {
-    const again = begun ? ['runElasticWorker was called a second time in this process: a process serves one task queue.'] : [];
+    const again = begun
+      ? ['runElasticWorker was called a second time in this process: a process serves one task queue.']
+      : [];
     begun = true;
     return [...again, ...problemsOfSdk(process.argv[1], import.meta.filename), ...problems];
   }

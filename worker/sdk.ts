@@ -41,7 +41,9 @@ function twoCopies(theirs: Copies, ours: Copies): string[] {
   const lines = Object.entries(theirs).flatMap(([name, { directory, version }]) => {
     const own = ours[name];
     if (own === undefined || own.directory === directory) return [];
-    return [`${name}: your worker uses ${version} in ${directory}, temporal-elastic-workers uses ${own.version} in ${own.directory}`];
+    return [
+      `${name}: your worker uses ${version} in ${directory}, temporal-elastic-workers uses ${own.version} in ${own.directory}`,
+    ];
   });
   if (lines.length === 0) return [];
   return [
@@ -57,9 +59,13 @@ function versionsOf(copies: Copies): string[] {
   const listed = (some: typeof all) => some.map(([name, { version }]) => `${name} ${version}`).join(', ');
   return [
     ...(wrong.length > 0
-      ? [`the Temporal SDK has to be from ${SDK_VERSIONS.from} to below ${SDK_VERSIONS.below}, found ${listed(wrong)}: install another.`]
+      ? [
+          `the Temporal SDK has to be from ${SDK_VERSIONS.from} to below ${SDK_VERSIONS.below}, found ${listed(wrong)}: install another.`,
+        ]
       : []),
-    ...(unlike ? [`the packages of the Temporal SDK are of different versions: ${listed(all)}. Install the same of each.`] : []),
+    ...(unlike
+      ? [`the packages of the Temporal SDK are of different versions: ${listed(all)}. Install the same of each.`]
+      : []),
   ];
 }
 

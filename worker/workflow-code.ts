@@ -61,7 +61,9 @@ export async function workflowCode(options: RunElasticWorkerOptions): Promise<Wo
     requireExports(workflowsPath, output);
     return { code };
   } catch (error) {
-    throw error instanceof StartError ? error : new StartError(whyNot(workflowsPath, error as Error, output), { cause: error });
+    throw error instanceof StartError
+      ? error
+      : new StartError(whyNot(workflowsPath, error as Error, output), { cause: error });
   }
 }
 
@@ -76,7 +78,9 @@ async function configured(options: RunElasticWorkerOptions): Promise<WorkerOptio
 function requireExports(workflowsPath: string, output: string[]): void {
   const missing = plain(output).match(/export '[^']+'[^\n]* was not found in '[^']+'/g);
   if (missing === null) return;
-  throw new StartError(`The workflows of ${workflowsPath} export what is not there: ${[...new Set(missing)].join('; ')}.`);
+  throw new StartError(
+    `The workflows of ${workflowsPath} export what is not there: ${[...new Set(missing)].join('; ')}.`,
+  );
 }
 
 function whyNot(workflowsPath: string, { message }: Error, output: string[]): string {

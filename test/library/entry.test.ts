@@ -103,7 +103,12 @@ describe('a pool with an entry', () => {
     const pools = { orders: { entry: 'src/worker.ts' }, other: { entry: 'src/other.ts' } };
     const [here, there, changed] = [project(), project('of-another-length'), project()];
     for (const made of [here, there, changed]) {
-      made.write({ 'src/other.ts': readFileSync(join(made.directory, 'src/worker.ts'), 'utf8').replace("'./activities'", "'./other-activities'") });
+      made.write({
+        'src/other.ts': readFileSync(join(made.directory, 'src/worker.ts'), 'utf8').replace(
+          "'./activities'",
+          "'./other-activities'",
+        ),
+      });
       made.write({ 'src/other-activities.ts': 'export const charge = async () => "other";' });
     }
     changed.write({ 'src/other-activities.ts': 'export const charge = async () => "changed";' });
@@ -191,14 +196,50 @@ describe('what is wrong with an entry', () => {
     `import { runElasticWorker } from 'temporal-elastic-workers/worker';\nvoid runElasticWorker(${options} as object);`;
 
   it.each<[string, Record<string, string>, RegExp]>([
-    ['sources that do not compile', { 'src/activities.ts': 'export const x = ;' }, /entry .*worker\.ts: .*src\/activities\.ts:1:18: Unexpected ";"/],
-    ['an import that is not there', { 'src/worker.ts': "import 'nothing-at-all';" }, /src\/worker\.ts:1:8: Could not resolve "nothing-at-all"/],
-    ['a script that never calls runElasticWorker', { 'src/worker.ts': 'export {};' }, /it never calls runElasticWorker/],
-    ['a script that fails before', { 'src/worker.ts': "throw new Error('no database');" }, /it fails before it calls runElasticWorker[^]*Error: no database/],
-    ['workflows that import Node’s modules', { 'src/workflows.ts': "import fs from 'fs';\nexport const order = async () => fs.readFileSync('x');" }, /workflows\.ts import fs, which cannot run in a workflow/],
-    ['workflows that are not there', { 'src/worker.ts': calling("{ workflowsPath: __dirname + '/nothing.ts' }") }, /option workflowsPath="<project>\/src\/nothing\.ts" does not exist/],
-    ['options that are not the code’s to set', { 'src/worker.ts': calling("{ namespace: 'x' }") }, /option namespace is not set in code: set TEMPORAL_NAMESPACE/],
-    ['a package with a native part', { 'node_modules/native/index.js': "module.exports = require('./build/native.node');", 'node_modules/native/build/native.node': '', 'src/worker.ts': "import 'native';" }, /native has a native part, which cannot be bundled: name the package in bundling\.nodeModules/],
+    [
+      'sources that do not compile',
+      { 'src/activities.ts': 'export const x = ;' },
+      /entry .*worker\.ts: .*src\/activities\.ts:1:18: Unexpected ";"/,
+    ],
+    [
+      'an import that is not there',
+      { 'src/worker.ts': "import 'nothing-at-all';" },
+      /src\/worker\.ts:1:8: Could not resolve "nothing-at-all"/,
+    ],
+    [
+      'a script that never calls runElasticWorker',
+      { 'src/worker.ts': 'export {};' },
+      /it never calls runElasticWorker/,
+    ],
+    [
+      'a script that fails before',
+      { 'src/worker.ts': "throw new Error('no database');" },
+      /it fails before it calls runElasticWorker[^]*Error: no database/,
+    ],
+    [
+      'workflows that import Node’s modules',
+      { 'src/workflows.ts': "import fs from 'fs';\nexport const order = async () => fs.readFileSync('x');" },
+      /workflows\.ts import fs, which cannot run in a workflow/,
+    ],
+    [
+      'workflows that are not there',
+      { 'src/worker.ts': calling("{ workflowsPath: __dirname + '/nothing.ts' }") },
+      /option workflowsPath="<project>\/src\/nothing\.ts" does not exist/,
+    ],
+    [
+      'options that are not the code’s to set',
+      { 'src/worker.ts': calling("{ namespace: 'x' }") },
+      /option namespace is not set in code: set TEMPORAL_NAMESPACE/,
+    ],
+    [
+      'a package with a native part',
+      {
+        'node_modules/native/index.js': "module.exports = require('./build/native.node');",
+        'node_modules/native/build/native.node': '',
+        'src/worker.ts': "import 'native';",
+      },
+      /native has a native part, which cannot be bundled: name the package in bundling\.nodeModules/,
+    ],
   ])('is told of %s, with the pool’s other problems', (_, files, message) => {
     expect(problem(files)).toMatch(message);
   });
@@ -217,6 +258,8 @@ describe('what is wrong with an entry', () => {
   });
 
   it('is told of an image beside it', () => {
-    expect(problem({}, { image: ecs.ContainerImage.fromRegistry('x') })).toMatch(/entry ".*" and image are two workers/);
+    expect(problem({}, { image: ecs.ContainerImage.fromRegistry('x') })).toMatch(
+      /entry ".*" and image are two workers/,
+    );
   });
 });

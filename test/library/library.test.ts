@@ -82,7 +82,7 @@ describe.each([
     const busy = async () => {
       const query = `TaskQueue='${taskQueue}'`;
       const { workersInfo } = await client.workflowService.listWorkers({ namespace: 'default', query });
-        return workersInfo?.some((info) => info.workerHeartbeat?.activityTaskSlotsInfo?.currentUsedSlots === 1);
+      return workersInfo?.some((info) => info.workerHeartbeat?.activityTaskSlotsInfo?.currentUsedSlots === 1);
     };
     while (!(await busy())) await wait(100);
     worker.signal('SIGTERM');
@@ -158,7 +158,9 @@ describe('runElasticWorker', () => {
     const message = await fatal(made, { ELASTIC_WORKERS_PROCESSES: 'many' });
     expect(message).toContain('has 4 problem(s)');
     expect(message).toContain('option namespace is not set in code: set TEMPORAL_NAMESPACE.');
-    expect(message).toContain('option maxCachedWorkflows is not set in code: set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS.');
+    expect(message).toContain(
+      'option maxCachedWorkflows is not set in code: set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS.',
+    );
     expect(message).toContain('option shutdownGraceTime is not set in code: set ELASTIC_WORKERS_DRAIN_GRACE_SECONDS.');
     expect(message).toContain('ELASTIC_WORKERS_PROCESSES="many" must be a whole number');
   });
@@ -174,10 +176,33 @@ describe('runElasticWorker', () => {
   });
 
   it.each([
-    ['a workflowsPath that does not exist', "{ workflowsPath: '/nowhere/workflows' }", {}, /workflowsPath="\/nowhere\/workflows" does not exist/],
-    ['a workflowsPath that is a URL', "{ workflowsPath: 'file:///workflows.js' }", {}, /it is a URL: give fileURLToPath/],
-    ['workflows that import Node’s modules', "{ workflowsPath: require.resolve('./workflows') }", { 'src/workflows.ts': "import { readFileSync } from 'node:fs';\nexport const order = async () => String(readFileSync('x'));" }, /workflows\.js import node:fs, which cannot run in a workflow/],
-    ['workflows that import what is not there', "{ workflowsPath: require.resolve('./workflows') }", { 'src/workflows.ts': "export const order = async () => (require as any)('./nothing');" }, /workflows\.js cannot be bundled:\nERROR in .*\n.*Can't resolve '\.\/nothing'/],
+    [
+      'a workflowsPath that does not exist',
+      "{ workflowsPath: '/nowhere/workflows' }",
+      {},
+      /workflowsPath="\/nowhere\/workflows" does not exist/,
+    ],
+    [
+      'a workflowsPath that is a URL',
+      "{ workflowsPath: 'file:///workflows.js' }",
+      {},
+      /it is a URL: give fileURLToPath/,
+    ],
+    [
+      'workflows that import Node’s modules',
+      "{ workflowsPath: require.resolve('./workflows') }",
+      {
+        'src/workflows.ts':
+          "import { readFileSync } from 'node:fs';\nexport const order = async () => String(readFileSync('x'));",
+      },
+      /workflows\.js import node:fs, which cannot run in a workflow/,
+    ],
+    [
+      'workflows that import what is not there',
+      "{ workflowsPath: require.resolve('./workflows') }",
+      { 'src/workflows.ts': "export const order = async () => (require as any)('./nothing');" },
+      /workflows\.js cannot be bundled:\nERROR in .*\n.*Can't resolve '\.\/nothing'/,
+    ],
   ])('tells of %s in one message', async (_, options, files, message) => {
     compiled({ ...worker(options), ...files });
     expect(await fatal(made)).toMatch(message);
@@ -185,8 +210,13 @@ describe('runElasticWorker', () => {
 
   it('tells of an export that is not there', async () => {
     compiled(worker("{ workflowsPath: require.resolve('../workflows.js') }"));
-    made.write({ 'workflows.js': "export { nothing } from './other.js';", 'other.js': 'export const order = async () => 1;' });
-    expect(await fatal(made)).toMatch(/export what is not there: export 'nothing' \(reexported as 'nothing'\) was not found/);
+    made.write({
+      'workflows.js': "export { nothing } from './other.js';",
+      'other.js': 'export const order = async () => 1;',
+    });
+    expect(await fatal(made)).toMatch(
+      /export what is not there: export 'nothing' \(reexported as 'nothing'\) was not found/,
+    );
   });
 
   it('tells of a second copy of the SDK, where each is and what to do', async () => {
@@ -226,7 +256,17 @@ test('type-checks in every module system of a TypeScript project', () => {
     'src/worker.cts': source.replace("'./activities'", "'./activities.js'"),
   });
   expect(made.compile('-p', '.', '--noEmit', '--module', 'nodenext', '--moduleResolution', 'nodenext')).toBe('');
-  const plain = ['--noEmit', '--module', 'commonjs', '--moduleResolution', 'bundler', '--skipLibCheck', '--types', 'node', '--ignoreConfig'];
+  const plain = [
+    '--noEmit',
+    '--module',
+    'commonjs',
+    '--moduleResolution',
+    'bundler',
+    '--skipLibCheck',
+    '--types',
+    'node',
+    '--ignoreConfig',
+  ];
   expect(made.compile(...plain, 'src/worker.ts')).toBe('');
 });
 
