@@ -9,6 +9,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   scaler: ['contract'],
   worker: ['contract'],
   infra: ['contract'],
+  bundler: [],
   local: ['contract', 'scaler', 'worker', 'simulate'],
   simulate: ['contract', 'scaler', 'local'],
   cli: ['contract', 'scaler', 'simulate'],
@@ -54,8 +55,17 @@ test('the workflow sandbox imports activities as types only', () => {
 });
 
 test('only entry points read the environment or the arguments', () => {
-  const entries = new Set(['scaler/handler.ts', 'worker/main.ts', 'infra/app.ts', 'local/demo.ts', 'cli/main.ts']);
-  const reading = ['contract', 'scaler', 'worker', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
+  const entries = new Set([
+    'scaler/handler.ts',
+    'worker/main.ts',
+    'worker/index.ts',
+    'worker/run.ts',
+    'bundler/main.ts',
+    'infra/app.ts',
+    'local/demo.ts',
+    'cli/main.ts',
+  ]);
+  const reading = ['contract', 'scaler', 'worker', 'bundler', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
       .filter((file) => file.endsWith('.ts') && !entries.has(file))

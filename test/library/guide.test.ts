@@ -6,7 +6,7 @@ import { projectOf } from './project.ts';
 
 const path = 'docs/how-to/your-own-workers.md';
 const { snippets } = parse(path, readFileSync(join(root, path), 'utf8'));
-const [{ text: diff } = { text: '' }] = snippets.filter(({ language }) => language === 'diff');
+const diff = snippets.find(({ language }) => language === 'diff')!.text;
 const side = (sign: '+' | '-') =>
   diff
     .split('\n')
