@@ -35,14 +35,17 @@ export async function buildLibrary({ common, node, sandbox, outdir }: LibraryOpt
     entryPoints: node,
     write: false,
     target: 'node22',
-    plugins: [theUsersOwn, namedImports],
+    plugins: [leftOut(THE_USERS_OWN), namedImports],
   });
   const forSandbox = await build({
     ...settings,
     entryPoints: sandbox,
     outdir: join(outdir, 'sandbox'),
+    // As for the SDK's own bundler: packages leave out there what needs Node.js.
+    platform: 'browser',
     target: 'es2022',
-    plugins: [theUsersOwn, sandboxImports],
+    // Zod also, since strategies bring it, and modules that all workflows share are frozen one by one.
+    plugins: [leftOut(THE_USERS_OWN), leftOut(/^zod$/), sandboxImports],
   });
   for (const { path, text } of forNode.outputFiles!) {
     const name = relative(outdir, path);
@@ -78,15 +81,15 @@ function write(file: string, text: string): void {
 }
 
 /** Imported also where a package requires it: a bundler does not see a `require` that is already within a bundle. */
-const theUsersOwn: Plugin = {
-  name: 'the-users-own',
+const leftOut = (filter: RegExp): Plugin => ({
+  name: 'left-out',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: THE_USERS_OWN }, ({ kind, path, namespace }) =>
+    onResolve({ filter }, ({ kind, path, namespace }) =>
       kind === 'require-call' && namespace !== 'required' ? { path, namespace: 'required' } : { path, external: true },
     );
     onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({ contents: `export * from '${path}';` }));
   },
-};
+});
 
 /** As the SDK's own bundler does: outside of a bundle these are stubs. */
 const sandboxImports: Plugin = {

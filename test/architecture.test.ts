@@ -10,6 +10,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   worker: ['contract'],
   sidecar: ['contract', 'worker'],
   infra: ['contract'],
+  bundler: [],
   local: ['contract', 'scaler', 'worker', 'simulate'],
   simulate: ['contract', 'scaler', 'local'],
   cli: ['contract', 'scaler', 'simulate', 'local'],
@@ -58,12 +59,16 @@ test('only entry points read the environment or the arguments', () => {
   const entries = new Set([
     'scaler/handler.ts',
     'worker/main.ts',
+    'worker/index.ts',
+    'worker/run.ts',
     'sidecar/main.ts',
+    'bundler/main.ts',
     'infra/app.ts',
     'local/demo.ts',
     'cli/main.ts',
   ]);
-  const reading = ['contract', 'scaler', 'worker', 'sidecar', 'infra', 'simulate', 'cli', 'console'].flatMap((folder) =>
+  const folders = ['contract', 'scaler', 'worker', 'sidecar', 'bundler', 'infra', 'simulate', 'cli', 'console'];
+  const reading = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)
       .filter((file) => file.endsWith('.ts') && !entries.has(file))

@@ -82,8 +82,8 @@ export class StrategiesPlugin extends SimplePlugin {
 
 /** The source, or what the library has of it for the workflows' bundle. */
 function sandboxModule(name: string): string {
-  const { dirname, filename } = import.meta;
-  return filename.endsWith('.ts') ? join(dirname, `${name}.ts`) : join(dirname, 'sandbox', `${name}.js`);
+  const here = import.meta.dirname;
+  return import.meta.filename.endsWith('.ts') ? join(here, `${name}.ts`) : join(here, 'sandbox', `${name}.js`);
 }
 
 function tellStrategies(model: string | undefined): void {

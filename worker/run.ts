@@ -39,7 +39,7 @@ export type WorkerEnd =
  * With it, the worker is not run: its workflows are bundled into that directory, with all that its options say, and the process
  * ends. So the image's build learns what the entry's own code says.
  */
-export const BUNDLE_INTO = 'ELASTIC_WORKERS_BUNDLE_INTO';
+const BUNDLE_INTO = 'ELASTIC_WORKERS_BUNDLE_INTO';
 
 /** What the caller still does when its worker has stopped is cut off after so long, as is work that cannot be stopped. */
 const LEAVE_AFTER_MS = 10_000;
@@ -256,10 +256,13 @@ class Run {
   }
 
   #listen() {
-    const fail = (error: unknown) => void this.#failed(error).then(() => process.exit(1));
+    const fail = async (error: unknown) => {
+      const { outcome } = await this.#failed(error);
+      process.exit(outcome === 'finished' ? 0 : 1);
+    };
     const listeners: [string, (error: unknown) => void][] = [
-      ['uncaughtException', fail],
-      ['unhandledRejection', fail],
+      ['uncaughtException', (error) => void fail(error)],
+      ['unhandledRejection', (error) => void fail(error)],
       ['SIGTERM', () => this.#stop('SIGTERM')],
       ['SIGINT', () => this.#stop('SIGINT')],
     ];

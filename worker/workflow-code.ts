@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import {
   bundleWorkflowCode,
   type BundlerPlugin,
@@ -100,7 +101,7 @@ function whyNot(workflowsPath: string, { message }: Error, output: string[]): st
 }
 
 function plain(output: string[]): string {
-  return output.join('\n').replaceAll(/\u001B\[\d+(;\d+)*m/g, '');
+  return stripVTControlCharacters(output.join('\n'));
 }
 
 /** The bundler writes its findings to the log alone. */

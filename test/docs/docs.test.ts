@@ -14,7 +14,7 @@ const snippets = pages.flatMap((page) => page.snippets);
 const inLanguage = (...languages: string[]) => snippets.filter(({ language }) => languages.includes(language));
 
 test('every snippet is in a language that is checked here', () => {
-  const known = ['ts', 'json', 'sh', 'console'];
+  const known = ['ts', 'json', 'sh', 'console', 'diff'];
   expect(
     snippets.filter(({ language }) => !known.includes(language)).map(({ at, language }) => `${at} ${language}`),
   ).toEqual([]);
@@ -47,14 +47,19 @@ function compile(files: Snippet[]): string {
       extends: '../../tsconfig.json',
       compilerOptions: {
         noUnusedLocals: false,
-        // A snippet may be a file at the project's root, or a strategy.
-        rootDirs: ['.', '../..', '../../worker/strategies'],
-        paths: { 'temporal-elastic-workers': ['../../infra/index.ts'] },
+        // A snippet may be a file at the project's root.
+        rootDirs: ['.', '../..'],
+        paths: {
+          'temporal-elastic-workers': ['../../infra/index.ts'],
+          'temporal-elastic-workers/worker': ['../../worker/index.ts'],
+          'temporal-elastic-workers/workflows': ['../../worker/workflows.ts'],
+        },
       },
       include: ['.'],
     };
     writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(settings));
     writeFileSync(join(directory, 'given.d.ts'), GIVEN.replaceAll('package', 'ours'));
+    for (const beside of ['activities', 'strategies']) writeFileSync(join(directory, `${beside}.ts`), 'export {};');
     for (const { at, text } of files)
       writeFileSync(join(directory, `${at.replaceAll(/[/:]/g, '_')}.ts`), `${text}\nexport {};\n`);
     const compiler = join(root, 'node_modules/typescript/bin/tsc');

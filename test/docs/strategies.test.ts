@@ -1,36 +1,36 @@
-/** What docs/strategies.md shows is done: its strategy is put where it says, and all its snippets are run against that worker. */
+/** What docs/strategies.md shows is done: its files are put where it says, and all its snippets are run against that worker. */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { ensureTools } from '../../local/tools.ts';
+import { projectOf, type Project } from '../library/project.ts';
 import { WorkerProcess } from '../worker/worker-process.ts';
 import { commandsIn } from './commands.ts';
 import { parse, root } from './markdown.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(40_000);
 
 const run = promisify(execFile);
 const page = readFileSync(join(root, 'docs/strategies.md'), 'utf8');
-const { snippets, code } = parse('docs/strategies.md', page);
+const { snippets } = parse('docs/strategies.md', page);
 const shown = (text: string) => snippets.find((snippet) => snippet.text.includes(text))!.text;
 
-let directory: string;
+let project: Project;
 let temporal: LocalTemporal;
 let client: Client;
 let worker: WorkerProcess;
 
 beforeAll(async () => {
-  mkdirSync(join(root, '.local'), { recursive: true });
-  directory = mkdtempSync(join(root, '.local/strategies-'));
-  for (const folder of ['worker', 'contract']) cpSync(join(root, folder), join(directory, folder), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  const index = join(directory, 'worker/strategies/index.ts');
-  const lines = code.map(({ text }) => text).filter((text) => /^(import|registerStrategy).*;$/.test(text));
-  writeFileSync(index, `${readFileSync(index, 'utf8')}${lines.join('\n')}\n`);
-  writeFileSync(join(directory, 'worker/strategies/review.ts'), shown('export const review'));
+  project = projectOf('orders');
+  project.write({
+    'package.json': '{ "type": "module" }',
+    'src/strategies.ts': shown('export const review'),
+    'src/workflows.ts': shown('// src/workflows.ts'),
+    'src/worker.ts': shown('// src/worker.ts'),
+  });
   temporal = await startTemporal();
   client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
   const environment = {
@@ -40,7 +40,7 @@ beforeAll(async () => {
     ELASTIC_WORKERS_HEALTH_PORT: 'off',
     ELASTIC_WORKERS_METRICS_PORT: 'off',
   };
-  worker = new WorkerProcess(environment, 'inherit', join(directory, 'worker/main.ts'));
+  worker = new WorkerProcess(environment, 'inherit', join(project.directory, 'src/worker.ts'));
   await worker.says('Worker started');
 });
 
@@ -48,16 +48,16 @@ afterAll(async () => {
   await worker?.kill();
   await client?.connection.close();
   await temporal?.stop();
-  rmSync(directory, { recursive: true, force: true });
+  project?.remove();
 });
 
-/** As a module at the root of a project with that worker. */
+/** As a module of the project, beside that worker. */
 async function runSnippet(text: string): Promise<string> {
   const given = `
     import { Client as C, Connection as S } from '@temporalio/client';
     globalThis.client = new C({ connection: await S.connect({ address: '${temporal.address}' }) });`;
-  const file = join(directory, 'snippet.ts');
-  writeFileSync(file, `${given}\n${text}\nawait client.connection.close();\n`);
+  project.write({ 'src/snippet.ts': `${given}\n${text}\nawait client.connection.close();\n` });
+  const file = join(project.directory, 'src/snippet.ts');
   return (await run(process.execPath, ['--no-warnings', file])).stdout;
 }
 
@@ -89,6 +89,8 @@ test('the strategy of one’s own, durably and without Temporal', async () => {
   const script = shown('executeStrategyDirectly(');
   expect(await runSnippet(script)).toContain("strategy: 'specialist'");
   const print = 'console.log(JSON.stringify(';
-  const ours = script.replace('console.log(', print).replace(/\('specialist'.*/, `(...${JSON.stringify(args)})));`);
+  const ours = `import './strategies.ts';\n${script}`
+    .replace('console.log(', print)
+    .replace(/\('specialist'.*/, `(...${JSON.stringify(args)})));`);
   expect(JSON.parse(await runSnippet(ours))).toEqual(durable);
 });
