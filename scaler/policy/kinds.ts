@@ -174,7 +174,9 @@ export function estimateKind(
   const missed = (waitSeconds * use.reportedBusy) / service.seconds;
   const isStalled = full && looksFree && (use.reportedBusy === 0 || missed >= MISSED_COMPLETIONS);
   const capacity = capacityOfTask(before, seen, throughput, full && slots.witnessed && !isStalled);
-  const serviceSeconds = Math.max(service.seconds, capacity.capacity > 0 ? slots.perTask / capacity.capacity : 0);
+  // Slots that follow the load do not outnumber what the processor can do.
+  const isScarce = capacity.capacity > 0 && use.able === 0;
+  const serviceSeconds = Math.max(service.seconds, isScarce ? slots.perTask / capacity.capacity : 0);
 
   return {
     load: {

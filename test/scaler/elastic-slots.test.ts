@@ -110,6 +110,13 @@ describe('slots that follow the load', () => {
     expect(heavier.decisions.at(-1)!.desired).toBeGreaterThanOrEqual(4);
   });
 
+  test('that have grown do not make the work seem longer than it is', () => {
+    const before = play(times(12, { tasks: tasksOf(2, { used: 20, slots: 20 }), waiting: 100 }));
+    const grown = play(times(6, { tasks: tasksOf(2, { used: 25, slots: 100 }) }), { from: before });
+    const seconds = Number(/ of ([\d.]+) s:/.exec(grown.decisions.at(-1)!.detail)?.[1]);
+    expect(seconds).toBeLessThan(2 * SERVICE_SECONDS);
+  });
+
   test('of idle tasks say nothing: these have not been asked to hold more', () => {
     const before = play(times(10, { tasks: [{ used: 60, slots: 100 }] }));
     const quiet = play(times(15, { tasks: tasksOf(3, { used: 1, slots: 5 }) }), { from: before });
