@@ -100,6 +100,32 @@ describe('slots that follow the load', () => {
     expect(draining.limit).toBeLessThan(10);
   });
 
+  test('are not raised while more than these are in use, nor while the event loop is late', () => {
+    const after = (seen: Partial<SlotsSeen>) => {
+      let state = firstSlots(RANGE, 0.1);
+      for (let second = 0; second < 20; second += 1)
+        state = nextSlots(state, { used: 5, cpu: 0.2, memory: 0.2, delayMs: 0, ...seen }, RANGE);
+      return state.limit;
+    };
+    expect(after({})).toBeGreaterThan(5);
+    expect(after({ used: 50 })).toBe(5);
+    expect(after({ delayMs: 100 })).toBe(5);
+  });
+
+  test('are lowered when the event loop is very late, though the processor is not full', () => {
+    let { last: state } = play(RANGE, 30, WAITING, 60);
+    const before = state.limit;
+    for (let second = 0; second < 5; second += 1)
+      state = nextSlots(state, { used: 60, cpu: 0.5, memory: 0.3, delayMs: 900 }, RANGE);
+    expect(state.limit).toBeLessThan(Math.min(before, 60));
+  });
+
+  test('take the memory of the idle process for what it is by now', () => {
+    const late = nextSlots(firstSlots(RANGE, 0.1), { used: 0, cpu: 0, memory: 0.7, delayMs: 0 }, RANGE);
+    const { limits } = play(RANGE, 30, { ...WAITING, memory: 0.001, baseMemory: 0.7 }, 20, late);
+    expect(limits.at(-1)).toBeGreaterThanOrEqual(30);
+  });
+
   test('that were raised by mistake are raised again later and later', () => {
     // As much as fits to all signs, and then a memory that is full.
     let state = firstSlots(RANGE, 0.1);
