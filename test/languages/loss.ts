@@ -141,10 +141,18 @@ class Run {
     const counts = new Map([...this.#direct.keys()].map((pool) => [pool, this.#high ? 2 + this.#upTo(2) : 1]));
     const settles = this.#random() < SETTLES;
     await Promise.all([...counts].map(([pool, count]) => this.#rig.hold(pool, count)));
-    for (const [pool, direct] of this.#direct) direct.hold(counts.get(pool)!);
+    const directHeld = this.#holdDirect(counts);
     if (this.#high && settles) await this.#settled(counts);
     for (const pool of counts.keys()) for (const queue of [pool, directQueue(pool)]) await this.#addWork(queue);
     await this.#ticks(this.#high ? 1 + this.#upTo(2) : 1);
+    await directHeld;
+  }
+
+  /** When a cordon would have reached them: it waits for the next tick, and then to be read. What work an SDK loses depends on that. */
+  async #holdDirect(counts: Map<string, number>): Promise<void> {
+    const [tick, read] = [this.#random() * 1000, this.#random() * 1000];
+    if (!this.#high) await delay(tick + read);
+    for (const [pool, direct] of this.#direct) direct.hold(counts.get(pool)!);
   }
 
   #upTo(count: number): number {
