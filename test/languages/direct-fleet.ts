@@ -22,12 +22,11 @@ export class DirectFleet {
     this.#logFile = logFile;
   }
 
-  /** Starts workers, or sends so many SIGTERM, until there are `count`: the oldest leave first. */
-  hold(count: number): void {
+  /** Starts workers, or sends so many SIGTERM, until there are `count`: any of them may leave, as of the scaler's tasks. */
+  hold(count: number, random: () => number = Math.random): void {
     while (this.#working.length < count) this.#working.push(this.#start());
-    const leaving = this.#working.slice(0, this.#working.length - count);
-    this.#working = this.#working.slice(leaving.length);
-    for (const child of leaving) {
+    while (this.#working.length > count) {
+      const [child] = this.#working.splice(Math.floor(random() * this.#working.length), 1) as [ChildProcess];
       this.stops += 1;
       this.#leaving.push(this.#ended(child));
       child.kill('SIGTERM');

@@ -152,7 +152,7 @@ class Run {
   async #holdDirect(counts: Map<string, number>): Promise<void> {
     const [tick, read] = [this.#random() * 1000, this.#random() * 1000];
     if (!this.#high) await delay(tick + read);
-    for (const [pool, direct] of this.#direct) direct.hold(counts.get(pool)!);
+    for (const [pool, direct] of this.#direct) direct.hold(counts.get(pool)!, this.#random);
   }
 
   #upTo(count: number): number {
