@@ -72,6 +72,8 @@ export interface RigPool {
   rebalanced?: boolean;
   /** What its tasks run; the worker, unless given. */
   command?: string[];
+  /** The folder of another worker than the package's own that protects itself. */
+  worker?: string;
   /** A worker of another kind, with the sidecar beside it: the folder that stands for its image. */
   beside?: string;
 }
@@ -288,7 +290,7 @@ export class Rig {
       images: {
         [IMAGE]: join(this.#directory, 'worker'),
         [SIDECAR_IMAGE]: join(this.#directory, 'sidecar'),
-        ...Object.fromEntries(this.#pools.map(({ name, beside = '' }) => [imageOf(name), beside])),
+        ...Object.fromEntries(this.#pools.map(({ name, worker, beside = '' }) => [imageOf(name), worker ?? beside])),
       },
       startDelaySeconds: { min: 0.1, max: 0.5 },
       logDirectory: join(this.#directory, 'tasks'),
@@ -402,6 +404,7 @@ export class Rig {
     disturbed = false,
     blockedSeconds = disturbed ? BLOCKED_SECONDS : undefined,
     command = WORKER_COMMAND,
+    worker,
   }: RigPool): Promise<string> {
     const environment = {
       TEMPORAL_ADDRESS: disturbed ? this.#refusing!.address : this.#address,
@@ -439,7 +442,7 @@ export class Rig {
         containerDefinitions: [
           {
             name: 'worker',
-            image: IMAGE,
+            image: worker === undefined ? IMAGE : imageOf(name),
             command,
             stopTimeout: STOP_TIMEOUT_SECONDS,
             environment: variables(environment),

@@ -1,0 +1,81 @@
+/** The worker of docs/how-to/your-own-workers.md, bundled from its entry: scaled in a hundred times at work, it loses nothing. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundleEntry } from '../../bundler/entry.ts';
+import { seeded } from '../../simulate/random.ts';
+import { Rig } from '../faults/rig.ts';
+import { projectOf, type Project } from './project.ts';
+
+jest.setTimeout(600_000);
+
+const STEPS = 100;
+const POOLS = ['orders-1', 'orders-2', 'orders-3', 'orders-4'];
+/** As a server has it by itself for a poll of ten seconds: with shorter ones a server loses tasks that nobody has stopped. */
+const LONG_POLL_SECONDS = 10;
+const SLOTS = 2;
+const MOST_TASKS = 3;
+const SECONDS = [0.05, 0.3, 1, 2, 4];
+const random = seeded(20_261_130);
+
+let project: Project;
+let rig: Rig;
+
+beforeAll(async () => {
+  project = projectOf('orders');
+  project.write({ 'package-lock.json': '{}' });
+  const { directory } = project;
+  const outdir = join(directory, 'bundled');
+  mkdirSync(outdir);
+  const library = join(directory, 'node_modules/temporal-elastic-workers/dist/library/esm');
+  const entry = join(directory, 'src/worker.ts');
+  const options = { entry, outdir, root: directory, library, cpu: '', bundling: {} };
+  expect(await bundleEntry(options)).toEqual([]);
+  const policy = { slotsPerTask: SLOTS, maxTasks: MOST_TASKS };
+  rig = new Rig(
+    POOLS.map((name) => ({ name, policy, worker: outdir })),
+    LONG_POLL_SECONDS,
+  );
+  await rig.start();
+});
+
+afterAll(async () => {
+  await rig?.stop();
+  project?.remove();
+});
+
+const upTo = (count: number) => Math.floor(random() * count);
+
+/** Decisions that cordoned tasks. */
+function scaleIns(): number {
+  return rig.lines.filter(
+    ({ tasks, cordon }) => 'desired' in tasks && cordon.some((task) => !tasks.cordoned.includes(task)),
+  ).length;
+}
+
+function reasonsOf(error: Error): string {
+  return error.cause instanceof Error ? `${error.message}: ${reasonsOf(error.cause)}` : error.message;
+}
+
+test(`${STEPS} scale-ins of tasks at work cost no attempt, of which each activity has one`, async () => {
+  const orders: Promise<string>[] = [];
+  for (let high = true; scaleIns() < STEPS; high = !high) {
+    for (const pool of POOLS) {
+      await rig.hold(pool, high ? 2 + upTo(MOST_TASKS - 1) : 1);
+      for (let added = 0; added < 1 + upTo(3); added += 1) {
+        const options = {
+          taskQueue: pool,
+          workflowId: `${pool}-${orders.length}`,
+          args: ['an order', SECONDS[upTo(SECONDS.length)]],
+        };
+        orders.push((await rig.client.workflow.start('order', options)).result() as Promise<string>);
+      }
+    }
+    const ticks = rig.linesOf(POOLS[0]!).length + (high ? 3 : 2);
+    await rig.until('the scaler ticks', () => rig.linesOf(POOLS[0]!).length >= ticks);
+  }
+  const results = await Promise.allSettled(orders);
+  const lost = results.filter((result) => result.status === 'rejected').map(({ reason }) => reasonsOf(reason as Error));
+  expect(lost).toEqual([]);
+  const busy = rig.lines.filter(({ figures, cordon }) => cordon.length > 0 && (figures.busySlots ?? 0) > 0);
+  expect(busy.length).toBeGreaterThan(STEPS / 2);
+});
