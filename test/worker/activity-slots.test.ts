@@ -50,6 +50,26 @@ describe('the slots for activities', () => {
     expect(polls.open).toHaveLength(2);
   });
 
+  it('that become more begin the polls that wait for them, and that become fewer take nothing away', async () => {
+    const slots = new ActivitySlots(1);
+    const polls = new Polls(slots);
+    await polls.begin();
+    await polls.begin();
+    expect(polls.open).toHaveLength(1);
+    slots.resize(2);
+    await settled();
+    expect(polls.open).toHaveLength(2);
+    await polls.bringsWork();
+    await polls.bringsWork();
+    slots.resize(1);
+    expect(slots.used).toBe(2);
+    await polls.begin();
+    await polls.ends(polls.running);
+    expect(polls.open).toHaveLength(0);
+    await polls.ends(polls.running);
+    expect(polls.open).toHaveLength(1);
+  });
+
   it('of a worker that is over neither serve it further nor keep its open polls from the next one', async () => {
     const slots = new ActivitySlots(MIN_OPEN_POLLS);
     const [first, second] = [slots.supplier(), slots.supplier()];
