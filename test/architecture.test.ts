@@ -60,7 +60,10 @@ test('only entry points read the environment or the arguments', () => {
     'worker/main.ts',
     'worker/index.ts',
     'worker/run.ts',
+    'worker/warm-up.ts',
     'bundler/main.ts',
+    // It writes a program that does.
+    'bundler/entry.ts',
     'infra/app.ts',
     'local/demo.ts',
     'cli/main.ts',
