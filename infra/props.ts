@@ -71,7 +71,7 @@ export interface BundlingProps {
   readonly minify?: boolean;
   /** Written beside the bundle; they are not in the image. @default true */
   readonly sourceMap?: boolean;
-  /** Replaces global identifiers with constant expressions: `{ 'process.env.STAGE': '"prod"' }`. @default - none */
+  /** Replaces global identifiers with constant expressions: `{ VERSION: '"7"' }`. @default - none */
   readonly define?: Record<string, string>;
   /** What to do with files that are not code, by their ending: `{ '.txt': 'text' }`. @default - esbuild's own */
   readonly loader?: Record<string, string>;

@@ -20,6 +20,13 @@ server.on('stream', (stream, { ':path': path = '' }) => {
   setTimeout(() => process.kill(process.pid, 'SIGTERM'), 1000).unref();
 });
 setTimeout(() => process.exit(), LONGEST_MS).unref();
+process.on('exit', (code) => {
+  if (code === 0) return;
+  process.stderr.write(
+    'The worker did not start while its image was made: what it loads later is compiled when it runs.\n',
+  );
+  process.exitCode = 0;
+});
 server.listen(7233, '127.0.0.1', async () => {
   server.unref();
   for (const file of JSON.parse(readFileSync(join(here, 'warm-up.json'), 'utf8')) as string[]) await load(file);
