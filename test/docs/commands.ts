@@ -10,6 +10,7 @@ import { CommanderError } from 'commander';
 import { programOf } from '../../cli/program.ts';
 import { Shell } from '../../cli/shell.ts';
 import { ensureTools } from '../../local/tools.ts';
+import { OTHER_TEMPORAL_CONTEXT } from '../../contract/other-temporal.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { root } from './markdown.ts';
 
@@ -126,9 +127,10 @@ function ofCdk(args: string[]): string | undefined {
   if (!['bootstrap', 'deploy', 'destroy', 'diff', 'synth'].includes(command)) return `cdk ${command} is not known`;
   const app = readFileSync(join(root, 'infra/app.ts'), 'utf8');
   for (const [index, arg] of args.entries()) {
-    const value = args[index + 1] ?? '';
-    if (arg === '-c' && !new RegExp(`^  ${value.split('=')[0]}:`, 'm').test(app))
-      return `no context ${value} in infra/app.ts`;
+    const [name = ''] = (args[index + 1] ?? '').split('=');
+    // One of them is the construct's, in any app.
+    const isKnown = name === OTHER_TEMPORAL_CONTEXT || new RegExp(`^  ${name}:`, 'm').test(app);
+    if (arg === '-c' && !isKnown) return `no context ${name} in infra/app.ts`;
     if (arg === '-a' && !existsSync(join(root, value.replace(/^node /, '')))) return `there is no ${value}`;
     if (arg.startsWith('-') && !['-c', '-a', '--all', '--quiet', '--express', '--rollback'].includes(arg))
       return `cdk ${command} ${arg} is not known`;
