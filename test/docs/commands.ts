@@ -127,7 +127,8 @@ function ofCdk(args: string[]): string | undefined {
   if (!['bootstrap', 'deploy', 'destroy', 'diff', 'synth'].includes(command)) return `cdk ${command} is not known`;
   const app = readFileSync(join(root, 'infra/app.ts'), 'utf8');
   for (const [index, arg] of args.entries()) {
-    const [name = ''] = (args[index + 1] ?? '').split('=');
+    const value = args[index + 1] ?? '';
+    const [name = ''] = value.split('=');
     // One of them is the construct's, in any app.
     const isKnown = name === OTHER_TEMPORAL_CONTEXT || new RegExp(`^  ${name}:`, 'm').test(app);
     if (arg === '-c' && !isKnown) return `no context ${name} in infra/app.ts`;
