@@ -37,7 +37,12 @@ function addStarting(program: Command, shell: Shell): void {
       'Runs your CDK app on this machine: Temporal, AWS emulated, tasks as processes. No AWS account, no Docker.',
     )
     .option('--app <command>', 'the CDK app, instead of the one in cdk.json')
-    .option('--run <pool=command>', 'how a pool’s tasks are run whose image is not built from a folder', appended, [])
+    .option(
+      '--run <pool=command>',
+      'how a pool’s tasks are run whose image is no worker of this package’s',
+      appended,
+      [],
+    )
     .option('--start <command>', 'run this once everything is up, such as a program that starts a workflow')
     .option('--no-watch', 'do not deploy again when a file changes')
     .option('--start-delay <min-max>', 'seconds a task takes to start, drawn from this range', '2-5')

@@ -10,7 +10,7 @@ const manifestSchema = z.object({
   dockerImages: z.record(
     z.string(),
     z.object({
-      source: z.object({ directory: z.string().optional() }),
+      source: z.object({ directory: z.string().optional(), dockerFile: z.string().optional() }),
       destinations: z.record(z.string(), z.object({ repositoryName: z.string(), imageTag: z.string() })),
     }),
   ),
@@ -22,13 +22,28 @@ const CONTENT_FOLDERS = ['.', 'dist/worker', 'dist/sidecar'];
 
 /** The folder that stands for an image, by the image's URI; undefined for one that the assembly does not build, or cannot be run so. */
 export function imageDirectory(assembly: string, image: string): string | undefined {
+  const source = imageSource(assembly, image);
+  return source && contentOf(source.directory);
+}
+
+/** What an image is built from. */
+export interface ImageSource {
+  directory: string;
+  /** Within the directory; `Dockerfile` unless given. */
+  dockerFile: string | undefined;
+}
+
+/** Undefined for an image that the assembly does not build. */
+export function imageSource(assembly: string, image: string): ImageSource | undefined {
   for (const directory of assembliesIn(assembly)) {
     for (const file of readdirSync(directory).filter((name) => name.endsWith('.assets.json'))) {
       const { dockerImages } = manifestSchema.parse(JSON.parse(readFileSync(join(directory, file), 'utf8')));
       const found = Object.values(dockerImages).find(({ destinations }) =>
         Object.values(destinations).some((to) => image.endsWith(`/${to.repositoryName}:${to.imageTag}`)),
       );
-      if (found?.source.directory !== undefined) return contentOf(join(directory, found.source.directory));
+      const { source } = found ?? {};
+      if (source?.directory !== undefined)
+        return { directory: join(directory, source.directory), dockerFile: source.dockerFile };
     }
   }
   return undefined;

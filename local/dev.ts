@@ -8,9 +8,11 @@ import { spawn } from 'node:child_process';
 import { watch as watchFiles } from 'chokidar';
 import { z } from 'zod';
 import { OTHER_TEMPORAL_CONTEXT } from '../contract/other-temporal.ts';
-import { imageDirectory } from './assembly.ts';
+import { imageDirectory, imageSource } from './assembly.ts';
 import { startConsole } from './console.ts';
+import { buildImage, containerCommand, findEngine } from './container-engine.ts';
 import { exportLine } from './emulator.ts';
+import type { StandIn, WantedContainer } from './fargate/index.ts';
 import { readPlant, startSite, type Plant, type Site } from './plant.ts';
 import { plainEnvironment } from './process.ts';
 import type { Screen } from './screen.ts';
@@ -64,7 +66,7 @@ export async function runDev(options: DevOptions): Promise<void> {
     onProgress: screen.note,
     fargate: {
       findImage: (image) => imageDirectory(assemblyIn(directory), image),
-      findCommand: (pool) => commandOf(options, pool),
+      findStandIn: standIns(options, directory),
     },
   });
   await bootstrap({ emulatorUrl: site.emulatorUrl, project, directory, onProgress: screen.note });
@@ -155,13 +157,30 @@ async function invoke(emulatorUrl: string, scaler: string): Promise<void> {
   await fetch(`${emulatorUrl}/2015-03-31/functions/${scaler}/invocations`, { method: 'POST', body: '{}', headers });
 }
 
-function commandOf({ commands, project, screen }: DevOptions, pool: string) {
-  const command = commands[pool];
-  if (command === undefined) {
-    screen.note(`The image of pool ${pool} is not here: say how its tasks are run, --run ${pool}='<command>'`);
-    return undefined;
-  }
-  return { command: ['/bin/sh', '-c', `exec ${command}`], directory: project };
+/** A pool's image that is no worker of this package's is run by the command given for it, or else by a container engine. */
+function standIns({ commands, project, screen }: DevOptions, directory: string) {
+  let engine: Promise<string | undefined> | undefined;
+  const built = new Map<string, Promise<void>>();
+  return async (wanted: WantedContainer): Promise<StandIn | undefined> => {
+    const { pool = '', image } = wanted;
+    const command = Object.hasOwn(commands, pool) ? commands[pool] : undefined;
+    if (command !== undefined) return { command: ['/bin/sh', '-c', `exec ${command}`], directory: project };
+    const found = await (engine ??= findEngine());
+    if (found === undefined) {
+      screen.note(`No Docker or podman runs the image of pool ${pool}: say how, --run ${pool}='<command>'`);
+      return undefined;
+    }
+    const source = imageSource(assemblyIn(directory), image);
+    if (source !== undefined && !built.has(image)) {
+      screen.note(`Building the image of pool ${pool} with ${found}`);
+      built.set(image, buildImage(found, image, source));
+    }
+    await built.get(image)?.catch((error: Error) => {
+      built.delete(image);
+      throw error;
+    });
+    return containerCommand(found, wanted, project);
+  };
 }
 
 async function openConsole({ emulatorUrl, temporal }: Site, { screen, closers }: DevOptions, directory: string) {

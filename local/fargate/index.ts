@@ -10,14 +10,30 @@ import type { ServiceUsage } from './usage.ts';
 export type { FleetSample, ServiceUsage } from './usage.ts';
 export type { StopCode, TaskStatus } from './task.ts';
 
+/** A container whose image is not known. */
+export interface WantedContainer {
+  /** The pool's name, where it has one. */
+  pool: string | undefined;
+  image: string;
+  /** Behind the image's own entry point; empty for the image's own command. */
+  command: string[];
+  /** The names of the environment variables that ECS and the task definition set. */
+  variables: string[];
+}
+
+export interface StandIn {
+  command: string[];
+  directory: string;
+}
+
 export interface LocalFargateOptions {
   emulatorUrl: string;
   /** Image URI → the directory that stands for the image: its content and its working directory. */
   images: Readonly<Record<string, string>>;
   /** The same for images that are not known beforehand. */
   findImage?: (image: string) => string | undefined;
-  /** How the container of a pool with this name is run where its image is not, and in which folder. */
-  findCommand?: (pool: string) => { command: string[]; directory: string } | undefined;
+  /** What is run instead of a container whose image is not known. */
+  findStandIn?: (wanted: WantedContainer) => Promise<StandIn | undefined>;
   /** From creation to RUNNING; each task draws its own. */
   startDelaySeconds: { min: number; max: number };
   /** Each task's output goes to `<logDirectory>/<service>/<task id>.log`. */

@@ -45,14 +45,14 @@ export class Platform {
 
   constructor(options: LocalFargateOptions) {
     const region = options.region ?? 'us-east-1';
-    const { emulatorUrl, environment = {}, images, findImage, findCommand, logDirectory } = options;
+    const { emulatorUrl, environment = {}, images, findImage, findStandIn, logDirectory } = options;
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#random = seeded(options.seed ?? 1);
     this.#emulator = new EmulatorClient(emulatorUrl, region, environment['AWS_ACCESS_KEY_ID'] ?? 'test');
     this.#taskPlatform = {
       imageDirectory: (image) => images[image] ?? findImage?.(image),
-      commandOf: (pool) => findCommand?.(pool),
+      standInFor: async (wanted) => findStandIn?.(wanted),
       logDirectory,
       environment: { ...plainEnvironment(), AWS_REGION: region, AWS_DEFAULT_REGION: region, ...environment },
       healthChecks: options.healthChecks ?? true,

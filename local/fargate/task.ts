@@ -10,6 +10,7 @@ import { ContainerProcess } from './container.ts';
 import { nameOf } from './definitions.ts';
 import type { ContainerDefinition, ServiceDefinition, TaskDefinition } from './definitions.ts';
 import { TaskStartError } from './errors.ts';
+import type { StandIn, WantedContainer } from './index.ts';
 import { watchHealth, type HealthStatus } from './health.ts';
 import { ProcessNamespace } from './process-namespace.ts';
 import { startInOrder, stopInOrder } from './start-order.ts';
@@ -40,8 +41,8 @@ export type LaunchOrder = Omit<TaskOrigin, 'startDelaySeconds' | 'privateAddress
 export interface TaskPlatform {
   /** The directory that stands for the image's content. */
   imageDirectory(image: string): string | undefined;
-  /** How a pool's container is run where its image is not, and in which folder. */
-  commandOf(pool: string): { command: string[]; directory: string } | undefined;
+  /** What is run instead of a container whose image is not known. */
+  standInFor(wanted: WantedContainer): Promise<StandIn | undefined>;
   /** What every container gets, besides its own definition's variables. */
   environment: Readonly<Record<string, string>>;
   logDirectory: string;
@@ -242,26 +243,34 @@ export class Task {
   async #prepare(container: TaskContainer): Promise<PreparedContainer> {
     const { image, environment, secrets, entryPoint, command } = container.definition;
     const directory = this.#platform.imageDirectory(image);
-    const pool = environment.find(({ name }) => name === 'ELASTIC_WORKERS_POOL')?.value;
-    const instead = directory === undefined && pool !== undefined ? this.#platform.commandOf(pool) : undefined;
-    if (!directory && !instead) throw new TaskStartError(`CannotPullContainerError: no such image: ${image}`);
     const values = await Promise.all(
       secrets.map(async ({ name, valueFrom }) => [name, await this.#platform.secretValue(valueFrom)] as const),
     );
-    return {
-      container,
-      ...(instead ?? { command: [...entryPoint, ...command], directory: directory! }),
-      environment: {
-        ...this.#platform.environment,
-        ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
-        ECS_CONTAINER_METADATA_URI_V4: `${this.#platform.agentUrl()}/v4/${container.token}`,
-        AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
-        ...(this.#namespace && { HOST_PROC: this.#namespace.directory }),
-        HOSTNAME: `ip-${this.origin.privateAddress.replaceAll('.', '-')}.ec2.internal`,
-        ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
-        ...Object.fromEntries(values),
-      },
+    const variables: Record<string, string> = {
+      ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
+      ECS_CONTAINER_METADATA_URI_V4: `${this.#platform.agentUrl()}/v4/${container.token}`,
+      AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
+      ...(this.#namespace && { HOST_PROC: this.#namespace.directory }),
+      HOSTNAME: `ip-${this.origin.privateAddress.replaceAll('.', '-')}.ec2.internal`,
+      ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
+      ...Object.fromEntries(values),
     };
+    const runs =
+      directory === undefined
+        ? await this.#standIn(container.definition, variables)
+        : { command: [...entryPoint, ...command], directory };
+    return { container, ...runs, environment: { ...this.#platform.environment, ...variables } };
+  }
+
+  async #standIn({ image, command }: ContainerDefinition, variables: Record<string, string>): Promise<StandIn> {
+    const { ELASTIC_WORKERS_POOL: pool } = variables;
+    const ofPlatform = Object.keys(this.#platform.environment).filter((name) => name.startsWith('AWS_'));
+    const wanted = { pool, image, command, variables: [...Object.keys(variables), ...ofPlatform] };
+    const found = await this.#platform.standInFor(wanted).catch((error: Error) => {
+      throw new TaskStartError(`CannotPullContainerError: ${error.message}`, { cause: error });
+    });
+    if (found === undefined) throw new TaskStartError(`CannotPullContainerError: no such image: ${image}`);
+    return found;
   }
 
   #wait(milliseconds: number): Promise<void> {

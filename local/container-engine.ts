@@ -1,0 +1,40 @@
+/** Docker or podman, where one of them works: it builds and runs the images that cannot be run as processes of this machine. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { ImageSource } from './assembly.ts';
+import type { StandIn, WantedContainer } from './fargate/index.ts';
+
+const run = promisify(execFile);
+const ENGINES = ['docker', 'podman'];
+/** A build's output is kept to say what went wrong. */
+const MOST_OUTPUT = 64 * 1024 * 1024;
+
+/** The first that answers; undefined where there is none. */
+export async function findEngine(): Promise<string | undefined> {
+  for (const engine of ENGINES) {
+    const answers = await run(engine, ['info'], { timeout: 10_000 }).then(
+      () => true,
+      () => false,
+    );
+    if (answers) return engine;
+  }
+  return undefined;
+}
+
+/** From the folder of the CDK app's assembly. The image's name is the same as in the task definition. */
+export async function buildImage(engine: string, image: string, { directory, dockerFile }: ImageSource): Promise<void> {
+  const args = ['build', '--quiet', '--tag', image, ...(dockerFile ? ['--file', dockerFile] : []), '.'];
+  try {
+    await run(engine, args, { cwd: directory, maxBuffer: MOST_OUTPUT });
+  } catch (error) {
+    const { stderr = '', message } = error as Error & { stderr?: string };
+    throw new Error(`${engine} could not build ${image}:\n${stderr.trimEnd() || message}`, { cause: error });
+  }
+}
+
+/** In the machine's own network, where Temporal and the task's endpoints are. Signals to the engine's process reach the container's. */
+export function containerCommand(engine: string, wanted: WantedContainer, directory: string): StandIn {
+  const variables = wanted.variables.flatMap((name) => ['--env', name]);
+  const args = ['run', '--rm', '--network', 'host', ...variables, wanted.image, ...wanted.command];
+  return { command: [engine, ...args], directory };
+}

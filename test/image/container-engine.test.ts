@@ -1,0 +1,47 @@
+/** `elastic-workers dev` runs an image that is no worker of this package's with Docker or podman. Run as image.test.ts is. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildImage, containerCommand } from '../../local/container-engine.ts';
+
+jest.setTimeout(300_000);
+
+const engine = process.env.ELASTIC_WORKERS_TEST_IMAGE;
+const [, base = 'docker.io/library/node:24-bookworm-slim'] =
+  /NODE_IMAGE=(\S+)/.exec(process.env.ELASTIC_WORKERS_TEST_IMAGE_BUILD ?? '') ?? [];
+const IMAGE = `example.test/dev-image:${process.pid}`;
+const withEngine = engine ? describe : describe.skip;
+const folder = mkdtempSync(join(tmpdir(), 'dev-image-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Says which task queue it was given, and on SIGTERM ends in its own way. */
+const PROGRAM = `console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);
+setInterval(() => {}, 1000);
+process.on('SIGTERM', () => process.exit(7));`;
+
+withEngine('an image that is built from a folder', () => {
+  test('is run with the task’s variables, and gets the task’s SIGTERM', async () => {
+    writeFileSync(join(folder, 'worker.js'), PROGRAM);
+    writeFileSync(join(folder, 'Containerfile'), `FROM ${base}\nCOPY worker.js /\nCMD ["node", "/worker.js"]\n`);
+    await buildImage(engine!, IMAGE, { directory: folder, dockerFile: 'Containerfile' });
+    const wanted = { pool: 'orders', image: IMAGE, command: [], variables: ['TEMPORAL_TASK_QUEUE'] };
+    const [file = '', ...args] = containerCommand(engine!, wanted, folder).command;
+    const container = spawn(file, args, {
+      env: { ...process.env, TEMPORAL_TASK_QUEUE: 'orders' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(container, 'exit');
+    const [said] = (await once(container.stdout, 'data')) as [Buffer];
+    expect(said.toString()).toBe('serves orders\n');
+    container.kill('SIGTERM');
+    expect((await ended)[0]).toBe(7);
+  });
+
+  test('says what the engine says when it cannot be built', async () => {
+    writeFileSync(join(folder, 'Broken'), `FROM ${base}\nCOPY missing /\n`);
+    const building = buildImage(engine!, `${IMAGE}-broken`, { directory: folder, dockerFile: 'Broken' });
+    await expect(building).rejects.toThrow(/could not build .*-broken:\n[^]*missing/);
+  });
+});
