@@ -69,7 +69,7 @@ export async function runDev(options: DevOptions): Promise<void> {
       findStandIn: standIns(options, directory),
     },
   });
-  await bootstrap({ emulatorUrl: site.emulatorUrl, project, directory, onProgress: screen.note });
+  await bootstrap({ emulatorUrl: site.emulatorUrl, project, directory, signal, onProgress: screen.note });
   const deploy = () => deployTo(site, options, directory);
   let plant = await deploy();
   const show = (): Watch => watchPlant(plant, options, { begunAt, deadline: Infinity });
@@ -130,13 +130,14 @@ function problemOfCdk(project: string): string | undefined {
 }
 
 async function deployTo(site: Site, options: DevOptions, directory: string): Promise<Plant> {
-  const { project, app, screen } = options;
+  const { project, app, screen, signal } = options;
   const { temporal, emulatorUrl } = site;
   await deployStacks({
     emulatorUrl,
     project,
     ...(app !== undefined && { app }),
     directory,
+    signal,
     context: { [OTHER_TEMPORAL_CONTEXT]: `${temporal.address}/${temporal.namespace}` },
     onProgress: screen.note,
   });

@@ -26,6 +26,8 @@ export interface StackOptions {
   /** Of what the CDK writes, and its logs. */
   directory?: string;
   onProgress?: (line: string) => void;
+  /** Ends the CDK's run. */
+  signal?: AbortSignal;
 }
 
 /** The folder below a run's directory in which the CDK puts what the app makes. */
@@ -76,7 +78,10 @@ export async function cdk(
     directory: workingDirectory,
     logFile: join(directory, 'logs', `cdk-${command}.log`),
   });
+  const interrupt = () => void running.stop();
+  options.signal?.addEventListener('abort', interrupt, { once: true });
   const ended = await running.exited;
+  options.signal?.removeEventListener('abort', interrupt);
   await running.stop();
   if (ended !== 'exit code 0') {
     throw new Error(
