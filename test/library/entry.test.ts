@@ -121,6 +121,17 @@ describe('a pool with an entry', () => {
     expect(withoutImage(third!)).toBe(withoutImage(first!));
   });
 
+  it('has the packages installed that are not to be bundled, in the version of the project', () => {
+    const made = project();
+    made.write({ 'src/activities.ts': "import ms from 'ms';\nexport const charge = async () => ms('1 second');\n" });
+    const { bundle } = synthesize(made, { orders: { entry: 'src/worker.ts', bundling: { nodeModules: ['ms'] } } });
+    const installed = (folder: string) => readFileSync(join(folder, 'node_modules/ms/package.json'), 'utf8');
+    const { version } = JSON.parse(installed(bundle())) as { version: string };
+    expect(version).toBe((JSON.parse(installed(made.directory)) as { version: string }).version);
+    const code = readdirSync(bundle()).filter((name) => name.endsWith('.js'));
+    expect(code.map((name) => readFileSync(join(bundle(), name), 'utf8')).join('\n')).toMatch(/from ?"ms"/);
+  });
+
   it('is not bundled for a command that needs none', () => {
     const { images } = synthesize(project(), { orders: { entry: 'src/worker.ts' } }, { 'aws:cdk:bundling-stacks': [] });
     expect(said).not.toContainEqual(expect.stringContaining('Bundling'));
