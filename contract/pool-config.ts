@@ -40,6 +40,16 @@ const cronSchema = z.string().refine((cron) => explains(() => new Cron(cron, { p
   error: ({ input }) => `not a cron expression: ${JSON.stringify(input)}; five fields, such as "0 8 * * 1-5"`,
 });
 
+/** As many windows as the scaler reckons with in a tick. */
+export const MOST_SCHEDULES = 20;
+/** Temporal takes no longer name. */
+export const LONGEST_TASK_QUEUE = 1000;
+
+/** Whether a cron time ever comes: 30 February does not. */
+export function comes(cron: string): boolean {
+  return new Cron(cron, { paused: true }).nextRun() !== null;
+}
+
 /** A window in which the pool's limits are others: from one cron time to another, by the clocks of a time zone. */
 export const scheduleSchema = z
   .strictObject({
@@ -85,7 +95,7 @@ export type Protection = z.infer<typeof protectionSchema>;
 export const poolConfigSchema = z.strictObject({
   /** The pool's name: the metrics' dimension, the state table's key, the tick record's `pool`. */
   pool: z.string().min(1).max(64),
-  taskQueue: z.string().min(1).max(1000),
+  taskQueue: z.string().min(1).max(LONGEST_TASK_QUEUE),
   /** ECS cluster, by name or ARN. */
   cluster: z.string().min(1),
   /** ECS service, by name or ARN. */
@@ -93,7 +103,7 @@ export const poolConfigSchema = z.strictObject({
   /** The task role's unique id (`AROA…`): the first half of a cordon's key. */
   taskRoleId: z.string().min(1),
   policy: poolPolicySchema,
-  schedules: z.array(scheduleSchema).max(20).optional(),
+  schedules: z.array(scheduleSchema).max(MOST_SCHEDULES).optional(),
   /** Where the pool's task queue is; the scaler's own environment unless given. */
   temporal: temporalSchema.optional(),
   protection: protectionSchema.default('worker'),

@@ -2,7 +2,14 @@
 import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { MODEL_ID } from '../contract/model-id.ts';
-import { MOST_TASKS, protectionSchema, scheduleSchema } from '../contract/pool-config.ts';
+import {
+  comes,
+  LONGEST_TASK_QUEUE,
+  MOST_SCHEDULES,
+  MOST_TASKS,
+  protectionSchema,
+  scheduleSchema,
+} from '../contract/pool-config.ts';
 import { oneOf, within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import type { ScheduleProps } from './props.ts';
@@ -34,6 +41,11 @@ function ofSizes(pool: PoolSettings): string[] {
     ...(pool.schedules ?? []).flatMap((schedule, index) => ofSchedule(`schedules[${index}]`, schedule, pool)),
   ];
   if (taskQueue.trim() === '') problems.push('taskQueue is empty; name the queue its workflows use');
+  if (!Token.isUnresolved(taskQueue) && taskQueue.length > LONGEST_TASK_QUEUE) {
+    problems.push(`taskQueue has ${taskQueue.length} characters; Temporal takes ${LONGEST_TASK_QUEUE} at most`);
+  }
+  const schedules = pool.schedules?.length ?? 0;
+  if (schedules > MOST_SCHEDULES) problems.push(`schedules are ${schedules}; give ${MOST_SCHEDULES} at most`);
   if (minTasks > maxTasks) problems.push(`minTasks ${minTasks} is above maxTasks ${maxTasks}; raise maxTasks`);
   if (spot && onDemandBase >= maxTasks) {
     problems.push(
@@ -62,7 +74,12 @@ function ofSchedule(where: string, schedule: ScheduleProps, pool: PoolSettings):
   const parsed = scheduleSchema.safeParse({ timeZone: 'UTC', ...schedule });
   if (!parsed.success)
     return parsed.error.issues.map(({ path, message }) => `${[where, ...path].join('.')}: ${message}`);
-  const { minTasks = pool.minTasks, maxTasks = pool.maxTasks } = schedule;
+  const { from, to, minTasks = pool.minTasks, maxTasks = pool.maxTasks } = schedule;
+  const never = Object.entries({ from, to }).filter(([, cron]) => !comes(cron));
+  if (never.length > 0) return never.map(([name, cron]) => `${where}.${name}: "${cron}" never comes; correct the date`);
+  if (from.split(/\s+/).join(' ') === to.split(/\s+/).join(' ')) {
+    return [`${where}: from and to are both "${from}", so it is never open; give the time at which it closes`];
+  }
   if (schedule.minTasks === undefined && schedule.maxTasks === undefined) {
     return [`${where}: changes nothing; give it minTasks or maxTasks`];
   }

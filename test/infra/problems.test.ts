@@ -99,6 +99,23 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     'pool one: schedules[0]: minTasks 20 is above maxTasks 10 in this window; give it both',
   ],
   [
+    { schedules: [{ from: '0 8 30 2 *', to: '0 18 * * *', minTasks: 1 }] },
+    'pool one: schedules[0].from: "0 8 30 2 *" never comes; correct the date',
+  ],
+  [
+    { schedules: [{ from: '0 8 * * *', to: '0 18 31 4 *', minTasks: 1 }] },
+    'pool one: schedules[0].to: "0 18 31 4 *" never comes; correct the date',
+  ],
+  [
+    { schedules: [{ from: '31 * * * *', to: '31  * * * *', minTasks: 1 }] },
+    'pool one: schedules[0]: from and to are both "31 * * * *", so it is never open; give the time at which it closes',
+  ],
+  [
+    { schedules: Array.from({ length: 21 }, () => ({ from: '0 8 * * *', to: '0 18 * * *', minTasks: 1 })) },
+    'pool one: schedules are 21; give 20 at most',
+  ],
+  [{ taskQueue: 'q'.repeat(1001) }, 'pool one: taskQueue has 1001 characters; Temporal takes 1000 at most'],
+  [
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *' }] },
     'pool one: schedules[0]: changes nothing; give it minTasks or maxTasks',
   ],
