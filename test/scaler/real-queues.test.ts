@@ -106,6 +106,11 @@ const descending = (counts: number[]) => counts.toSorted((a, b) => b - a);
 
 const isEmpty = (fleet: Fleet) => fleet.running().length === 0 && fleet.decisions.at(-1)?.desired === 0;
 
+/** A tick is reported after it has acted, so the task may be there before the decision. */
+function hasOneTask(fleet: Fleet): boolean {
+  return fleet.running().length === 1 && fleet.decisions.at(-1)?.desired === 1;
+}
+
 /** Nothing is queued, and no worker is busy. */
 function isQuiet(fleet: Fleet): boolean {
   const { activityQueue } = fleet.records.at(-1)!;
@@ -274,8 +279,8 @@ test.concurrent(
     await startActivity(fleet, 'never', 1);
     await fleet.until('three tasks run', () => fleet.running().length === 3);
     await fleet.tag({ minTasks: '0' });
-    await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
-    expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
+    await fleet.until('one is left', () => hasOneTask(fleet), MINIMUM_WITHIN_SECONDS);
+    expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBe(3);
   }),
 );
 
@@ -292,8 +297,8 @@ test.concurrent(
     await fleet.until('it is seen to fail', () => fleet.decisions.at(-1)?.reason === 'failing');
     await fleet.until('three tasks run', () => fleet.running().length === 3);
     await fleet.tag({ minTasks: '0' });
-    await fleet.until('one is left', () => fleet.running().length === 1, MINIMUM_WITHIN_SECONDS);
-    expect(fleet.decisions.at(-1)).toMatchObject({ desired: 1 });
+    await fleet.until('one is left', () => hasOneTask(fleet), MINIMUM_WITHIN_SECONDS);
+    expect(Math.max(...fleet.decisions.map(({ desired }) => desired))).toBe(3);
   }),
 );
 
