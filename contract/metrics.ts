@@ -1,6 +1,6 @@
 /** The CloudWatch metrics, named once for those who publish them and those who alarm on them. */
 
-import type { Protection } from './pool-config.ts';
+import type { Protection } from './protection.ts';
 
 export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 

@@ -4,6 +4,7 @@
  */
 import { Cron } from 'croner';
 import { z } from 'zod';
+import { PROTECTIONS } from './protection.ts';
 
 /** As many as ECS allows a service. */
 export const MOST_TASKS = 5000;
@@ -84,14 +85,6 @@ export const temporalSchema = z.strictObject({
   secret: z.string().min(1).optional(),
 });
 
-/**
- * Who keeps ECS from stopping a task at work: the worker itself, which also reads its cordon; for any other image a sidecar in
- * the task, which does both, and whose cordons are final; or the scaler, by what the worker's heartbeats say.
- */
-export const protectionSchema = z.enum(['worker', 'sidecar', 'scaler']);
-
-export type Protection = z.infer<typeof protectionSchema>;
-
 export const poolConfigSchema = z.strictObject({
   /** The pool's name: the metrics' dimension, the state table's key, the tick record's `pool`. */
   pool: z.string().min(1).max(64),
@@ -106,7 +99,7 @@ export const poolConfigSchema = z.strictObject({
   schedules: z.array(scheduleSchema).max(MOST_SCHEDULES).optional(),
   /** Where the pool's task queue is; the scaler's own environment unless given. */
   temporal: temporalSchema.optional(),
-  protection: protectionSchema.default('worker'),
+  protection: z.enum(PROTECTIONS).default('worker'),
 });
 
 export type PoolConfig = z.infer<typeof poolConfigSchema>;

@@ -2,14 +2,8 @@
 import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { MODEL_ID } from '../contract/model-id.ts';
-import {
-  comes,
-  LONGEST_TASK_QUEUE,
-  MOST_SCHEDULES,
-  MOST_TASKS,
-  protectionSchema,
-  scheduleSchema,
-} from '../contract/pool-config.ts';
+import { comes, LONGEST_TASK_QUEUE, MOST_SCHEDULES, MOST_TASKS, scheduleSchema } from '../contract/pool-config.ts';
+import { PROTECTIONS } from '../contract/protection.ts';
 import { oneOf, within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import type { ScheduleProps } from './props.ts';
@@ -144,7 +138,7 @@ function ofContainer(pool: PoolSettings): string[] {
   const { stopTimeoutSeconds, drainSeconds, capacityProvider, environment = {}, protection, model } = pool;
   const longest = capacityProvider === undefined ? LONGEST_STOP_TIMEOUT_SECONDS : 86_400;
   const problems = [
-    ...oneOf('protection', protection, protectionSchema.options),
+    ...oneOf('protection', protection, PROTECTIONS),
     ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
     ...within('drainSeconds', drainSeconds, 2, 86_400),
     ...ofSource(pool),

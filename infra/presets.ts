@@ -1,7 +1,7 @@
 /** The defaults, and the sets of them for development, staging and production. */
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { MetricSet } from '../contract/metrics.ts';
-import type { Protection } from '../contract/pool-config.ts';
+import type { Protection } from '../contract/protection.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, SlotsRange, TemporalProps, WorkerPoolProps } from './props.ts';
 
 /** What is the same for all of a stack's pools, with every default filled in. */
