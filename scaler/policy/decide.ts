@@ -379,9 +379,10 @@ function figuresOf(signals: Signals, load: Load): Omit<Figures, 'revisionFailing
 function explain(load: Load, need: Need, present: number, desired: number, policy: Policy, blind: string[]): string {
   const of = load.kinds[need.kind];
   const what = need.kind === 'activities' ? '' : need.kind === 'workflowTasks' ? 'workflow tasks: ' : 'Nexus tasks: ';
-  const stated = of.statedSlots === undefined ? '' : ` (not ${of.statedSlots})`;
+  const slots = Math.round(of.slotsPerTask);
+  const stated = of.statedSlots === undefined || of.statedSlots === slots ? '' : ` (not ${of.statedSlots})`;
   const numbers =
-    `${what}busy ${of.busy.toFixed(0)} queued ${of.queued} of ${Math.round(of.slotsPerTask)}${stated} a task,` +
+    `${what}busy ${of.busy.toFixed(0)} queued ${of.queued} of ${slots}${stated} a task,` +
     ` ${of.rate.toFixed(1)}/s of ${of.serviceSeconds.toFixed(1)} s:` +
     ` need ${need.tasks} (${policy.minTasks}..${policy.maxTasks}), ${present} to ${desired}`;
   const notes = [
