@@ -23,6 +23,8 @@ const TOO_LATE: Unknown = { unknown: `no answer within ${ANSWER_WITHIN_MS / 1000
 const RESTING_A_SECOND = 50;
 /** A tick may come a little early. */
 const TICKS_VARY_SECONDS = 1;
+/** An operation that found no worker shows for twice as long in the rates of the queue. */
+const NEXUS_EVERY_SECONDS = 15;
 /** The last reading of a queue at rest stands no longer, although there was no time to read it. */
 const STANDS_SECONDS = 60;
 const REASON_LENGTH = 500;
@@ -35,7 +37,7 @@ export type ReadQueue = QueueReading & { readSecondsAgo?: number };
 export interface TemporalSignals {
   activityQueue: Reading<ReadQueue>;
   workflowQueue: Reading<ReadQueue>;
-  /** Of pools at rest, where it could be read: a worker's heartbeats show the others'. */
+  /** Of pools at rest, now and then, and where it could be read: a worker's heartbeats show the others'. */
   nexusQueue?: ReadQueue;
   workers: Reading<ReportedWorker[]>;
 }
@@ -112,6 +114,8 @@ class NamespaceReader {
   readonly #late = new Set<string>();
   /** Queues that were empty when they were last read, and when that was. */
   readonly #empty = new Map<string, { at: number; queues: Queues }>();
+  /** When the queues of Nexus tasks were last read. */
+  readonly #nexusReadAt = new Map<string, number>();
 
   constructor(connection: TemporalConnection) {
     this.#connection = connection;
@@ -150,7 +154,7 @@ class NamespaceReader {
     const [activityQueue, workflowQueue, nexusQueue] = await Promise.all([
       describe(QUEUE_TYPES.activity),
       describe(QUEUE_TYPES.workflow),
-      atRest ? describe(QUEUE_TYPES.nexus) : undefined,
+      atRest && this.#isNexusDue(taskQueue, now) ? describe(QUEUE_TYPES.nexus) : undefined,
     ]);
     const queues = { activityQueue, workflowQueue, ...(nexusQueue && known(nexusQueue) && { nexusQueue }) };
     if (isLate(queues)) this.#late.add(taskQueue);
@@ -172,6 +176,12 @@ class NamespaceReader {
 
   close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  #isNexusDue(taskQueue: string, now: number): boolean {
+    const isDue = now - (this.#nexusReadAt.get(taskQueue) ?? 0) >= NEXUS_EVERY_SECONDS * 1000;
+    if (isDue) this.#nexusReadAt.set(taskQueue, now);
+    return isDue;
   }
 
   async #describe(taskQueue: string, type: number, now: number): Promise<QueueReading> {
