@@ -97,7 +97,7 @@ async function buildLibraries(): Promise<void> {
       run: from('worker/run'),
       strategies: from('worker/plugin'),
       workflows: from('worker/workflows-outside'),
-      policy: from('scaler/policy/index'),
+      policy: from('scaler/policy'),
       'relay-thread': from('worker/relay-thread'),
       'warm-up': from('worker/warm-up'),
     },

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { runDev } from '../local/dev.ts';
 import { openScreen } from '../local/screen.ts';
+import { parseStartDelay, type StartDelay } from '../local/start-delay.ts';
 import { CommandError, UsageError, wholeNumber, type Shell } from './shell.ts';
 
 interface Options {
@@ -65,9 +66,9 @@ function commandsOf(given: string[], problems: string[]): Record<string, string>
   return commands;
 }
 
-function delayOf(given: string, problems: string[]): { min: number; max: number } {
-  const [, min, max] = /^(\d+\.?\d*)-(\d+\.?\d*)$/.exec(given) ?? [];
-  if (min === undefined || Number(min) > Number(max))
+function delayOf(given: string, problems: string[]): StartDelay {
+  const delay = parseStartDelay(given);
+  if (delay === undefined)
     problems.push(`--start-delay must be two numbers of seconds, the smaller first, such as 2-5, got '${given}'`);
-  return { min: Number(min), max: Number(max) };
+  return delay ?? { min: 0, max: 0 };
 }

@@ -3,6 +3,7 @@ import { extname, join } from 'node:path';
 
 import { emulatorCredentials } from './emulator.ts';
 import { freePorts, plainEnvironment, startProcess, untilReady } from './process.ts';
+import type { LocalTemporal } from './temporal.ts';
 import { LOCAL_DIRECTORY, REPOSITORY } from './tools.ts';
 
 /** As it is in the repository, or as it is published. */
@@ -10,21 +11,33 @@ const COMMAND_LINE = join(REPOSITORY, 'cli', `main${extname(import.meta.filename
 
 export interface ConsoleOptions {
   emulatorUrl: string;
-  /** Temporal's Web UI, for links into it. */
-  temporalUiUrl: string;
+  /** Its Web UI is what the console links to. */
+  temporal: Pick<LocalTemporal, 'uiUrl'>;
+  onProgress: (line: string) => void;
   closers: (() => Promise<void>)[];
   /** Of the log. */
   directory?: string;
 }
 
-/** Returns its address. Nothing needs it: whoever calls goes on without. */
-export async function startConsole(options: ConsoleOptions): Promise<string> {
-  const { emulatorUrl, temporalUiUrl, closers, directory = join(LOCAL_DIRECTORY, 'logs') } = options;
+/** Returns its address. Nothing needs it: without it, all goes on. */
+export async function openConsole(options: ConsoleOptions): Promise<string | undefined> {
+  try {
+    const url = await startConsole(options);
+    options.onProgress(`The console is at ${url}`);
+    return url;
+  } catch (error) {
+    options.onProgress(`There is no console, and all goes on without: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+export async function startConsole(options: Omit<ConsoleOptions, 'onProgress'>): Promise<string> {
+  const { emulatorUrl, temporal, closers, directory = join(LOCAL_DIRECTORY, 'logs') } = options;
   const port = String((await freePorts(1))[0]);
   const server = await startProcess({
     name: 'The console',
     command: process.execPath,
-    args: [COMMAND_LINE, 'console', '--port', port, '--temporal-ui', temporalUiUrl],
+    args: [COMMAND_LINE, 'console', '--port', port, '--temporal-ui', temporal.uiUrl],
     environment: { ...plainEnvironment(), ...emulatorCredentials(emulatorUrl) },
     logFile: join(directory, 'console.log'),
   });

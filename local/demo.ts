@@ -12,6 +12,7 @@ import { drawRequests } from './load.ts';
 import type { Request } from './load.ts';
 import { runDemo } from './run.ts';
 import { openScreen } from './screen.ts';
+import { parseStartDelay, type StartDelay } from './start-delay.ts';
 import { renderSummary } from './summary.ts';
 
 interface Options {
@@ -19,7 +20,7 @@ interface Options {
   seed: number;
   minutes?: number;
   trace?: string;
-  startDelay: { min: number; max: number };
+  startDelay: StartDelay;
   temporalPort?: number;
   uiPort?: number;
   keep: boolean;
@@ -140,10 +141,9 @@ function port(text: string): number {
   return value;
 }
 
-function range(text: string): { min: number; max: number } {
-  const [, min, max] = /^(\d+\.?\d*)-(\d+\.?\d*)$/.exec(text) ?? [];
-  if (min === undefined || Number(min) > Number(max)) {
+function range(text: string): StartDelay {
+  const delay = parseStartDelay(text);
+  if (delay === undefined)
     throw new InvalidArgumentError('It must be two numbers of seconds, the smaller first, such as 2-5.');
-  }
-  return { min: Number(min), max: Number(max) };
+  return delay;
 }

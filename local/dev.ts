@@ -9,39 +9,27 @@ import { watch as watchFiles } from 'chokidar';
 import { z } from 'zod';
 import { OTHER_TEMPORAL_CONTEXT } from '../contract/other-temporal.ts';
 import { imageDirectory, imageSource } from './assembly.ts';
-import { startConsole } from './console.ts';
+import { openConsole } from './console.ts';
 import { buildImage, containerCommand, findEngine } from './container-engine.ts';
 import { exportLine } from './emulator.ts';
 import type { StandIn, WantedContainer } from './fargate/index.ts';
-import { readPlant, startSite, type Plant, type Site } from './plant.ts';
+import { readPlant, startSite, type Plant, type Site, type SiteOptions } from './plant.ts';
 import { plainEnvironment } from './process.ts';
-import type { Screen } from './screen.ts';
 import { assemblyIn, bootstrap, cdkCommandLine, deployStacks } from './stack.ts';
 import { ensureTools } from './tools.ts';
-import { watchPlant, type Watch } from './watch.ts';
+import { watchPlant, type Watch, type WatchOptions } from './watch.ts';
 
-export interface DevOptions {
+export interface DevOptions extends WatchOptions, Pick<SiteOptions, 'startDelay' | 'temporalPort' | 'uiPort'> {
   /** The folder of the CDK app. */
   project: string;
   /** The command of the app, instead of the one in cdk.json. */
   app?: string;
-  /** How the tasks of a pool are run whose image is not built from a folder, by the pool's name. */
+  /** How the tasks of a pool are run whose image is no worker of this package's, by the pool's name. */
   commands: Record<string, string>;
   /** A shell command that is run once everything is up, and the pools are at their minimum. */
   start?: string;
   /** Whether the app is deployed again when a file changes. */
   watch: boolean;
-  /** Of a task, in seconds. */
-  startDelay: { min: number; max: number };
-  /** Free ones unless given. */
-  temporalPort?: number;
-  uiPort?: number;
-  screen: Screen;
-  /** Milliseconds. */
-  now: () => number;
-  signal: AbortSignal;
-  /** Filled as things are started; whoever called ends them, the newest first. */
-  closers: (() => Promise<void>)[];
 }
 
 /** What a run leaves in the project's folder: the CDK's output, and logs. */
@@ -75,7 +63,7 @@ export async function runDev(options: DevOptions): Promise<void> {
   const show = (): Watch => watchPlant(plant, options, { begunAt, deadline: Infinity });
   let view = show();
   view.phase('Your app is deployed here. Ctrl-C ends everything');
-  const url = await openConsole(site, options, directory);
+  const url = await openConsole({ ...site, closers, directory: join(directory, 'logs'), onProgress: screen.note });
   view.console(url);
   screen.note(
     `In another terminal, AWS's tools and 'elastic-workers' find it after\n${exportLine(site.emulatorUrl, site.fargate.url)}`,
@@ -144,6 +132,10 @@ async function deployTo(site: Site, options: DevOptions, directory: string): Pro
   const plant = { ...site, ...(await readPlant(emulatorUrl)) };
   if (plant.pools.length === 0)
     throw new Error('The app has no pools: add an ElasticWorkers construct to one of its stacks.');
+  const pools = new Set(plant.pools.map(({ pool }) => pool));
+  const unknown = Object.keys(options.commands).filter((name) => !pools.has(name));
+  if (unknown.length > 0)
+    throw new Error(`--run names ${unknown.join(', ')}, and the app's pools are ${[...pools].join(', ')}: correct it`);
   await Promise.all(plant.stacks.map(({ scalerFunction }) => invoke(emulatorUrl, scalerFunction)));
   return plant;
 }
@@ -182,16 +174,6 @@ function standIns({ commands, project, screen }: DevOptions, directory: string) 
     });
     return containerCommand(found, wanted, project);
   };
-}
-
-async function openConsole({ emulatorUrl, temporal }: Site, { screen, closers }: DevOptions, directory: string) {
-  try {
-    const logs = join(directory, 'logs');
-    return await startConsole({ emulatorUrl, temporalUiUrl: temporal.uiUrl, closers, directory: logs });
-  } catch (error) {
-    screen.note(`There is no console: ${(error as Error).message}`);
-    return undefined;
-  }
 }
 
 /** Its output is shown line by line. */

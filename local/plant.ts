@@ -18,6 +18,7 @@ import {
   LOCAL_WORKER_DIRECTORY,
   LOCAL_WORKER_IMAGE,
 } from './stack.ts';
+import type { StartDelay } from './start-delay.ts';
 import { startTemporal } from './temporal.ts';
 import type { LocalTemporal } from './temporal.ts';
 import { LOCAL_DIRECTORY } from './tools.ts';
@@ -26,8 +27,8 @@ import type { Tools } from './tools.ts';
 export interface SiteOptions {
   tools: Tools;
   seed: number;
-  /** Of a task, in seconds. */
-  startDelay: { min: number; max: number };
+  /** Of a task. */
+  startDelay: StartDelay;
   /** Of the Temporal server and its Web UI; free ones unless given. */
   temporalPort?: number;
   uiPort?: number;

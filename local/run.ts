@@ -8,35 +8,24 @@ import type { Client } from '@temporalio/client';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { BATCH_STRATEGY_WORKFLOW, GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
 import type { BatchOptions, ProcessorConfig, SequentialInput, SpecialistInput } from '../worker/types.ts';
-import { startConsole } from './console.ts';
+import { openConsole } from './console.ts';
 import { exportLine } from './emulator.ts';
 import type { ServiceUsage } from './fargate/index.ts';
 import { batchesBeside, jobsOf, send } from './load.ts';
 import type { Batch, Job, Request } from './load.ts';
 import { localClient } from './observe.ts';
 import { readOutcomes } from './outcomes.ts';
-import type { Screen } from './screen.ts';
 import { summarise } from './summary.ts';
 import type { RunFacts, Summary } from './summary.ts';
 import { startPlant } from './plant.ts';
-import type { Plant } from './plant.ts';
+import type { Plant, SiteOptions } from './plant.ts';
 import { ensureTools } from './tools.ts';
-import { watchPlant, type Watch } from './watch.ts';
+import { watchPlant, type Watch, type WatchOptions } from './watch.ts';
 
-export interface DemoOptions {
+export interface DemoOptions
+  extends WatchOptions, Pick<SiteOptions, 'seed' | 'startDelay' | 'temporalPort' | 'uiPort'> {
   requests: Request[];
   speed: number;
-  seed: number;
-  startDelay: { min: number; max: number };
-  /** Of the Temporal server and its Web UI; free ones unless given. */
-  temporalPort?: number;
-  uiPort?: number;
-  screen: Screen;
-  /** Milliseconds. */
-  now: () => number;
-  signal: AbortSignal;
-  /** Filled as things are started; whoever called ends them, the newest first. */
-  closers: (() => Promise<void>)[];
   /** While everything is still there. */
   atTheEnd?: (plant: Plant) => Promise<void>;
 }
@@ -67,7 +56,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     requests: expected,
     workflowType: GENERIC_STRATEGY_WORKFLOW,
   });
-  void openConsole(plant, options).then(watch.console);
+  void openConsole({ ...plant, closers: options.closers, onProgress: screen.note }).then(watch.console);
 
   watch.phase(
     'Waiting for the scaler: its schedule first fires a minute after deployment, and takes the services from 1 task to 0',
@@ -103,18 +92,6 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     span,
     alarmsFired: await alarmsFired(plant.emulatorUrl, from),
   });
-}
-
-/** Nothing waits for it, and without it the demo goes on. */
-async function openConsole({ emulatorUrl, temporal }: Plant, { screen, closers }: DemoOptions) {
-  try {
-    const url = await startConsole({ emulatorUrl, temporalUiUrl: temporal.uiUrl, closers });
-    screen.note(`The console is at ${url}`);
-    return url;
-  } catch (error) {
-    screen.note(`There is no console, and the demo goes on without: ${(error as Error).message}`);
-    return undefined;
-  }
 }
 
 /** Two steps that feed each other, together as long as the request takes. */

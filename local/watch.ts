@@ -26,6 +26,7 @@ export interface WatchOptions {
   /** Milliseconds. */
   now: () => number;
   signal: AbortSignal;
+  /** Filled as things are started; whoever called ends them, the newest first. */
   closers: (() => Promise<void>)[];
 }
 

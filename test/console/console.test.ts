@@ -102,7 +102,11 @@ function focused(): string {
 
 test('the demo’s is made from the sources; one that cannot start is told with the reason', async () => {
   const closers: (() => Promise<void>)[] = [];
-  const common = { temporalUiUrl: rig.temporal.uiUrl, closers, directory: mkdtempSync(join(tmpdir(), 'console-')) };
+  const common = {
+    temporal: { uiUrl: rig.temporal.uiUrl },
+    closers,
+    directory: mkdtempSync(join(tmpdir(), 'console-')),
+  };
   const ofDemo = await startConsole({ ...common, emulatorUrl: rig.environment['AWS_ENDPOINT_URL']! });
   expect(await (await fetch(`${ofDemo}/console.js`)).text()).toContain('uplot');
   const nowhere = startConsole({ ...common, emulatorUrl: 'http://127.0.0.1:1' });

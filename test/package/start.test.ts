@@ -45,6 +45,11 @@ test('the project that is made passes its own checks, and can be deployed', () =
   run(project, 'npm', 'run', 'synth');
 });
 
+test('dev says which pools there are when a command is given for another', () => {
+  const dev = () => run(project, 'npx', '--no-install', 'elastic-workers', 'dev', '--run', 'nope=true');
+  expect(dev).toThrow("--run names nope, and the app's pools are main: correct it");
+});
+
 test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
   let output = '';
   // Without npm, which Ctrl-C ends as well: its exit code is not the command's.
