@@ -41,12 +41,12 @@ const cronSchema = z.string().refine((cron) => explains(() => new Cron(cron, { p
   error: ({ input }) => `not a cron expression: ${JSON.stringify(input)}; five fields, such as "0 8 * * 1-5"`,
 });
 
-/** As many windows as the scaler reckons with in a tick. */
+/** The most windows that a pool may have. */
 export const MOST_SCHEDULES = 20;
-/** Temporal takes no longer name. */
+/** Temporal's limit, in characters. */
 export const LONGEST_TASK_QUEUE = 1000;
 
-/** Whether a cron time ever comes: 30 February does not. */
+/** Whether a cron expression ever fires: one for 30 February does not. */
 export function comes(cron: string): boolean {
   return new Cron(cron, { paused: true }).nextRun() !== null;
 }

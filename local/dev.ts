@@ -1,5 +1,5 @@
 /**
- * Somebody's CDK app on this machine, with real parts: Temporal with its Web UI, AWS emulated, tasks as processes. The app is
+ * A user's own CDK app on this machine, with real parts: Temporal with its Web UI, AWS emulated, tasks as processes. The app is
  * deployed there as it is, and again whenever one of its files changes; nothing is left of it at the end.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ const DIRECTORY = '.elastic-workers';
 const IGNORED = new Set(['node_modules', 'cdk.out', 'dist', 'coverage', '__pycache__']);
 const CHANGES_WITHIN_MS = 300;
 
-/** Resolves when the signal is given; rejects when something cannot be started. What only a change breaks is shown, and mended by the next. */
+/** Resolves when the signal is given; rejects when something cannot be started. A change that cannot be deployed is reported, and the next one is tried. */
 export async function runDev(options: DevOptions): Promise<void> {
   const { project, screen, now, signal, closers } = options;
   requireApp(options);

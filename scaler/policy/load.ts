@@ -34,7 +34,7 @@ const LEAST_BILLED_SECONDS = 60;
 const HEARTBEAT_STALE_SECONDS = 180;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
-/** Time for a query or a Nexus operation that found no worker to be sent again, once a task is up. */
+/** How long a task is kept for a query or a Nexus operation that found no worker, so that it can be sent again. */
 const ASKS_AGAIN_SECONDS = 60;
 
 export interface Load {
