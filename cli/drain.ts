@@ -24,7 +24,6 @@ const LOOK_EVERY_MS = 2000;
 export async function drain(shell: Shell, wanted: string, options: DrainOptions): Promise<void> {
   const stack = await openStack(options);
   const { pool, task } = await find(stack, wanted);
-  refuseForeign(pool, task);
   await refuseWithoutScaler(stack, shell.now());
   const since = shell.now();
   const { arn, isThere } = await tag(stack, pool, task, since);
@@ -68,15 +67,6 @@ async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
       ? `'${wanted}' is the beginning of ${found.length} tasks, give more of it: ${list(found)}`
       : `no task's id begins with '${wanted}': there is ${list(all) || 'none'}${unread.join('')}`,
   ]);
-}
-
-function refuseForeign({ pool, protection, cluster }: PoolConfig, task: string): void {
-  if (protection !== 'scaler') return;
-  throw new CommandError(
-    `The workers of ${pool} read no cordon: the scaler protects them, and lets those leave that are idle. For one task less: ` +
-      `elastic-workers set ${pool} --max …; to stop this one, whose work then has the stop timeout: ` +
-      `aws ecs stop-task --cluster ${cluster} --task ${task}`,
-  );
 }
 
 /** Without one that acts, workers obey no cordon. */

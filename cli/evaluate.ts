@@ -43,7 +43,6 @@ async function tickOnce({ aws, config }: Stack, { pools, readSecret }: Places, n
   const ports: Ports = {
     temporal,
     ecs: { read: (of) => new EcsServices(aws.ecs).read(of), setDesired: nothing },
-    protection: { protect: async () => ({ unprotected: [], problems: [] }), lift: async () => [] },
     state: {
       load: (of) => state.load(of),
       cordoned: (of) => state.cordoned(of),

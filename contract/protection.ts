@@ -1,7 +1,7 @@
 /**
- * Who keeps ECS from stopping a task at work: the worker itself, which also reads its cordon; for any other image a sidecar in
- * the task, which does both, and whose cordons are final; or the scaler, by what the worker's heartbeats say.
+ * What keeps ECS from stopping a task at work, and reads the task's cordon: the worker itself, or a sidecar beside an image that
+ * does neither. A sidecar's cordons are final.
  */
-export const PROTECTIONS = ['worker', 'sidecar', 'scaler'] as const;
+export const PROTECTIONS = ['worker', 'sidecar'] as const;
 
 export type Protection = (typeof PROTECTIONS)[number];

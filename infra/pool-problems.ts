@@ -3,8 +3,7 @@ import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { MODEL_ID } from '../contract/model-id.ts';
 import { comes, LONGEST_TASK_QUEUE, MOST_SCHEDULES, MOST_TASKS, scheduleSchema } from '../contract/pool-config.ts';
-import { PROTECTIONS } from '../contract/protection.ts';
-import { oneOf, within } from './checks.ts';
+import { within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import type { ScheduleProps } from './props.ts';
 
@@ -58,8 +57,10 @@ function ofSlots({ slots, protection }: PoolSettings): string[] {
       : within(`slots.${name}`, value, 1, 10_000),
   );
   if (problems.length === 0 && min > max) problems.push(`slots.min ${min} is above slots.max ${max}; raise slots.max`);
-  if (protection === 'scaler') {
-    problems.push(`slots { min: ${min}, max: ${max} } is for this package's worker; give your image a number of slots`);
+  if (protection === 'sidecar') {
+    problems.push(
+      `slots { min: ${min}, max: ${max} } is for workers of runElasticWorker; give your image a number of slots`,
+    );
   }
   return problems;
 }
@@ -138,14 +139,10 @@ function ofContainer(pool: PoolSettings): string[] {
   const { stopTimeoutSeconds, drainSeconds, capacityProvider, environment = {}, protection, model } = pool;
   const longest = capacityProvider === undefined ? LONGEST_STOP_TIMEOUT_SECONDS : 86_400;
   const problems = [
-    ...oneOf('protection', protection, PROTECTIONS),
     ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
     ...within('drainSeconds', drainSeconds, 2, 86_400),
     ...ofSource(pool),
   ];
-  if (pool.sidecar && protection !== 'sidecar') {
-    problems.push(`sidecar is true and protection "${protection}": remove one of them`);
-  }
   if (protection === 'sidecar' && !pool.image) {
     problems.push(
       'sidecar is for another image, and this package’s worker protects itself: give image, or remove sidecar',
@@ -172,8 +169,7 @@ function ofSource({ entry, image, bundling }: PoolSettings): string[] {
   return image ? [`entry "${entry}" and image are two workers for one pool; remove one of them`] : [];
 }
 
-function ofRole({ taskRole, taskRoleId, protection }: PoolSettings): string[] {
-  if (!taskRole || taskRoleId || protection === 'scaler' || taskRole.node.defaultChild instanceof iam.CfnRole)
-    return [];
+function ofRole({ taskRole, taskRoleId }: PoolSettings): string[] {
+  if (!taskRole || taskRoleId || taskRole.node.defaultChild instanceof iam.CfnRole) return [];
   return ['taskRole is imported, so its unique id is not known; give taskRoleId (aws iam get-role: RoleId)'];
 }

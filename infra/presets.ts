@@ -96,8 +96,8 @@ export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Pr
 export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings {
   const maxTasks = pool.maxTasks ?? preset.maxTasks;
   const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
-  const protection = pool.protection ?? protectionOf(pool);
-  const model = pool.model ?? (protection === 'worker' && pool.entry === undefined ? DEFAULT_MODEL : undefined);
+  const { image, entry, sidecar = image !== undefined } = pool;
+  const model = pool.model ?? (image || entry !== undefined ? undefined : DEFAULT_MODEL);
   const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
   return {
     ...pool,
@@ -111,14 +111,9 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
     stopTimeoutSeconds,
     // The rest of the stop timeout is for saying goodbye; a short one is halved.
     drainSeconds: pool.drainSeconds ?? Math.max(stopTimeoutSeconds - 20, Math.floor(stopTimeoutSeconds / 2)),
-    protection,
+    protection: sidecar ? 'sidecar' : 'worker',
     ...(model !== undefined && { model }),
   };
-}
-
-function protectionOf({ image, sidecar = image !== undefined }: WorkerPoolProps): Protection {
-  if (sidecar) return 'sidecar';
-  return image ? 'scaler' : 'worker';
 }
 
 export function temporalOf(shared: TemporalProps, own: PoolTemporalProps = {}): TemporalSettings {

@@ -22,7 +22,6 @@ export function problemsOf(props: ElasticWorkersProps): string[] {
     ...ofScaler(props),
     ...ofAlarms(props),
     ...sharedQueues(pools),
-    ...tooSlow(props.tickSeconds, pools),
     ...pools.flatMap(({ name, pool, temporal }) => [
       ...(pool.temporal ? ofTemporal(`pool ${name}: temporal`, temporal) : []),
       ...problemsOfPool(name, pool, props.cluster !== undefined),
@@ -81,14 +80,6 @@ function ofAlarms({ alarmThresholds = {}, runbookUrl }: ElasticWorkersProps): st
     problems.push(`runbookUrl is "${runbookUrl}"; write an https address`);
   }
   return problems;
-}
-
-/** A heartbeat tells that a worker is idle for 15 seconds only; with longer ticks such a worker might never leave. */
-function tooSlow(tickSeconds: number | undefined, pools: { name: string; pool: PoolSettings }[]): string[] {
-  if (tickSeconds === undefined || tickSeconds <= 15) return [];
-  return pools
-    .filter(({ pool }) => pool.protection === 'scaler')
-    .map(({ name }) => `pool ${name}: protection is "scaler" and tickSeconds ${tickSeconds}; choose 15 at most`);
 }
 
 function sharedQueues(pools: { name: string; pool: PoolSettings; temporal: TemporalSettings }[]): string[] {

@@ -133,20 +133,15 @@ export interface WorkerPoolProps {
   readonly healthCheck?: ecs.HealthCheck;
   /**
    * Puts a small container beside the image's, which keeps ECS from stopping the task at work, and sends the worker SIGTERM when it
-   * is to leave, without a deadline. The two share a process namespace.
+   * is to leave, without a deadline. The two share a process namespace. Set false only for an image whose worker does this itself, with
+   * `runElasticWorker`: any other loses work when the pool scales in.
    * @default - true where an image is given
    */
   readonly sidecar?: boolean;
   /**
-   * Who keeps ECS from stopping a task at work. `worker`: the worker itself, as this package's does; `sidecar`: see there; `scaler`: the
-   * scaler, from what the worker reports to Temporal.
-   * @default - 'worker', but 'sidecar' where an image is given, and 'scaler' where that has `sidecar: false`
-   */
-  readonly protection?: 'worker' | 'sidecar' | 'scaler';
-  /**
    * What strategies ask when they name no model, `provider:model`. One of Bedrock's is asked through the task role, which gets the
    * right to it: `bedrock:` and the id of a model, of an inference profile, or an ARN.
-   * @default - 'bedrock:global.amazon.nova-2-lite-v1:0', but none with an entry or where the scaler protects
+   * @default - 'bedrock:global.amazon.nova-2-lite-v1:0', but none with an entry or an image
    */
   readonly model?: string;
   /** @default - as the others */

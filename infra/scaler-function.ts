@@ -90,7 +90,6 @@ export class ScalerFunction extends Construct {
   #statements({ cluster, pools, stateTable, poolsPath, vpcSubnets, ...props }: ScalerFunctionProps) {
     const stack = Stack.of(this);
     const secrets = secretsOf({ pools, ...props });
-    const protectedByUs = pools.filter(({ settings }) => settings.protection === 'scaler');
     return [
       statement(['logs:CreateLogStream', 'logs:PutLogEvents'], [this.logGroup.logGroupArn]),
       statement(
@@ -102,16 +101,6 @@ export class ScalerFunction extends Construct {
         pools.map(({ service }) => service.serviceArn),
       ),
       statement(['ecs:DescribeTasks'], [this.#tasksOf(cluster)]),
-      // A task is told from other services' by the tag that ECS gives it.
-      ...(protectedByUs.length > 0
-        ? [
-            statement(['ecs:UpdateTaskProtection'], [this.#tasksOf(cluster)], {
-              StringEquals: {
-                'aws:ResourceTag/aws:ecs:serviceName': protectedByUs.map(({ service }) => service.serviceName),
-              },
-            }),
-          ]
-        : []),
       statement(['ecs:ListTasks'], ['*'], { ArnEquals: { 'ecs:cluster': cluster.clusterArn } }),
       statement(
         ['ssm:GetParametersByPath'],

@@ -79,8 +79,7 @@ function logs({ pools, tickSeconds }: StandingCostInput): CostLine {
 }
 
 function table({ pools }: StandingCostInput): CostLine {
-  const polling = pools.filter(({ settings }) => settings.protection !== 'scaler').reduce(sumOfTasks, 0);
-  const reads = MINUTES * pools.length + (polling * MINUTES * 60) / CORDON_POLL_SECONDS;
+  const reads = MINUTES * pools.length + (pools.reduce(sumOfTasks, 0) * MINUTES * 60) / CORDON_POLL_SECONDS;
   return line('state table', [
     millions('writes', MINUTES * (pools.length + 1), PRICES.tableMillionWrites),
     millions('reads', reads, PRICES.tableMillionReads),

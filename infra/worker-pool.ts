@@ -215,7 +215,7 @@ function imageOf({ image, entry, cpuArchitecture }: PoolSettings, options: Worke
     : workerImage(cpuArchitecture, options.files);
 }
 
-/** Of an imported role it must be given; only where the scaler protects the tasks it is no key to anything. */
+/** Imported roles need `taskRoleId` (see pool-problems.ts). */
 function taskRoleIdOf(role: iam.IRole, { taskRoleId }: PoolSettings): string {
   const resource = role.node.defaultChild;
   return taskRoleId ?? (resource instanceof iam.CfnRole ? resource.attrRoleId : role.roleName);

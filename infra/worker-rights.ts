@@ -33,10 +33,8 @@ export function workerRights(scope: Construct, options: WorkerRightsOptions, rol
     policy.addStatements(mayRead([secret]));
     secret.encryptionKey?.grantDecrypt(role);
   }
-  if (options.settings.protection !== 'scaler') {
-    options.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:DescribeKey');
-    allowToProtectItself(policy, options);
-  }
+  options.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:DescribeKey');
+  allowToProtectItself(policy, options);
   if (options.settings.protection === 'worker') allowToPublish(policy);
   const [, bedrockId] = /^bedrock:(.+)$/.exec(options.settings.model ?? '') ?? [];
   if (bedrockId !== undefined) allowToAsk(policy, bedrockId);

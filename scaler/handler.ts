@@ -11,7 +11,6 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { shown, withoutSecrets } from '../contract/shown.ts';
 import { PoolReader, readScalerConfig } from './config.ts';
 import { tickUntilTheMinuteEnds } from './loop.ts';
-import { TaskProtection } from './protection.ts';
 import { EcsServices } from './signals/ecs.ts';
 import { TemporalReader } from './signals/temporal.ts';
 import { StateTable } from './state.ts';
@@ -38,7 +37,6 @@ const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, confi
 const ports = {
   temporal: new TemporalReader(config.temporal, { onProblem: complain }),
   ecs: new EcsServices(ecs),
-  protection: new TaskProtection(ecs),
   state: new StateTable(
     DynamoDBDocumentClient.from(new DynamoDBClient(clientSettings), {
       marshallOptions: { removeUndefinedValues: true },

@@ -15,11 +15,10 @@ import {
 } from './policy.ts';
 import { AtOnce } from './at-once.ts';
 import { overrule } from './overrides.ts';
-import { idleTasks, taskOf, type TaskProtection } from './protection.ts';
 import { policyAt } from './schedules.ts';
 import { unread, type EcsServices, type ServiceReading, type UncordonedTasks } from './signals/ecs.ts';
 import { NOT_READ, type ReadQueue, type TemporalReader, type TemporalSignals } from './signals/temporal.ts';
-import { type ReportedWorker } from './signals/workers.ts';
+import { taskOf, type ReportedWorker } from './signals/workers.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
 import type { Telemetry } from './telemetry.ts';
 import type { TickRecord } from './tick-record.ts';
@@ -27,7 +26,6 @@ import type { TickRecord } from './tick-record.ts';
 export interface Ports {
   temporal: Pick<TemporalReader, 'readEach'>;
   ecs: Pick<EcsServices, 'read' | 'setDesired'>;
-  protection: Pick<TaskProtection, 'protect' | 'lift'>;
   state: Pick<StateTable, 'load' | 'save' | 'markTick' | 'cordoned' | 'cordon' | 'takeBack'>;
   telemetry: Pick<Telemetry, 'report'>;
 }
@@ -96,8 +94,6 @@ function isAtRest(state: PoolState | undefined): boolean {
 interface SeenPool {
   config: PoolConfig;
   record: TickRecord;
-  /** Tasks seen to do nothing. */
-  idle: Set<string>;
   problems: string[];
 }
 
@@ -121,7 +117,6 @@ function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned 
   const { activityQueue, workflowQueue, nexusQueue, workers } = isEmpty(service.tasks)
     ? withoutTasks(signals)
     : readNow(signals);
-  const placed = known(workers) ? inTheirTasks(workers, service) : workers;
   const record: TickRecord = {
     v: 1,
     pool,
@@ -130,10 +125,10 @@ function see(config: PoolConfig, signals: TemporalSignals, { services, cordoned 
     activityQueue,
     workflowQueue,
     ...(nexusQueue !== undefined && { nexusQueue }),
-    workers: known(placed) ? placed.map(forTheRecord) : placed,
+    workers: known(workers) ? inTheirTasks(workers, service) : workers,
     tasks: withCordoned(service.tasks, cordoned, config),
   };
-  return { config, record, idle: idleTasks(placed), problems: service.overrides.problems };
+  return { config, record, problems: service.overrides.problems };
 }
 
 function isEmpty(tasks: Reading<UncordonedTasks>): boolean {
@@ -152,13 +147,12 @@ function readNow({ activityQueue, workflowQueue, workers }: TemporalSignals): Te
   return { activityQueue: fresh(activityQueue), workflowQueue: fresh(workflowQueue), workers };
 }
 
-function forTheRecord({ names: _names, busy: _busy, ...worker }: ReportedWorker): WorkerReading {
-  return worker;
-}
-
-function inTheirTasks(workers: ReportedWorker[], { tasks, addresses }: ServiceReading): ReportedWorker[] {
+function inTheirTasks(workers: ReportedWorker[], { tasks, addresses }: ServiceReading): WorkerReading[] {
   const ids = new Set(known(tasks) ? [...tasks.running, ...tasks.pending] : []);
-  return workers.map((worker) => ({ ...worker, task: taskOf(worker, ids, addresses) }));
+  return workers.map(({ names, ...worker }) => ({
+    ...worker,
+    task: taskOf({ task: worker.task, names }, ids, addresses),
+  }));
 }
 
 type CordonedByPool = Reading<Map<string, string[]>>;
@@ -171,9 +165,7 @@ async function readCordoned(
   const ids = new Map<PoolConfig, string[]>();
   for (const pool of pools) {
     const ofPool = services.get(pool.pool)?.tasks;
-    // Workers that the scaler protects read no cordons, and have none.
-    if (pool.protection !== 'scaler' && ofPool !== undefined && known(ofPool))
-      ids.set(pool, [...ofPool.running, ...ofPool.pending]);
+    if (ofPool !== undefined && known(ofPool)) ids.set(pool, [...ofPool.running, ...ofPool.pending]);
   }
   try {
     return await ports.state.cordoned(ids);
@@ -223,7 +215,7 @@ async function carryOut(
     if (!grows(record, decision)) allowed = asItIs(record, decision);
   }
   if (options.mode === 'act') {
-    const failure = await failureOf(act(seen, allowed, ports, errors));
+    const failure = await failureOf(act(seen, allowed, ports));
     if (failure !== undefined) errors.push(failure);
   }
   return errors;
@@ -255,7 +247,7 @@ function acts({ tasks }: TickRecord, decision: Decision | undefined): boolean {
   return decision.desired !== tasks.desired || decision.cordon.toSorted().join() !== tasks.cordoned.toSorted().join();
 }
 
-/** Nobody comes or goes; tasks that the scaler protects stay protected. */
+/** The count and the cordons stay as they are. */
 function asItIs({ tasks }: TickRecord, decision: Decision): Decision {
   return known(tasks) ? { ...decision, desired: tasks.desired, cordon: tasks.cordoned } : decision;
 }
@@ -264,20 +256,10 @@ function grows({ tasks }: TickRecord, { desired }: Decision): boolean {
   return known(tasks) && desired > tasks.desired;
 }
 
-async function act(seen: SeenPool, decision: Decision, ports: Ports, problems: string[]): Promise<void> {
-  const { tasks } = seen.record;
-  if (!known(tasks)) return;
-  if (seen.config.protection === 'scaler') await protectAndSet(seen, tasks, decision, ports, problems);
-  else await cordonAndSet(seen, tasks, decision, ports);
-}
-
 /** Cordons before the count is lowered, and taken back before it is raised: so ECS never has to choose who leaves. */
-async function cordonAndSet(
-  { config, record }: SeenPool,
-  tasks: KnownTasks,
-  decision: Decision,
-  ports: Ports,
-): Promise<void> {
+async function act({ config, record }: SeenPool, decision: Decision, ports: Ports): Promise<void> {
+  const { tasks } = record;
+  if (!known(tasks)) return;
   const leaving = new Set(decision.cordon);
   const cordoned = new Set(tasks.cordoned);
   const comingBack = tasks.cordoned.filter((task) => !leaving.has(task));
@@ -287,33 +269,6 @@ async function cordonAndSet(
   if (newlyLeaving.length > 0) await ports.state.cordon(config, newlyLeaving, record.now);
   if (decision.desired !== tasks.desired) await ports.ecs.setDesired(config, decision.desired);
 }
-
-/** For workers that do not protect themselves: see protection.ts for what may be lowered and lifted when. */
-async function protectAndSet(
-  { config, record, idle }: SeenPool,
-  tasks: KnownTasks,
-  { desired, cordon }: Decision,
-  ports: Ports,
-  problems: string[],
-): Promise<void> {
-  const leaving = new Set(cordon.filter((task) => idle.has(task) || tasks.pending.includes(task)));
-  const staying = tasks.running.filter((task) => !leaving.has(task));
-  const { unprotected, problems: refused } = await ports.protection.protect(config, staying, record.now);
-  problems.push(...refused);
-  const mayLower = unprotected.length === 0 || desired >= tasks.desired;
-  const count = mayLower ? Math.max(desired, lowest(tasks, leaving)) : tasks.desired;
-  if (count !== tasks.desired) await ports.ecs.setDesired(config, count);
-  const lifted = tasks.running.filter((task) => leaving.has(task));
-  problems.push(...(await ports.protection.lift(config, lifted, record.now)));
-}
-
-/** The count that those who leave allow. In a deployment tasks of two revisions are there, and the count is of one. */
-function lowest({ desired, running, pending, outdated }: KnownTasks, leaving: Set<string>): number {
-  if (outdated.length > 0) return 0;
-  return Math.min(desired, running.length + pending.length - leaving.size);
-}
-
-type KnownTasks = Exclude<TickRecord['tasks'], { unknown: string }>;
 
 async function failureOf(work: Promise<unknown>): Promise<string | undefined> {
   try {

@@ -2,6 +2,7 @@
  * A worker of any SDK as the scale-in protocol sees it. All that can be asked of it is to end: SIGTERM, once, and then
  * however long it takes. So its cordon is final. What it does cannot be seen: it counts as busy for as long as it is there.
  */
+import type { CordonReader } from '../worker/cordon-reading.ts';
 import type { PauseReason, PollingWorker } from '../worker/scale-in.ts';
 import type { Log } from './log.ts';
 
@@ -105,4 +106,12 @@ export class ForeignWorker implements PollingWorker {
     this.#remindedAt = now();
     log.info({}, 'Cordoned: sent SIGTERM to the worker, and wait without a deadline until it has ended');
   }
+}
+
+/** Once the worker was told to end there is no way back, whatever the table says later. */
+export function finalCordons(readCordon: CordonReader, worker: ForeignWorker): CordonReader {
+  return async () => {
+    const reading = await readCordon();
+    return reading.known && worker.told ? { ...reading, cordoned: true } : reading;
+  };
 }

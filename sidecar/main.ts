@@ -12,7 +12,7 @@ import type { CordonReader } from '../worker/cordon-reading.ts';
 import { ScaleInProtocol, type PollingWorker } from '../worker/scale-in.ts';
 import { taskProtection, type PutJson } from '../worker/task.ts';
 import { readConfig, SidecarConfigError, type SidecarConfig } from './config.ts';
-import { ForeignWorker, WorkerToStart } from './foreign-worker.ts';
+import { finalCordons, ForeignWorker, WorkerToStart } from './foreign-worker.ts';
 import { createLog } from './log.ts';
 import { send } from './http.ts';
 import { containersOf, taskIdOf } from './metadata.ts';
@@ -66,7 +66,7 @@ async function follow(config: SidecarConfig): Promise<void> {
     remindSeconds: config.remindSeconds,
     log,
   });
-  const protocol = protocolOf(config, worker, onceAndForAll(readCordon, worker));
+  const protocol = protocolOf(config, worker, finalCordons(readCordon, worker));
   stopping.signal.addEventListener('abort', () => {
     if (worker.watch()) return;
     protocol.stop();
@@ -106,14 +106,6 @@ async function rounds(protocol: ScaleInProtocol, worker: ForeignWorker, pollMs: 
     for (let waited = 0; waited < pollMs && !worker.drained; waited += WATCH_MS)
       await pause(Math.min(WATCH_MS, pollMs));
   }
-}
-
-/** Once the worker was told to end there is no way back, whatever the table says later. */
-function onceAndForAll(readCordon: CordonReader, worker: ForeignWorker): CordonReader {
-  return async () => {
-    const reading = await readCordon();
-    return reading.known && worker.told ? { ...reading, cordoned: true } : reading;
-  };
 }
 
 async function readerOf({ stateTable, taskRoleId, pool, metadataUri }: SidecarConfig): Promise<CordonReader> {

@@ -1,8 +1,7 @@
 /** The workers that the server lists for a pool's task queue: do they report their slots, and does every task report? */
 import type { Connection } from '@temporalio/client';
-import { taskOf } from '../../scaler/protection.ts';
 import { secondsOf } from '../../scaler/signals/protobuf.ts';
-import { ALIVE, type Heartbeat, type ReportedWorker } from '../../scaler/signals/workers.ts';
+import { ALIVE, taskOf, type Heartbeat } from '../../scaler/signals/workers.ts';
 import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
 import { count } from '../shell.ts';
 import type { PlacedPool } from '../temporal-places.ts';
@@ -137,7 +136,6 @@ export function checkReports({ pool, taskQueue }: PlacedPool, { alive }: Workers
 }
 
 /** As the scaler finds a worker's task. */
-function asReported({ identity, host }: ListedWorker): ReportedWorker {
-  const names = [...identity.split(/[@#]/), host].filter(Boolean);
-  return { task: identity.split('#')[0] || null, names } as ReportedWorker;
+function asReported({ identity, host }: ListedWorker) {
+  return { task: identity.split('#')[0] || null, names: [...identity.split(/[@#]/), host].filter(Boolean) };
 }

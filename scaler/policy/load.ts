@@ -350,7 +350,9 @@ function fallenTasks({ held }: Memory, { running, pending }: TasksReading): Load
 
 function followTasks(tasks: TasksReading, before: Memory, now: number) {
   const pendingSince = followed(tasks.pending.map((task) => [task, before.pendingSince[task] ?? before.at]));
-  const runningSince = followed(tasks.running.map((task) => [task, before.runningSince[task] ?? now]));
+  // A scaler that was away for long has missed their start.
+  const firstSeen = now - before.at > REPORTS_WITHIN_SECONDS * 1000 ? before.at : now;
+  const runningSince = followed(tasks.running.map((task) => [task, before.runningSince[task] ?? firstSeen]));
   let { startUpSeconds } = before;
   for (const task of tasks.running) {
     const since = before.pendingSince[task];

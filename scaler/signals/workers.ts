@@ -25,13 +25,12 @@ const MOST_SLOTS = 100_000;
 const MOST_AGE_SECONDS = 1e9;
 /** As in google.rpc.Code: NOT_FOUND. */
 const NOT_FOUND = 5;
+const TASK_ID = /^[0-9a-f]{32}$/;
 
 /** A worker as it reports itself; which task it runs in is for the reader to find out. */
 export interface ReportedWorker extends WorkerReading {
   /** Its identity's parts and its host's name: what may say which task it is. */
   names: string[];
-  /** Slots in use of any kind: activities, local ones, workflow tasks, Nexus. */
-  busy: boolean;
 }
 
 export type Heartbeat = NonNullable<
@@ -47,6 +46,27 @@ interface Asking {
   now: number;
   /** Aborted at the end of the time that there is. */
   ended: AbortSignal;
+}
+
+/** The id of the task that the worker runs in, by its identity or its host's name or address; null when none fits. */
+export function taskOf(
+  { task, names }: Pick<ReportedWorker, 'task' | 'names'>,
+  ids: Set<string>,
+  addresses: Map<string, string>,
+): string | null {
+  if (task !== null && ids.has(task)) return task;
+  for (const name of names) {
+    const found = ids.has(name) ? name : addresses.get(addressIn(name));
+    if (found !== undefined) return found;
+  }
+  // The id of a task that is gone, as our workers have it: known not to be any of those at hand, and no other's worker.
+  return [task ?? '', ...names].find((name) => TASK_ID.test(name)) ?? null;
+}
+
+/** `ip-10-0-1-2.eu-central-1.compute.internal` is how a task in a VPC calls its host. */
+function addressIn(name: string): string {
+  const [, ...parts] = /^ip-(\d+)-(\d+)-(\d+)-(\d+)(?:\.|$)/.exec(name) ?? [];
+  return parts.length === 4 ? parts.join('.') : name;
 }
 
 export class WorkerListing {
@@ -168,13 +188,11 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const identity = heartbeat.workerIdentity?.slice(0, NAME_LENGTH) ?? '';
   const workflowFailed = count(workflowTaskSlotsInfo?.totalFailedTasks);
   const localActivities = slotsOf(localActivitySlotsInfo).usedSlots;
-  const ofAllKinds = [activityTaskSlotsInfo, workflowTaskSlotsInfo, localActivitySlotsInfo, nexusTaskSlotsInfo];
   return {
     key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
     // Of several processes in one task each has the task's id, and a number behind it.
     task: identity.split('#')[0] || null,
     names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
-    busy: ofAllKinds.some((kind) => (kind?.currentUsedSlots ?? 0) > 0),
     ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
     ...slotsOf(activityTaskSlotsInfo),
     ...(activityTaskSlotsInfo?.slotSupplierKind === ELASTIC && { elastic: true as const }),

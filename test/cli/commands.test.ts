@@ -216,19 +216,6 @@ describe('drain', () => {
     expect(observing).toMatchObject({ code: 1, stderr: expect.stringContaining('The scaler only observes') });
     expect(await tagsOf('crowd-crowded')).toEqual({});
   });
-
-  test('says what to do instead where the scaler protects the workers', async () => {
-    await rig.deploy('foreign', { pools: [{ pool: 'python', protection: 'scaler' }] });
-    const [arn = ''] = await rig.eventually(
-      () => rig.tasks('foreign-python'),
-      (arns) => arns.length === 1,
-    );
-    const { code, stderr } = await rig.cli('drain', arn, '--stack', 'foreign', '--json');
-    expect(code).toBe(1);
-    expect(JSON.parse(stderr).problems).toEqual([
-      expect.stringContaining('elastic-workers set python --max …; to stop this one'),
-    ]);
-  });
 });
 
 describe('cost', () => {

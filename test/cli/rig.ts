@@ -45,7 +45,6 @@ import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../lo
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { known } from '../../scaler/policy.ts';
-import { TaskProtection } from '../../scaler/protection.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import { TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
 import { StateTable } from '../../scaler/state.ts';
@@ -263,7 +262,6 @@ export class Rig {
     const ports = {
       temporal,
       ecs: new EcsServices(this.ecs),
-      protection: new TaskProtection(this.ecs),
       state: new StateTable(table, stack.stateTable),
       telemetry,
     };

@@ -26,7 +26,6 @@ import {
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Client, Connection } from '@temporalio/client';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
-import { sidecarCommand } from '../../contract/sidecar.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
@@ -37,11 +36,11 @@ import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/pro
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { SIDECAR_IMAGE, taskDefinitionOf, type TestedTask } from '../task-definition.ts';
 import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
 
 const IMAGE = 'example.test/worker:1';
-const SIDECAR_IMAGE = 'example.test/sidecar:1';
 const CLUSTER = 'faults';
 const TABLE = 'state';
 const ROLE = 'AROA';
@@ -82,9 +81,7 @@ function imageOf(pool: string): string {
   return `example.test/${pool}:1`;
 }
 
-function variables(environment: Record<string, string>) {
-  return Object.entries(environment).map(([name, value]) => ({ name, value }));
-}
+type Task = Omit<TestedTask, 'family' | 'stopTimeout'>;
 
 export const WORKER_COMMAND = ['node', 'main.js'];
 
@@ -350,54 +347,27 @@ export class Rig {
     );
   }
 
-  /** As the construct has it (infra/sidecar-containers.ts). */
-  async #registerBeside({ name, policy, beside, command = [] }: RigPool): Promise<string> {
-    const told = {
-      ELASTIC_WORKERS_POOL: name,
-      ELASTIC_WORKERS_STATE_TABLE: TABLE,
-      ELASTIC_WORKERS_TASK_ROLE_ID: ROLE,
-      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
-      MALLOC_ARENA_MAX: '1',
-    };
-    const worker = {
-      TEMPORAL_ADDRESS: this.#address,
-      TEMPORAL_TASK_QUEUE: name,
-      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
-    };
-    const ours = { image: SIDECAR_IMAGE, essential: false, environment: variables(told) };
-    const { taskDefinition } = await this.#ecs.send(
-      new RegisterTaskDefinitionCommand({
-        family: name,
-        cpu: '256',
-        memory: '512',
-        networkMode: 'awsvpc',
-        pidMode: 'task',
-        requiresCompatibilities: ['FARGATE'],
-        containerDefinitions: [
-          {
-            name: 'worker',
-            image: beside === undefined ? IMAGE : imageOf(name),
-            command,
-            stopTimeout: STOP_TIMEOUT_SECONDS,
-            environment: variables(worker),
-            dependsOn: [
-              { containerName: 'protect', condition: 'SUCCESS' },
-              { containerName: 'sidecar', condition: 'START' },
-            ],
-          },
-          { ...ours, name: 'protect', command: sidecarCommand('protect') },
-          { ...ours, name: 'sidecar', command: sidecarCommand('follow'), stopTimeout: STOP_TIMEOUT_SECONDS },
-        ],
-      }),
-    );
-    return `${name}:${taskDefinition?.revision}`;
-  }
-
   async #register(pool: RigPool): Promise<string> {
-    return pool.beside === undefined ? this.#registerOurs(pool) : this.#registerBeside(pool);
+    const task = pool.beside === undefined ? this.#ourTask(pool) : this.#taskBeside(pool);
+    const definition = taskDefinitionOf({ family: pool.name, stopTimeout: STOP_TIMEOUT_SECONDS, ...task });
+    const { taskDefinition } = await this.#ecs.send(new RegisterTaskDefinitionCommand(definition));
+    return `${pool.name}:${taskDefinition?.revision}`;
   }
 
-  async #registerOurs({
+  #taskBeside({ name, policy, command = [] }: RigPool): Task {
+    return {
+      image: imageOf(name),
+      command,
+      environment: {
+        TEMPORAL_ADDRESS: this.#address,
+        TEMPORAL_TASK_QUEUE: name,
+        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
+      },
+      sidecar: { stateTable: TABLE, taskRoleId: ROLE },
+    };
+  }
+
+  #ourTask({
     name,
     policy,
     protocol = true,
@@ -405,7 +375,7 @@ export class Rig {
     blockedSeconds = disturbed ? BLOCKED_SECONDS : undefined,
     command = WORKER_COMMAND,
     worker,
-  }: RigPool): Promise<string> {
+  }: RigPool): Task {
     const environment = {
       TEMPORAL_ADDRESS: disturbed ? this.#refusing!.address : this.#address,
       TEMPORAL_TASK_QUEUE: name,
@@ -432,25 +402,7 @@ export class Rig {
       }),
       ...(protocol && { ELASTIC_WORKERS_STATE_TABLE: TABLE, ELASTIC_WORKERS_TASK_ROLE_ID: ROLE }),
     };
-    const { taskDefinition } = await this.#ecs.send(
-      new RegisterTaskDefinitionCommand({
-        family: name,
-        cpu: '256',
-        memory: '512',
-        networkMode: 'awsvpc',
-        requiresCompatibilities: ['FARGATE'],
-        containerDefinitions: [
-          {
-            name: 'worker',
-            image: worker === undefined ? IMAGE : imageOf(name),
-            command,
-            stopTimeout: STOP_TIMEOUT_SECONDS,
-            environment: variables(environment),
-          },
-        ],
-      }),
-    );
-    return `${name}:${taskDefinition?.revision}`;
+    return { image: worker === undefined ? IMAGE : imageOf(name), command, environment };
   }
 
   #startScaler(awsUrl: string): void {

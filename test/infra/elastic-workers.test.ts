@@ -147,36 +147,10 @@ describe('a worker', () => {
     expect(containerOf(template).container.HealthCheck).toMatchObject({ Command: ['CMD', 'true'] });
   });
 
-  test('of another image without a sidecar is told its queue and slots, and is protected by the scaler', () => {
-    const { template } = synthesize({
-      pools: {
-        python: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), slots: 8, sidecar: false },
-      },
-    });
-    const { container, environment } = containerOf(template);
-    expect(environment).toEqual({
-      TEMPORAL_ADDRESS: 'temporal.example.com:7233',
-      TEMPORAL_NAMESPACE: 'agents',
-      TEMPORAL_TASK_QUEUE: 'q',
-      TEMPORAL_TLS: 'false',
-      ELASTIC_WORKERS_POOL: 'python',
-      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '8',
-      ELASTIC_WORKERS_DRAIN_SECONDS: '100',
-      ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: '120',
-    });
-    expect(container).not.toHaveProperty('HealthCheck');
-    expect(container).not.toHaveProperty('Command');
-    expect(poolConfigs(template)).toMatchObject([{ pool: 'python', protection: 'scaler' }]);
-    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
-      MetricName: 'BacklogAgeSeconds',
-      AlarmDescription: Match.stringLikeRegexp('Runbook: .*/latency$'),
-    });
-  });
-
   test('of another image gets a sidecar: both share a process namespace, and the worker starts once the task is protected', () => {
     const { template } = synthesize({
       sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
-      pools: { go: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('go-worker') } },
+      pools: { go: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('go-worker'), slots: 8 } },
     });
     expect(poolConfigs(template)).toMatchObject([{ pool: 'go', protection: 'sidecar' }]);
     const [definition] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
@@ -191,8 +165,24 @@ describe('a worker', () => {
         { Condition: 'START', ContainerName: 'sidecar' },
       ],
     });
-    expect(JSON.stringify(worker)).not.toContain('STATE_TABLE');
-    expect(worker?.Environment).toContainEqual({ Name: 'ELASTIC_WORKERS_DRAIN_SECONDS', Value: '172800' });
+    expect(worker).not.toHaveProperty('HealthCheck');
+    expect(worker).not.toHaveProperty('Command');
+    expect(worker?.Environment).toEqual(
+      Object.entries({
+        TEMPORAL_ADDRESS: 'temporal.example.com:7233',
+        TEMPORAL_NAMESPACE: 'agents',
+        TEMPORAL_TASK_QUEUE: 'q',
+        TEMPORAL_TLS: 'false',
+        ELASTIC_WORKERS_POOL: 'go',
+        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '8',
+        ELASTIC_WORKERS_DRAIN_SECONDS: '172800',
+        ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: '120',
+      }).map(([Name, Value]) => ({ Name, Value })),
+    );
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'BacklogAgeSeconds',
+      AlarmDescription: Match.stringLikeRegexp('Runbook: .*/latency$'),
+    });
     expect(ours).toMatchObject([
       { Name: 'protect', Essential: false, Command: expect.arrayContaining(['main.js', 'protect']) },
       {
@@ -212,12 +202,14 @@ describe('a worker', () => {
     }
   });
 
-  test('of an image built upon ours may protect itself', () => {
+  test('of an image without a sidecar protects itself, and asks no model unless one is named', () => {
     const { template } = synthesize({
-      pools: { own: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('own'), protection: 'worker' } },
+      pools: { own: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('own'), sidecar: false } },
     });
     expect(poolConfigs(template)).toMatchObject([{ protection: 'worker' }]);
-    expect(containerOf(template).environment).toHaveProperty('ELASTIC_WORKERS_STATE_TABLE');
+    const { environment } = containerOf(template);
+    expect(environment).toHaveProperty('ELASTIC_WORKERS_STATE_TABLE');
+    expect(environment).not.toHaveProperty('ELASTIC_WORKERS_MODEL');
   });
 });
 

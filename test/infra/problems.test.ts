@@ -1,4 +1,5 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ElasticWorkersProps, WorkerPoolProps } from '../../infra/index.ts';
@@ -34,15 +35,14 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { sidecar: true },
     'pool one: sidecar is for another image, and this package’s worker protects itself: give image, or remove sidecar',
   ],
-  [{ sidecar: true, protection: 'worker' }, 'pool one: sidecar is true and protection "worker": remove one of them'],
   [{ maxTasks: 0 }, 'pool one: maxTasks is 0; choose a whole number from 1 to 5000'],
   [{ slots: 1.5 }, 'pool one: slots is 1.5; choose a whole number from 1 to 10000'],
   [{ slots: { min: 5, max: 2 } }, 'pool one: slots.min 5 is above slots.max 2; raise slots.max'],
   [{ slots: { min: 0, max: 2 } }, 'pool one: slots.min is 0; choose a whole number from 1 to 10000'],
   [{ slots: { min: 1 } as never }, 'pool one: slots.max is undefined; choose a whole number from 1 to 10000'],
   [
-    { slots: { min: 5, max: 200 }, protection: 'scaler' },
-    "pool one: slots { min: 5, max: 200 } is for this package's worker; give your image a number of slots",
+    { slots: { min: 5, max: 200 }, image: ecs.ContainerImage.fromRegistry('python-worker') },
+    'pool one: slots { min: 5, max: 200 } is for workers of runElasticWorker; give your image a number of slots',
   ],
   [{ minTasks: Number.NaN }, 'pool one: minTasks is NaN; choose a whole number from 0 to 5000'],
   [{ targetWaitSeconds: 0 }, 'pool one: targetWaitSeconds is 0; choose a number from 0.1 to 86400'],
@@ -119,7 +119,6 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *' }] },
     'pool one: schedules[0]: changes nothing; give it minTasks or maxTasks',
   ],
-  [{ protection: 'nobody' as 'worker' }, 'pool one: protection is "nobody"; choose one of worker, sidecar, scaler'],
   [
     { temporal: { address: 'no port' } },
     'pool one: temporal.address is "no port"; write host:port, such as temporal.example.com:7233',

@@ -180,9 +180,6 @@ describe('every right that is granted', () => {
       ],
       WorkersScalerInvokeRole: [],
     });
-    expect(all.WorkersScalerRole).toContain(
-      'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/platform/* if aws:ResourceTag/aws:ecs:serviceName',
-    );
   });
 
   test('a worker with a sidecar may protect its task and read its cordon, and publishes nothing', () => {
@@ -193,13 +190,6 @@ describe('every right that is granted', () => {
     expect(rights).toContain('ecs:UpdateTaskProtection');
     expect(rights).toContain('dynamodb:BatchGetItem');
     expect(rights).not.toContain('PutMetricData');
-  });
-
-  test('a worker of another image without a sidecar has none', () => {
-    const { template } = synthesize({
-      pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker'), sidecar: false } },
-    });
-    expect(rightsOf(template)).not.toHaveProperty('WorkersPoolsforeignTaskRole');
   });
 });
 
@@ -258,9 +248,10 @@ function everything() {
       scalerLogGroup: logs.LogGroup.fromLogGroupName(scope, 'Logs', 'scaler'),
       tracing: true,
       metrics: 'full',
+      sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
       pools: {
         own: { taskQueue: 'own' },
-        foreign: { taskQueue: 'foreign', image: ecs.ContainerImage.fromRegistry('python-worker'), sidecar: false },
+        foreign: { taskQueue: 'foreign', image: ecs.ContainerImage.fromRegistry('python-worker') },
       },
     } satisfies Partial<ElasticWorkersProps>;
   });

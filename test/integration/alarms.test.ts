@@ -34,7 +34,7 @@ const watched: TestedWorkers = {
     killed: {
       taskQueue: 'killed',
       image: 'killed:1',
-      protection: 'worker',
+      sidecar: false,
       command: ['sh', '-c', `echo $$ > ${processId}; exec node main.js`],
       ...always,
     },
@@ -45,7 +45,7 @@ const watched: TestedWorkers = {
 };
 const unwatched: TestedWorkers = {
   ...watched,
-  pools: { silent: { taskQueue: 'silent', image: 'silent:1', protection: 'worker', command: ['sleep', '3600'] } },
+  pools: { silent: { taskQueue: 'silent', image: 'silent:1', sidecar: false, command: ['sleep', '3600'] } },
 };
 
 /** By what is wrong, the alarms that it raises, and how it begins and is mended. */

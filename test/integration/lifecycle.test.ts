@@ -22,11 +22,11 @@ jest.setTimeout(300_000);
 const stack = new TestedStack('lifecycle');
 const FLEET = 40;
 
-/** Our worker; somebody else's, whom the scaler protects; and tasks so small that forty fit on one machine. */
+/** Our worker; somebody else's, beside a sidecar; and tasks so small that forty fit on one machine. */
 const pools: TestedWorkers['pools'] = {
   ours: { taskQueue: 'ours', slots: 2, maxTasks: 2 },
   theirs: { taskQueue: 'theirs', slots: 1, maxTasks: 2, image: 'theirs:1', command: ['node', 'plain-worker.mjs'] },
-  forty: { taskQueue: 'forty', image: 'sleep:1', command: ['sleep', '3600'], protection: 'worker', maxTasks: 50 },
+  forty: { taskQueue: 'forty', image: 'sleep:1', command: ['sleep', '3600'], sidecar: false, maxTasks: 50 },
 };
 const changed = Object.fromEntries(
   Object.entries(pools).map(([name, pool]) => [name, { ...pool, minTasks: 2, environment: { CHANGED: 'yes' } }]),

@@ -42,7 +42,7 @@ test('a pool protects its own tasks, at the scaler’s own Temporal, unless it s
   const pool = { pool: 'a', taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
   expect(poolConfigSchema.parse(pool)).toEqual({ ...pool, protection: 'worker' });
   const temporal = { address: 'x.tmprl.cloud:7233', namespace: 'prod.1', tls: true, secret: 'arn' };
-  expect(poolConfigSchema.parse({ ...pool, temporal, protection: 'scaler' })).toMatchObject({ temporal });
+  expect(poolConfigSchema.parse({ ...pool, temporal, protection: 'sidecar' })).toMatchObject({ temporal });
   expect(poolConfigSchema.safeParse({ ...pool, temporal: { ...temporal, apiKey: 'no' } }).success).toBe(false);
 });
 

@@ -32,17 +32,19 @@ import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../lo
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Decision, WorkerReading } from '../../scaler/policy.ts';
-import { TaskProtection } from '../../scaler/protection.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import { TemporalReader } from '../../scaler/signals/temporal.ts';
 import { StateTable } from '../../scaler/state.ts';
 import { tick, type Ports } from '../../scaler/tick.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { SIDECAR_IMAGE, taskDefinitionOf } from '../task-definition.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 
 const IMAGE = 'example.test/worker:1';
 const CLUSTER = 'fleet';
+const POOL = 'fleet';
 const TABLE = 'state';
+const ROLE = 'AROA';
 const TICK_MS = 1000;
 
 export interface FleetOptions {
@@ -64,8 +66,8 @@ export function fleetOfOurs(policy: FleetOptions['pool']['policy']): Fleet {
     environment: {
       ELASTIC_WORKERS_PROCESSES: '1',
       ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1',
-      ELASTIC_WORKERS_STATE_TABLE: 'state',
-      ELASTIC_WORKERS_TASK_ROLE_ID: 'AROA',
+      ELASTIC_WORKERS_STATE_TABLE: TABLE,
+      ELASTIC_WORKERS_TASK_ROLE_ID: ROLE,
       ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
       ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
       ELASTIC_WORKERS_HEALTH_PORT: 'off',
@@ -104,7 +106,7 @@ export class Fleet {
     this.client = new Client({ connection: await Connection.connect({ address: this.temporal.address }) });
     this.fargate = await startLocalFargate({
       emulatorUrl: this.#emulator.url,
-      images: { [IMAGE]: this.#options.directory },
+      images: { [IMAGE]: this.#options.directory, [SIDECAR_IMAGE]: join(import.meta.dirname, '../../dist/sidecar') },
       startDelaySeconds: { min: 0.1, max: 0.3 },
       logDirectory: join(this.#directory, 'tasks'),
       environment: emulatorCredentials(this.#emulator.url),
@@ -149,28 +151,20 @@ export class Fleet {
     const environment = {
       TEMPORAL_ADDRESS: this.temporal.address,
       TEMPORAL_TASK_QUEUE: this.taskQueue,
-      ELASTIC_WORKERS_POOL: 'fleet',
+      ELASTIC_WORKERS_POOL: POOL,
       ...this.#options.environment,
     };
-    const { taskDefinition } = await this.#ecs.send(
-      new RegisterTaskDefinitionCommand({
-        family: 'worker',
-        cpu: '256',
-        memory: '512',
-        networkMode: 'awsvpc',
-        requiresCompatibilities: ['FARGATE'],
-        containerDefinitions: [
-          {
-            name: 'worker',
-            image: IMAGE,
-            command: this.#options.command,
-            stopTimeout: 2,
-            environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
-          },
-        ],
-      }),
-    );
-    const revision = `worker:${taskDefinition?.revision}`;
+    const sidecar = { stateTable: TABLE, taskRoleId: ROLE };
+    const definition = taskDefinitionOf({
+      family: POOL,
+      image: IMAGE,
+      command: this.#options.command,
+      stopTimeout: 2,
+      environment,
+      ...(this.#pool().protection === 'sidecar' && { sidecar }),
+    });
+    const { taskDefinition } = await this.#ecs.send(new RegisterTaskDefinitionCommand(definition));
+    const revision = `${POOL}:${taskDefinition?.revision}`;
     if (taskDefinition?.revision === 1) await this.#createService(revision);
     else
       await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition: revision }));
@@ -276,7 +270,7 @@ export class Fleet {
       lines.at(-1)!.ticks += 1;
     }
     const decided = lines.map(({ text, ticks, detail }) => `${text} × ${ticks}: ${detail}`).join('\n');
-    return `${decided}\nerrors: ${this.errors.slice(-5).join('; ')}\n${JSON.stringify(this.records.at(-1), null, 1)}`;
+    return `${decided}\nerrors: ${this.errors.slice(-5).join('; ')}\n${JSON.stringify(this.records.at(-1))}`;
   }
 
   async #createService(taskDefinition: string): Promise<void> {
@@ -318,7 +312,6 @@ export class Fleet {
     const ports: Ports = {
       temporal: this.#reader,
       ecs: new EcsServices(this.#ecs),
-      protection: new TaskProtection(this.#ecs),
       state: new StateTable(this.#dynamo(), TABLE),
       telemetry: {
         report: (record, { decision }, errors) => {
@@ -337,11 +330,11 @@ export class Fleet {
 
   #pool(): PoolConfig {
     return poolConfigSchema.parse({
-      pool: 'fleet',
+      pool: POOL,
       taskQueue: this.taskQueue,
       cluster: CLUSTER,
       service: 'worker',
-      taskRoleId: 'AROA',
+      taskRoleId: ROLE,
       policy: {},
       ...this.#options.pool,
     });

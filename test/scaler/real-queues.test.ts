@@ -36,7 +36,7 @@ function withFleet({ policy, environment, dynamicConfig }: FleetSetup, run: (fle
       ...(dynamicConfig && { dynamicConfig }),
       directory: fixtures,
       command: ['node', 'queue-worker.mjs'],
-      pool: { protection: 'scaler', policy: { maxTasks: 10, ...policy } },
+      pool: { protection: 'sidecar', policy: { maxTasks: 10, ...policy } },
       environment: { SLOTS: String(policy.slotsPerTask), ...environment },
     });
     try {

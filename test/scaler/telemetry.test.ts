@@ -20,7 +20,7 @@ const record: TickRecord = {
 /** The names of the metrics that a tick publishes, in which some work was done. */
 async function published(
   metrics: MetricSet,
-  protection: 'worker' | 'scaler' = 'worker',
+  protection: 'worker' | 'sidecar' = 'worker',
   read: TickRecord = record,
 ): Promise<string[]> {
   const names: string[] = [];
@@ -49,7 +49,7 @@ test('the essential metrics are those the alarms stand on', async () => {
 });
 
 test('of workers that publish nothing themselves the age of the backlog is essential: it stands in for the wait', async () => {
-  const [ours, others] = [await published('essential'), await published('essential', 'scaler')];
+  const [ours, others] = [await published('essential'), await published('essential', 'sidecar')];
   expect(others.filter((name) => !ours.includes(name))).toEqual(['BacklogAgeSeconds']);
 });
 

@@ -63,19 +63,6 @@ class World implements Ports {
     setDesired: async (pool, desired) => this.#do('ecs', `${pool.pool}: desired ${desired}`),
   };
 
-  protection: Ports['protection'] = {
-    protect: async (pool, tasks) => {
-      const unprotected = this.broken.has('protection') ? tasks : [];
-      if (tasks.length > 0 && unprotected.length === 0)
-        await this.#do('ecs', `${pool.pool}: protect ${tasks.join(' ')}`);
-      return { unprotected, problems: unprotected.map((task) => `${task} is not protected`) };
-    },
-    lift: async (pool, tasks) => {
-      if (tasks.length > 0) await this.#do('ecs', `${pool.pool}: lift ${tasks.join(' ')}`);
-      return [];
-    },
-  };
-
   state: Ports['state'] = {
     load: async (pools) => {
       await this.#do('load', `load ${pools.join(' ')}`);
@@ -139,7 +126,6 @@ const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {
   task: `1@${name}`,
   names: ['1', name],
   ageSeconds: state.ageSeconds ?? 2,
-  busy: state.busy ?? false,
   usedSlots: Number(state.busy ?? false),
   slots: 1,
   processed: 0,
@@ -339,84 +325,6 @@ test('workers of other services are in the record, and told from those of a task
   await tick(world.pools, new Map(), world, at(0));
   const { workers } = world.reports.get('fast')!.record;
   expect(workers).toMatchObject([{ task: 'a' }, { task: stopped }, { task: null }]);
-});
-
-describe('workers that the scaler protects', () => {
-  /** Tasks a, b and c at 10.0.0.1 to 3; nothing is queued, and the pool has been quiet for long. */
-  async function quietFleet(...workers: ReportedWorker[]) {
-    const world = new World('fast');
-    world.pools[0]!.protection = 'scaler';
-    world.hasTasks('fast', 'a', 'b', 'c');
-    for (const [index, task] of ['a', 'b', 'c'].entries()) world.addresses.set(`10.0.0.${index + 1}`, task);
-    world.workers.push(...workers);
-    const session: Session = new Map();
-    await tick(world.pools, session, world, at(0));
-    expect(world.journal).toContain('fast: protect a b c');
-    world.journal.length = 0;
-    const later = (seconds: number) => tick(world.pools, session, world, at(seconds));
-    return { world, later };
-  }
-
-  test('leave when they were just seen idle, and the count goes down by those alone', async () => {
-    const { world, later } = await quietFleet(
-      worker('ip-10-0-0-1.ec2.internal', { busy: true }),
-      worker('ip-10-0-0-2.ec2.internal'),
-      worker('10.0.0.3', { ageSeconds: 40 }),
-    );
-    await later(61);
-    expect(world.journal).toEqual(['fast: remember', 'fast: protect a c', 'fast: desired 2', 'fast: lift b']);
-  });
-
-  test('stay while none of them is known to be idle', async () => {
-    const { world, later } = await quietFleet(
-      worker('unknown-host'),
-      worker('ip-10-0-0-2.ec2.internal', { busy: true }),
-    );
-    await later(61);
-    expect(world.journal.filter((entry) => /desired|lift/.test(entry))).toEqual([]);
-  });
-
-  test('are not fewer while one that stays is unprotected', async () => {
-    const { world, later } = await quietFleet(
-      worker('10.0.0.1'),
-      worker('10.0.0.2'),
-      worker('10.0.0.3', { busy: true }),
-    );
-    world.broken.add('protection');
-    await later(61);
-    expect(world.journal.filter((entry) => entry.includes('desired'))).toEqual([]);
-    expect(world.reports.get('fast')?.errors).toContain('c is not protected');
-  });
-
-  test('are protected again when work reached them before ECS took them', async () => {
-    const { world, later } = await quietFleet(
-      worker('10.0.0.1'),
-      worker('10.0.0.2', { busy: true }),
-      worker('10.0.0.3'),
-    );
-    await later(61);
-    expect(world.journal.join('\n')).toMatch(/fast: lift a/);
-    world.tasks.set('fast', { desired: 2, running: ['a', 'b', 'c'], pending: [], outdated: [] });
-    world.workers[0] = worker('10.0.0.1', { busy: true });
-    world.journal.length = 0;
-    await later(71);
-    expect(world.journal).toContain('fast: protect a b c');
-    expect(world.journal.filter((entry) => entry.includes('lift'))).toEqual([]);
-  });
-
-  test('stay protected while the state table cannot be written', async () => {
-    const { world, later } = await quietFleet(worker('10.0.0.1'));
-    world.broken.add('save');
-    await later(61);
-    expect(world.journal).toEqual(['fast: protect a b c']);
-  });
-
-  test('in a deployment give way to the new revision one by one, as they are idle', async () => {
-    const { world, later } = await quietFleet(worker('10.0.0.1'), worker('10.0.0.2', { busy: true }));
-    world.tasks.set('fast', { desired: 2, running: ['a', 'b', 'n', 'm'], pending: [], outdated: ['a', 'b'] });
-    await later(5);
-    expect(world.journal).toEqual(['fast: remember', 'fast: protect b n m', 'fast: lift a']);
-  });
 });
 
 describe('a failure', () => {

@@ -255,7 +255,6 @@ describe('one server’s pools', () => {
         read: async (pools) => new Map(pools.map(({ pool }) => [pool, reading])),
         setDesired: async ({ pool }, count) => void counts.set(pool, count),
       },
-      protection: { protect: () => Promise.reject(new Error('not ours')), lift: async () => [] },
       state: strict.table,
       telemetry: {
         report: (record, { decision }, errors) => void outcomes.set(record.pool, { reason: decision.reason, errors }),

@@ -21,8 +21,7 @@ import { WORKFLOW_SLOTS } from './workflow-tasks.ts';
 
 export const RULES = {
   killed: 'an attempt at work was killed by scale-in',
-  killedUnseen: 'an attempt that heartbeats had shown was killed by scale-in, in a worker that is not ours',
-  limits: 'the count was set outside 0 to maxTasks',
+  limits: 'the count was set outside 0 to maxTasks and the tasks that leave for good',
   blind: 'tasks were told to leave although something could not be read',
   uncordoned: 'the count was lowered below the tasks that were not cordoned',
   overtaken: 'a scaler acted although another one had written the pool since',
@@ -63,10 +62,6 @@ const DISTURBING =
 const FORGETTING = /^(table\.itemDamaged|scaler\.clockJumps)/;
 /** Without a fault, ticks in a row that could not see or act. What another wrote meanwhile is found out by one that fails. */
 const TROUBLED_TICKS = 1;
-/** A heartbeat that counts is that old at the most, a tick is that far from the next, and ECS takes some seconds. */
-const HIDDEN_MS = 15 * SECOND + 20 * SECOND + 5 * SECOND;
-/** Of workers that are not ours; the scaler renews it when ten minutes are left. */
-const PROTECTED_FOR_MS = 9 * MINUTE;
 const PEAK_OVER_MS = 3 * MINUTE;
 /** With nothing to do and nothing wrong, a fleet is at its minimum by then. */
 const IDLE_WITHIN_MS = 5 * MINUTE;
@@ -76,9 +71,7 @@ const START_UP_MS = 70 * SECOND;
 
 export class Checks {
   readonly violations: Violation[] = [];
-  /** `unseen`: by scale-in, in workers that are not ours, before their heartbeats could have shown them. */
-  readonly kills: Record<Cause | 'unseen', number> = {
-    unseen: 0,
+  readonly kills: Record<Cause, number> = {
     scheduler: 0,
     deployment: 0,
     spot: 0,
@@ -95,8 +88,6 @@ export class Checks {
   /** Ticks in a row, without a fault. */
   readonly #troubled = new Map<string, number>();
   readonly #disturbedAt = new Map<string, number>();
-  /** When the scaler last saw the pool's tasks. */
-  readonly #reportedAt = new Map<string, number>();
   readonly #forgotAt = new Map<string, number>();
   /** The most that was ordered and could be of use. */
   readonly #ordered = new Map<string, number>();
@@ -154,16 +145,10 @@ export class Checks {
   }
 
   killed(pool: string, task: string, attempts: Attempt[], cause: Cause): void {
-    const ours = this.#pools.get(pool)?.plan.config.protection === 'worker';
-    this.kills[cause === 'scheduler' && !ours ? 'unseen' : cause] += attempts.length;
+    this.kills[cause] += attempts.length;
     if (cause !== 'scheduler' || attempts.length === 0) return;
-    const unscaledMs = this.#time.now - (this.#reportedAt.get(pool) ?? -Infinity);
-    // The protection that the scaler gives outlasts it by some minutes only.
-    if (!ours && unscaledMs > PROTECTED_FOR_MS) return;
     const seconds = (this.#time.now - Math.min(...attempts.map(({ startedAt }) => startedAt))) / SECOND;
-    if (!ours && seconds * SECOND < HIDDEN_MS) return;
-    const detail = `${task} with ${attempts.length} attempts, one of ${seconds.toFixed(1)} s`;
-    this.#violated(ours ? 'killed' : 'killedUnseen', pool, detail);
+    this.#violated('killed', pool, `${task} with ${attempts.length} attempts, one of ${seconds.toFixed(1)} s`);
   }
 
   crashed(error: unknown): void {
@@ -186,7 +171,8 @@ export class Checks {
     const truth = this.#pools.get(service.pool)!;
     const { plan } = truth;
     const step = `${service.desired} to ${desired}`;
-    if (!(Number.isInteger(desired) && desired >= 0 && desired <= maxOf(plan))) {
+    const most = maxOf(plan) + this.#leavingForGood(truth);
+    if (!(Number.isInteger(desired) && desired >= 0 && desired <= most)) {
       this.#violated('limits', service.pool, `${step}, maxTasks ${maxOf(plan)}`);
     }
     if (desired < service.desired) this.#checkLowering(invocation, truth, desired, step);
@@ -200,7 +186,6 @@ export class Checks {
     this.#checkRemoved(truth, record, outcome, invocation);
     this.#checkAwaited(record.pool, outcome, invocation);
     this.#checkIdle(truth, outcome);
-    if (known(record.tasks)) this.#reportedAt.set(record.pool, this.#time.now);
     const disturbed =
       (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
       this.#faults.ofPool(record.pool).some((kind) => DISTURBING.test(kind));
@@ -254,15 +239,23 @@ export class Checks {
     return left.length > 0 ? { rule: 'leftCordoned', detail: left.map(({ id }) => id).join(' ') } : undefined;
   }
 
+  /** ECS counts them until they are gone, so they come on top of the tasks that work. */
+  #leavingForGood({ plan, service }: PoolTruth): number {
+    if (plan.config.protection !== 'sidecar') return 0;
+    return service.tasks.filter(({ id }) => this.#cordoned(plan.config.pool, id)).length;
+  }
+
   // The rules
 
   #checkLowering(invocation: Invocation, truth: PoolTruth, desired: number, step: string): void {
     const { service, plan } = truth;
     const { pool } = plan.config;
-    if (service.desired <= maxOf(plan)) this.#checkSight(invocation, truth, step);
+    // Of cordons that are final the count follows later, when the tasks that stay have reported.
+    const follows = plan.config.protection === 'sidecar';
+    if (!follows && service.desired <= maxOf(plan)) this.#checkSight(invocation, truth, step);
     this.#checkOvertaken(invocation, pool, step);
     const seen = this.#seenBy(invocation).services.get(pool);
-    if (seen === undefined || seen.deploying || isDeploying(service) || plan.config.protection === 'scaler') return;
+    if (seen === undefined || seen.deploying || isDeploying(service)) return;
     const staying = live(service).filter(({ id }) => seen.tasks.has(id) && !this.#cordoned(pool, id));
     if (staying.length > desired)
       this.#violated('uncordoned', pool, `${step}, not cordoned: ${staying.map(({ id }) => id).join(' ')}`);

@@ -221,15 +221,6 @@ export class Ecs {
         this.setDesired(service, input.desiredCount as number);
         return { service: this.#describe(service) };
       }
-      case 'UpdateTaskProtectionCommand':
-        return this.#updateProtection(
-          input as { tasks: string[]; protectionEnabled: boolean; expiresInMinutes?: number },
-        );
-      case 'GetTaskProtectionCommand':
-        return {
-          protectedTasks: this.#tasksOf(input.tasks as string[]).map((task) => this.#protection(task)),
-          failures: [],
-        };
       default:
         throw new Error(`the modelled ECS does not know ${command}`);
     }
@@ -407,7 +398,8 @@ export class Ecs {
 
   #describeTasks({ tasks }: { tasks: string[] }): unknown {
     if (tasks.length === 0 || tasks.length > 100) throw named('InvalidParameterException', '1 to 100 tasks');
-    const found = this.#tasksOf(tasks);
+    const wanted = new Set(tasks.map((task) => task.split('/').at(-1)));
+    const found = [...this.services.values()].flatMap((service) => service.tasks.filter(({ id }) => wanted.has(id)));
     const missing = found.filter(({ service }) => this.#isPartial(service));
     const described = found
       .filter((task) => !missing.includes(task))
@@ -429,34 +421,6 @@ export class Ecs {
   /** Each part of an answer may be what is missing. */
   #isPartial({ pool }: Service): boolean {
     return this.#parts.faults.active('ecs.partial', pool) && this.#parts.random() < 0.3;
-  }
-
-  #updateProtection(input: { tasks: string[]; protectionEnabled: boolean; expiresInMinutes?: number }): unknown {
-    const tasks = this.#tasksOf(input.tasks);
-    const answers = tasks.map((task) => {
-      const outcome = input.protectionEnabled ? this.protect(task, input.expiresInMinutes ?? 120) : this.lift(task);
-      return { task, outcome };
-    });
-    return {
-      protectedTasks: answers.filter(({ outcome }) => outcome === 'done').map(({ task }) => this.#protection(task)),
-      failures: answers
-        .filter(({ outcome }) => outcome !== 'done')
-        .map(({ task, outcome }) => ({ arn: arnOf(task), reason: outcome })),
-    };
-  }
-
-  #protection(task: Task) {
-    const on = this.isProtected(task);
-    return {
-      taskArn: arnOf(task),
-      protectionEnabled: on,
-      ...(on && { expirationDate: new Date(task.protectedUntil) }),
-    };
-  }
-
-  #tasksOf(arns: string[]): Task[] {
-    const wanted = new Set(arns.map((arn) => arn.split('/').at(-1)));
-    return [...this.services.values()].flatMap(({ tasks }) => tasks.filter(({ id }) => wanted.has(id)));
   }
 }
 

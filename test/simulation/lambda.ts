@@ -12,7 +12,6 @@ import { PoolReader } from '../../scaler/config.ts';
 import { tickUntilTheMinuteEnds } from '../../scaler/loop.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
-import { TaskProtection } from '../../scaler/protection.ts';
 import { StateTable } from '../../scaler/state.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
 import { tick, type Ports, type Session } from '../../scaler/tick.ts';
@@ -154,7 +153,6 @@ export class LambdaProcess {
         },
       },
       ecs: new EcsServices(ecs),
-      protection: new TaskProtection(ecs),
       state: new StateTable(table, STATE_TABLE),
       telemetry: {
         report: (...report) => {

@@ -35,7 +35,7 @@ export interface PoolPlan {
   load: Load;
   /** Of the service's tasks: a base on demand and the rest on Spot, or all on demand. */
   strategy: CapacityShare[];
-  /** Of workers that are not ours. */
+  /** Of workers beside a sidecar. */
   heartbeatMs: number;
   /** How many attempts an activity has; 0 for no limit. */
   maximumAttempts: number;
@@ -91,7 +91,7 @@ function drawPool(random: Random, pool: string, wrong: boolean): PoolPlan {
             : pool,
       taskRoleId: `AROA${pool}`,
       policy: drawPolicy(random, load),
-      protection: random() < 0.2 ? 'scaler' : 'worker',
+      protection: random() < 0.2 ? 'sidecar' : 'worker',
     },
     load,
     strategy: pick(random, STRATEGIES),

@@ -126,13 +126,13 @@ const SHOWN_BY: Partial<Record<(typeof MUTANTS)[number], FaultKind[]>> = {
 };
 
 const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
-  'ECS ignores protection': ['killed', 'killedUnseen'],
+  'ECS ignores protection': ['killed'],
   'a worker lifts its protection without looking at its work': ['killed'],
   'cordons are written late': ['uncordoned'],
   'the memory is written without its condition': ['overtaken'],
-  'a listing ends after its first page': ['uncordoned', 'notAtMinimum', 'killedUnseen'],
+  'a listing ends after its first page': ['uncordoned', 'notAtMinimum'],
   'what is unknown is read as zero': ['blind'],
   'an order adds to the count': ['limits', 'unneeded', 'keptIdle'],
   'a deployment is known by its task definition alone': ['notAtMinimum'],
-  'a worker without a report is taken to be idle': ['unreported', 'killedUnseen'],
+  'a worker without a report is taken to be idle': ['unreported'],
 };

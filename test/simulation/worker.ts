@@ -1,10 +1,11 @@
 /**
- * A worker of ours in its task: the shipped slots and the shipped side of the scale-in protocol, over a modelled SDK that
- * holds polls open and a modelled agent that protects the task. Only the process around them is written here again. Or
- * a worker that is not ours, and knows nothing of all that.
+ * A worker in its task: the shipped slots and the shipped side of the scale-in protocol, over a modelled SDK that holds polls
+ * open and a modelled agent that protects the task. Only the process around them is written here again. The protocol is in the
+ * worker itself, or in the shipped sidecar beside a worker that knows nothing of it.
  */
+import { finalCordons, ForeignWorker, WorkerToStart } from '../../sidecar/foreign-worker.ts';
 import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
-import type { CordonReading } from '../../worker/cordon-reading.ts';
+import type { CordonReader, CordonReading } from '../../worker/cordon-reading.ts';
 import { ScaleInProtocol, type PollingWorker } from '../../worker/scale-in.ts';
 import type { ProtectionAnswer } from '../../worker/task.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
@@ -14,6 +15,7 @@ import { MINUTE, SECOND, type VirtualTime } from './time.ts';
 
 /** The defaults of docs/worker.md. */
 const CORDON_POLL_MS = 3 * SECOND;
+const PROTECT_ROUND_MS = SECOND / 2;
 const SCALER_GONE_SECONDS = 300;
 const DRAIN_GRACE_MS = 90 * SECOND;
 /**
@@ -33,8 +35,8 @@ export interface WorkerParts {
   identity: Pick<Reporting, 'task' | 'names' | 'heartbeatMs'>;
   taskId: string;
   slots: number;
-  /** False for an image that is not ours: a plain SDK worker, with the SDK's own grace after SIGTERM, which is none. */
-  ours: boolean;
+  /** Beside a plain SDK worker that finishes what it runs after SIGTERM. */
+  sidecar: boolean;
   agent: { protect(minutes: number): Promise<ProtectionAnswer>; lift(): Promise<ProtectionAnswer> };
   readCordon: () => Promise<CordonReading>;
   /** Whether an attempt of this work fails at its end. */
@@ -56,6 +58,7 @@ interface Running extends Attempt {
   epoch: number;
 }
 
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const NEVER_ABORTED = { addEventListener: () => undefined } as unknown as AbortSignal;
 
 export class ModelledWorker implements Container, PollingWorker, Reporting {
@@ -67,7 +70,8 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   failed = 0;
   readonly #parts: WorkerParts;
   readonly #slots: ActivitySlots;
-  readonly #protocol: ScaleInProtocol | undefined;
+  #protocol: ScaleInProtocol;
+  #toStart: WorkerToStart | undefined;
   readonly #running = new Set<Running>();
   readonly #polls = new Set<Poll>();
   readonly #phase: number;
@@ -78,16 +82,16 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   #gone = false;
 
   constructor(parts: WorkerParts) {
-    const { time, random, taskId, queue, ours } = parts;
+    const { time, random, taskId, sidecar } = parts;
     this.#parts = parts;
     this.key = `w-${taskId}`;
     ({ task: this.task, names: this.names, heartbeatMs: this.heartbeatMs } = parts.identity);
     this.#phase = time.now + uniform(random, [0, CORDON_POLL_MS]);
     this.#slots = new ActivitySlots(parts.slots, () => this.#changed());
-    this.#protocol = ours ? this.#follow(parts) : undefined;
-    if (ours) this.pause();
-    queue.register(this);
-    for (let n = 0; n < Math.min(MAX_OPEN_POLLS, parts.slots); n += 1) this.#reserve();
+    this.#toStart = sidecar ? new WorkerToStart() : undefined;
+    this.#protocol = this.#follow(this.#toStart ?? this);
+    this.pause();
+    if (!sidecar) this.#serve();
     time.stir();
     void this.#round();
   }
@@ -124,12 +128,10 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   /** As the worker's manager drains after SIGTERM: open polls end, work goes on until the grace is over. */
   terminate(cause: Cause): void {
     if (this.#gone) return;
-    if (!this.#parts.ours) return this.#leave(cause);
-    this.#cause = cause;
-    this.#protocol?.stop();
-    this.pause();
-    this.#parts.time.after(DRAIN_GRACE_MS, () => this.#leave(cause));
-    this.#leaveIfIdle();
+    this.#protocol.stop();
+    this.#drain(cause);
+    // A worker beside a sidecar cannot tell ECS's SIGTERM from a cordon's: it goes on until ECS kills it.
+    if (!this.#parts.sidecar) this.#parts.time.after(DRAIN_GRACE_MS, () => this.#leave(cause));
   }
 
   /** What it runs is lost. */
@@ -137,15 +139,45 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     if (!this.#gone) this.#end(cause);
   }
 
-  #follow({ agent, readCordon, time, random }: WorkerParts): ScaleInProtocol {
+  #serve(): void {
+    const { queue, slots } = this.#parts;
+    queue.register(this);
+    for (let n = 0; n < Math.min(MAX_OPEN_POLLS, slots); n += 1) this.#reserve();
+  }
+
+  #drain(cause: Cause): void {
+    this.#cause = cause;
+    this.pause();
+    this.#leaveIfIdle();
+  }
+
+  /** As `follow` does it, once `protect` has ended. */
+  #startBesideSidecar(): void {
+    const { time } = this.#parts;
+    this.#toStart = undefined;
+    const worker = new ForeignWorker({
+      terminate: () => this.#drain('scheduler'),
+      isAlive: () => !this.#gone,
+      now: () => time.now,
+      remindSeconds: Infinity,
+      log: SILENT,
+    });
+    this.#protocol = this.#follow(worker, (read) => finalCordons(read, worker));
+    this.#slots.open();
+    this.#serve();
+    time.stir();
+  }
+
+  #follow(worker: PollingWorker, wrap = (read: CordonReader) => read): ScaleInProtocol {
+    const { agent, readCordon, time, random } = this.#parts;
     return new ScaleInProtocol({
-      worker: this,
+      worker,
       protection: agent,
-      readCordon: async () => this.#heard(await readCordon()),
+      readCordon: wrap(async () => this.#heard(await readCordon())),
       now: () => time.now,
       random,
       scalerGoneSeconds: SCALER_GONE_SECONDS,
-      log: { info: () => undefined, warn: () => undefined } as never,
+      log: SILENT,
     });
   }
 
@@ -157,7 +189,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
 
   #end(cause: Cause): void {
     this.#gone = true;
-    this.#protocol?.stop();
+    this.#protocol.stop();
     this.#parts.queue.unregister(this);
     for (const poll of this.#polls) this.#parts.queue.drop(poll);
     this.#parts.onKilled([...this.#running], cause);
@@ -219,7 +251,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
 
   /** Something began or ended: as in the shipped process, the protocol looks at it. */
   #changed(): void {
-    if (this.#gone || this.#protocol === undefined || this.#isCalm()) return;
+    if (this.#gone || this.#parts.sidecar || this.#isCalm()) return;
     void this.#protocol.settle();
     this.#parts.time.stir();
   }
@@ -244,10 +276,13 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
   }
 
   async #round(): Promise<void> {
-    if (this.#gone || this.#cause !== undefined || this.#protocol === undefined) return;
+    if (this.#gone || this.#cause !== undefined) return;
     this.#roundAt = Infinity;
     this.#parts.time.stir();
     await this.#protocol.round();
-    this.#roundSoon(this.#parts.time.now + (this.#isCalm() ? CALM_ROUND_MS : CORDON_POLL_MS));
+    if (this.#gone) return;
+    if (this.#toStart?.mayStart) this.#startBesideSidecar();
+    const ms = this.#toStart ? PROTECT_ROUND_MS : this.#isCalm() ? CALM_ROUND_MS : CORDON_POLL_MS;
+    this.#roundSoon(this.#parts.time.now + ms);
   }
 }

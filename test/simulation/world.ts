@@ -247,13 +247,13 @@ class World {
   #startWorker(task: Task): ModelledWorker {
     const { pool } = task.service;
     const { queue, plan } = this.#pools.get(pool)!;
-    const ours = plan.config.protection === 'worker';
+    const sidecar = plan.config.protection === 'sidecar';
     const host = `ip-${addressOf(task).replaceAll('.', '-')}.eu-west-1.compute.internal`;
     const worker = new ModelledWorker({
-      ours,
-      identity: ours
-        ? { task: task.id, names: [task.id, host], heartbeatMs: 5 * SECOND }
-        : { task: `1@${host}`, names: ['1', host], heartbeatMs: plan.heartbeatMs },
+      sidecar,
+      identity: sidecar
+        ? { task: `1@${host}`, names: ['1', host], heartbeatMs: plan.heartbeatMs }
+        : { task: task.id, names: [task.id, host], heartbeatMs: 5 * SECOND },
       time: this.#time,
       random: this.#luck,
       queue,
