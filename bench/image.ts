@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { bundleEntry } from '../bundler/entry.ts';
 import packageFile from '../package.json' with { type: 'json' };
-import { projectOf } from '../test/library/project.ts';
+import { projectOf, type Project } from '../test/library/project.ts';
 
 export interface ImageSizes {
   oursBytes: number;
@@ -59,15 +59,10 @@ export function measureImage(): Measured {
 async function measureEntryImage(): Promise<Measured> {
   const project = projectOf('orders');
   try {
-    project.write({ 'package-lock.json': '{}' });
-    const { directory } = project;
-    const context = join(directory, 'image');
+    const context = join(project.directory, 'image');
     const outdir = join(context, 'dist/worker');
-    const library = join(root, 'dist/library/esm');
     cpSync(join(root, 'worker/Dockerfile'), join(context, 'worker/Dockerfile'));
-    const entry = join(directory, 'src/worker.ts');
-    const problems = await bundleEntry({ entry, outdir, root: directory, library, cpu: '', bundling: {} });
-    if (problems.length > 0) return { notMeasured: problems.join('; ') };
+    await bundleEntryOf(project, outdir);
     for (const system of ['darwin', 'windows'])
       for (const name of readdirSync(join(outdir, 'releases')).filter((each) => each.includes(system)))
         rmSync(join(outdir, 'releases', name), { recursive: true });
@@ -77,6 +72,15 @@ async function measureEntryImage(): Promise<Measured> {
   } finally {
     project.remove();
   }
+}
+
+/** As `cdk synth` does it for a pool's `entry`. */
+export async function bundleEntryOf({ directory, write }: Project, outdir: string): Promise<void> {
+  write({ 'package-lock.json': '{}' });
+  const library = join(root, 'dist/library/esm');
+  const entry = join(directory, 'src/worker.ts');
+  const problems = await bundleEntry({ entry, outdir, root: directory, library, cpu: '', bundling: {} });
+  if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
 type SizeOf = (folder: string) => number;

@@ -3,7 +3,7 @@
  *
  *   throughput  activities a second that do nothing, and that wait, and the processor time of a thousand, against a bare Worker
  *   start       from the start of the process to its first poll, against the same worker run from its source, which bundles its
- *               workflows at start and compiles everything anew
+ *               workflows at start and compiles everything anew; the same of a pool's `entry` (docs/how-to/your-own-workers.md)
  *   image       compressed, against a slim Node image with what the worker imports (see image.ts; needs docker or podman)
  *   slots       that follow the load, beside 20 that are fixed (see elastic-slots.ts)
  *   memory      resident in the built worker, when idle and while 50 activities wait for their model
@@ -19,10 +19,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { startTemporal } from '../local/temporal.ts';
+import { projectOf } from '../test/library/project.ts';
 import { MAX_OPEN_POLLS } from '../worker/activity-slots.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
 import { bundleBenchWorkflows, measureSlots, slotsRows, type SlotsFigures } from './elastic-slots.ts';
-import { measureImage } from './image.ts';
+import { bundleEntryOf, measureImage } from './image.ts';
 import { quantile } from './scaler-figures.ts';
 import { startSilentServer, type SilentServer } from './silent-server.ts';
 import type { fanOut } from './workflows.ts';
@@ -164,14 +165,26 @@ async function cpuSeconds(worker: ChildProcess): Promise<number> {
 
 async function measureStart() {
   const server = await startSilentServer();
-  const cache = join(folder, 'compiled');
+  const project = projectOf('orders');
+  const entry = join(folder, 'entry');
+  await bundleEntryOf(project, entry);
+  project.compile('-p', '.');
+  const cached = (name: string) => ({ NODE_COMPILE_CACHE: join(folder, name) });
   const variants = {
     plain: { main: join(import.meta.dirname, '../worker/main.ts'), env: {} },
     bundled: { main, env: {} },
-    ours: { main, env: { NODE_COMPILE_CACHE: cache } },
+    ours: { main, env: cached('compiled') },
+    plainEntry: { main: join(project.directory, 'lib/worker.js'), env: {} },
+    entry: { main: join(entry, 'main.js'), env: cached('compiled-entry') },
   };
   const names = Object.keys(variants) as (keyof typeof variants)[];
-  const times: Record<keyof typeof variants, number[]> = { plain: [], bundled: [], ours: [] };
+  const times: Record<keyof typeof variants, number[]> = {
+    plain: [],
+    bundled: [],
+    ours: [],
+    plainEntry: [],
+    entry: [],
+  };
   for (let round = -1; round < Math.min(rounds, 5); round++) {
     for (const name of names) {
       const { main, env } = variants[name];
@@ -181,8 +194,17 @@ async function measureStart() {
     }
   }
   server.stop();
-  const [plain, bundled, ours] = [median(times.plain), median(times.bundled), median(times.ours)];
-  return { plainMs: plain, bundledMs: bundled, oursMs: ours, ratio: ours / plain };
+  project.remove();
+  const of = (name: keyof typeof variants) => median(times[name]);
+  return {
+    plainMs: of('plain'),
+    bundledMs: of('bundled'),
+    oursMs: of('ours'),
+    ratio: of('ours') / of('plain'),
+    plainEntryMs: of('plainEntry'),
+    entryMs: of('entry'),
+    entryRatio: of('entry') / of('plainEntry'),
+  };
 }
 
 async function timeToFirstPoll(
@@ -309,6 +331,7 @@ function report(figures: Figures): void {
     ...slotsRows(figures.elastic),
     row('start to first poll', ms(s.oursMs), `${ms(s.plainMs)} plain`, s.ratio.toFixed(2), `≤ ${WANTED.start}`),
     row('  without compile cache', ms(s.bundledMs), `${ms(s.plainMs)} plain`, (s.bundledMs / s.plainMs).toFixed(2)),
+    row('  of an entry', ms(s.entryMs), `${ms(s.plainEntryMs)} plain`, s.entryRatio.toFixed(2), `≤ ${WANTED.start}`),
     row('resident, at rest', mib(m.atRestMiB), ''),
     row(`resident, ${SLOTS} activities`, mib(m.with50MiB), ''),
     'notMeasured' in image

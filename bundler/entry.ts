@@ -3,7 +3,7 @@
  * the entry is returned, each problem with where it is and how to mend it.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import type * as esbuild from 'esbuild';
@@ -143,33 +143,63 @@ function readDescription(outdir: string): { problem?: string } | undefined {
   return said;
 }
 
-/** The packages that are not bundled, in the versions that the project has, for the image's platform. */
-function install(names: string[], { entry, root, outdir, cpu }: EntryOptions): string[] {
-  const versions = names.map((name) => [name, versionOf(name, entry)]);
-  const missing = versions.filter(([, version]) => version === undefined).map(([name]) => name);
+/**
+ * The packages that are not bundled, for the image's platform. They and all that they need have the versions that the project has,
+ * whichever package manager put them there.
+ */
+function install(names: string[], { entry, outdir, cpu }: EntryOptions): string[] {
+  const missing = names.filter((name) => versionOf(name, entry) === undefined);
   if (missing.length > 0)
     return [`bundling.nodeModules: ${missing.join(', ')} is not installed in this project: npm install it`];
-  const packageFile = { type: 'module', private: true, dependencies: Object.fromEntries(versions) as object };
+  const dependencies = Object.fromEntries(names.map((name) => [name, versionOf(name, entry)]));
+  const overrides = versionsBelow(names, entry);
+  const packageFile = { type: 'module', private: true, dependencies, overrides };
   writeFileSync(join(outdir, 'package.json'), JSON.stringify(packageFile));
-  const lock = join(root, 'package-lock.json');
-  if (existsSync(lock)) cpSync(lock, join(outdir, 'package-lock.json'));
   const platform = ['--os=linux', `--cpu=${cpu}`, '--libc=glibc'];
   const { status, stderr, error } = spawnSync(
     'npm',
-    ['install', '--omit=dev', '--no-audit', '--no-fund', ...platform],
-    {
-      cwd: outdir,
-      encoding: 'utf8',
-    },
+    ['install', '--omit=dev', '--no-audit', '--no-fund', '--no-package-lock', ...platform],
+    { cwd: outdir, encoding: 'utf8' },
   );
-  rmSync(join(outdir, 'package-lock.json'), { force: true });
   return status === 0 ? [] : [`bundling.nodeModules: npm install failed: ${error?.message ?? stderr.trim()}`];
 }
 
-function versionOf(name: string, entry: string): string | undefined {
-  const folders = createRequire(entry).resolve.paths(name) ?? [];
-  const file = folders.map((folder) => join(folder, name, 'package.json')).find((each) => existsSync(each));
-  return file && (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+/** Of the packages that these need. One that is there in several versions is left to npm, as is one that is not there. */
+function versionsBelow(names: string[], entry: string): Record<string, string> {
+  const versions = new Map<string, Set<string>>();
+  const seen = new Set<string>();
+  const pending = names.map((name) => packageOf(name, entry));
+  for (const found of pending) {
+    if (found === undefined || seen.has(found.file)) continue;
+    seen.add(found.file);
+    const { name, version, dependencies, optionalDependencies } = found;
+    versions.set(name, (versions.get(name) ?? new Set()).add(version));
+    const needed = Object.keys({ ...dependencies, ...optionalDependencies });
+    pending.push(...needed.map((each) => packageOf(each, found.file)));
+  }
+  const single = [...versions].filter(([name, { size }]) => size === 1 && !names.includes(name));
+  return Object.fromEntries(single.map(([name, [version]]) => [name, version!]));
+}
+
+interface InstalledPackage {
+  file: string;
+  name: string;
+  version: string;
+  dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+}
+
+function versionOf(name: string, from: string): string | undefined {
+  return packageOf(name, from)?.version;
+}
+
+/** As Node.js finds it; pnpm has it behind a link, and what it needs beside it. */
+function packageOf(name: string, from: string): InstalledPackage | undefined {
+  const folders = createRequire(from).resolve.paths(name) ?? [];
+  const link = folders.map((folder) => join(folder, name, 'package.json')).find((each) => existsSync(each));
+  if (link === undefined) return undefined;
+  const file = realpathSync(link);
+  return { ...(JSON.parse(readFileSync(file, 'utf8')) as Omit<InstalledPackage, 'file'>), file };
 }
 
 function problemsOf(error: Partial<esbuild.BuildFailure>, root: string): string[] {

@@ -1,5 +1,5 @@
 /** A pool's `entry`: bundled at synth in a project of somebody else, without Docker, and really run. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -130,6 +130,29 @@ describe('a pool with an entry', () => {
     expect(version).toBe((JSON.parse(installed(made.directory)) as { version: string }).version);
     const code = readdirSync(bundle()).filter((name) => name.endsWith('.js'));
     expect(code.map((name) => readFileSync(join(bundle(), name), 'utf8')).join('\n')).toMatch(/from ?"ms"/);
+  });
+
+  it('has what these need in the version of the project, also where pnpm has put it', () => {
+    const made = project();
+    const store = (name: string, version: string, dependencies: object) => ({
+      [`node_modules/.pnpm/braces@3.0.2/node_modules/${name}/package.json`]: JSON.stringify({
+        name,
+        version,
+        dependencies,
+      }),
+    });
+    made.write({
+      ...store('braces', '3.0.2', { 'fill-range': '^7.0.1' }),
+      ...store('fill-range', '7.0.1', {}),
+      'node_modules/.pnpm/braces@3.0.2/node_modules/braces/index.js': 'module.exports = String;',
+      'src/activities.ts': "import braces from 'braces';\nexport const charge = async () => braces('{1..3}');\n",
+    });
+    symlinkSync('.pnpm/braces@3.0.2/node_modules/braces', join(made.directory, 'node_modules/braces'));
+    const { bundle } = synthesize(made, { orders: { entry: 'src/worker.ts', bundling: { nodeModules: ['braces'] } } });
+    const versions = ['braces', 'fill-range'].map(
+      (name) => JSON.parse(readFileSync(join(bundle(), 'node_modules', name, 'package.json'), 'utf8')).version,
+    );
+    expect(versions).toEqual(['3.0.2', '7.0.1']);
   });
 
   it('is not bundled for a command that needs none', () => {
