@@ -51,36 +51,59 @@ test('dev says which pools there are when a command is given for another', () =>
 });
 
 test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
-  let output = '';
-  // Without npm, which Ctrl-C ends as well: its exit code is not the command's.
-  const bin = join(project, 'node_modules/.bin');
-  const child = spawn(join(bin, 'elastic-workers'), ['dev', '--start', 'node src/start.ts'], {
-    cwd: project,
-    env: { ...environment, PATH: `${bin}:${environment.PATH}` },
-  });
-  child.stdout.on('data', (text) => (output += String(text)));
-  child.stderr.on('data', (text) => (output += String(text)));
-  const ended = once(child, 'exit');
-  const shows = (what: string, pattern: RegExp) =>
-    until(
-      what,
-      180,
-      () => pattern.test(output),
-      () => output,
-    );
-  try {
-    await shows('the workflow’s result', /Hello, Ada!.*Hello, Grace!/s);
-    await shows('the pool is at zero again', /1 completed, 0 failed\n.*desired 0, running 0, starting 0/);
+  await withDev(project, ['--start', 'node src/start.ts'], async (shows) => {
+    await servedFromZeroAndBack(shows);
     const activities = join(project, 'src/activities.ts');
     writeFileSync(activities, readFileSync(activities, 'utf8').replace('Hello', 'Good morning'));
     await shows('it is deployed again', /deployed again/);
     appendFileSync(join(project, 'src/worker.ts'), '\nthis is no TypeScript');
     await shows('what is wrong with it', /What is deployed stays as it was/);
+  });
+});
+
+test('a project in Python passes its own checks, and its workers beside a sidecar serve it in dev', async () => {
+  const inPython = join(folder, 'in-python');
+  run(folder, 'npx', '--no-install', 'elastic-workers', 'init', 'in-python', '--language', 'python');
+  run(inPython, 'npm', 'install', '--no-audit', '--no-fund');
+  expect(run(inPython, 'npm', 'test')).toMatch(/1 passed/);
+  const python = '.venv/bin/python';
+  const commands = ['--run', `main=${python} worker/worker.py`, '--start', `${python} worker/start.py`];
+  await withDev(inPython, commands, servedFromZeroAndBack);
+});
+
+type Shows = (what: string, pattern: RegExp) => Promise<unknown>;
+
+async function servedFromZeroAndBack(shows: Shows): Promise<void> {
+  await shows('the workflow’s result', /Hello, Ada!.*Hello, Grace!/s);
+  await shows('the pool is at zero again', /1 completed, 0 failed\n.*desired 0, running 0, starting 0/);
+}
+
+/** Ends it as Ctrl-C does; nothing of it is left. */
+async function withDev(directory: string, args: string[], use: (shows: Shows) => Promise<void>): Promise<void> {
+  let output = '';
+  // Without npm, which Ctrl-C ends as well: its exit code is not the command's.
+  const bin = join(directory, 'node_modules/.bin');
+  const child = spawn(join(bin, 'elastic-workers'), ['dev', ...args], {
+    cwd: directory,
+    env: { ...environment, PATH: `${bin}:${environment.PATH}` },
+  });
+  child.stdout.on('data', (text) => (output += String(text)));
+  child.stderr.on('data', (text) => (output += String(text)));
+  const ended = once(child, 'exit');
+  try {
+    await use((what, pattern) =>
+      until(
+        what,
+        180,
+        () => pattern.test(output),
+        () => output,
+      ),
+    );
   } finally {
     child.kill('SIGINT');
   }
   const [code] = (await ended) as [number | null];
   expect(code).toBe(0);
   const left = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
-  expect(left.filter((line) => line.includes(project))).toEqual([]);
-});
+  expect(left.filter((line) => line.includes(directory))).toEqual([]);
+}
