@@ -34,7 +34,7 @@ const WARM_UPS = 8;
 const MIB_A_PROCESSOR = 1769;
 const SIZES = [128, 160, 192, 256];
 const HELD = 100;
-const { scalerMemory } = presetOf({});
+const { scalerMemory } = presetOf({}, 'eu-west-1');
 
 interface Options {
   pools: number[];
@@ -250,7 +250,7 @@ function heapOf(memory: number): number {
 }
 
 function costOf(count: number) {
-  const preset = presetOf({});
+  const preset = presetOf({}, 'eu-west-1');
   const input = {
     ...preset,
     pools: numbers(count).map((number) => ({

@@ -7,7 +7,7 @@ import { MOST_TASKS, type PoolConfig } from '../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../contract/service-tags.ts';
 import { overrule, readOverrides } from '../scaler/overrides.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
-import { policyAt } from '../scaler/schedules.ts';
+import { policyAt } from '../contract/schedules.ts';
 import { CommandError, hanging, UsageError, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openPool, reasonOf, type Stack } from './stacks.ts';
 

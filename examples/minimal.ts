@@ -3,7 +3,7 @@ import { App, Stack } from 'aws-cdk-lib';
 import { ElasticWorkers } from '../infra/index.ts';
 
 export const app = new App();
-const stack = new Stack(app, 'Minimal');
+const stack = new Stack(app, 'Minimal', { env: { region: 'eu-central-1' } });
 
 new ElasticWorkers(stack, 'Workers', {
   temporal: { address: 'temporal.example.com:7233' },

@@ -4,7 +4,7 @@ import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
 import { ElasticWorkers } from '../infra/index.ts';
 
 export const app = new App();
-const stack = new Stack(app, 'Spot');
+const stack = new Stack(app, 'Spot', { env: { region: 'eu-central-1' } });
 
 new ElasticWorkers(stack, 'Workers', {
   temporal: { address: 'temporal.example.com:7233' },

@@ -1,22 +1,22 @@
 /**
  * The app that `cdk deploy` deploys: three pools, for quick answers, for long analyses, and for batches, whose workflows have
  * another pool do the work.
- * Context: env (a preset: development, staging or production), temporalAddress, temporalNamespace, temporalSecretArn,
+ * Context: temporalAddress, which has no default; env (a preset: development, staging or production), temporalNamespace, temporalSecretArn,
  * workerImage and sidecarImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
 import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { z } from 'zod';
+import { OTHER_TEMPORAL_CONTEXT } from '../contract/other-temporal.ts';
 import { ElasticWorkers } from './index.ts';
 
 const number = z.coerce.number();
 const contextSchema = z.object({
   env: z.enum(['development', 'staging', 'production']).optional(),
   temporalAddress: z
-    .string()
-    .regex(/^.+:\d+$/, 'expected host:port')
-    .default('127.0.0.1:7233'),
+    .string('not given: -c temporalAddress=temporal.example.com:7233')
+    .regex(/^.+:\d+$/, 'expected host:port'),
   temporalNamespace: z.string().min(1).default('default'),
   temporalSecretArn: z.string().startsWith('arn:').optional(),
   workerImage: z.string().min(1).optional(),
@@ -79,7 +79,12 @@ for (const [name, value] of Object.entries(outputs)) if (value) new CfnOutput(st
 
 function readContext(scope: App): z.infer<typeof contextSchema> {
   const values = Object.keys(contextSchema.shape).map((key) => [key, scope.node.tryGetContext(key) as unknown]);
-  const parsed = contextSchema.safeParse(Object.fromEntries(values));
+  // It counts in place of what the construct is given.
+  const other = scope.node.tryGetContext(OTHER_TEMPORAL_CONTEXT) as string | undefined;
+  const parsed = contextSchema.safeParse({
+    ...Object.fromEntries(values),
+    ...(other && { temporalAddress: other.split('/')[0] }),
+  });
   if (!parsed.success) throw new Error(`the context is wrong:\n${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }

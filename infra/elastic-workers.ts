@@ -16,6 +16,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { DRAIN_TAG, SERVICE_TAGS } from '../contract/service-tags.ts';
 import { PARTITION_KEY, TIME_TO_LIVE } from '../contract/state-table.ts';
 import { acknowledge } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
@@ -30,6 +31,9 @@ import type { ElasticWorkersProps } from './props.ts';
 import { ScalerFunction } from './scaler-function.ts';
 import { standingCost, totalOf } from './standing-cost.ts';
 import { WorkerPool, type IWorkerPool, type SharedByPools } from './worker-pool.ts';
+
+/** A pool's name of 64 characters and the path around both: far below SSM's limit. */
+const LONGEST_STACK_KEY = 200;
 
 /** Pools of Temporal workers on ECS, and the scaler that sizes them. */
 export class ElasticWorkers extends Construct implements ec2.IConnectable {
@@ -50,29 +54,32 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     super(scope, id);
     const props = onTemporalOfContext(this, given);
     const { files, problems: ofEntries } = bundleEntries(this, props.pools);
-    const problems = [...problemsOf(props), ...ofEntries];
+    const { region } = Stack.of(this);
+    const problems = [...problemsOf(props, region), ...ofEntries];
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 
-    const preset = presetOf(props);
+    const preset = presetOf(props, region);
     const temporal = temporalOf(props.temporal);
     this.cluster = props.cluster ?? this.#newCluster(props);
     // Whatever the pools run on now, so that a pool can change over; in an imported cluster its owner has to do it.
     if (ecs.Cluster.isCluster(this.cluster)) this.cluster.enableFargateCapacityProviders();
     this.#allowLogsToUse(props);
     this.stateTable = this.#newStateTable(props);
-    const poolsPath = `/elastic-workers/${Names.uniqueId(this)}`;
+    // Two stacks of one account may have the same construct path, but not the same name.
+    const poolsPath = `/elastic-workers/${Names.uniqueResourceName(this, { maxLength: LONGEST_STACK_KEY })}`;
     const subnets = props.vpcSubnets ?? defaultSubnets(this.cluster.vpc);
-    const network = { subnets, assignPublicIp: this.cluster.vpc.selectSubnets(subnets).hasPublic };
+    const { hasPublic, subnetIds } = this.cluster.vpc.selectSubnets(subnets);
+    const network = { subnets, assignPublicIp: hasPublic };
     this.#pools = this.#newPools(props, { ...preset, ...network, poolsPath }, files);
     const scaler = new ScalerFunction(this, 'Scaler', {
       ...preset,
       temporal,
       cluster: this.cluster,
       pools: this.#pools,
+      subnetIds,
       stateTable: this.stateTable,
       poolsPath,
       mode: props.mode ?? 'act',
-      reserveConcurrency: props.reserveConcurrency ?? true,
       vpcSubnets: props.scalerVpcSubnets,
       role: props.scalerRole,
       logGroup: props.scalerLogGroup,
@@ -121,11 +128,15 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
 
   /** The right to pause pools, to overrule their limits and to drain tasks, by tags on their services. */
   grantOverrule(grantee: iam.IGrantable): iam.Grant {
+    const resourceArns = this.#pools.map(({ service }) => service.serviceArn);
+    const tags = [...Object.values(SERVICE_TAGS), `${DRAIN_TAG}*`];
     return iam.Grant.addToPrincipal({
       grantee,
-      actions: ['ecs:TagResource', 'ecs:UntagResource', 'ecs:ListTagsForResource'],
-      resourceArns: this.#pools.map(({ service }) => service.serviceArn),
-    });
+      actions: ['ecs:TagResource', 'ecs:UntagResource'],
+      resourceArns,
+      // Not the tag that says which pool a task is of, by which workers have their rights.
+      conditions: { 'ForAllValues:StringLike': { 'aws:TagKeys': tags }, Null: { 'aws:TagKeys': 'false' } },
+    }).combine(iam.Grant.addToPrincipal({ grantee, actions: ['ecs:ListTagsForResource'], resourceArns }));
   }
 
   /** The right to read the scaler's decisions. */

@@ -11,7 +11,7 @@ export function onTemporalOfContext(scope: Construct, props: ElasticWorkersProps
   const given: unknown = scope.node.tryGetContext(OTHER_TEMPORAL_CONTEXT);
   if (typeof given !== 'string') return props;
   const [address = '', namespace = 'default'] = given.split('/');
-  const temporal = { address, namespace, tls: false };
+  const temporal = { address, namespace, tls: false, allowPlaintext: true };
   const pools = Object.entries(props.pools).map(([name, pool]) => [name, { ...pool, temporal }] as const);
   return { ...props, temporal, pools: Object.fromEntries(pools) };
 }

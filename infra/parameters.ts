@@ -72,6 +72,6 @@ function policyOf(settings: PoolSettings) {
   };
 }
 
-function temporalConfig({ address, namespace, tls, secret }: TemporalSettings) {
-  return { address, namespace, tls, ...(secret && { secret: secret.secretArn }) };
+function temporalConfig({ address, namespace, tls, scalerSecret }: TemporalSettings) {
+  return { address, namespace, tls, ...(scalerSecret && { secret: scalerSecret.secretArn }) };
 }

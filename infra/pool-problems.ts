@@ -2,10 +2,10 @@
 import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { MODEL_ID } from '../contract/model-id.ts';
-import { comes, LONGEST_TASK_QUEUE, MOST_SCHEDULES, MOST_TASKS, scheduleSchema } from '../contract/pool-config.ts';
+import { LONGEST_TASK_QUEUE, MOST_TASKS } from '../contract/pool-config.ts';
 import { within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
-import type { ScheduleProps } from './props.ts';
+import { ofSchedules } from './schedule-problems.ts';
 
 /** `hasCluster`: whether the user gave one. */
 export function problemsOfPool(name: string, pool: PoolSettings, hasCluster: boolean): string[] {
@@ -19,6 +19,10 @@ function ofName(name: string): string[] {
   return ["use letters, digits, '.', '_' and '-', 64 at most, a letter or digit first"];
 }
 
+/** SSM's limit for a standard parameter; and what else is in it: policy, cluster, service, role and secret. */
+const LONGEST_PARAMETER = 4096;
+const REST_OF_PARAMETER = 1000;
+
 function ofSizes(pool: PoolSettings): string[] {
   const { taskQueue, minTasks, maxTasks, onDemandBase, spot } = pool;
   const problems = [
@@ -31,14 +35,18 @@ function ofSizes(pool: PoolSettings): string[] {
     ...within('scaleInAfterSeconds', pool.scaleInAfterSeconds, 0, 86_400, 'a number'),
     ...within('spendCapDollarsPerHour', pool.spendCapDollarsPerHour, 0.01, 1_000_000, 'a number'),
     ...within('taskDollarsPerHour', pool.taskDollarsPerHour, 0.000_01, 1000, 'a number'),
-    ...(pool.schedules ?? []).flatMap((schedule, index) => ofSchedule(`schedules[${index}]`, schedule, pool)),
+    ...ofSchedules(pool),
   ];
   if (taskQueue.trim() === '') problems.push('taskQueue is empty; name the queue its workflows use');
   if (!Token.isUnresolved(taskQueue) && taskQueue.length > LONGEST_TASK_QUEUE) {
     problems.push(`taskQueue has ${taskQueue.length} characters; Temporal takes ${LONGEST_TASK_QUEUE} at most`);
   }
-  const schedules = pool.schedules?.length ?? 0;
-  if (schedules > MOST_SCHEDULES) problems.push(`schedules are ${schedules}; give ${MOST_SCHEDULES} at most`);
+  const parameter = REST_OF_PARAMETER + JSON.stringify([taskQueue, pool.schedules, pool.temporal?.namespace]).length;
+  if (parameter > LONGEST_PARAMETER) {
+    problems.push(
+      `taskQueue and schedules make its SSM parameter about ${parameter} characters long; ${LONGEST_PARAMETER} is the limit: give fewer schedules, or a shorter taskQueue`,
+    );
+  }
   if (minTasks > maxTasks) problems.push(`minTasks ${minTasks} is above maxTasks ${maxTasks}; raise maxTasks`);
   if (spot && onDemandBase >= maxTasks) {
     problems.push(
@@ -63,23 +71,6 @@ function ofSlots({ slots, protection }: PoolSettings): string[] {
     );
   }
   return problems;
-}
-
-function ofSchedule(where: string, schedule: ScheduleProps, pool: PoolSettings): string[] {
-  const parsed = scheduleSchema.safeParse({ timeZone: 'UTC', ...schedule });
-  if (!parsed.success)
-    return parsed.error.issues.map(({ path, message }) => `${[where, ...path].join('.')}: ${message}`);
-  const { from, to, minTasks = pool.minTasks, maxTasks = pool.maxTasks } = schedule;
-  const never = Object.entries({ from, to }).filter(([, cron]) => !comes(cron));
-  if (never.length > 0) return never.map(([name, cron]) => `${where}.${name}: "${cron}" never comes; correct the date`);
-  if (from.split(/\s+/).join(' ') === to.split(/\s+/).join(' ')) {
-    return [`${where}: from and to are both "${from}", so it is never open; give the time at which it closes`];
-  }
-  if (schedule.minTasks === undefined && schedule.maxTasks === undefined) {
-    return [`${where}: changes nothing; give it minTasks or maxTasks`];
-  }
-  if (minTasks <= maxTasks) return [];
-  return [`${where}: minTasks ${minTasks} is above maxTasks ${maxTasks} in this window; give it both`];
 }
 
 /** MiB of memory that Fargate offers for so many CPU units. */
@@ -151,6 +142,11 @@ function ofContainer(pool: PoolSettings): string[] {
   if (drainSeconds >= stopTimeoutSeconds) {
     problems.push(
       `drainSeconds ${drainSeconds} is not shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, at which the task is killed; shorten it`,
+    );
+  }
+  if (model === undefined && !pool.image && pool.entry === undefined) {
+    problems.push(
+      'model is not named, and no default is known to stay in the geography of this region (or the stack names no region); name one, such as bedrock:eu.amazon.nova-2-lite-v1:0, or offline: for none',
     );
   }
   if (model !== undefined && !MODEL_ID.test(model) && !Token.isUnresolved(model)) {

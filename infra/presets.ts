@@ -1,5 +1,6 @@
 /** The defaults, and the sets of them for development, staging and production. */
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { isPrivate } from './private-address.ts';
 import type { MetricSet } from '../contract/metrics.ts';
 import type { Protection } from '../contract/protection.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, SlotsRange, TemporalProps, WorkerPoolProps } from './props.ts';
@@ -16,6 +17,8 @@ export interface Preset {
   tickSeconds: number;
   /** MiB. */
   scalerMemory: number;
+  /** Of pools with this package's worker; undefined where none is known to stay in the region's geography. */
+  defaultModel?: string | undefined;
 }
 
 const NO_PRESET: Preset = {
@@ -57,8 +60,14 @@ export const SCALER_ENVIRONMENT = {
 /** Fargate waits no longer between SIGTERM and SIGKILL. */
 export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
-/** Small, and there in every commercial region without being asked for; its answers may be made in any of these. */
-const DEFAULT_MODEL = 'bedrock:global.amazon.nova-2-lite-v1:0';
+/** By how a region's name begins, the inference profile of a small model whose answers are made in that geography alone. */
+const MODELS: Record<string, string> = {
+  'us-gov-': '',
+  'us-': 'bedrock:us.amazon.nova-2-lite-v1:0',
+  'eu-': 'bedrock:eu.amazon.nova-2-lite-v1:0',
+  'ap-northeast-1': 'bedrock:jp.amazon.nova-2-lite-v1:0',
+  'ap-northeast-3': 'bedrock:jp.amazon.nova-2-lite-v1:0',
+};
 
 export interface TemporalSettings extends TemporalProps {
   readonly namespace: string;
@@ -79,7 +88,7 @@ export interface PoolSettings extends WorkerPoolProps {
   readonly protection: Protection;
 }
 
-export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Preset {
+export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>, region: string): Preset {
   const defaults = (preset && PRESETS[preset]) || NO_PRESET;
   return {
     ...defaults,
@@ -90,6 +99,7 @@ export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>): Pr
     logRetention: props.logRetention ?? defaults.logRetention,
     tickSeconds: props.tickSeconds ?? defaults.tickSeconds,
     scalerMemory: props.scalerMemory ?? defaults.scalerMemory,
+    defaultModel: modelIn(region),
   };
 }
 
@@ -97,7 +107,7 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
   const maxTasks = pool.maxTasks ?? preset.maxTasks;
   const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
   const { image, entry, sidecar = image !== undefined } = pool;
-  const model = pool.model ?? (image || entry !== undefined ? undefined : DEFAULT_MODEL);
+  const model = pool.model ?? (image || entry !== undefined ? undefined : preset.defaultModel);
   const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
   return {
     ...pool,
@@ -116,19 +126,29 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
   };
 }
 
+/** Undefined for a region that is not known before deployment. */
+function modelIn(region: string): string | undefined {
+  const [, model] = Object.entries(MODELS).find(([start]) => region.startsWith(start)) ?? [];
+  return model || undefined;
+}
+
 export function temporalOf(shared: TemporalProps, own: PoolTemporalProps = {}): TemporalSettings {
   const {
     address,
     namespace = 'default',
     tls,
     secret,
+    scalerSecret,
+    allowPlaintext,
   } = own.address === undefined || own.address === shared.address
     ? { ...shared, ...own, address: shared.address }
     : { namespace: shared.namespace, ...own, address: own.address };
   return {
     address,
     namespace,
-    tls: tls ?? (secret !== undefined || /\.(tmprl\.cloud|temporal\.io):\d+$/.test(address)),
+    tls: tls ?? (secret !== undefined || scalerSecret !== undefined || !isPrivate(address)),
     ...(secret && { secret }),
+    ...((scalerSecret ?? secret) && { scalerSecret: scalerSecret ?? secret }),
+    ...(allowPlaintext && { allowPlaintext }),
   };
 }

@@ -2,13 +2,14 @@
 import { Token } from 'aws-cdk-lib';
 import { METRIC_SETS } from '../contract/metrics.ts';
 import { oneOf, within } from './checks.ts';
+import { isPrivate } from './private-address.ts';
 import { problemsOfPool } from './pool-problems.ts';
 import { PRESETS, presetOf, settingsOf, temporalOf, type PoolSettings, type TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 
 /** Empty when all is well. */
-export function problemsOf(props: ElasticWorkersProps): string[] {
-  const preset = presetOf(props);
+export function problemsOf(props: ElasticWorkersProps, region: string): string[] {
+  const preset = presetOf(props, region);
   const pools = Object.entries(props.pools).map(([name, pool]) => ({
     name,
     pool: settingsOf(pool, preset),
@@ -37,7 +38,7 @@ function choices({ preset, mode, metrics }: ElasticWorkersProps): string[] {
   ];
 }
 
-function ofTemporal(where: string, { address, namespace, tls, secret }: TemporalSettings): string[] {
+function ofTemporal(where: string, { address, namespace, tls, secret, allowPlaintext }: TemporalSettings): string[] {
   const problems: string[] = [];
   if (!Token.isUnresolved(address) && !/^[^\s/]+:\d{1,5}$/.test(address)) {
     problems.push(`${where}.address is "${address}"; write host:port, such as temporal.example.com:7233`);
@@ -45,6 +46,11 @@ function ofTemporal(where: string, { address, namespace, tls, secret }: Temporal
   if (namespace.trim() === '') problems.push(`${where}.namespace is empty; name it, or leave it out for "default"`);
   if (secret && !tls)
     problems.push(`${where}.tls is false though there is a secret, which would go in the clear; remove tls`);
+  if (!tls && !isPrivate(address) && !allowPlaintext) {
+    problems.push(
+      `${where}.tls is false and ${address} is not a private address: everything would go in the clear; remove tls, or add allowPlaintext: true where the network between is yours`,
+    );
+  }
   return problems;
 }
 

@@ -17,14 +17,22 @@ export interface TemporalProps {
   readonly address: string;
   /** @default 'default' */
   readonly namespace?: string;
-  /** @default - true with a secret or an address of Temporal Cloud */
+  /** @default - true with a secret, and for any address that is not private (such as 10.0.1.2, or a name that ends in .internal) */
   readonly tls?: boolean;
+  /** Allows `tls: false` for an address that is not private: all that workflows and activities say then goes in the clear. @default false */
+  readonly allowPlaintext?: boolean;
   /**
    * An API key, or JSON of Temporal's variables: `{"TEMPORAL_TLS_CLIENT_CERT_DATA": "…", "TEMPORAL_TLS_CLIENT_KEY_DATA": "…"}`.
    * Workers and scaler read it when they start and every few minutes; it is never in the template.
    * @default - none
    */
   readonly secret?: secretsmanager.ISecret;
+  /**
+   * What the scaler and the command line use instead: an API key that may read. They list workers and describe task queues, and change
+   * nothing.
+   * @default - `secret`
+   */
+  readonly scalerSecret?: secretsmanager.ISecret;
 }
 
 /** How a pool's Temporal differs from the other pools'. */
@@ -35,6 +43,8 @@ export interface PoolTemporalProps {
   readonly namespace?: string;
   /** @default - as the others */
   readonly tls?: boolean;
+  /** @default - as the others */
+  readonly allowPlaintext?: boolean;
   /** @default - as the others */
   readonly secret?: secretsmanager.ISecret;
 }
@@ -141,7 +151,7 @@ export interface WorkerPoolProps {
   /**
    * What strategies ask when they name no model, `provider:model`. One of Bedrock's is asked through the task role, which gets the
    * right to it: `bedrock:` and the id of a model, of an inference profile, or an ARN.
-   * @default - 'bedrock:global.amazon.nova-2-lite-v1:0', but none with an entry or an image
+   * @default - a small one of Amazon’s that stays in the stack’s geography, such as 'bedrock:eu.amazon.nova-2-lite-v1:0'; none with an entry or an image
    */
   readonly model?: string;
   /** @default - as the others */
@@ -235,12 +245,6 @@ export interface ElasticWorkersProps {
   readonly scalerRole?: iam.IRole;
   /** @default - a new one */
   readonly scalerLogGroup?: logs.ILogGroup;
-  /**
-   * Takes one of the account's concurrent executions for the scaler alone. Without, the state table's versions still keep two
-   * scalers from acting on one pool.
-   * @default true
-   */
-  readonly reserveConcurrency?: boolean;
   /** AWS X-Ray. @default - the preset's, or false */
   readonly tracing?: boolean;
 

@@ -10,18 +10,22 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
-import { Construct } from 'constructs';
+import { Construct, type IConstruct } from 'constructs';
 import { METRIC_NAMESPACE, type MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { scalerCode } from './assets.ts';
 import { SCALER_ENVIRONMENT, type TemporalSettings } from './presets.ts';
+import { grantRights } from './rights.ts';
 import type { WorkerPool } from './worker-pool.ts';
+import { capacityProvidersOf } from './worker-service.ts';
 import { mayRead } from './worker-rights.ts';
 
 export interface ScalerFunctionProps {
   temporal: TemporalSettings;
   cluster: ecs.ICluster;
   pools: WorkerPool[];
+  /** Of the workers. */
+  subnetIds: string[];
   stateTable: dynamodb.ITable;
   poolsPath: string;
   tickSeconds: number;
@@ -29,7 +33,6 @@ export interface ScalerFunctionProps {
   metrics: MetricSet;
   /** MiB. */
   scalerMemory: number;
-  reserveConcurrency: boolean;
   tracing: boolean;
   logRetention: logs.RetentionDays;
   /** Of the VPC, when the function shall be in it. */
@@ -48,7 +51,7 @@ export class ScalerFunction extends Construct {
     const role =
       props.role ?? new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
     this.logGroup = props.logGroup ?? this.#newLogGroup(props);
-    const rights = new iam.Policy(this, 'Rights', { roles: [role], statements: this.#statements(props) });
+    const rights = grantRights(this, role, this.#statements(props));
     for (const { encryptionKey } of secretsOf(props)) encryptionKey?.grantDecrypt(role);
     props.encryptionKey?.grant(role, ...TABLE_KEY_ACTIONS);
     this.function = this.#newFunction(role, props);
@@ -75,8 +78,7 @@ export class ScalerFunction extends Construct {
       role,
       memorySize: props.scalerMemory,
       timeout: Duration.seconds(60),
-      // One scaler at a time; a failed or late minute is not made up for: the next one reads the world afresh.
-      ...(props.reserveConcurrency && { reservedConcurrentExecutions: 1 }),
+      // A failed or late minute is not made up for: the next one reads the world afresh.
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),
       tracing: props.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
@@ -87,7 +89,7 @@ export class ScalerFunction extends Construct {
     });
   }
 
-  #statements({ cluster, pools, stateTable, poolsPath, vpcSubnets, ...props }: ScalerFunctionProps) {
+  #statements({ cluster, pools, subnetIds, stateTable, poolsPath, vpcSubnets, ...props }: ScalerFunctionProps) {
     const stack = Stack.of(this);
     const secrets = secretsOf({ pools, ...props });
     return [
@@ -96,10 +98,7 @@ export class ScalerFunction extends Construct {
         ['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem'],
         [stateTable.tableArn],
       ),
-      statement(
-        ['ecs:DescribeServices', 'ecs:UpdateService'],
-        pools.map(({ service }) => service.serviceArn),
-      ),
+      ...inGroups(pools).map((some) => mayScale(some, subnetIds)),
       statement(['ecs:DescribeTasks'], [this.#tasksOf(cluster)]),
       statement(['ecs:ListTasks'], ['*'], { ArnEquals: { 'ecs:cluster': cluster.clusterArn } }),
       statement(
@@ -107,7 +106,7 @@ export class ScalerFunction extends Construct {
         [stack.formatArn({ service: 'ssm', resource: 'parameter', resourceName: poolsPath.slice(1) })],
       ),
       statement(['cloudwatch:PutMetricData'], ['*'], { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } }),
-      ...(secrets.length > 0 ? [mayRead(secrets)] : []),
+      ...inGroups(secrets).map(mayRead),
       ...(vpcSubnets ? [statement(NETWORK_ACTIONS, ['*'])] : []),
     ];
   }
@@ -116,7 +115,7 @@ export class ScalerFunction extends Construct {
     return Stack.of(this).formatArn({ service: 'ecs', resource: 'task', resourceName: `${cluster.clusterName}/*` });
   }
 
-  #acknowledge(role: iam.IRole, rights: iam.Policy, { cluster, tracing }: ScalerFunctionProps): void {
+  #acknowledge(role: iam.IRole, rights: IConstruct, { cluster, tracing }: ScalerFunctionProps): void {
     acknowledgeWildcard(
       rights,
       this.#tasksOf(cluster),
@@ -184,7 +183,7 @@ function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, met
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
     TEMPORAL_TLS: String(temporal.tls),
-    ...(temporal.secret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret.secretArn }),
+    ...(temporal.scalerSecret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.scalerSecret.secretArn }),
     ELASTIC_WORKERS_STATE_TABLE: stateTable.tableName,
     ELASTIC_WORKERS_POOLS_PATH: poolsPath,
     ELASTIC_WORKERS_TICK_SECONDS: String(tickSeconds),
@@ -193,9 +192,38 @@ function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, met
   };
 }
 
+/** As many as a managed policy takes: each has a service and a task definition. */
+const POOLS_A_STATEMENT = 14;
+
+function inGroups<T>(all: T[]): T[][] {
+  const count = Math.ceil(all.length / POOLS_A_STATEMENT);
+  return Array.from({ length: count }, (_, index) =>
+    all.slice(index * POOLS_A_STATEMENT, (index + 1) * POOLS_A_STATEMENT),
+  );
+}
+
+/**
+ * Reads the services, and changes their count. Of what else UpdateService could change, IAM knows these by conditions: whatever of them is
+ * in a request has to be as it is. (Source: service authorization reference, ECS, UpdateService.)
+ */
+function mayScale(pools: WorkerPool[], subnetIds: string[]): iam.PolicyStatement {
+  const services = pools.map(({ service }) => service.serviceArn);
+  const definitions = pools.map(({ service }) => service.taskDefinition.taskDefinitionArn);
+  const off = ['enable-execute-command', 'enable-service-connect', 'enable-ebs-volumes', 'enable-vpc-lattice'];
+  return statement(['ecs:DescribeServices', 'ecs:UpdateService'], services, {
+    ArnEqualsIfExists: { 'ecs:task-definition': definitions },
+    BoolIfExists: Object.fromEntries(off.map((key) => [`ecs:${key}`, 'false'])),
+    'ForAllValues:StringEquals': {
+      'ecs:capacity-provider': [...new Set(pools.flatMap(({ settings }) => capacityProvidersOf(settings)))],
+      'ecs:subnet': subnetIds,
+    },
+    Null: { 'ecs:namespace': 'true' },
+  });
+}
+
 /** Each once, though pools share them. */
 function secretsOf({ temporal, pools }: Pick<ScalerFunctionProps, 'temporal' | 'pools'>): secretsmanager.ISecret[] {
-  const secrets = [temporal, ...pools.map((pool) => pool.temporal)].flatMap(({ secret }) => secret ?? []);
+  const secrets = [temporal, ...pools.map((pool) => pool.temporal)].flatMap(({ scalerSecret }) => scalerSecret ?? []);
   return [...new Map(secrets.map((secret) => [secret.secretArn, secret])).values()];
 }
 

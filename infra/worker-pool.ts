@@ -1,8 +1,9 @@
 /** One pool: the task definition and ECS service of its workers, their rights, and what the scaler is told of them. */
-import { Annotations, RemovalPolicy, Tags } from 'aws-cdk-lib';
+import { Annotations, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
@@ -186,6 +187,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
       image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
     });
+    if (!settings.executionRole) grantPullByUri(definition, worker.imageName);
     if (settings.protection === 'sidecar') {
       addSidecar(definition, worker, {
         ...told,
@@ -214,6 +216,25 @@ function imageOf({ image, entry, cpuArchitecture }: PoolSettings, options: Worke
     ? ecs.ContainerImage.fromRegistry('not-bundled')
     : workerImage(cpuArchitecture, options.files);
 }
+
+/** `ContainerImage.fromRegistry` gives no right to pull from a private repository; other ways to name an image of ECR do. */
+function grantPullByUri(definition: ecs.TaskDefinition, imageName: string): void {
+  const [, account, region, repository] = ECR_URI.exec(imageName) ?? [];
+  if (account === undefined || region === undefined || repository === undefined) return;
+  const repositoryArn = Stack.of(definition).formatArn({
+    service: 'ecr',
+    account,
+    region,
+    resource: 'repository',
+    resourceName: repository,
+  });
+  const attributes = { repositoryArn, repositoryName: repository };
+  ecr.Repository.fromRepositoryAttributes(definition, 'Repository', attributes).grantPull(
+    definition.obtainExecutionRole(),
+  );
+}
+
+const ECR_URI = /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\/([^:@]+)/;
 
 /** Imported roles need `taskRoleId` (see pool-problems.ts). */
 function taskRoleIdOf(role: iam.IRole, { taskRoleId }: PoolSettings): string {

@@ -63,6 +63,10 @@ function strategyOf({ capacityProvider, spot, onDemandBase }: PoolSettings): ecs
   return [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }, ...(onDemandBase > 0 ? [base] : [])];
 }
 
+export function capacityProvidersOf(settings: PoolSettings): string[] {
+  return strategyOf(settings).map(({ capacityProvider }) => capacityProvider);
+}
+
 /**
  * CloudFormation creates these before the service, and deletes them after it: tasks need them when they start and while they
  * drain. What the template refers to anyway (log group, table) is not repeated.

@@ -15,7 +15,7 @@ import {
 } from './policy.ts';
 import { AtOnce } from './at-once.ts';
 import { overrule } from './overrides.ts';
-import { policyAt } from './schedules.ts';
+import { policyAt } from '../contract/schedules.ts';
 import { unread, type EcsServices, type ServiceReading, type UncordonedTasks } from './signals/ecs.ts';
 import { NOT_READ, type ReadQueue, type TemporalReader, type TemporalSignals } from './signals/temporal.ts';
 import { taskOf, type ReportedWorker } from './signals/workers.ts';

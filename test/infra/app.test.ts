@@ -9,9 +9,14 @@ import { parametersBelow } from './synthesize.ts';
 const root = join(import.meta.dirname, '../..');
 
 /** As the CDK's command line runs it for `-c name=value`. */
-function runApp(context: Record<string, string>) {
+function runApp(context: Record<string, string>, region = 'eu-west-1') {
   const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-app-'));
-  const environment = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
+  const environment = {
+    ...process.env,
+    CDK_OUTDIR: directory,
+    CDK_CONTEXT_JSON: JSON.stringify(context),
+    CDK_DEFAULT_REGION: region,
+  };
   const { status, stderr } = spawnSync(process.execPath, ['infra/app.ts'], {
     cwd: root,
     env: environment,
@@ -25,6 +30,8 @@ function runApp(context: Record<string, string>) {
   }
 }
 
+const minimal = { temporalAddress: 'temporal.example.com:7233', workerImage: 'example/worker:1' };
+
 const limits = (template: Template) =>
   parametersBelow('/elastic-workers/', template).map((config) => {
     const { pool, policy } = poolConfigSchema.parse(config);
@@ -32,7 +39,7 @@ const limits = (template: Template) =>
   });
 
 test('-c env=staging makes all pools small and always there, and what else is said stands above it', () => {
-  const { template } = runApp({ env: 'staging', maxTasks: '8', workerImage: 'example/worker:1' });
+  const { template } = runApp({ ...minimal, env: 'staging', maxTasks: '8' });
   expect(limits(template)).toEqual([
     ['quick-response', 2, 8, 20],
     ['complex-analysis', 2, 8, 5],
@@ -43,7 +50,7 @@ test('-c env=staging makes all pools small and always there, and what else is sa
 });
 
 test('without any it has no minimum', () => {
-  const { template } = runApp({ workerImage: 'example/worker:1' });
+  const { template } = runApp(minimal);
   expect(limits(template)).toEqual([
     ['quick-response', 0, 10, 20],
     ['complex-analysis', 0, 10, 5],
@@ -56,4 +63,12 @@ test('a wrong context is told whole', () => {
   expect(stderr).toContain('the context is wrong');
   expect(stderr).toContain('at env');
   expect(stderr).toContain('expected host:port');
+});
+
+test('where Temporal is has no default, but may be said by the context that stands above all props', () => {
+  expect(runApp({}).stderr).toContain('not given: -c temporalAddress=temporal.example.com:7233');
+  const { template } = runApp({ workerImage: 'example/worker:1', 'elastic-workers:temporal': '10.1.2.3:7233/agents' });
+  template.hasResourceProperties('AWS::Lambda::Function', {
+    Environment: { Variables: { TEMPORAL_ADDRESS: '10.1.2.3:7233', TEMPORAL_NAMESPACE: 'agents' } },
+  });
 });

@@ -122,8 +122,8 @@ describe('a worker', () => {
       TEMPORAL_ADDRESS: 'temporal.example.com:7233',
       TEMPORAL_NAMESPACE: 'agents',
       TEMPORAL_TASK_QUEUE: 'quick-response-queue',
-      TEMPORAL_TLS: 'false',
-      ELASTIC_WORKERS_MODEL: 'bedrock:global.amazon.nova-2-lite-v1:0',
+      TEMPORAL_TLS: 'true',
+      ELASTIC_WORKERS_MODEL: 'bedrock:eu.amazon.nova-2-lite-v1:0',
       ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '20',
       ELASTIC_WORKERS_DRAIN_SECONDS: '100',
       ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: '120',
@@ -172,7 +172,7 @@ describe('a worker', () => {
         TEMPORAL_ADDRESS: 'temporal.example.com:7233',
         TEMPORAL_NAMESPACE: 'agents',
         TEMPORAL_TASK_QUEUE: 'q',
-        TEMPORAL_TLS: 'false',
+        TEMPORAL_TLS: 'true',
         ELASTIC_WORKERS_POOL: 'go',
         ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '8',
         ELASTIC_WORKERS_DRAIN_SECONDS: '172800',
@@ -216,9 +216,9 @@ describe('a worker', () => {
 describe('the scaler', () => {
   const { template } = synthesize();
 
-  test('is invoked each minute, one at a time, and never twice for one minute', () => {
+  test('is invoked each minute, never twice for one minute, and takes none of the account’s concurrency for itself', () => {
     template.hasResourceProperties('AWS::Lambda::Function', {
-      ReservedConcurrentExecutions: 1,
+      ReservedConcurrentExecutions: Match.absent(),
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
       DeadLetterConfig: Match.absent(),
@@ -248,7 +248,7 @@ describe('the scaler', () => {
     expect(template.findResources('AWS::SSM::Parameter', { Properties: { Name: `${poolsPath}/fast` } })).not.toEqual(
       {},
     );
-    expect(temporal).toMatchObject({ address: props.temporal.address, tls: false });
+    expect(temporal).toMatchObject({ address: props.temporal.address, tls: true });
     expect(Object.keys(names)).toEqual(['stateTable', 'scalerFunction', 'scalerLogGroup', 'dashboard', 'region']);
   });
 
@@ -284,13 +284,6 @@ describe('the scaler', () => {
     template.hasResourceProperties('AWS::Lambda::Function', {
       Environment: { Variables: { ELASTIC_WORKERS_MODE: 'observe', ELASTIC_WORKERS_METRICS: 'full' } },
       TracingConfig: { Mode: 'Active' },
-    });
-  });
-
-  test('leaves the account’s concurrency alone where that is asked for', () => {
-    const { template } = synthesize({ reserveConcurrency: false });
-    template.hasResourceProperties('AWS::Lambda::Function', {
-      ReservedConcurrentExecutions: Match.absent(),
     });
   });
 });
@@ -557,8 +550,14 @@ describe('what other constructs use', () => {
       PolicyDocument: {
         Statement: [
           Match.objectLike({
+            Action: ['ecs:TagResource', 'ecs:UntagResource'],
             Resource: [{ Ref: Match.stringLikeRegexp('fastService') }, { Ref: Match.stringLikeRegexp('slowService') }],
+            Condition: {
+              'ForAllValues:StringLike': { 'aws:TagKeys': Match.arrayWith(['elastic-workers:drain:*']) },
+              Null: { 'aws:TagKeys': 'false' },
+            },
           }),
+          Match.objectLike({ Action: 'ecs:ListTagsForResource' }),
         ],
       },
     });

@@ -6,9 +6,10 @@ import type { ElasticWorkersProps, WorkerPoolProps } from '../../infra/index.ts'
 import { problemsOf } from '../../infra/problems.ts';
 import { emptyStack, props, synthesize } from './synthesize.ts';
 
-const ofPool = (pool: Partial<WorkerPoolProps>) =>
-  problemsOf({ ...props, pools: { one: { taskQueue: 'q', ...pool } } });
-const ofStack = (changes: object) => problemsOf({ ...props, ...changes } as ElasticWorkersProps);
+const ofStack = (changes: object, region = 'eu-west-1') =>
+  problemsOf({ ...props, ...changes } as ElasticWorkersProps, region);
+const ofPool = (pool: Partial<WorkerPoolProps>, region?: string) =>
+  ofStack({ pools: { one: { taskQueue: 'q', ...pool } } }, region);
 
 test('all mistakes are told at once, with the pool, the value and the mend', () => {
   const broken = () =>
@@ -114,6 +115,34 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { schedules: Array.from({ length: 21 }, () => ({ from: '0 8 * * *', to: '0 18 * * *', minTasks: 1 })) },
     'pool one: schedules are 21; give 20 at most',
   ],
+  [
+    {
+      schedules: [
+        { from: '0 8 * * 1', to: '0 18 * * 5', minTasks: 8 },
+        { from: '0 12 * * 3', to: '0 13 * * 3', maxTasks: 5 },
+      ],
+    },
+    'pool one: schedules[0] and schedules[1] are open at the same time, with minTasks 8 above maxTasks 5; give both in schedules[1]',
+  ],
+  [
+    {
+      taskQueue: 'q'.repeat(900),
+      schedules: Array.from({ length: 20 }, (_, day) => ({
+        from: `0 8 ${day + 1} * *`,
+        to: `0 18 ${day + 1} * *`,
+        timeZone: 'America/Argentina/Buenos_Aires',
+        minTasks: 1,
+        maxTasks: 10,
+      })),
+    },
+    expect.stringMatching(
+      /^pool one: taskQueue and schedules make its SSM parameter about \d+ characters long; 4096 is/,
+    ),
+  ],
+  [
+    { temporal: { address: 'temporal.example.com:7233', tls: false } },
+    'pool one: temporal.tls is false and temporal.example.com:7233 is not a private address: everything would go in the clear; remove tls, or add allowPlaintext: true where the network between is yours',
+  ],
   [{ taskQueue: 'q'.repeat(1001) }, 'pool one: taskQueue has 1001 characters; Temporal takes 1000 at most'],
   [
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *' }] },
@@ -166,8 +195,7 @@ test('contradictions between what is given from outside', () => {
   ]);
   expect(ofPool({ taskRole, taskRoleId: 'AROAEXAMPLE' })).toEqual([]);
   expect(
-    problemsOf({
-      ...props,
+    ofStack({
       cluster: {} as never,
       pools: { gpu: { taskQueue: 'q', capacityProvider: 'gpus', spot: true, ephemeralStorageGiB: 50 } },
     }),
@@ -179,8 +207,7 @@ test('contradictions between what is given from outside', () => {
 
 test('one queue name in two namespaces is two queues', () => {
   expect(
-    problemsOf({
-      ...props,
+    ofStack({
       pools: { one: { taskQueue: 'q' }, two: { taskQueue: 'q', temporal: { namespace: 'other' } } },
     }),
   ).toEqual([]);
@@ -188,4 +215,30 @@ test('one queue name in two namespaces is two queues', () => {
 
 test('what is known only when it is deployed is not judged', () => {
   expect(ofStack({ temporal: { address: '${Token[TOKEN.1]}:7233' } })).toEqual([]);
+});
+
+test('windows that are never open at the same time may differ', () => {
+  const schedules = [
+    { from: '0 8 * * *', to: '0 12 * * *', minTasks: 8 },
+    { from: '0 13 * * *', to: '0 18 * * *', maxTasks: 5 },
+  ];
+  expect(ofPool({ schedules })).toEqual([]);
+});
+
+test.each(['10.1.2.3', '172.16.0.9', '100.64.0.1', 'localhost', 'temporal', 'temporal.prod.internal', '[fd00::1]'])(
+  'workers may speak to %s without TLS',
+  (host) => expect(ofStack({ temporal: { address: `${host}:7233` } })).toEqual([]),
+);
+
+test('to any other address they may where that is asked for', () => {
+  expect(ofStack({ temporal: { address: '203.0.113.7:7233', tls: false, allowPlaintext: true } })).toEqual([]);
+  expect(ofStack({ temporal: { address: '203.0.113.7:7233', tls: false } })).toHaveLength(1);
+});
+
+test('a model is named where none is known to stay in the region’s geography', () => {
+  const unnamed = [expect.stringMatching(/^pool one: model is not named, and no default is known to stay/)];
+  expect(ofPool({}, 'sa-east-1')).toEqual(unnamed);
+  expect(ofPool({}, 'us-gov-west-1')).toEqual(unnamed);
+  expect(ofPool({ model: 'offline:' }, 'sa-east-1')).toEqual([]);
+  expect(ofPool({ image: ecs.ContainerImage.fromRegistry('worker') }, 'sa-east-1')).toEqual([]);
 });

@@ -7,6 +7,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { ElasticWorkersProps } from '../../infra/index.ts';
@@ -43,6 +44,8 @@ describe('cdk-nag finds nothing that is not explained', () => {
   );
 
   test('in the app', async () => {
+    process.env.CDK_CONTEXT_JSON = JSON.stringify({ temporalAddress: 'temporal.example.com:7233' });
+    process.env.CDK_DEFAULT_REGION = 'eu-west-1';
     const { app } = await import('../../infra/app.ts');
     expect(findings(app)).toEqual([]);
   });
@@ -69,9 +72,9 @@ describe('every right that is granted', () => {
     expect(rightsOf(synthesize().template)).toEqual({
       WorkersPoolsfastTaskRole: [
         'bedrock:InvokeModel on arn:<AWS::Partition>:bedrock:*::foundation-model/amazon.nova-2-lite-v1:0',
-        'bedrock:InvokeModel on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/global.amazon.nova-2-lite-v1:0',
+        'bedrock:InvokeModel on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-2-lite-v1:0',
         'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:*::foundation-model/amazon.nova-2-lite-v1:0',
-        'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/global.amazon.nova-2-lite-v1:0',
+        'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-2-lite-v1:0',
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
         'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
@@ -89,12 +92,12 @@ describe('every right that is granted', () => {
         'dynamodb:BatchWriteItem on <WorkersState.Arn>',
         'dynamodb:DeleteItem on <WorkersState.Arn>',
         'dynamodb:PutItem on <WorkersState.Arn>',
-        'ecs:DescribeServices on <WorkersPoolsfastService>',
-        'ecs:DescribeServices on <WorkersPoolsslowService>',
+        `ecs:DescribeServices on <WorkersPoolsfastService> if ${UPDATE_KEYS}`,
+        `ecs:DescribeServices on <WorkersPoolsslowService> if ${UPDATE_KEYS}`,
         'ecs:DescribeTasks on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/*',
         'ecs:ListTasks on * if ecs:cluster',
-        'ecs:UpdateService on <WorkersPoolsfastService>',
-        'ecs:UpdateService on <WorkersPoolsslowService>',
+        `ecs:UpdateService on <WorkersPoolsfastService> if ${UPDATE_KEYS}`,
+        `ecs:UpdateService on <WorkersPoolsslowService> if ${UPDATE_KEYS}`,
         'logs:CreateLogStream on <WorkersScalerLogs.Arn>',
         'logs:PutLogEvents on <WorkersScalerLogs.Arn>',
         'ssm:GetParametersByPath on arn:<AWS::Partition>:ssm:eu-west-1:123456789012:parameter/elastic-workers/StackWorkersBB84B11A',
@@ -102,6 +105,81 @@ describe('every right that is granted', () => {
       WorkersScalerInvokeRole: ['lambda:InvokeFunction on <WorkersScalerFunction.Arn>'],
     });
   });
+
+  test('of a service the scaler may change the count, and nothing else that IAM can tell apart', () => {
+    const [right] = statements(synthesize().template).filter(({ Action }) => Action.includes('ecs:UpdateService'));
+    expect(right?.Condition).toMatchObject({
+      ArnEqualsIfExists: { 'ecs:task-definition': [{ Ref: expect.any(String) }, { Ref: expect.any(String) }] },
+      BoolIfExists: { 'ecs:enable-execute-command': 'false' },
+      'ForAllValues:StringEquals': { 'ecs:capacity-provider': ['FARGATE'] },
+    });
+  });
+
+  test('the scaler may use a secret of its own, which workers may not read', () => {
+    const { template } = synthesize((scope) => ({
+      temporal: {
+        address: 'cloud.tmprl.cloud:7233',
+        secret: Secret.fromSecretCompleteArn(scope, 'Secret', SECRET_ARN),
+        scalerSecret: Secret.fromSecretCompleteArn(scope, 'Read', READ_ONLY),
+      },
+    }));
+    const { WorkersScalerRole: scaler, WorkersPoolsfastTaskRole: worker } = rightsOf(template);
+    const readOf = (rights: string[] = []) => rights.filter((right) => right.startsWith('secretsmanager:'));
+    expect(readOf(scaler)).toEqual([`secretsmanager:GetSecretValue on ${READ_ONLY}`]);
+    expect(readOf(worker)).toEqual([`secretsmanager:GetSecretValue on ${SECRET_ARN}`]);
+  });
+
+  test('an image that is named by its address in ECR may be pulled', () => {
+    const uri = '210987654321.dkr.ecr.eu-central-1.amazonaws.com/team/worker:7';
+    const { template } = synthesize({
+      pools: { own: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry(uri) } },
+    });
+    expect(rightsOf(template).WorkersPoolsownTaskExecutionRole).toContain(
+      'ecr:BatchGetImage on arn:<AWS::Partition>:ecr:eu-central-1:210987654321:repository/team/worker',
+    );
+  });
+
+  test.each([30, 200])(
+    '%s pools with images, namespaces and secrets of their own have all rights within IAM’s limits',
+    (count) => {
+      // More than one stack may hold: what is looked at is the policies.
+      const unlimited = emptyStack({ '@aws-cdk/core:stackResourceLimit': 0 });
+      const many = (scope: Construct) => ({
+        sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
+        pools: Object.fromEntries(
+          Array.from({ length: count }, (_, index) => {
+            const name = `a-pool-with-a-rather-long-name-${index}`;
+            const secret = Secret.fromSecretCompleteArn(
+              scope,
+              `Secret${index}`,
+              SECRET_ARN.replace('temporal', `temporal${index}`),
+            );
+            const temporal = { address: `${name}.tmprl.cloud:7233`, namespace: name, secret };
+            return [
+              name,
+              { taskQueue: name, image: ecs.ContainerImage.fromRegistry(`registry.example/${name}`), temporal },
+            ];
+          }),
+        ),
+      });
+      const { stack, template } = synthesize(many, unlimited);
+      // Each reference comes to an ARN with the names of the stack's cluster and service.
+      const lengthOf = (document: object) =>
+        JSON.stringify(document).replaceAll(/\{"Ref":"[^"]*"\}/g, 'x'.repeat(150)).length;
+      const managed = Object.values(template.findResources('AWS::IAM::ManagedPolicy'));
+      expect(Math.max(...managed.map(({ Properties }) => lengthOf(Properties.PolicyDocument)))).toBeLessThan(6144);
+      expect(managed.length).toBeLessThanOrEqual(20);
+      const inline = Object.values(template.findResources('AWS::IAM::Policy'));
+      expect(Math.max(...inline.map(({ Properties }) => lengthOf(Properties.PolicyDocument)))).toBeLessThan(10_240);
+      const granted = managed.flatMap(({ Properties }) => Properties.PolicyDocument.Statement as Statement[]);
+      const scaled = granted
+        .filter(({ Action }) => Action.includes('ecs:UpdateService'))
+        .flatMap(({ Resource }) => Resource);
+      expect(scaled).toHaveLength(count);
+      // cdk-nag takes half a minute for the larger one.
+      if (count === 30) expect(findings(stack.node.root as App)).toEqual([]);
+    },
+  );
 
   test('a worker may read its own cordon and the scaler’s last tick, and nothing else of the table', () => {
     const reads = statements(synthesize().template).filter(
@@ -231,6 +309,19 @@ test('a secret that is known by its name can be read too', () => {
   expect(rightsOf(template).WorkersScalerRole).toContain(reading);
 });
 
+const READ_ONLY = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:read-only-AbCdEf';
+const UPDATE_KEYS = [
+  'task-definition',
+  'enable-execute-command',
+  'enable-service-connect',
+  'enable-ebs-volumes',
+  'enable-vpc-lattice',
+  'capacity-provider',
+  'subnet',
+  'namespace',
+]
+  .map((key) => `ecs:${key}`)
+  .join(', ');
 const SECRET_ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:temporal-AbCdEf';
 
 function everything() {

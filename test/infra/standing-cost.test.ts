@@ -7,10 +7,10 @@ import { standingCost, totalOf, type StandingCostInput } from '../../infra/stand
 import { synthesize } from './synthesize.ts';
 
 const input = (pools: Partial<WorkerPoolProps>[], changes: Partial<StandingCostInput> = {}): StandingCostInput => ({
-  ...presetOf({}),
+  ...presetOf({}, 'eu-west-1'),
   pools: pools.map((pool, index) => ({
     name: `p${index}`,
-    settings: settingsOf({ taskQueue: `q${index}`, ...pool }, presetOf({})),
+    settings: settingsOf({ taskQueue: `q${index}`, ...pool }, presetOf({}, 'eu-west-1')),
     publicAddress: true,
   })),
   scalerMemory: 512,

@@ -1,4 +1,4 @@
-import { policyAt } from '../../scaler/schedules.ts';
+import { policyAt } from '../../contract/schedules.ts';
 import { poolConfigSchema, scheduleSchema } from '../../contract/pool-config.ts';
 
 const office = { from: '0 8 * * 1-5', to: '0 18 * * 1-5', timeZone: 'Europe/Berlin', minTasks: 3, maxTasks: 40 };

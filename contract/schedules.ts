@@ -1,6 +1,6 @@
 /** Scheduled limits: within a window between two cron times, in its time zone, a pool's minTasks and maxTasks are others. */
 import { Cron } from 'croner';
-import type { PoolConfig, PoolPolicy, Schedule } from '../contract/pool-config.ts';
+import type { PoolConfig, PoolPolicy, Schedule } from './pool-config.ts';
 
 /** The pool's policy as it is at `now`, in epoch milliseconds. Of several open windows, the later in the list counts. */
 export function policyAt({ policy, schedules }: Pick<PoolConfig, 'policy' | 'schedules'>, now: number): PoolPolicy {

@@ -1,0 +1,46 @@
+/** Rights of any number: IAM takes 10,240 characters of policies within a role, and 6,144 in each managed policy beside it. */
+import { Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { Construct, type IConstruct } from 'constructs';
+
+const LONGEST_WITHIN_A_ROLE = 9000;
+const LONGEST_MANAGED = 5900;
+/** What a reference of the template comes to at the most: the ARN of a service with its cluster. */
+const REFERENCE = 170;
+
+/** A policy within the role, or as many managed ones as it takes. */
+export function grantRights(scope: Construct, role: iam.IRole, statements: iam.PolicyStatement[]): IConstruct {
+  const lengths = statements.map((statement) => lengthOf(scope, statement));
+  if (lengths.reduce((sum, length) => sum + length, 0) <= LONGEST_WITHIN_A_ROLE)
+    return new iam.Policy(scope, 'Rights', { roles: [role], statements });
+  const policies = new Construct(scope, 'Rights');
+  groups(statements, lengths).forEach(
+    (group, index) => new iam.ManagedPolicy(policies, String(index), { roles: [role], statements: group }),
+  );
+  return policies;
+}
+
+function groups(statements: iam.PolicyStatement[], lengths: number[]): iam.PolicyStatement[][] {
+  const all: iam.PolicyStatement[][] = [];
+  let left = 0;
+  for (const [index, statement] of statements.entries()) {
+    const length = lengths[index]!;
+    if (length > left) {
+      all.push([]);
+      left = LONGEST_MANAGED;
+    }
+    all.at(-1)!.push(statement);
+    left -= length;
+  }
+  return all;
+}
+
+function lengthOf(scope: Construct, statement: iam.PolicyStatement): number {
+  const resolved: unknown = Stack.of(scope).resolve(statement.toStatementJson());
+  const text = JSON.stringify(resolved, (_, value: unknown) => (isReference(value) ? '-'.repeat(REFERENCE) : value));
+  return text.length;
+}
+
+function isReference(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ['Ref', 'Fn::GetAtt', 'Fn::Join'].some((key) => key in value);
+}
