@@ -107,7 +107,7 @@ describe('every right that is granted', () => {
   });
 
   test('of a service the scaler may change the count, and nothing else that IAM can tell apart', () => {
-    const [right] = statements(synthesize().template).filter(({ Action }) => Action.includes('ecs:UpdateService'));
+    const right = statements(synthesize().template).find(({ Action }) => Action.includes('ecs:UpdateService'));
     expect(right?.Condition).toMatchObject({
       ArnEqualsIfExists: { 'ecs:task-definition': [{ Ref: expect.any(String) }, { Ref: expect.any(String) }] },
       BoolIfExists: { 'ecs:enable-execute-command': 'false' },
@@ -177,7 +177,7 @@ describe('every right that is granted', () => {
         .flatMap(({ Resource }) => Resource);
       expect(scaled).toHaveLength(count);
       // cdk-nag takes half a minute for the larger one.
-      if (count === 30) expect(findings(stack.node.root as App)).toEqual([]);
+      expect(count > 30 ? [] : findings(stack.node.root as App)).toEqual([]);
     },
   );
 

@@ -51,7 +51,7 @@ test('dev says which pools there are when a command is given for another', () =>
 });
 
 test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
-  await withDev(project, ['--start', 'node src/start.ts'], async (shows) => {
+  const end = await withDev(project, ['--start', 'node src/start.ts'], async (shows) => {
     await servedFromZeroAndBack(shows);
     const activities = join(project, 'src/activities.ts');
     writeFileSync(activities, readFileSync(activities, 'utf8').replace('Hello', 'Good morning'));
@@ -59,6 +59,7 @@ test('dev serves its workflow from zero and goes back, deploys a change, and lea
     appendFileSync(join(project, 'src/worker.ts'), '\nthis is no TypeScript');
     await shows('what is wrong with it', /What is deployed stays as it was/);
   });
+  expect(end).toEqual(NOTHING_LEFT);
 });
 
 test('a project in Python passes its own checks, and its workers beside a sidecar serve it in dev', async () => {
@@ -68,7 +69,7 @@ test('a project in Python passes its own checks, and its workers beside a sideca
   expect(run(inPython, 'npm', 'test')).toMatch(/1 passed/);
   const python = '.venv/bin/python';
   const commands = ['--run', `main=${python} worker/worker.py`, '--start', `${python} worker/start.py`];
-  await withDev(inPython, commands, servedFromZeroAndBack);
+  expect(await withDev(inPython, commands, servedFromZeroAndBack)).toEqual(NOTHING_LEFT);
 });
 
 type Shows = (what: string, pattern: RegExp) => Promise<unknown>;
@@ -78,8 +79,10 @@ async function servedFromZeroAndBack(shows: Shows): Promise<void> {
   await shows('the pool is at zero again', /1 completed, 0 failed\n.*desired 0, running 0, starting 0/);
 }
 
-/** Ends it as Ctrl-C does; nothing of it is left. */
-async function withDev(directory: string, args: string[], use: (shows: Shows) => Promise<void>): Promise<void> {
+const NOTHING_LEFT = { code: 0, processes: [] };
+
+/** Ends it as Ctrl-C does; says with which code, and what is left of it. */
+async function withDev(directory: string, args: string[], use: (shows: Shows) => Promise<void>) {
   let output = '';
   // Without npm, which Ctrl-C ends as well: its exit code is not the command's.
   const bin = join(directory, 'node_modules/.bin');
@@ -103,7 +106,6 @@ async function withDev(directory: string, args: string[], use: (shows: Shows) =>
     child.kill('SIGINT');
   }
   const [code] = (await ended) as [number | null];
-  expect(code).toBe(0);
-  const left = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
-  expect(left.filter((line) => line.includes(directory))).toEqual([]);
+  const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  return { code, processes: processes.filter((line) => line.includes(directory)) };
 }
