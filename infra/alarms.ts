@@ -1,5 +1,4 @@
 /** A pool's six alarms: what each means, and where its runbook is, is in its description, which whoever is on call reads first. */
-import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { poolMetric, waitMetricOf } from './metrics.ts';
@@ -19,8 +18,8 @@ export class PoolAlarms extends Construct {
   constructor(scope: Construct, id: string, { pool, thresholds = {}, runbookUrl }: PoolAlarmsProps) {
     super(scope, id);
     this.#runbooks = runbookUrl?.replace(/\/+$/, '') ?? 'docs/runbooks of temporal-elastic-workers';
-    const { workerDownMinutes = 1, queueDepth = 100, errorRatePercent = 5 } = thresholds;
-    const { latencySeconds = 30, scalerDownMinutes = 3, pinnedAtMaxMinutes = 3 } = thresholds;
+    const { workerDownMinutes = 1, queueDepth = 100, queueDepthMinutes = 3, errorRatePercent = 5 } = thresholds;
+    const { latencySeconds = 30, latencyMinutes = 3, scalerDownMinutes = 3, pinnedAtMaxMinutes = 3 } = thresholds;
     const { poolName: name } = pool;
     this.alarms = [
       this.#alarm('WorkerDown', 'worker-down', {
@@ -30,18 +29,19 @@ export class PoolAlarms extends Construct {
         alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for, or a new revision does not start. Look at the service's events and the newest task's log.`,
       }),
       this.#alarm('QueueDepth', 'queue-depth', {
-        metric: poolMetric(name, 'backlog', { statistic: cloudwatch.Stats.MAXIMUM }),
+        metric: poolMetric(name, 'backlog', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: queueDepth,
+        evaluationPeriods: queueDepthMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        alarmDescription: `${name}: more than ${queueDepth} tasks wait in the queue. The newest decision's reason says why the fleet does not grow faster.`,
+        alarmDescription: `${name}: for ${minutes(queueDepthMinutes)} more than ${queueDepth} tasks have waited in the queue. The newest decision's reason says why the fleet does not grow faster.`,
       }),
       this.#alarm('ErrorRate', 'error-rate', {
-        metric: poolMetric(name, 'errorRate', { period: Duration.minutes(5) }),
+        metric: poolMetric(name, 'errorRate'),
         threshold: errorRatePercent,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         alarmDescription: `${name}: more than ${errorRatePercent} % of activity attempts failed over 5 minutes. Look for what they depend on; more tasks do not help.`,
       }),
-      this.#latency(pool, latencySeconds),
+      this.#latency(pool, latencySeconds, latencyMinutes),
       this.#alarm('ScalerDown', 'scaler-down', {
         metric: poolMetric(name, 'desiredTasks', { statistic: cloudwatch.Stats.SAMPLE_COUNT }),
         threshold: 1,
@@ -59,12 +59,13 @@ export class PoolAlarms extends Construct {
     ];
   }
 
-  #latency({ poolName, settings }: WorkerPool, seconds: number): cloudwatch.Alarm {
+  #latency({ poolName, settings }: WorkerPool, seconds: number, evaluationPeriods: number): cloudwatch.Alarm {
     return this.#alarm('Latency', 'latency', {
       metric: poolMetric(poolName, waitMetricOf(settings), { statistic: cloudwatch.Stats.p(95) }),
       threshold: seconds,
+      evaluationPeriods,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-      alarmDescription: `${poolName}: one activity in twenty waits over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
+      alarmDescription: `${poolName}: for ${minutes(evaluationPeriods)} one activity in twenty has waited over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
     });
   }
 

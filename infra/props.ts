@@ -198,10 +198,14 @@ export interface AlarmThresholds {
   readonly workerDownMinutes?: number;
   /** queue_depth: tasks queued. @default 100 */
   readonly queueDepth?: number;
-  /** error_rate: failed activity attempts in percent, over 5 minutes. @default 5 */
+  /** queue_depth: minutes in which there were never fewer. A burst that a start from zero works off is over sooner. @default 3 */
+  readonly queueDepthMinutes?: number;
+  /** error_rate: failed activity attempts in percent, over 5 minutes in which at least three failed. @default 5 */
   readonly errorRatePercent?: number;
   /** latency: the 95th percentile of the wait from schedule to start. @default 30 */
   readonly latencySeconds?: number;
+  /** latency: minutes in a row in which it was above. @default 3 */
+  readonly latencyMinutes?: number;
   /** scaler_down: minutes without a decision. @default 3 */
   readonly scalerDownMinutes?: number;
   /** pinned_at_max: minutes in which more tasks were needed than maxTasks allows. @default 3 */

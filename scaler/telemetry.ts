@@ -25,7 +25,12 @@ const METRICS_A_CALL = 1000;
 /** Metrics older than this no longer matter to an alarm; without a bound an outage of CloudWatch would fill memory. */
 const METRICS_KEPT = 20_000;
 const SEND_EVERY_MS = 25_000;
+/** Twice what a start of the pool's tasks has taken so far, and the worker's first heartbeat. */
+const DOWN_AFTER_STARTS = 2;
 const DOWN_AFTER_MS = 60_000;
+/** Of failures; and how many there must be before they mean something: a single failed attempt is an event, not a rate. */
+const ERROR_WINDOW_MS = 5 * 60_000;
+const FEWEST_FAILURES = 3;
 /** A longer line would arrive in pieces, none of them JSON: Lambda cuts at 256 KiB. */
 const LINE_BYTES = 250_000;
 const CORDONS_BYTES = 60_000;
@@ -40,6 +45,8 @@ export class Telemetry {
   #sentAt = 0;
   /** By pool, since when there has been no worker although there should be one. */
   readonly #downSince = new Map<string, number>();
+  /** By pool, of the last minutes. */
+  readonly #attempts = new Map<string, Attempts[]>();
 
   constructor(client: CloudWatchClient, log: (line: string) => void, metrics: MetricSet) {
     this.#client = client;
@@ -48,14 +55,18 @@ export class Telemetry {
   }
 
   report(record: TickRecord, outcome: Outcome, errors: string[], { protection }: Pick<PoolConfig, 'protection'>): void {
-    const values = { ...valuesOf(record, outcome, errors), workersDown: this.#workersDown(record, outcome) };
+    const values = {
+      ...valuesOf(record, outcome, errors),
+      workersDown: this.#workersDown(record, outcome),
+      errorRate: this.#errorRate(record, outcome),
+    };
     const figures = { ...outcome.figures, runningTasks: values.runningTasks };
     this.#log(lineOf(record, { ...outcome.decision, figures, errors }));
     for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
       if (value === null || value === undefined || !isPublished(key, this.#metrics, protection)) continue;
       // CloudWatch refuses all metrics of a call in which one is no number.
-      if (typeof value === 'number' && !Number.isFinite(value)) continue;
-      this.#pending.push(datum(record, key, typeof value === 'number' ? { Value: value } : value));
+      if (!Number.isFinite(value)) continue;
+      this.#pending.push(datum(record, key, value));
     }
   }
 
@@ -63,7 +74,7 @@ export class Telemetry {
    * Only after a while: a pool that starts from zero has none either until its first task is up. Tasks that run and report
    * nothing may well be at work, as long as nothing waits that they do not take.
    */
-  #workersDown({ pool, now, policy }: TickRecord, { figures, decision }: Outcome): number | null {
+  #workersDown({ pool, now, policy }: TickRecord, { figures, decision, memory }: Outcome): number | null {
     const { liveWorkers, unreportedTasks, revisionFailing } = figures;
     if (liveWorkers === null || (liveWorkers === 0 && unreportedTasks !== 0 && decision.reason !== 'not-serving'))
       return null;
@@ -76,7 +87,18 @@ export class Telemetry {
     }
     const since = this.#downSince.get(pool) ?? now;
     this.#downSince.set(pool, since);
-    return Number(now - since >= DOWN_AFTER_MS);
+    return Number(now - since >= DOWN_AFTER_MS + DOWN_AFTER_STARTS * 1000 * memory.startUpSeconds);
+  }
+
+  /** In percent, of the attempts of the last minutes; nothing while none ended, and 0 while few failed. */
+  #errorRate({ pool, now }: TickRecord, { figures: { processed, failed } }: Outcome): number | undefined {
+    const before = this.#attempts.get(pool) ?? [];
+    const attempts = [...before, { at: now, processed, failed }].filter(({ at }) => now - at < ERROR_WINDOW_MS);
+    this.#attempts.set(pool, attempts);
+    const all = attempts.reduce((sum, each) => sum + each.processed, 0);
+    const failures = attempts.reduce((sum, each) => sum + each.failed, 0);
+    if (all === 0) return undefined;
+    return failures < FEWEST_FAILURES ? 0 : (100 * failures) / all;
   }
 
   /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
@@ -118,8 +140,14 @@ function lineOf(record: TickRecord, told: Told): string {
 }
 
 /** What is null or undefined is not known, and not published. */
-type Values = Partial<Record<MetricKey, number | Distribution | null | undefined>>;
-type Distribution = Required<Pick<MetricDatum, 'Values' | 'Counts'>>;
+type Values = Partial<Record<MetricKey, number | null | undefined>>;
+
+interface Attempts {
+  /** Epoch milliseconds. */
+  at: number;
+  processed: number;
+  failed: number;
+}
 
 function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): Values {
   const { activityQueue, workflowQueue, tasks, workers } = record;
@@ -133,34 +161,22 @@ function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: st
     desiredTasks: unknowns.length === 0 ? decision.desired : null,
     runningTasks: known(tasks) ? tasks.running.length : null,
     pinnedAtMax: Number(decision.reason === 'maximum'),
-    errorRate: errorRate(figures.processed, figures.failed),
     scalerErrors: errors.length,
     signalsUnknown: unknowns.length,
   };
 }
 
-function datum({ pool, now }: TickRecord, key: MetricKey, value: Partial<MetricDatum>): MetricDatum {
+function datum({ pool, now }: TickRecord, key: MetricKey, Value: number): MetricDatum {
   const { name, unit } = METRICS[key];
   return {
     MetricName: name,
     Unit: unit as StandardUnit,
     Timestamp: new Date(now),
     Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
-    ...value,
+    Value,
   };
 }
 
 function utilization(busy: number | null, slots: number | null): number | null {
   return busy === null || !slots ? null : (100 * busy) / slots;
-}
-
-/** Each attempt as 0 or 100 percent, so that an average over any period is weighted by attempts. */
-function errorRate(processed: number, failed: number): Distribution | undefined {
-  const counts: [number, number][] = [
-    [0, Math.max(0, processed - failed)],
-    [100, failed],
-  ];
-  const seen = counts.filter(([, count]) => count !== 0);
-  if (seen.length === 0) return undefined;
-  return { Values: seen.map(([value]) => value), Counts: seen.map(([, count]) => count) };
 }

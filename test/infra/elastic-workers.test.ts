@@ -417,8 +417,10 @@ describe('alarms', () => {
     const alarmThresholds = {
       workerDownMinutes: 2,
       queueDepth: 7,
+      queueDepthMinutes: 8,
       errorRatePercent: 9,
       latencySeconds: 11,
+      latencyMinutes: 6,
       scalerDownMinutes: 4,
       pinnedAtMaxMinutes: 5,
     };
@@ -430,11 +432,11 @@ describe('alarms', () => {
       Properties.EvaluationPeriods,
     ]);
     expect(alarms.toSorted()).toEqual([
-      ['Backlog', 'GreaterThanThreshold', 7, 1],
+      ['Backlog', 'GreaterThanThreshold', 7, 8],
       ['DesiredTasks', 'LessThanThreshold', 1, 4],
       ['ErrorRate', 'GreaterThanThreshold', 9, 1],
       ['PinnedAtMax', 'GreaterThanOrEqualToThreshold', 1, 5],
-      ['ScheduleToStartSeconds', 'GreaterThanThreshold', 11, 1],
+      ['ScheduleToStartSeconds', 'GreaterThanThreshold', 11, 6],
       ['WorkersDown', 'GreaterThanOrEqualToThreshold', 1, 2],
     ]);
   });

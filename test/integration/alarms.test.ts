@@ -29,7 +29,7 @@ const watched: TestedWorkers = {
   tickSeconds: 5,
   dashboard: false,
   // The rest as they are by default.
-  alarmThresholds: { scalerDownMinutes: 1, pinnedAtMaxMinutes: 1 },
+  alarmThresholds: { scalerDownMinutes: 1, pinnedAtMaxMinutes: 1, queueDepthMinutes: 1, latencyMinutes: 1 },
   pools: {
     killed: {
       taskQueue: 'killed',
@@ -64,8 +64,9 @@ const faults: Record<
   },
   'a queue is flooded': {
     pool: 'flooded',
-    alarms: ['QueueDepth'],
-    begin: () => startWork('flooded', 300, { offlineModel: { secondsPerAsk: 0.3 } }),
+    alarms: ['Latency', 'PinnedAtMax', 'QueueDepth'],
+    // For two minutes and more there are over a hundred.
+    begin: () => startWork('flooded', 450, { offlineModel: { secondsPerAsk: 2 } }),
     mend: async () => {},
   },
   'activities fail': {

@@ -58,34 +58,34 @@ test('a pool that could not be read counts as not decided, which an alarm waits 
   expect(await published('essential', 'worker', unread)).not.toContain('DesiredTasks');
 });
 
-/** What is published of WorkersDown, tick by tick; undefined where nothing is. */
-function watchWorkersDown() {
+/** What is published of a metric, tick by tick; undefined where nothing is. */
+function watch(name: string) {
   const values: (number | undefined)[] = [];
   const client = {
     send: async ({ input }: PutMetricDataCommand) =>
-      void values.push(input.MetricData?.find(({ MetricName }) => MetricName === 'WorkersDown')?.Value),
+      void values.push(input.MetricData?.find(({ MetricName }) => MetricName === name)?.Value),
   };
   const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
   return { telemetry, values };
 }
 
-test('workers are down only after a minute without any: a cold start is no alarm', async () => {
-  const { telemetry, values } = watchWorkersDown();
+test('workers are down only after a minute and two start-ups without any: a cold start is no alarm', async () => {
+  const { telemetry, values } = watch('WorkersDown');
   const tickAt = async (seconds: number, workers: (typeof worker)[]) => {
     const tasks = { ...record.tasks, running: workers.map(({ task }) => task!), desired: 1 };
     const read = { ...record, workers, tasks, now: record.now + seconds * 1000 };
     telemetry.report(read, decide(read, undefined, DEFAULT_POLICY, read.now), [], { protection: 'worker' });
     await telemetry.send(read.now, { force: true });
   };
-  for (const seconds of [0, 50]) await tickAt(seconds, []);
-  await tickAt(55, [worker]);
-  for (const seconds of [60, 110, 120, 130]) await tickAt(seconds, []);
-  await tickAt(140, [worker]);
+  for (const seconds of [0, 140]) await tickAt(seconds, []);
+  await tickAt(145, [worker]);
+  for (const seconds of [150, 290, 300, 310]) await tickAt(seconds, []);
+  await tickAt(320, [worker]);
   expect(values).toEqual([0, 0, 0, 0, 0, 1, 1, 0]);
 });
 
 test('workers of tasks that run and report nothing are not said to be down, unless work waits that they do not take', async () => {
-  const { telemetry, values } = watchWorkersDown();
+  const { telemetry, values } = watch('WorkersDown');
   let memory: unknown;
   const tickAt = async (seconds: number, backlog: number) => {
     const activityQueue = { ...record.activityQueue, backlog, ageSeconds: backlog > 0 ? 60 : 0 };
@@ -99,6 +99,23 @@ test('workers of tasks that run and report nothing are not said to be down, unle
   expect(new Set(values)).toEqual(new Set([undefined]));
   for (let seconds = 310; seconds <= 600; seconds += 10) await tickAt(seconds, 3);
   expect(values.at(-1)).toBe(1);
+});
+
+test('the error rate is that of five minutes, and of at least three failures', async () => {
+  const { telemetry, values } = watch('ErrorRate');
+  const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
+  const tickAt = async (seconds: number, processed: number, failed: number) => {
+    const figures = { ...outcome.figures, processed, failed };
+    const read = { ...record, now: record.now + seconds * 1000 };
+    telemetry.report(read, { ...outcome, figures }, [], { protection: 'worker' });
+    await telemetry.send(read.now, { force: true });
+  };
+  await tickAt(0, 1, 1);
+  await tickAt(60, 10, 1);
+  await tickAt(120, 9, 2);
+  await tickAt(330, 1, 0);
+  await tickAt(1000, 0, 0);
+  expect(values).toEqual([0, 0, 20, 15, undefined]);
 });
 
 test('all of them are all that the scaler knows; two are the workers’', async () => {
