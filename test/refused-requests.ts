@@ -18,6 +18,12 @@ export function takeRefusedRequests(): string[] {
   return lines;
 }
 
+/** Checks a request that an endpoint of the test has answered. `target`: `service.Operation`. */
+export async function checkRequest(emulatorUrl: string, target: string, body: object): Promise<void> {
+  const url = `${emulatorUrl}/_elastic-workers/check`;
+  await fetch(url, { method: 'POST', headers: { 'x-amz-target': target }, body: JSON.stringify(body) });
+}
+
 afterEach(() => {
   const refused = takeRefusedRequests();
   if (refused.length > 0) throw new Error(`AWS would refuse what this test sent:\n- ${refused.join('\n- ')}`);

@@ -103,6 +103,12 @@ test.each<[string, string, unknown, string]>([
     'TransactItems is [], expected a length of at least 1',
   ],
   [
+    'with two members of a union',
+    'bedrock-runtime.Converse',
+    { modelId: 'model', messages: [{ role: 'user', content: [{ text: 'Hi', cachePoint: { type: 'default' } }] }] },
+    'messages[0].content[0] has the members text, cachePoint, expected exactly one',
+  ],
+  [
     'with bytes that are not base64',
     `${DYNAMODB}.GetItem`,
     { TableName: 'table', Key: { id: { B: '%' } } },
@@ -133,6 +139,17 @@ test('all problems at once, with the service and the operation; and what local F
     );
   }
   expect(takeRefusedRequests()).toHaveLength(2);
+});
+
+test('a request to a service that nothing checks is answered, and fails the test all the same', async () => {
+  const authorization = 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host';
+  const headers = {
+    authorization,
+    'x-amz-target': 'AmazonSQS.ListQueues',
+    'content-type': 'application/x-amz-json-1.0',
+  };
+  expect((await fetch(emulator.url, { method: 'POST', headers, body: '{}' })).status).toBe(200);
+  expect(takeRefusedRequests()).toEqual(['sqs: not checked against a service model; see service_models.py']);
 });
 
 test('what is allowed is answered', async () => {
