@@ -1,5 +1,5 @@
-/** What cdk-nag finds and is meant to be so, said beside the resource, with the reason. */
-import { Stack, Validations } from 'aws-cdk-lib';
+/** Findings of cdk-nag and cfn-lint that are intended, acknowledged at the resource, with the reason. */
+import { type CfnResource, Stack, Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
 export function acknowledge(scope: IConstruct, rule: string, reason: string): void {
@@ -9,6 +9,11 @@ export function acknowledge(scope: IConstruct, rule: string, reason: string): vo
 /** A right on more than one named resource: acknowledged for exactly this resource. */
 export function acknowledgeWildcard(scope: IConstruct, resource: string, reason: string): void {
   acknowledge(scope, `IAM5[Resource::${flat(Stack.of(scope).resolve(resource))}]`, reason);
+}
+
+/** A rule of cfn-lint. It reads only the template, so the acknowledgement goes into the resource's metadata. */
+export function acknowledgeLint({ node: { defaultChild } }: IConstruct, rule: string, reason: string): void {
+  (defaultChild as CfnResource).addMetadata('cfn-lint', { config: { ignore_checks: [rule] }, reason });
 }
 
 /** As cdk-nag writes a reference: `<LogicalId>` or `<LogicalId.Attribute>`. */

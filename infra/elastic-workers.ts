@@ -18,7 +18,7 @@ import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { DRAIN_TAG, SERVICE_TAGS } from '../contract/service-tags.ts';
 import { PARTITION_KEY, TIME_TO_LIVE } from '../contract/state-table.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge, acknowledgeLint } from './acknowledge.ts';
 import { PoolAlarms } from './alarms.ts';
 import { poolsDashboard } from './dashboard.ts';
 import { onTemporalOfContext } from './other-temporal.ts';
@@ -163,6 +163,9 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       subnetConfiguration: [{ name: 'workers', subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false }],
     });
     acknowledge(vpc, 'VPC7', 'Nothing listens in it. Who wants flow logs gives a VPC that has them.');
+    for (const subnet of vpc.publicSubnets) {
+      acknowledgeLint(subnet, 'W3010', 'The CDK looks up the zones when the stack names its account and region.');
+    }
     return vpc;
   }
 

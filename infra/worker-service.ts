@@ -74,13 +74,26 @@ export function capacityProvidersOf(settings: PoolSettings): string[] {
 function neededToTheEnd(options: WorkerServiceOptions): IDependable[] {
   const { cluster, subnets, securityGroups, taskDefinition, rights } = options;
   return [
-    // With it come its capacity providers.
-    cluster,
+    capacityProvidersOf(cluster),
     cluster.vpc.selectSubnets(subnets).internetConnectivityEstablished,
     rulesOf(securityGroups),
     taskDefinition.obtainExecutionRole(),
     rights,
   ];
+}
+
+/**
+ * The resource that associates them with the cluster. The CDK creates it during synthesis, so it is looked up then. The cluster
+ * itself needs no mention: the service refers to it.
+ */
+function capacityProvidersOf(cluster: ecs.ICluster): IDependable {
+  const providers: IDependable = {};
+  Dependable.implement(providers, {
+    get dependencyRoots() {
+      return cluster.node.findAll().filter((each) => each instanceof ecs.CfnClusterCapacityProviderAssociations);
+    },
+  });
+  return providers;
 }
 
 /**

@@ -69,6 +69,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
       ...plainEnvironment(),
       ...settings(port, temporary),
       CLOUDFORMATION_STABILIZATION_SECONDS: String(stabilizationSeconds),
+      REFUSED_REQUESTS_FILE: process.env.REFUSED_REQUESTS_FILE ?? '',
       ...options.environment,
     },
     logFile: join(directory, 'emulator.log'),

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { EcsError } from './errors.ts';
 import type { Operation } from './operations.ts';
 
@@ -23,6 +23,7 @@ export function createEcsApi(operations: Record<string, Operation>, emulatorUrl:
   });
   server.all('/*', async (request, reply) => {
     reply.header('x-amzn-requestid', randomUUID()).type('application/x-amz-json-1.1');
+    await requireAllowed(request, emulatorUrl);
     const operation = operationOf(request.raw, operations);
     return JSON.stringify(await operation?.(readBody(request.body)));
   });
@@ -43,6 +44,18 @@ function operationOf(request: IncomingMessage, operations: Record<string, Operat
   if (typeof target !== 'string' || !target.startsWith(TARGET_PREFIX)) return undefined;
   const action = target.slice(TARGET_PREFIX.length);
   return Object.hasOwn(operations, action) ? operations[action] : undefined;
+}
+
+/** The emulator checks requests against AWS's service models, on demand also those answered here. They are answered without it, too. */
+async function requireAllowed({ headers, body }: FastifyRequest, emulatorUrl: string): Promise<void> {
+  const response = await fetch(new URL('/_elastic-workers/check', emulatorUrl), {
+    method: 'POST',
+    headers: { 'x-amz-target': String(headers['x-amz-target']), 'content-type': 'application/x-amz-json-1.1' },
+    body: String(body ?? ''),
+  }).catch(() => undefined);
+  if (response === undefined || response.ok) return;
+  const { __type, message } = (await response.json()) as { __type: string; message: string };
+  throw new EcsError(__type, message);
 }
 
 function readBody(body: unknown): unknown {

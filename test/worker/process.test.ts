@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
 import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -14,6 +15,7 @@ import { type LocalEmulator, emulatorCredentials, startEmulator } from '../../lo
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { cordonReader } from '../../worker/cordon.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { checkRequest } from '../refused-requests.ts';
 import { FakeEcs } from './fake-ecs.ts';
 import { apiKeyProxy } from './temporal-proxies.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -158,8 +160,11 @@ describe('the worker', () => {
 
   it('asks the model of Bedrock’s that it was given, with the role’s credentials', async () => {
     const asked: unknown[] = [];
-    const bedrock = createServer(({ url, headers }, response) => {
+    const bedrock = createServer(async (request, response) => {
+      const { url, headers } = request;
       asked.push([url, headers.authorization?.includes('/us-east-1/bedrock/aws4_request')]);
+      const modelId = decodeURIComponent(url!.split('/')[2]!);
+      await checkRequest(emulator.url, 'bedrock-runtime.Converse', { modelId, ...((await json(request)) as object) });
       const output = { message: { role: 'assistant', content: [{ text: 'Hi' }] } };
       const usage = { inputTokens: 1, outputTokens: 1, totalTokens: 2 };
       response.setHeader('content-type', 'application/json');

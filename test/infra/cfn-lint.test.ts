@@ -1,0 +1,103 @@
+/** Checks every template against AWS's own schemas: what CloudFormation would refuse fails here, without an account. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { App } from 'aws-cdk-lib';
+import { PRESETS } from '../../infra/presets.ts';
+import { runCli } from '../cli/rig.ts';
+import { lint } from './cfn-lint.ts';
+import { optionalProps, propsIn, withCluster, withVpc } from './every-prop.ts';
+import { emptyStack, synthesize } from './synthesize.ts';
+
+// The first run fetches cfn-lint.
+jest.setTimeout(300_000);
+
+const root = join(import.meta.dirname, '../..');
+const NO_BUNDLES = { 'aws:cdk:bundling-stacks': [] };
+/** The feature flags of a new CDK app. The other templates are synthesized without any, as in an old app. */
+const FLAGS = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')).context as Record<string, unknown>;
+const EVERY_PROP = { 'a VPC': withVpc, 'a cluster': withCluster };
+
+type Templates = Record<string, object>;
+
+test('cfn-lint finds nothing that is not acknowledged', async () => {
+  const templates = { ...presets(), ...everyProp(), ...(await ourApps()), ...(await projects()) };
+  expect(await lint(templates)).toEqual([]);
+});
+
+test('and it finds a value that the resource’s schema does not allow', async () => {
+  const { template } = synthesize();
+  const [service] = Object.values(template.findResources('AWS::ECS::Service'));
+  service!.Properties.PropagateTags = 'EVERYWHERE';
+  expect(await lint({ broken: template.toJSON() })).toEqual([
+    expect.stringContaining("broken: E3030: 'EVERYWHERE' is not one of"),
+  ]);
+});
+
+test('every optional prop is in one of the templates', () => {
+  const given = new Set(Object.values(EVERY_PROP).flatMap((props) => propsIn(props(emptyStack()))));
+  expect(optionalProps().length).toBeGreaterThan(50);
+  expect(optionalProps().filter((prop) => !given.has(prop))).toEqual([]);
+});
+
+function presets(): Templates {
+  const made = Object.keys(PRESETS).map((preset) => {
+    const { stack } = synthesize({ preset: preset as 'staging' }, emptyStack(FLAGS));
+    return [`preset ${preset}`, templateOf(stack.node.root as App)];
+  });
+  return Object.fromEntries(made) as Templates;
+}
+
+function everyProp(): Templates {
+  const made = Object.entries(EVERY_PROP).map(([name, props]) => {
+    const { stack } = synthesize(props, emptyStack(NO_BUNDLES));
+    return [`every prop with ${name}`, templateOf(stack.node.root as App)];
+  });
+  return Object.fromEntries(made) as Templates;
+}
+
+async function ourApps(): Promise<Templates> {
+  const examples = readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.ts'));
+  const files = ['infra/app.ts', ...examples.map((file) => `examples/${file}`)];
+  const made = files.map(async (file) => {
+    const { app } = (await import(join(root, file))) as { app: App };
+    return [file.replace('/', ' '), templateOf(app)];
+  });
+  return Object.fromEntries(await Promise.all(made)) as Templates;
+}
+
+/** The projects that `init` creates, with this package as it is published. */
+async function projects(): Promise<Templates> {
+  const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-projects-'));
+  try {
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(root, join(directory, 'node_modules/temporal-elastic-workers'));
+    const templates: Templates = {};
+    for (const language of readdirSync(join(root, 'templates'))) {
+      const folder = join(directory, language);
+      await runCli(['init', folder, '--language', language]);
+      templates[`project in ${language}`] = synthesizeProject(folder);
+    }
+    return templates;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function synthesizeProject(folder: string): object {
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const environment = { CDK_OUTDIR: join(folder, 'cdk.out'), CDK_CONTEXT_JSON: JSON.stringify(NO_BUNDLES) };
+  const { status, stderr } = spawnSync(process.execPath, ['infra/app.ts'], {
+    cwd: folder,
+    env: { ...process.env, ...environment },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(stderr);
+  const file = readdirSync(join(folder, 'cdk.out')).find((name) => name.endsWith('.template.json'));
+  return JSON.parse(readFileSync(join(folder, 'cdk.out', file!), 'utf8')) as object;
+}
+
+function templateOf(app: App): object {
+  return app.synth().stacks[0]!.template as object;
+}
