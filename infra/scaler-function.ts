@@ -92,10 +92,7 @@ export class ScalerFunction extends Construct {
     const secrets = secretsOf({ pools, ...props });
     return [
       statement(['logs:CreateLogStream', 'logs:PutLogEvents'], [this.logGroup.logGroupArn]),
-      statement(
-        ['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem'],
-        [stateTable.tableArn],
-      ),
+      statement(['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem'], [stateTable.tableArn]),
       statement(
         ['ecs:DescribeServices', 'ecs:UpdateService'],
         pools.map(({ service }) => service.serviceArn),

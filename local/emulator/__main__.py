@@ -3,9 +3,10 @@
 import alarms
 import capacity_providers
 import ecs_services
+import rights
 import stability
 from ministack.app import main
 
-for rules in (alarms, ecs_services, capacity_providers, stability):
+for rules in (alarms, ecs_services, capacity_providers, stability, rights):
     rules.install()
 main()

@@ -19,6 +19,7 @@ const containerSchema = z.object({
     .default([]),
   environment: z.array(nameAndValue).default([]),
   secrets: z.array(z.object({ name: z.string(), valueFrom: z.string() })).default([]),
+  logConfiguration: z.object({ options: z.record(z.string(), z.string()).default({}) }).optional(),
   /** Fargate's own default and limit. */
   stopTimeout: z.coerce
     .number()
@@ -43,6 +44,8 @@ const taskDefinitionSchema = z.object({
   cpu: z.coerce.string().default('256'),
   memory: z.coerce.string().default('512'),
   pidMode: z.string().optional(),
+  taskRoleArn: z.string().optional(),
+  executionRoleArn: z.string().optional(),
   containerDefinitions: z.array(containerSchema),
 });
 

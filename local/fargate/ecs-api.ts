@@ -1,12 +1,15 @@
 /**
- * The ECS endpoint: the AWS JSON 1.1 calls that local Fargate answers itself, and every other call, of ECS or any
- * other service, passed to the emulator and back byte for byte.
+ * The ECS endpoint: the AWS JSON 1.1 calls that local Fargate answers itself, once the emulator has found that the caller
+ * may make them, and every other call, of ECS or any other service, passed to the emulator and back byte for byte.
  */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
+import { JUDGE_HEADER } from './emulator-client.ts';
 import { EcsError } from './errors.ts';
 import type { Operation } from './operations.ts';
 
@@ -23,6 +26,8 @@ export function createEcsApi(operations: Record<string, Operation>, emulatorUrl:
   });
   server.all('/*', async (request, reply) => {
     reply.header('x-amzn-requestid', randomUUID()).type('application/x-amz-json-1.1');
+    const refusal = await refusalOf(request.raw, String(request.body ?? ''), new URL(emulatorUrl));
+    if (refusal) return reply.status(refusal.status).headers(refusal.headers).send(refusal.body);
     const operation = operationOf(request.raw, operations);
     return JSON.stringify(await operation?.(readBody(request.body)));
   });
@@ -51,6 +56,23 @@ function readBody(body: unknown): unknown {
   } catch (error) {
     throw new EcsError('SerializationException', `The request body is not JSON: ${String(error)}`);
   }
+}
+
+/** Root, who may do anything; the emulator checks no signature of it either. */
+const ROOT = 'Credential=test/';
+
+/** The emulator's answer to a call that the caller's policies do not allow, or whose signature is wrong. */
+async function refusalOf(request: IncomingMessage, body: string, emulator: URL) {
+  if (request.headers.authorization?.includes(ROOT)) return undefined;
+  const headers = [...request.rawHeaders, JUDGE_HEADER, '{}'];
+  const { hostname: host, port } = emulator;
+  const asked = httpRequest({ host, port, method: request.method, path: request.url, headers });
+  asked.end(body);
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  const { statusCode: status = 502 } = answer;
+  const answered = await text(answer);
+  const type = String(answer.headers['x-amzn-errortype'] ?? '');
+  return status < 400 ? undefined : { status, headers: { 'x-amzn-errortype': type }, body: answered };
 }
 
 function passThrough(request: IncomingMessage, response: ServerResponse, emulator: URL): void {
