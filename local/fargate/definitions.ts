@@ -37,6 +37,12 @@ const containerSchema = z.object({
     .optional(),
 });
 
+/** The emulator's is empty where there is none. */
+const roleArn = z
+  .string()
+  .optional()
+  .transform((arn) => arn || undefined);
+
 const taskDefinitionSchema = z.object({
   taskDefinitionArn: z.string(),
   family: z.string(),
@@ -44,8 +50,8 @@ const taskDefinitionSchema = z.object({
   cpu: z.coerce.string().default('256'),
   memory: z.coerce.string().default('512'),
   pidMode: z.string().optional(),
-  taskRoleArn: z.string().optional(),
-  executionRoleArn: z.string().optional(),
+  taskRoleArn: roleArn,
+  executionRoleArn: roleArn,
   containerDefinitions: z.array(containerSchema),
 });
 
