@@ -94,10 +94,7 @@ export class ScalerFunction extends Construct {
     const secrets = secretsOf({ pools, ...props });
     return [
       statement(['logs:CreateLogStream', 'logs:PutLogEvents'], [this.logGroup.logGroupArn]),
-      statement(
-        ['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem'],
-        [stateTable.tableArn],
-      ),
+      statement(['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem'], [stateTable.tableArn]),
       ...inGroups(pools).map((some) => mayScale(some, subnetIds)),
       statement(['ecs:DescribeTasks'], [this.#tasksOf(cluster)]),
       statement(['ecs:ListTasks'], ['*'], { ArnEquals: { 'ecs:cluster': cluster.clusterArn } }),

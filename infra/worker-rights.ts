@@ -57,7 +57,7 @@ function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTabl
   });
   policy.addStatements(
     new iam.PolicyStatement({
-      actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'],
+      actions: ['ecs:UpdateTaskProtection'],
       resources: [tasks],
       conditions: { StringEquals: { [`aws:ResourceTag/${POOL_TAG}`]: poolName } },
     }),

@@ -29,16 +29,19 @@ export interface LocalEmulator {
   stop(): Promise<void>;
 }
 
-/** What an AWS client needs to talk to the emulator; nothing real is reachable with it. */
-export function emulatorCredentials(url: string): Record<string, string> {
+/** Where an AWS client finds the emulator; nothing real is reachable with it. */
+export function emulatorEndpoint(url: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: url,
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test',
     AWS_REGION: 'us-east-1',
     AWS_DEFAULT_REGION: 'us-east-1',
     AWS_EC2_METADATA_DISABLED: 'true',
   };
+}
+
+/** The same, with the keys of the account's root, who may do anything. */
+export function emulatorCredentials(url: string): Record<string, string> {
+  return { ...emulatorEndpoint(url), AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 }
 
 /** For a shell, to be pasted: with it AWS's tools and `elastic-workers` find what runs here. */
@@ -47,6 +50,11 @@ export function exportLine(emulatorUrl: string, ecsUrl: string): string {
   return `export ${Object.entries(variables)
     .map(([name, value]) => `${name}=${value}`)
     .join(' ')}`;
+}
+
+/** Where the emulator that logs to this folder writes who called what: local/emulator/request_log.py. */
+export function requestLog(directory: string): string {
+  return join(directory, 'requests.jsonl');
 }
 
 export async function startEmulator(options: EmulatorOptions = {}): Promise<LocalEmulator> {
@@ -61,6 +69,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
   // What Lambda functions unpack there is gone too when this process ends without having stopped the emulator.
   const tidy = (): void => rmSync(temporary, { recursive: true, force: true });
   process.once('exit', tidy);
+  rmSync(requestLog(directory), { force: true });
   const server = await startProcess({
     name: 'The AWS emulator',
     command,
@@ -70,6 +79,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
       ...settings(port, temporary),
       CLOUDFORMATION_STABILIZATION_SECONDS: String(stabilizationSeconds),
       REFUSED_REQUESTS_FILE: process.env.REFUSED_REQUESTS_FILE ?? '',
+      ELASTIC_WORKERS_REQUEST_LOG: requestLog(directory),
       ...options.environment,
     },
     logFile: join(directory, 'emulator.log'),
@@ -96,6 +106,8 @@ function settings(port: number, temporary: string): Record<string, string> {
     GATEWAY_PORT: String(port),
     BIND_HOST: '127.0.0.1',
     TMPDIR: temporary,
+    // What a role's policies do not allow is refused.
+    AUTH: 'true',
     IOT_MTLS_ENABLED: '0',
     SFTP_ENABLED: '0',
     // Without it the emulator would look for a container engine and tidy up there.

@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 
 import type { PoolConfig } from '../contract/pool-config.ts';
 import type { StackConfig } from '../contract/stack-config.ts';
-import { emulatorCredentials, startEmulator } from './emulator.ts';
+import { emulatorEndpoint, startEmulator } from './emulator.ts';
 import { startLocalFargate } from './fargate/index.ts';
 import type { LocalFargate, LocalFargateOptions, TaskSummary } from './fargate/index.ts';
 import { readPoolConfigs, readStackConfigs } from './observe.ts';
@@ -141,7 +141,7 @@ function startFargate(options: SiteOptions, emulatorUrl: string, port: number): 
     },
     startDelaySeconds: options.startDelay,
     seed: options.seed,
-    environment: { ...emulatorCredentials(emulatorUrl), ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' },
+    environment: { ...emulatorEndpoint(emulatorUrl), ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' },
     logDirectory: join(logsOf(options), 'tasks'),
     onTaskChange: (task) => reportCrash(task, options.onProgress),
     log: options.onProgress,

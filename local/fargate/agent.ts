@@ -1,15 +1,17 @@
 /**
- * What a task finds on its own machine: the agent's task protection endpoint (under $ECS_AGENT_URI) and the task
- * metadata endpoint, version 4 (under $ECS_CONTAINER_METADATA_URI_V4). The token in the path says which container asks.
+ * What a task finds on its own machine: the agent's task protection endpoint (under $ECS_AGENT_URI), the task metadata
+ * endpoint, version 4 (under $ECS_CONTAINER_METADATA_URI_V4), and the credentials of its role (at
+ * $AWS_CONTAINER_CREDENTIALS_FULL_URI). The token in the path says which container asks.
  */
 import fastify from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { EcsError } from './errors.ts';
 import { protectedTask, protectionMinutes, updateProtection } from './protection.ts';
 import type { ProtectionFailure } from './protection.ts';
 import { containerArn, containerStatus } from './task-record.ts';
 import type { Task, TaskContainer } from './task.ts';
+import type { TaskRoles } from './task-roles.ts';
 import type { TaskStore } from './task-store.ts';
 
 interface ByToken {
@@ -19,7 +21,7 @@ interface ByToken {
 const CPU_UNITS_PER_VCPU = 1024;
 const protectionRequest = z.strictObject({ ProtectionEnabled: z.boolean(), ExpiresInMinutes: protectionMinutes });
 
-export function createAgent(tasks: TaskStore, isBlocked: (task: Task) => boolean): FastifyInstance {
+export function createAgent(tasks: TaskStore, roles: TaskRoles, isBlocked: (task: Task) => boolean): FastifyInstance {
   const server = fastify({ forceCloseConnections: true });
   const caller = (token: string) => {
     const found = tasks.byToken(token);
@@ -28,13 +30,17 @@ export function createAgent(tasks: TaskStore, isBlocked: (task: Task) => boolean
   };
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  server.get<ByToken>('/api/:token/task-protection/v1/state', ({ params }) =>
-    protectionBody(caller(params.token).task),
-  );
+  server.get<ByToken>('/api/:token/task-protection/v1/state', ({ params }, reply) => {
+    const { task } = caller(params.token);
+    const answer = async () => protectionBody(task);
+    return withRight(() => roles.allowProtection(task, 'GetTaskProtection'), task, answer, reply);
+  });
   server.put<ByToken>('/api/:token/task-protection/v1/state', ({ params, body }, reply) => {
     const { task } = caller(params.token);
-    return putProtection(task, body, isBlocked, (status) => reply.status(status));
+    const answer = async () => putProtection(task, body, isBlocked);
+    return withRight(() => roles.allowProtection(task, 'UpdateTaskProtection'), task, answer, reply);
   });
+  server.get<ByToken>('/credentials/:token', ({ params }) => roles.credentials(caller(params.token).task));
   server.get<ByToken>('/v4/:token', ({ params }) => {
     const { task, container } = caller(params.token);
     return containerMetadata(task, container);
@@ -47,21 +53,21 @@ export function createAgent(tasks: TaskStore, isBlocked: (task: Task) => boolean
   return server;
 }
 
-/** As the agent has it: a refusal by ECS is an answer with status 200, a malformed request one with status 400. */
-function putProtection(
-  task: Task,
-  body: unknown,
-  isBlocked: (task: Task) => boolean,
-  setStatus: (status: number) => void,
-) {
+/** As the agent has it: what ECS refuses for the task's sake is an answer with status 200, and anything else one with 400. */
+async function withRight(allow: () => Promise<void>, task: Task, answer: () => Promise<object>, reply: FastifyReply) {
   try {
-    const request = protectionRequest.parse(JSON.parse(String(body)));
-    const failure = updateProtection(task, request.ProtectionEnabled, request.ExpiresInMinutes, isBlocked);
-    return failure ? failureBody(failure) : protectionBody(task);
+    await allow();
+    return await answer();
   } catch (error) {
-    setStatus(400);
+    reply.status(400);
     return errorBody(task.arn, error);
   }
+}
+
+function putProtection(task: Task, body: unknown, isBlocked: (task: Task) => boolean) {
+  const request = protectionRequest.parse(JSON.parse(String(body)));
+  const failure = updateProtection(task, request.ProtectionEnabled, request.ExpiresInMinutes, isBlocked);
+  return failure ? failureBody(failure) : protectionBody(task);
 }
 
 function protectionBody(task: Task) {

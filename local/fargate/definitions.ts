@@ -19,6 +19,7 @@ const containerSchema = z.object({
     .default([]),
   environment: z.array(nameAndValue).default([]),
   secrets: z.array(z.object({ name: z.string(), valueFrom: z.string() })).default([]),
+  logConfiguration: z.object({ options: z.record(z.string(), z.string()).default({}) }).optional(),
   /** Fargate's own default and limit. */
   stopTimeout: z.coerce
     .number()
@@ -36,6 +37,12 @@ const containerSchema = z.object({
     .optional(),
 });
 
+/** The emulator's is empty where there is none. */
+const roleArn = z
+  .string()
+  .optional()
+  .transform((arn) => arn || undefined);
+
 const taskDefinitionSchema = z.object({
   taskDefinitionArn: z.string(),
   family: z.string(),
@@ -43,6 +50,8 @@ const taskDefinitionSchema = z.object({
   cpu: z.coerce.string().default('256'),
   memory: z.coerce.string().default('512'),
   pidMode: z.string().optional(),
+  taskRoleArn: roleArn,
+  executionRoleArn: roleArn,
   containerDefinitions: z.array(containerSchema),
 });
 

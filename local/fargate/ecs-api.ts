@@ -1,12 +1,15 @@
 /**
- * The ECS endpoint: the AWS JSON 1.1 calls that local Fargate answers itself, and every other call, of ECS or any
- * other service, passed to the emulator and back byte for byte.
+ * The ECS endpoint: the AWS JSON 1.1 calls that local Fargate answers itself, once the emulator has found that the caller
+ * may make them, and every other call, of ECS or any other service, passed to the emulator and back byte for byte.
  */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
 import fastify from 'fastify';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import { JUDGE_HEADER } from './emulator-client.ts';
 import { EcsError } from './errors.ts';
 import type { Operation } from './operations.ts';
 
@@ -23,7 +26,8 @@ export function createEcsApi(operations: Record<string, Operation>, emulatorUrl:
   });
   server.all('/*', async (request, reply) => {
     reply.header('x-amzn-requestid', randomUUID()).type('application/x-amz-json-1.1');
-    await requireAllowed(request, emulatorUrl);
+    const refusal = await refusalOf(request.raw, String(request.body ?? ''), new URL(emulatorUrl));
+    if (refusal) return reply.status(refusal.status).headers(refusal.headers).send(refusal.body);
     const operation = operationOf(request.raw, operations);
     return JSON.stringify(await operation?.(readBody(request.body)));
   });
@@ -46,24 +50,29 @@ function operationOf(request: IncomingMessage, operations: Record<string, Operat
   return Object.hasOwn(operations, action) ? operations[action] : undefined;
 }
 
-/** The emulator checks requests against AWS's service models, on demand also those answered here. They are answered without it, too. */
-async function requireAllowed({ headers, body }: FastifyRequest, emulatorUrl: string): Promise<void> {
-  const response = await fetch(new URL('/_elastic-workers/check', emulatorUrl), {
-    method: 'POST',
-    headers: { 'x-amz-target': String(headers['x-amz-target']), 'content-type': 'application/x-amz-json-1.1' },
-    body: String(body ?? ''),
-  }).catch(() => undefined);
-  if (response === undefined || response.ok) return;
-  const { __type, message } = (await response.json()) as { __type: string; message: string };
-  throw new EcsError(__type, message);
-}
-
 function readBody(body: unknown): unknown {
   try {
     return JSON.parse(String(body ?? '{}'));
   } catch (error) {
     throw new EcsError('SerializationException', `The request body is not JSON: ${String(error)}`);
   }
+}
+
+/**
+ * The emulator's answer to a call that AWS's service model or the caller's policies do not allow, or whose signature is wrong. Calls are
+ * answered without an emulator, too.
+ */
+async function refusalOf(request: IncomingMessage, body: string, emulator: URL) {
+  const headers = [...request.rawHeaders, JUDGE_HEADER, '{}'];
+  const { hostname: host, port } = emulator;
+  const asked = httpRequest({ host, port, method: request.method, path: request.url, headers });
+  asked.end(body);
+  const [answer] = (await once(asked, 'response').catch(() => [])) as [IncomingMessage?];
+  if (answer === undefined) return undefined;
+  const { statusCode: status = 502 } = answer;
+  const answered = await text(answer);
+  const type = String(answer.headers['x-amzn-errortype'] ?? '');
+  return status < 400 ? undefined : { status, headers: { 'x-amzn-errortype': type }, body: answered };
 }
 
 function passThrough(request: IncomingMessage, response: ServerResponse, emulator: URL): void {

@@ -8,7 +8,33 @@ import type { ServiceDefinition, TaskDefinition } from './definitions.ts';
 
 type Json = Record<string, unknown>;
 
+/** With it a call is judged; one of ECS is not carried out. */
+export const JUDGE_HEADER = 'x-elastic-workers-judge';
+
+const ECS = 'AmazonEC2ContainerServiceV20141113';
+
 const SECRET_ARN_PARTS = 7;
+
+/** As the container credentials endpoint hands them out. */
+export interface RoleCredentials {
+  RoleArn: string;
+  AccessKeyId: string;
+  SecretAccessKey: string;
+  Token: string;
+  Expiration: string;
+}
+
+/** Whose rights are needed, by an access key. (See local/emulator/rights.py.) */
+export interface Judged {
+  as: string;
+}
+
+/** For what: a call as IAM sees it. */
+export interface JudgedCall extends Judged {
+  action: string;
+  resource: string;
+  context?: Record<string, string>;
+}
 
 export class EmulatorClient {
   readonly #url: string;
@@ -24,7 +50,25 @@ export class EmulatorClient {
 
   /** One ECS call, with ECS's own errors. */
   ecs(action: string, input: Json): Promise<Json> {
-    return this.#call('ecs', `AmazonEC2ContainerServiceV20141113.${action}`, input);
+    return this.#call('ecs', `${ECS}.${action}`, input);
+  }
+
+  /** Throws an EcsError when the call is not allowed. It is not made. */
+  async judge(call: JudgedCall): Promise<void> {
+    await this.#call('ecs', `${ECS}.ListClusters`, {}, call);
+  }
+
+  async assumeRole(roleArn: string, sessionName: string): Promise<RoleCredentials> {
+    const input = { RoleArn: roleArn, RoleSessionName: sessionName };
+    const answer = await this.#call('sts', 'AWSSecurityTokenServiceV20110615.AssumeRole', input);
+    const { SessionToken, Expiration, ...keys } = answer['Credentials'] as Record<string, string>;
+    return {
+      RoleArn: roleArn,
+      AccessKeyId: keys['AccessKeyId']!,
+      SecretAccessKey: keys['SecretAccessKey']!,
+      Token: SessionToken!,
+      Expiration: new Date(Number(Expiration) * 1000).toISOString(),
+    };
   }
 
   async clusterArns(): Promise<string[]> {
@@ -63,11 +107,12 @@ export class EmulatorClient {
    * `:json-key:version-stage:version-id` (each may be empty), or a Systems Manager parameter's ARN or name.
    * A bare name may be a secret's as well, which ECS would refuse: the emulator's `Ref` of a secret is its name.
    */
-  async secretValue(valueFrom: string): Promise<string> {
+  async secretValue(valueFrom: string, judged?: Judged): Promise<string> {
     try {
-      if (valueFrom.startsWith('arn:') && valueFrom.split(':')[2] === 'ssm') return await this.#parameter(valueFrom);
-      if (valueFrom.startsWith('arn:')) return await this.#secret(splitSecret(valueFrom, SECRET_ARN_PARTS));
-      return await this.#secret(splitSecret(valueFrom, 1)).catch(() => this.#parameter(valueFrom));
+      if (valueFrom.startsWith('arn:') && valueFrom.split(':')[2] === 'ssm')
+        return await this.#parameter(valueFrom, judged);
+      if (valueFrom.startsWith('arn:')) return await this.#secret(splitSecret(valueFrom, SECRET_ARN_PARTS), judged);
+      return await this.#secret(splitSecret(valueFrom, 1), judged).catch(() => this.#parameter(valueFrom, judged));
     } catch (error) {
       throw new TaskStartError(
         `ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret ${valueFrom}: ${String(error)}`,
@@ -76,12 +121,13 @@ export class EmulatorClient {
     }
   }
 
-  async #secret({ id, jsonKey, versionStage, versionId }: SecretReference): Promise<string> {
-    const answer = await this.#call('secretsmanager', 'secretsmanager.GetSecretValue', {
+  async #secret({ id, jsonKey, versionStage, versionId }: SecretReference, judged?: Judged): Promise<string> {
+    const input = {
       SecretId: id,
       ...(versionStage && { VersionStage: versionStage }),
       ...(versionId && { VersionId: versionId }),
-    });
+    };
+    const answer = await this.#call('secretsmanager', 'secretsmanager.GetSecretValue', input, judged);
     const value = answer['SecretString'] as string;
     if (!jsonKey) return value;
     const member = (JSON.parse(value) as Json)[jsonKey];
@@ -89,12 +135,13 @@ export class EmulatorClient {
     return typeof member === 'string' ? member : JSON.stringify(member);
   }
 
-  async #parameter(arnOrName: string): Promise<string> {
-    const answer = await this.#call('ssm', 'AmazonSSM.GetParameter', { Name: arnOrName, WithDecryption: true });
+  async #parameter(arnOrName: string, judged?: Judged): Promise<string> {
+    const input = { Name: arnOrName, WithDecryption: true };
+    const answer = await this.#call('ssm', 'AmazonSSM.GetParameter', input, judged);
     return (answer['Parameter'] as { Value: string }).Value;
   }
 
-  async #call(service: string, target: string, input: Json): Promise<Json> {
+  async #call(service: string, target: string, input: Json, judged?: Judged): Promise<Json> {
     const response = await fetch(this.#url, {
       method: 'POST',
       headers: {
@@ -102,6 +149,7 @@ export class EmulatorClient {
         'X-Amz-Target': target,
         // The emulator reads account and region from here and checks no signature.
         Authorization: `AWS4-HMAC-SHA256 Credential=${this.#accessKeyId}/20260101/${this.#region}/${service}/aws4_request, SignedHeaders=host, Signature=none`,
+        ...(judged && { [JUDGE_HEADER]: JSON.stringify(judged) }),
       },
       body: JSON.stringify(input),
       signal: AbortSignal.timeout(10_000),

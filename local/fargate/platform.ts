@@ -17,6 +17,7 @@ import type { RestartBackoffOptions } from './restart-backoff.ts';
 import { ServiceScheduler } from './service-scheduler.ts';
 import { Task } from './task.ts';
 import type { LaunchOrder, TaskPlatform } from './task.ts';
+import { TaskRoles } from './task-roles.ts';
 import { TaskStore } from './task-store.ts';
 import { UsageMeter } from './usage.ts';
 import type { ServiceUsage } from './usage.ts';
@@ -29,6 +30,7 @@ export class Platform {
   readonly #now: () => number;
   readonly #options: LocalFargateOptions;
   readonly #emulator: EmulatorClient;
+  readonly #roles: TaskRoles;
   readonly #random: () => number;
   readonly #schedulers = new Map<string, ServiceScheduler>();
   readonly #toReconcile = new Set<ServiceScheduler>();
@@ -50,6 +52,7 @@ export class Platform {
     this.#now = options.now ?? Date.now;
     this.#random = seeded(options.seed ?? 1);
     this.#emulator = new EmulatorClient(emulatorUrl, region, environment['AWS_ACCESS_KEY_ID'] ?? 'test');
+    this.#roles = new TaskRoles(this.#emulator);
     this.#taskPlatform = {
       imageDirectory: (image) => images[image] ?? findImage?.(image),
       standInFor: async (wanted) => findStandIn?.(wanted),
@@ -57,12 +60,12 @@ export class Platform {
       environment: { ...plainEnvironment(), AWS_REGION: region, AWS_DEFAULT_REGION: region, ...environment },
       healthChecks: options.healthChecks ?? true,
       agentUrl: () => this.#agentUrl,
-      secretValue: (valueFrom) => this.#emulator.secretValue(valueFrom),
+      roles: this.#roles,
       now: this.#now,
       onChange: (task) => this.#taskChanged(task),
     };
     const isBlocked = (task: Task) => this.#schedulers.get(task.origin.service.serviceArn)?.isBlocked(task) ?? false;
-    this.#agent = createAgent(this.#tasks, isBlocked);
+    this.#agent = createAgent(this.#tasks, this.#roles, isBlocked);
     this.#api = createEcsApi(
       createOperations({
         emulator: this.#emulator,

@@ -14,6 +14,7 @@ import type { StandIn, WantedContainer } from './index.ts';
 import { watchHealth, type HealthStatus } from './health.ts';
 import { ProcessNamespace } from './process-namespace.ts';
 import { startInOrder, stopInOrder } from './start-order.ts';
+import type { TaskRoles } from './task-roles.ts';
 
 export type TaskStatus =
   'PROVISIONING' | 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'DEPROVISIONING' | 'STOPPED';
@@ -50,7 +51,7 @@ export interface TaskPlatform {
   healthChecks: boolean;
   /** Where the agent serves the container with this token. */
   agentUrl(): string;
-  secretValue(valueFrom: string): Promise<string>;
+  roles: TaskRoles;
   now(): number;
   onChange(task: Task): void;
 }
@@ -191,6 +192,7 @@ export class Task {
     await this.#wait(third);
     this.#enter('PENDING');
     const prepared = await Promise.all(this.containers.map((container) => this.#prepare(container)));
+    await this.#platform.roles.allowLogs(this);
     await this.#wait(2 * third);
     await this.#startContainers(prepared);
     this.#stopRequest.signal.throwIfAborted();
@@ -243,13 +245,17 @@ export class Task {
   async #prepare(container: TaskContainer): Promise<PreparedContainer> {
     const { image, environment, secrets, entryPoint, command } = container.definition;
     const directory = this.#platform.imageDirectory(image);
+    const agentUrl = this.#platform.agentUrl();
     const values = await Promise.all(
-      secrets.map(async ({ name, valueFrom }) => [name, await this.#platform.secretValue(valueFrom)] as const),
+      secrets.map(
+        async ({ name, valueFrom }) => [name, await this.#platform.roles.secretValue(this, valueFrom)] as const,
+      ),
     );
     const variables: Record<string, string> = {
-      ECS_AGENT_URI: `${this.#platform.agentUrl()}/api/${container.token}`,
-      ECS_CONTAINER_METADATA_URI_V4: `${this.#platform.agentUrl()}/v4/${container.token}`,
+      ECS_AGENT_URI: `${agentUrl}/api/${container.token}`,
+      ECS_CONTAINER_METADATA_URI_V4: `${agentUrl}/v4/${container.token}`,
       AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
+      ...(this.#hasRole && { AWS_CONTAINER_CREDENTIALS_FULL_URI: `${agentUrl}/credentials/${container.token}` }),
       ...(this.#namespace && { HOST_PROC: this.#namespace.directory }),
       HOSTNAME: `ip-${this.origin.privateAddress.replaceAll('.', '-')}.ec2.internal`,
       ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
@@ -259,18 +265,28 @@ export class Task {
       directory === undefined
         ? await this.#standIn(container.definition, variables)
         : { command: [...entryPoint, ...command], directory };
-    return { container, ...runs, environment: { ...this.#platform.environment, ...variables } };
+    return { container, ...runs, environment: { ...this.#surroundings, ...variables } };
   }
 
   async #standIn({ image, command }: ContainerDefinition, variables: Record<string, string>): Promise<StandIn> {
     const { ELASTIC_WORKERS_POOL: pool } = variables;
-    const ofPlatform = Object.keys(this.#platform.environment).filter((name) => name.startsWith('AWS_'));
+    const ofPlatform = Object.keys(this.#surroundings).filter((name) => name.startsWith('AWS_'));
     const wanted = { pool, image, command, variables: [...Object.keys(variables), ...ofPlatform] };
     const found = await this.#platform.standInFor(wanted).catch((error: Error) => {
       throw new TaskStartError(`CannotPullContainerError: ${error.message}`, { cause: error });
     });
     if (found === undefined) throw new TaskStartError(`CannotPullContainerError: no such image: ${image}`);
     return found;
+  }
+
+  get #hasRole(): boolean {
+    return this.origin.taskDefinition.taskRoleArn !== undefined;
+  }
+
+  /** A task with a role has no other keys. */
+  get #surroundings(): Record<string, string> {
+    const { AWS_ACCESS_KEY_ID: _id, AWS_SECRET_ACCESS_KEY: _secret, ...others } = this.#platform.environment;
+    return this.#hasRole ? others : { ...this.#platform.environment };
   }
 
   #wait(milliseconds: number): Promise<void> {

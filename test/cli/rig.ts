@@ -3,12 +3,14 @@
  * stack would have them, and ticks of the scaler in this process. The command line runs as whoever is on call runs it.
  */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   CloudWatchClient,
@@ -41,7 +43,7 @@ import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../../contract/metric
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
-import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { emulatorEndpoint, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { known } from '../../scaler/policy.ts';
@@ -50,6 +52,7 @@ import { TemporalReader, type TemporalSignals } from '../../scaler/signals/tempo
 import { StateTable } from '../../scaler/state.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
 import { tick, type Session } from '../../scaler/tick.ts';
+import { onCall } from './on-call.ts';
 
 const MAIN = join(import.meta.dirname, '../../cli/main.ts');
 
@@ -96,10 +99,12 @@ export class Rig {
   readonly #session = new Map<string, Session>();
   temporal!: LocalTemporal;
   #emulator!: LocalEmulator;
+  #keys: Record<string, string> = {};
 
   async start(): Promise<void> {
     // One after the other: each takes a free port when it starts.
     this.#emulator = await startEmulator({ directory: this.#directory });
+    this.#keys = await onCall(this.#emulator.url);
     this.temporal = await startTemporal({ directory: this.#directory });
     await this.ecs.send(new CreateClusterCommand({ clusterName: 'cluster' }));
     await this.ecs.send(
@@ -139,9 +144,9 @@ export class Rig {
     return runCli(args, { env: { ...this.environment, ...env }, ...options });
   }
 
-  /** What leads a process to the emulator. */
+  /** What leads a process to the emulator, as somebody who has the documented rights. */
   get environment(): Record<string, string> {
-    return emulatorCredentials(this.#emulator.url);
+    return { ...emulatorEndpoint(this.#emulator.url), ...this.#keys };
   }
 
   /** Asks until the answer is as wanted; of what lags behind by some seconds. */
@@ -208,15 +213,13 @@ export class Rig {
     change: (operation: string, answer: string) => { status: number; body: string },
   ): Promise<Pick<LocalEmulator, 'url' | 'stop'>> {
     const server = createServer(async (request, response) => {
-      const parts: Buffer[] = [];
-      for await (const part of request) parts.push(part as Buffer);
-      const body = Buffer.concat(parts);
-      const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
-      const url = `${this.#emulator.url}${request.url}`;
-      const answer = await fetch(url, { method: 'POST', headers: headers as Record<string, string>, body });
+      // As it was signed, host and all.
+      const onward = httpRequest(`${this.#emulator.url}${request.url}`, { method: 'POST', headers: request.headers });
+      request.pipe(onward);
+      const [answer] = (await once(onward, 'response')) as [IncomingMessage];
       const operation = String(request.headers['x-amz-target']).split('.').at(-1) ?? '';
-      const changed = change(operation, await answer.text());
-      response.writeHead(changed.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      const changed = change(operation, await text(answer));
+      response.writeHead(changed.status, { 'content-type': answer.headers['content-type'] ?? '' });
       response.end(changed.body);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

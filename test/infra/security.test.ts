@@ -77,7 +77,6 @@ describe('every right that is granted', () => {
         'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-2-lite-v1:0',
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
-        'ecs:GetTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
         'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
       ],
       WorkersPoolsfastTaskExecutionRole: [
@@ -90,7 +89,6 @@ describe('every right that is granted', () => {
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn>',
         'dynamodb:BatchWriteItem on <WorkersState.Arn>',
-        'dynamodb:DeleteItem on <WorkersState.Arn>',
         'dynamodb:PutItem on <WorkersState.Arn>',
         `ecs:DescribeServices on <WorkersPoolsfastService> if ${UPDATE_KEYS}`,
         `ecs:DescribeServices on <WorkersPoolsslowService> if ${UPDATE_KEYS}`,
@@ -198,7 +196,7 @@ describe('every right that is granted', () => {
     for (const pool of ['fast', 'slow']) {
       const condition = { StringEquals: { 'aws:ResourceTag/elastic-workers:pool': pool } };
       const rights = statements(template).filter(({ Condition }) => isDeepStrictEqual(Condition, condition));
-      expect(rights.map(({ Action }) => Action)).toEqual([['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection']]);
+      expect(rights.map(({ Action }) => Action)).toEqual(['ecs:UpdateTaskProtection']);
       const Tags = Match.arrayWith([{ Key: 'elastic-workers:pool', Value: pool }]);
       template.resourcePropertiesCountIs('AWS::ECS::Service', { PropagateTags: 'SERVICE', Tags }, 1);
     }

@@ -25,7 +25,10 @@ export class Stacks {
 
   async startDeploying(name: string, resources: Resources): Promise<void> {
     const action = this.#made.has(name) ? 'UpdateStack' : 'CreateStack';
-    await this.#call(action, name, { TemplateBody: JSON.stringify({ Resources: resources }) });
+    await this.#call(action, name, {
+      TemplateBody: JSON.stringify({ Resources: resources }),
+      'Capabilities.member.1': 'CAPABILITY_IAM',
+    });
     this.#made.add(name);
   }
 
@@ -40,6 +43,14 @@ export class Stacks {
   async status(name: string): Promise<string> {
     const [status = ''] = textsOf('StackStatus', await this.#call('DescribeStacks', name));
     return status;
+  }
+
+  /** What each resource of the template is called. */
+  async names(name: string): Promise<Map<string, string>> {
+    const resources = textsOf('member', await this.#call('DescribeStackResources', name));
+    return new Map(
+      resources.map((each) => [textsOf('LogicalResourceId', each)[0]!, textsOf('PhysicalResourceId', each)[0] ?? '']),
+    );
   }
 
   async #reasons(name: string): Promise<string[]> {

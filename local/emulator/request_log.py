@@ -1,0 +1,35 @@
+"""
+Who called what, in the file in ELASTIC_WORKERS_REQUEST_LOG: one line of JSON for each different call, with the statements
+that allow it. Calls with root's keys, the deployment's and the tests' own, are not in it.
+"""
+
+import json
+import os
+
+import judged
+
+written = set()
+
+
+def write(key, action, resource, context):
+    question = judged.question(key, action, resource, context)
+    if question is None:
+        return
+    _, asked = question
+    line = {
+        "caller": asked.principal_arn,
+        "action": action,
+        "resource": resource,
+        "context": {name: value for name, value in context.items() if value is not None},
+        "allowedBy": judged.allowing(asked),
+    }
+    append(json.dumps(line))
+
+
+def append(line):
+    path = os.environ.get("ELASTIC_WORKERS_REQUEST_LOG")
+    if path is None or line in written:
+        return
+    written.add(line)
+    with open(path, "a", encoding="utf-8") as log:
+        log.write(f"{line}\n")

@@ -1,0 +1,113 @@
+"""
+IAM is enforced: who calls is known by the access key, and a call that no policy of theirs allows is refused. MiniStack does
+this under AUTH=true, with root's keys ("test") left alone. What it does not know of the calls that are made here is added:
+policy variables, and the resources and condition keys in requested.py. What AWS does itself in a role's name is judged, too
+(services_in_roles.py). A call that it cannot name is refused.
+
+Each call is a line of the file in ELASTIC_WORKERS_REQUEST_LOG, the first time that it is made.
+
+A call with the header X-Elastic-Workers-Judge is judged only, if it is one of ECS: so local Fargate asks before it answers one
+itself. The header's JSON may say as whom, by an access key or a role, and another call than this one: its action, resource and
+condition keys.
+"""
+
+import contextvars
+import json
+import re
+from dataclasses import dataclass
+
+import request_log
+import requested
+import services_in_roles
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id
+
+JUDGE = "x-elastic-workers-judge"
+JUDGED = 200, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
+
+
+@dataclass
+class Request:
+    """The one that is being answered."""
+
+    service: str
+    headers: dict
+    body: bytes
+    params: dict
+    judge: dict | None
+    refused_resource: str = ""
+
+
+current: contextvars.ContextVar[Request | None] = contextvars.ContextVar("current", default=None)
+
+
+def extract_iam_action(service, method, path, headers, body, params, extract=iam_actions.extract_iam_action):
+    judge = json.loads(headers[JUDGE]) if JUDGE in headers else None
+    current.set(Request(service, headers, body, params, judge))
+    action = (judge or {}).get("action") or extract(service, method, path, headers, body, params)
+    key = app.extract_access_key_id(headers, params)
+    return action or (None if iam_evaluator.is_root_access_key(key) else f"{service}:Unknown")
+
+
+def enforce(key, action, service, region, resource_arn="*", service_context=None, judge=iam_evaluator.enforce):
+    """None if the call is allowed on each of its resources, else the first refusal."""
+    request = current.get()
+    if request is None or request.service != service:
+        return judge(key, action, service, region, resource_arn, service_context)
+    said = request.judge or {}
+    key = said.get("as", key)
+    if key.startswith("arn:"):
+        services_in_roles.session_of(key)
+    calls = requested.calls(action, request.body, request.params, region, get_account_id()) or [(resource_arn, {})]
+    if "resource" in said:
+        calls = [(said["resource"], said.get("context", {}))]
+    for resource, keys in calls:
+        context = {**(service_context or {}), **keys}
+        refusal = judge(key, action, service, region, resource, context)
+        if not isinstance(refusal, iam_evaluator.AuthError):
+            request_log.write(key, action, resource, context)
+        if refusal:
+            request.refused_resource = resource
+            return refusal
+    return None
+
+
+def access_denied_response(service, action, principal, request_id, respond=iam_actions.access_denied_response, **more):
+    """In AWS's words, which name the resource."""
+    request = current.get()
+    if request and request.refused_resource and not more.get("message") and not more.get("error_code"):
+        explicit = more.get("explicit_deny", False)
+        more["message"] = iam_actions.identity_denial_message(action, principal, request.refused_resource, explicit)
+        more["resource_arn"] = request.refused_resource
+    return respond(service, action, principal, request_id, **more)
+
+
+def conditions_met(conditions, context, met=iam_evaluator._conditions_met):
+    return met(json.loads(with_variables(json.dumps(conditions), context)), context)
+
+
+def with_variables(policy, context):
+    """`${aws:userid}` and the like; a variable without a value is left, and so matches nothing."""
+
+    def value(variable):
+        found = iam_evaluator._resolve_condition_key(variable[1], context)
+        return json.dumps(found)[1:-1] if isinstance(found, str) else variable[0]
+
+    return re.sub(r"\$\{([\w:/-]+)\}", value, policy)
+
+
+def only_judged(handler):
+    async def handle(method, path, headers, body, params):
+        return JUDGED if JUDGE in headers else await handler(method, path, headers, body, params)
+
+    return handle
+
+
+def install():
+    iam_actions.extract_iam_action = extract_iam_action
+    iam_actions.access_denied_response = access_denied_response
+    iam_evaluator.enforce = enforce
+    iam_evaluator._conditions_met = conditions_met
+    app.SERVICE_HANDLERS["ecs"] = only_judged(app.SERVICE_HANDLERS["ecs"])
+    services_in_roles.install()

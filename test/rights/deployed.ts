@@ -1,0 +1,109 @@
+/** What a template says of roles, policies and resources, deployed to the emulator, and calls made in its roles' names. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Template } from 'aws-cdk-lib/assertions';
+import { requestLog, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { EmulatorClient, JUDGE_HEADER, type JudgedCall } from '../../local/fargate/emulator-client.ts';
+import { Stacks, type Resources } from '../local/stacks.ts';
+import type { LoggedCall } from './statements.ts';
+
+/** A call as it is sent, or, where nothing here could answer it, as IAM sees it. */
+export type Call = { target: string; input: object } | Omit<JudgedCall, 'as'>;
+
+/** Of a secret that is there already. */
+export const SECRET = 'temporal';
+
+const SERVICES: Record<string, string> = {
+  AmazonEC2ContainerServiceV20141113: 'ecs',
+  AmazonSSM: 'ssm',
+  DynamoDB_20120810: 'dynamodb',
+  GraniteServiceVersion20100801: 'monitoring',
+  Logs_20140328: 'logs',
+  secretsmanager: 'secretsmanager',
+};
+
+export class DeployedRoles {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'rights-'));
+  #emulator!: LocalEmulator;
+  #client!: EmulatorClient;
+  #names = new Map<string, string>();
+
+  async start(template: Template): Promise<void> {
+    this.#emulator = await startEmulator({ directory: this.#directory });
+    this.#client = new EmulatorClient(this.#emulator.url, 'us-east-1', 'test');
+    const { Resources: resources } = template.toJSON() as { Resources: Resources };
+    await this.#send('test', {
+      target: 'secretsmanager.CreateSecret',
+      input: { Name: SECRET, SecretString: 'secret' },
+    });
+    const stacks = new Stacks(this.#emulator.url);
+    const { status, reasons } = await stacks.deploy('Stack', withoutAssets(resources));
+    if (status !== 'CREATE_COMPLETE') throw new Error(`${status}: ${reasons.join('\n')}`);
+    this.#names = await stacks.names('Stack');
+  }
+
+  async stop(): Promise<void> {
+    await this.#emulator?.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** What the resource is called whose logical id begins so. */
+  name(logicalId: string): string {
+    const [, name] = [...this.#names].find(([id]) => new RegExp(`^${logicalId}[0-9A-F]{8}$`).test(id)) ?? [];
+    if (name === undefined) throw new Error(`no ${logicalId} among ${[...this.#names.keys()].join(', ')}`);
+    return name;
+  }
+
+  /** With a session's name behind it, what `${aws:userid}` stands for. */
+  async roleId(role: string): Promise<string> {
+    const headers = { authorization: signedFor('iam') };
+    const query = `Action=GetRole&Version=2010-05-08&RoleName=${this.name(role)}`;
+    const answer = await fetch(`${this.#emulator.url}/?${query}`, { method: 'POST', headers });
+    return /<RoleId>(.*)<\/RoleId>/.exec(await answer.text())![1]!;
+  }
+
+  /** Returns the refusal, or undefined when the call was allowed, whatever came of it. */
+  async call(role: string, call: Call, session?: string): Promise<string | undefined> {
+    const arn = `arn:aws:iam::000000000000:role/${this.name(role)}`;
+    const as = session === undefined ? arn : (await this.#client.assumeRole(arn, session)).AccessKeyId;
+    const { __type: type = '', message, Message = message } = await this.#send(as, call);
+    return type.includes('AccessDenied') ? Message : undefined;
+  }
+
+  async #send(as: string, call: Call): Promise<Record<string, string>> {
+    const { target, input } =
+      'target' in call ? call : { target: 'AmazonEC2ContainerServiceV20141113.ListClusters', input: {} };
+    const headers = {
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': target,
+      authorization: signedFor(SERVICES[target.split('.')[0]!]!),
+      [JUDGE_HEADER]: JSON.stringify('target' in call ? { as } : { as, ...call }),
+    };
+    const response = await fetch(this.#emulator.url, { method: 'POST', headers, body: JSON.stringify(input) });
+    const text = await response.text();
+    return text.startsWith('{') ? (JSON.parse(text) as Record<string, string>) : {};
+  }
+
+  logged(): LoggedCall[] {
+    const lines = readFileSync(requestLog(this.#directory), 'utf8').trim().split('\n');
+    return lines.map((line) => JSON.parse(line) as LoggedCall);
+  }
+}
+
+function signedFor(service: string): string {
+  return `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=none`;
+}
+
+/** What is in S3 is not there. */
+function withoutAssets(resources: Resources): Resources {
+  const code = { ZipFile: 'exports.handler = async () => {};' };
+  return Object.fromEntries(
+    Object.entries(resources).map(([id, resource]) => [
+      id,
+      resource.Type === 'AWS::Lambda::Function'
+        ? { ...resource, Properties: { ...resource.Properties, Code: code } }
+        : resource,
+    ]),
+  );
+}
