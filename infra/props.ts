@@ -47,6 +47,8 @@ export interface PoolTemporalProps {
   readonly allowPlaintext?: boolean;
   /** @default - as the others */
   readonly secret?: secretsmanager.ISecret;
+  /** @default - as the others */
+  readonly scalerSecret?: secretsmanager.ISecret;
 }
 
 /** A window in which a pool's limits are others. */

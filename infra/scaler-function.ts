@@ -17,7 +17,7 @@ import { scalerCode } from './assets.ts';
 import { SCALER_ENVIRONMENT, type TemporalSettings } from './presets.ts';
 import { grantRights } from './rights.ts';
 import type { WorkerPool } from './worker-pool.ts';
-import { capacityProvidersOf } from './worker-service.ts';
+import { namesOfCapacityProviders } from './worker-service.ts';
 import { mayRead } from './worker-rights.ts';
 
 export interface ScalerFunctionProps {
@@ -214,7 +214,7 @@ function mayScale(pools: WorkerPool[], subnetIds: string[]): iam.PolicyStatement
     ArnEqualsIfExists: { 'ecs:task-definition': definitions },
     BoolIfExists: Object.fromEntries(off.map((key) => [`ecs:${key}`, 'false'])),
     'ForAllValues:StringEquals': {
-      'ecs:capacity-provider': [...new Set(pools.flatMap(({ settings }) => capacityProvidersOf(settings)))],
+      'ecs:capacity-provider': [...new Set(pools.flatMap(({ settings }) => namesOfCapacityProviders(settings)))],
       'ecs:subnet': subnetIds,
     },
     Null: { 'ecs:namespace': 'true' },

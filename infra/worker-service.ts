@@ -63,7 +63,7 @@ function strategyOf({ capacityProvider, spot, onDemandBase }: PoolSettings): ecs
   return [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }, ...(onDemandBase > 0 ? [base] : [])];
 }
 
-export function capacityProvidersOf(settings: PoolSettings): string[] {
+export function namesOfCapacityProviders(settings: PoolSettings): string[] {
   return strategyOf(settings).map(({ capacityProvider }) => capacityProvider);
 }
 

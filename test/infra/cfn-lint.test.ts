@@ -58,6 +58,8 @@ function everyProp(): Templates {
 }
 
 async function ourApps(): Promise<Templates> {
+  process.env.CDK_CONTEXT_JSON = JSON.stringify({ temporalAddress: 'temporal.example.com:7233' });
+  process.env.CDK_DEFAULT_REGION = 'eu-west-1';
   const examples = readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.ts'));
   const files = ['infra/app.ts', ...examples.map((file) => `examples/${file}`)];
   const made = files.map(async (file) => {

@@ -28,6 +28,7 @@ export function withVpc(scope: Construct): ElasticWorkersProps {
       namespace: 'agents',
       tls: true,
       secret: new secretsmanager.Secret(scope, 'Secret'),
+      scalerSecret: new secretsmanager.Secret(scope, 'ReadingSecret'),
     },
     preset: 'production',
     mode: 'observe',
@@ -36,7 +37,6 @@ export function withVpc(scope: Construct): ElasticWorkersProps {
     tickSeconds: 5,
     scalerMemory: 512,
     scalerVpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
-    reserveConcurrency: false,
     ...alarming(scope, new sns.Topic(scope, 'OnCall')),
     pools: { spot: onSpot(), entry: withEntry(), image: withImage(scope) },
   };
@@ -47,7 +47,7 @@ export function withCluster(scope: Construct): ElasticWorkersProps {
   const arn = (rest: string) => `arn:aws:${rest.replace(':', ':eu-west-1:123456789012:')}`;
   return {
     cluster: ecs.Cluster.fromClusterAttributes(scope, 'Cluster', { clusterName: 'platform', vpc: vpcOf(scope) }),
-    temporal: { address: 'temporal.internal:7233' },
+    temporal: { address: '203.0.113.7:7233', tls: false, allowPlaintext: true },
     encryptionKey: kms.Key.fromKeyArn(scope, 'Key', arn('kms:key/11111111-2222-3333-4444-555555555555')),
     workerImage: ecs.ContainerImage.fromRegistry('example/worker:1'),
     sidecarImage: ecs.ContainerImage.fromRegistry('example/sidecar:1'),
@@ -81,8 +81,10 @@ function alarming(scope: Construct, topic: sns.Topic) {
     alarmThresholds: {
       workerDownMinutes: 2,
       queueDepth: 500,
+      queueDepthMinutes: 5,
       errorRatePercent: 1.5,
       latencySeconds: 60,
+      latencyMinutes: 5,
       scalerDownMinutes: 5,
       pinnedAtMaxMinutes: 10,
     },
@@ -152,7 +154,14 @@ function withImage(scope: Construct) {
       startPeriod: Duration.minutes(1),
       timeout: Duration.seconds(5),
     },
-    temporal: { address: 'other.a1b2c.tmprl.cloud:7233', namespace: 'other.a1b2c', tls: true, secret },
+    temporal: {
+      address: 'other.a1b2c.tmprl.cloud:7233',
+      namespace: 'other.a1b2c',
+      tls: true,
+      allowPlaintext: false,
+      secret,
+      scalerSecret: secret,
+    },
   };
 }
 
