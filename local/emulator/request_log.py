@@ -1,6 +1,7 @@
 """
-Who called what, in the file in ELASTIC_WORKERS_REQUEST_LOG: one line of JSON for each different call, with the statements
-that allow it. Calls with root's keys, the deployment's and the tests' own, are not in it.
+Who called what, in the file in ELASTIC_WORKERS_REQUEST_LOG: one line of JSON for each different call, with whether it is
+allowed and which statements of inline policies would do by themselves. Calls of root, of the deployment and of the tests
+are not in it.
 """
 
 import json
@@ -15,12 +16,13 @@ def write(key, action, resource, context):
     question = judged.question(key, action, resource, context)
     if question is None:
         return
-    _, asked = question
+    principal, asked = question
     line = {
         "caller": asked.principal_arn,
         "action": action,
         "resource": resource,
         "context": {name: value for name, value in context.items() if value is not None},
+        "allowed": judged.is_allowed(principal, asked),
         "allowedBy": judged.allowing(asked),
     }
     append(json.dumps(line))

@@ -73,6 +73,14 @@ def enforce(key, action, service, region, resource_arn="*", service_context=None
     return None
 
 
+def resolve_principal(key, account, credential=None, resolve=iam_evaluator.resolve_principal):
+    """Of the CDK's own roles as of root: they are its bootstrap's, which also denies what comes without TLS, as all does here."""
+    principal = resolve(key, account, credential)
+    if not isinstance(principal, iam_evaluator.AuthError) and ":assumed-role/cdk-" in principal.arn:
+        principal.policies = None
+    return principal
+
+
 def access_denied_response(service, action, principal, request_id, respond=iam_actions.access_denied_response, **more):
     """In AWS's words, which name the resource."""
     request = current.get()
@@ -108,6 +116,7 @@ def install():
     iam_actions.extract_iam_action = extract_iam_action
     iam_actions.access_denied_response = access_denied_response
     iam_evaluator.enforce = enforce
+    iam_evaluator.resolve_principal = resolve_principal
     iam_evaluator._conditions_met = conditions_met
     app.SERVICE_HANDLERS["ecs"] = only_judged(app.SERVICE_HANDLERS["ecs"])
     services_in_roles.install()

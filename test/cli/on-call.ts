@@ -32,7 +32,7 @@ export async function onCall(emulatorUrl: string): Promise<Record<string, string
 function documentedStatements() {
   const page = documents().find(({ path }) => path === 'docs/cli.md')?.prose ?? '';
   const [, table = ''] = page.split('## Rights');
-  const rows = table.split('\n').filter((line) => /^\| `/.test(line));
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'));
   return rows.map((row) => {
     const [, actions = '', on = ''] = row.split('|').map((cell) => cell.trim());
     const names = [...actions.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);

@@ -8,6 +8,8 @@ import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { readOutcomes } from '../../local/outcomes.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { ELSEWHERE } from '../rights/needed.ts';
+import { loggedCalls, statementsIn, unusedActions } from '../rights/statements.ts';
 import { TestedPlant } from './tested-plant.ts';
 import { until } from './tested-stack.ts';
 
@@ -49,6 +51,15 @@ test('the metrics on which alarms and dashboard stand are published for each poo
   expect([...names]).toEqual(
     expect.arrayContaining(['Backlog', 'BusySlots', 'DesiredTasks', 'RunningTasks', 'WorkersDown']),
   );
+});
+
+test('scaler and workers needed each of their rights for that, but those that no run on one machine needs', () => {
+  const calls = ELSEWHERE.flatMap((each) => each.calls);
+  const elsewhere = new Set(calls.map((call) => 'action' in call && call.action));
+  const unused = unusedActions(statementsIn(tested.template('TemporalElasticWorkers')), loggedCalls(tested.logs));
+  // A pool that had no work has measured none.
+  const ofThatPool = unused.filter((line) => /^Workers(Scaler|Poolscomplexanalysis)/.test(line));
+  expect(ofThatPool.filter((line) => !elsewhere.has(line.split(' ')[1]!))).toEqual([]);
 });
 
 test('-c env=staging is deployed over it: two tasks a pool are there, and are watched', async () => {

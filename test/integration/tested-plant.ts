@@ -1,10 +1,12 @@
 /** One machine with this repository's own app deployed to it, in production; work for its pools, and what their tasks do. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';
 import { readPlant, startPlant, type Plant } from '../../local/plant.ts';
-import { deployStacks } from '../../local/stack.ts';
+import { assemblyIn, deployStacks } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { requireNothingRefused, type Template } from '../rights/statements.ts';
 import { invokeScalers } from './tested-stack.ts';
 
 /** As it is, with what is built already. */
@@ -37,8 +39,19 @@ export class TestedPlant {
     await invokeScalers(this.plant.emulatorUrl);
   }
 
+  /** Throws when a role was refused anything. */
   async stop(): Promise<void> {
     for (const close of this.#closers.toReversed()) await close();
+    requireNothingRefused(this.logs);
+  }
+
+  get logs(): string {
+    return join(this.#directory, 'logs');
+  }
+
+  /** What was deployed last. */
+  template(stack: string): Template {
+    return JSON.parse(readFileSync(join(assemblyIn(this.#directory), `${stack}.template.json`), 'utf8')) as Template;
   }
 
   /** Deploys another preset over what is there; returns what is there then. */

@@ -9,6 +9,7 @@ import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { startSite, type Site } from '../../local/plant.ts';
 import { bootstrap, cdk, type StackOptions } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
+import { requireNothingRefused } from '../rights/statements.ts';
 import type { TestedWorkers } from './app.ts';
 
 export class TestedStack {
@@ -38,8 +39,10 @@ export class TestedStack {
     await bootstrap({ emulatorUrl: this.site.emulatorUrl, directory: this.directory });
   }
 
+  /** Throws when a role was refused anything. */
   async stop(): Promise<void> {
     for (const close of this.#closers.toReversed()) await close();
+    requireNothingRefused(join(this.directory, 'logs'));
   }
 
   async deploy(workers: Record<string, TestedWorkers>): Promise<void> {

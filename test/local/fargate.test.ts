@@ -42,6 +42,7 @@ import { emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import type { LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate } from '../../local/fargate/index.ts';
 import type { LocalFargate, TaskSummary } from '../../local/fargate/index.ts';
+import { localClient } from '../../local/observe.ts';
 
 interface Report {
   pid: number;
@@ -382,6 +383,48 @@ describe('A container', () => {
     expect(container).toMatchObject({ Name: 'worker', KnownStatus: 'RUNNING' });
   });
 
+  test('of a task with a role has its credentials, and no others, and is refused what its policies do not allow.', async () => {
+    const role = 'task-role';
+    await iam('CreateRole', {
+      RoleName: role,
+      AssumeRolePolicyDocument: policy({ Action: 'sts:AssumeRole', Principal: '*' }),
+    });
+    const service = await createService({ desiredCount: 1, role });
+    const [task] = await untilRunning(service, 1);
+    const { environment } = await reportOf(task!);
+    expect(Object.keys(environment)).not.toContain('AWS_ACCESS_KEY_ID');
+    const keys = await (await fetch(environment['AWS_CONTAINER_CREDENTIALS_FULL_URI']!)).json();
+    const credentials = {
+      accessKeyId: keys.AccessKeyId,
+      secretAccessKey: keys.SecretAccessKey,
+      sessionToken: keys.Token,
+    };
+    const own = new ECSClient({ ...localClient(fargate.url), credentials });
+    const describe = () => own.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [service] }));
+    const body = JSON.stringify({ ProtectionEnabled: true });
+    const protectItself = () =>
+      agentCall(`${environment['ECS_AGENT_URI']}/task-protection/v1/state`, { method: 'PUT', body });
+
+    const taskId = task!.taskArn!.split('/').at(-1);
+    const refused = {
+      name: 'AccessDeniedException',
+      message: expect.stringContaining(`assumed-role/task-role/${taskId}`),
+    };
+    await expect(describe()).rejects.toMatchObject(refused);
+    expect(await protectItself()).toMatchObject({ status: 400, body: { error: { Code: 'AccessDeniedException' } } });
+
+    const PolicyDocument = policy({ Action: ['ecs:DescribeServices', 'ecs:UpdateTaskProtection'], Resource: '*' });
+    await iam('PutRolePolicy', { RoleName: role, PolicyName: 'rights', PolicyDocument });
+    expect((await describe()).services).toMatchObject([{ serviceName: service }]);
+    expect(await protectItself()).toMatchObject({ status: 200, body: { protection: { ProtectionEnabled: true } } });
+
+    const forged = { ...credentials, secretAccessKey: 'guessed' };
+    const other = new ECSClient({ ...localClient(fargate.url), credentials: forged });
+    await expect(other.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [service] }))).rejects.toThrow(
+      /signature/,
+    );
+  });
+
   test('whose health check fails is replaced, protected or not.', async () => {
     const sick = join(directory, 'sick');
     const command = ['CMD-SHELL', `test ! -e ${sick}`];
@@ -669,6 +712,8 @@ interface ServiceOptions {
   circuitBreaker?: DeploymentCircuitBreaker;
   capacityProviderStrategy?: CapacityProviderStrategyItem[];
   secrets?: { name: string; valueFrom: string }[];
+  /** The task's. */
+  role?: string;
 }
 
 /** A service, and a task definition family, of a name of its own. */
@@ -707,6 +752,7 @@ async function registerTaskDefinition(family: string, options: Partial<ServiceOp
   await ecs.send(
     new RegisterTaskDefinitionCommand({
       family,
+      ...(options.role && { taskRoleArn: `arn:aws:iam::000000000000:role/${options.role}` }),
       cpu: '256',
       memory: '512',
       networkMode: 'awsvpc',
@@ -795,6 +841,16 @@ async function emulatorCall(target: string, input: Record<string, unknown>): Pro
   const response = await fetch(emulator.url, { method: 'POST', headers, body: JSON.stringify(input) });
   expect(response.status).toBe(200);
   return (await response.json()) as Record<string, unknown>;
+}
+
+async function iam(action: string, parameters: Record<string, string>): Promise<void> {
+  const body = new URLSearchParams({ Action: action, Version: '2010-05-08', ...parameters });
+  const response = await fetch(emulator.url, { method: 'POST', body, headers: signedFor('iam') });
+  expect(response.status).toBe(200);
+}
+
+function policy(statement: Record<string, unknown>): string {
+  return JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...statement }] });
 }
 
 async function cloudFormation(action: string, template?: object): Promise<void> {

@@ -1,12 +1,12 @@
 /** What a template says of roles, policies and resources, deployed to the emulator, and calls made in its roles' names. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { requestLog, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { EmulatorClient, JUDGE_HEADER, type JudgedCall } from '../../local/fargate/emulator-client.ts';
 import { Stacks, type Resources } from '../local/stacks.ts';
-import type { LoggedCall } from './statements.ts';
+import { loggedCalls, type LoggedCall } from './statements.ts';
 
 /** A call as it is sent, or, where nothing here could answer it, as IAM sees it. */
 export type Call = { target: string; input: object } | Omit<JudgedCall, 'as'>;
@@ -86,8 +86,7 @@ export class DeployedRoles {
   }
 
   logged(): LoggedCall[] {
-    const lines = readFileSync(requestLog(this.#directory), 'utf8').trim().split('\n');
-    return lines.map((line) => JSON.parse(line) as LoggedCall);
+    return loggedCalls(this.#directory);
   }
 }
 

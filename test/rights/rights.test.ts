@@ -10,7 +10,7 @@ import { synthesize } from '../infra/synthesize.ts';
 import { DeployedRoles, SECRET, type Call } from './deployed.ts';
 import * as needed from './needed.ts';
 import { ELSEWHERE, KEY, PLACE } from './needed.ts';
-import { needless, statementsIn, unusedActions } from './statements.ts';
+import { needless, statementsIn, unusedActions, type Template } from './statements.ts';
 
 const SCALER = 'WorkersScalerRole';
 const INVOKER = 'WorkersScalerInvokeRole';
@@ -117,7 +117,7 @@ describe('Refused is', () => {
 });
 
 test('without any one statement, a call is refused; and each action that is allowed is used', () => {
-  const statements = statementsIn(template.toJSON() as Parameters<typeof statementsIn>[0]);
+  const statements = statementsIn(template.toJSON() as Template);
   expect(statements.length).toBeGreaterThan(20);
   expect(needless(statements, deployed.logged())).toEqual([]);
   expect(unusedActions(statements, deployed.logged())).toEqual([]);

@@ -1,4 +1,6 @@
 /** The statements of a template's policies, and which of them the calls that were made needed. */
+import { readFileSync } from 'node:fs';
+import { requestLog } from '../../local/emulator.ts';
 
 /** A line of the emulator's request log: local/emulator/request_log.py. */
 export interface LoggedCall {
@@ -6,8 +8,15 @@ export interface LoggedCall {
   action: string;
   resource: string;
   context: Record<string, unknown>;
+  allowed: boolean;
   /** Each statement that would do by itself, as `policy#number`. */
   allowedBy: string[];
+}
+
+/** Of the emulator that logs to this folder. */
+export function loggedCalls(directory: string): LoggedCall[] {
+  const lines = readFileSync(requestLog(directory), 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as LoggedCall);
 }
 
 export interface Statement {
@@ -21,7 +30,11 @@ interface PolicyResource {
   Properties: { PolicyName: string; PolicyDocument: { Statement: { Action: string | string[] }[] } };
 }
 
-export function statementsIn(template: { Resources: Record<string, unknown> }): Statement[] {
+export interface Template {
+  Resources: Record<string, unknown>;
+}
+
+export function statementsIn(template: Template): Statement[] {
   return (Object.values(template.Resources) as PolicyResource[])
     .filter(({ Type }) => Type === 'AWS::IAM::Policy')
     .flatMap(({ Properties: { PolicyName, PolicyDocument } }) =>
@@ -45,6 +58,7 @@ export function unusedActions(statements: Statement[], calls: LoggedCall[]): str
   });
 }
 
-export function refused(calls: LoggedCall[]): LoggedCall[] {
-  return calls.filter(({ allowedBy }) => allowedBy.length === 0);
+export function requireNothingRefused(directory: string): void {
+  const refused = loggedCalls(directory).filter(({ allowed }) => !allowed);
+  if (refused.length > 0) throw new Error(`refused: ${JSON.stringify(refused, null, 1)}`);
 }
