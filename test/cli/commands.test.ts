@@ -280,12 +280,12 @@ describe('any command', () => {
     const { code, stderr } = await rig.cli('status');
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: expect.stringMatching(/choose one with --stack: crowd, foreign, fresh, shop, /),
+      stderr: expect.stringMatching(/choose one with --stack: crowd, fresh, shop, /),
     });
     const unknown = await rig.cli('status', '--stack', 'shopp');
     expect(unknown).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--stack must be one of crowd, foreign, fresh, shop'),
+      stderr: expect.stringContaining('--stack must be one of crowd, fresh, shop'),
     });
   });
 

@@ -27,10 +27,12 @@ const ECS = 'AmazonEC2ContainerServiceV20141113';
 const DYNAMODB = 'DynamoDB_20120810';
 const CLOUDWATCH = 'GraniteServiceVersion20100801';
 
+const AS_ROOT = 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host';
+
 async function send(target: string, body: unknown, url = emulator.url) {
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'x-amz-target': target, 'content-type': 'application/x-amz-json-1.1' },
+    headers: { authorization: AS_ROOT, 'x-amz-target': target, 'content-type': 'application/x-amz-json-1.1' },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
   const answer = (await response.json()) as { __type: string; message: string };

@@ -107,7 +107,6 @@ describe('Refused is', () => {
     ['metrics of a sidecar', FOREIGN, () => needed.publish(METRIC_NAMESPACE)],
     ['a model for a sidecar', FOREIGN, () => ELSEWHERE[0]!.calls[0]!],
     ['another function', INVOKER, () => invoke('other')],
-    ['a call that nobody knows', SCALER, () => ({ target: 'AmazonSSM.NoSuchThing', input: {} })],
   ];
   test.each(cases)('%s', async (_what, role, call) => {
     expect(await deployed.call(role, call(), sessionOf(role))).toMatch(
