@@ -2,7 +2,7 @@
  * The app that `cdk deploy` deploys: three pools, for quick answers, for long analyses, and for batches, whose workflows have
  * another pool do the work.
  * Context: temporalAddress, which has no default; env (a preset: development, staging or production), temporalNamespace, temporalSecretArn,
- * workerImage and sidecarImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
+ * plaintext (true: without TLS), workerImage and sidecarImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
 import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -18,6 +18,7 @@ const contextSchema = z.object({
     .string('not given: -c temporalAddress=temporal.example.com:7233')
     .regex(/^.+:\d+$/, 'expected host:port'),
   temporalNamespace: z.string().min(1).default('default'),
+  plaintext: z.enum(['true', 'false']).default('false'),
   temporalSecretArn: z.string().startsWith('arn:').optional(),
   workerImage: z.string().min(1).optional(),
   sidecarImage: z.string().min(1).optional(),
@@ -43,6 +44,7 @@ const {
   tickSeconds,
   temporalAddress,
   temporalNamespace,
+  plaintext,
   ...sizes
 } = context;
 const sizing = given(sizes);
@@ -50,6 +52,7 @@ const workers = new ElasticWorkers(stack, 'Workers', {
   temporal: {
     address: temporalAddress,
     namespace: temporalNamespace,
+    ...(plaintext === 'true' && { tls: false, allowPlaintext: true }),
     ...(temporalSecretArn && { secret: Secret.fromSecretCompleteArn(stack, 'Temporal', temporalSecretArn) }),
   },
   ...given({ preset, metrics, tickSeconds }),

@@ -65,6 +65,14 @@ test('a wrong context is told whole', () => {
   expect(stderr).toContain('expected host:port');
 });
 
+test('without TLS where that is asked for', () => {
+  const tls = (context: Record<string, string>) =>
+    Object.values(runApp(context).template.findResources('AWS::Lambda::Function')).map(
+      ({ Properties }) => Properties.Environment.Variables.TEMPORAL_TLS,
+    );
+  expect([...tls(minimal), ...tls({ ...minimal, plaintext: 'true' })]).toEqual(['true', 'false']);
+});
+
 test('where Temporal is has no default, but may be said by the context that stands above all props', () => {
   expect(runApp({}).stderr).toContain('not given: -c temporalAddress=temporal.example.com:7233');
   const { template } = runApp({ workerImage: 'example/worker:1', 'elastic-workers:temporal': '10.1.2.3:7233/agents' });
