@@ -11,6 +11,7 @@ import * as scheduler from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct, type IConstruct } from 'constructs';
+import { chunks } from '../contract/chunks.ts';
 import { METRIC_NAMESPACE, type MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeLint, acknowledgeWildcard } from './acknowledge.ts';
 import { scalerCode } from './assets.ts';
@@ -95,7 +96,7 @@ export class ScalerFunction extends Construct {
     return [
       statement(['logs:CreateLogStream', 'logs:PutLogEvents'], [this.logGroup.logGroupArn]),
       statement(['dynamodb:BatchGetItem', 'dynamodb:BatchWriteItem', 'dynamodb:PutItem'], [stateTable.tableArn]),
-      ...inGroups(pools).map((some) => mayScale(some, subnetIds)),
+      ...chunks(pools, POOLS_A_STATEMENT).map((some) => mayScale(some, subnetIds)),
       statement(['ecs:DescribeTasks'], [this.#tasksOf(cluster)]),
       statement(['ecs:ListTasks'], ['*'], { ArnEquals: { 'ecs:cluster': cluster.clusterArn } }),
       statement(
@@ -103,7 +104,7 @@ export class ScalerFunction extends Construct {
         [stack.formatArn({ service: 'ssm', resource: 'parameter', resourceName: poolsPath.slice(1) })],
       ),
       statement(['cloudwatch:PutMetricData'], ['*'], { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } }),
-      ...inGroups(secrets).map(mayRead),
+      ...chunks(secrets, POOLS_A_STATEMENT).map(mayRead),
       ...(vpcSubnets ? [statement(NETWORK_ACTIONS, ['*'])] : []),
     ];
   }
@@ -194,13 +195,6 @@ function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, met
 
 /** As many as a managed policy takes: each has a service and a task definition. */
 const POOLS_A_STATEMENT = 14;
-
-function inGroups<T>(all: T[]): T[][] {
-  const count = Math.ceil(all.length / POOLS_A_STATEMENT);
-  return Array.from({ length: count }, (_, index) =>
-    all.slice(index * POOLS_A_STATEMENT, (index + 1) * POOLS_A_STATEMENT),
-  );
-}
 
 /**
  * Reads the services, and changes their count. Of what else UpdateService could change, IAM knows these by conditions: whatever of them is

@@ -7,7 +7,7 @@ import { BatchGetCommand, BatchWriteCommand, PutCommand, type DynamoDBDocumentCl
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { cordonKey, poolKey, SCALER_KEY, type CordonItem, type ScalerItem } from '../contract/state-table.ts';
 import type { Decision } from './policy.ts';
-import { chunks } from './chunks.ts';
+import { chunks } from '../contract/chunks.ts';
 import { fitting, type TickRecord } from './tick-record.ts';
 
 const KEYS_A_READ = 100;

@@ -18,7 +18,7 @@ import {
 } from '../contract/metrics.ts';
 import { DEFAULT_POLICY, known, type Decision, type Outcome } from './policy.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
-import { chunks } from './chunks.ts';
+import { chunks } from '../contract/chunks.ts';
 import { bytesOf, fitting, shortIds, type TickRecord } from './tick-record.ts';
 
 const METRICS_A_CALL = 1000;

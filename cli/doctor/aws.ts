@@ -3,7 +3,7 @@ import { DescribeServicesCommand, DescribeTasksCommand, type ECSClient, type Ser
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { METRICS } from '../../contract/metrics.ts';
-import { chunks } from '../../scaler/chunks.ts';
+import { chunks } from '../../contract/chunks.ts';
 import { readDrained, readOverrides } from '../../scaler/overrides.ts';
 import { known } from '../../scaler/policy.ts';
 import { EcsServices, taskIdOf } from '../../scaler/signals/ecs.ts';

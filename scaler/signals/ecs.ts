@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { AtOnce } from '../at-once.ts';
-import { chunks } from '../chunks.ts';
+import { chunks } from '../../contract/chunks.ts';
 import { readDrained, readOverrides, type Overrides } from '../overrides.ts';
 import type { Reading, TasksReading } from '../policy.ts';
 
