@@ -1,4 +1,4 @@
-/** The scaler as a Lambda function: invoked each minute, one at a time, allowed to touch its own pools only. */
+/** The scaler as a Lambda function: invoked each minute, allowed to touch its own pools only. */
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';

@@ -58,7 +58,8 @@ test('every context that the documents deploy with is one that the app takes', (
     .flatMap(({ text }) => commandsIn(text))
     .filter(([program, command]) => program === 'npx' && command === 'cdk')
     .map((words) => Object.fromEntries(words.flatMap((word, at) => (words[at - 1] === '-c' ? [word.split('=')] : []))));
-  const contexts = new Set(deployments.map((context) => JSON.stringify(context)));
+  // Without any it is a command for an app of the reader's own.
+  const contexts = new Set(deployments.map((context) => JSON.stringify(context)).filter((context) => context !== '{}'));
   expect(contexts.size).toBeGreaterThan(3);
   const out = mkdtempSync(join(tmpdir(), 'deployments-'));
   for (const context of contexts) {

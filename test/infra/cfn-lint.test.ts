@@ -8,7 +8,7 @@ import { PRESETS } from '../../infra/presets.ts';
 import { runCli } from '../cli/rig.ts';
 import { lint } from './cfn-lint.ts';
 import { optionalProps, propsIn, withCluster, withVpc } from './every-prop.ts';
-import { emptyStack, synthesize } from './synthesize.ts';
+import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
 // The first run fetches cfn-lint.
 jest.setTimeout(300_000);
@@ -58,15 +58,13 @@ function everyProp(): Templates {
 }
 
 async function ourApps(): Promise<Templates> {
-  process.env.CDK_CONTEXT_JSON = JSON.stringify({ temporalAddress: 'temporal.example.com:7233' });
-  process.env.CDK_DEFAULT_REGION = 'eu-west-1';
   const examples = readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.ts'));
-  const files = ['infra/app.ts', ...examples.map((file) => `examples/${file}`)];
-  const made = files.map(async (file) => {
-    const { app } = (await import(join(root, file))) as { app: App };
-    return [file.replace('/', ' '), templateOf(app)];
+  const made = examples.map(async (file) => {
+    const { app } = (await import(join(root, 'examples', file))) as { app: App };
+    return [`examples ${file}`, templateOf(app)];
   });
-  return Object.fromEntries(await Promise.all(made)) as Templates;
+  const own = { 'infra app.ts': templateOf(await ownApp()) };
+  return { ...own, ...(Object.fromEntries(await Promise.all(made)) as Templates) };
 }
 
 /** The projects that `init` creates, with this package as it is published. */

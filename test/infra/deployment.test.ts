@@ -11,7 +11,7 @@ import { MAXIMUM_PERCENT } from '../../contract/deployment.ts';
 import { MOST_TASKS } from '../../contract/pool-config.ts';
 import type { WorkerPoolProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
-import { emptyStack, synthesize } from './synthesize.ts';
+import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
 const examples = readdirSync(join(import.meta.dirname, '../../examples')).filter((file) => file.endsWith('.ts'));
 
@@ -22,8 +22,7 @@ async function appOf(file: string): Promise<App> {
 /** Every template that this repository can make of itself. A cycle of dependencies throws. */
 async function allTemplates(): Promise<Template[]> {
   const presets = Object.keys(PRESETS).map((preset) => synthesize({ preset: preset as 'staging' }).template);
-  const files = ['../../infra/app.ts', ...examples.map((file) => `../../examples/${file}`)];
-  const apps = await Promise.all(files.map(appOf));
+  const apps = await Promise.all([ownApp(), ...examples.map((file) => appOf(`../../examples/${file}`))]);
   const stacks = apps.flatMap((app) => app.node.children.filter((child) => Stack.isStack(child)));
   return [...presets, ...stacks.map((stack) => Template.fromStack(stack))];
 }

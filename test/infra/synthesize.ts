@@ -20,6 +20,13 @@ export function emptyStack(context: Record<string, unknown> = {}): Stack {
   return new Stack(new App({ context }), 'Stack', { env: ENVIRONMENT });
 }
 
+/** The repository's own app. */
+export async function ownApp(): Promise<App> {
+  process.env.CDK_CONTEXT_JSON = JSON.stringify({ temporalAddress: 'temporal.example.com:7233' });
+  process.env.CDK_DEFAULT_REGION = ENVIRONMENT.region;
+  return (await import('../../infra/app.ts')).app;
+}
+
 type Changes = Partial<ElasticWorkersProps>;
 
 /** Its template is made when it is asked for: until then the stack may get more. */

@@ -1,4 +1,5 @@
 /** The emulator and local Fargate refuse requests that AWS's public service models do not allow, and list every problem. */
+import { gzipSync } from 'node:zlib';
 import { tmpdir } from 'node:os';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate } from '../../local/fargate/index.ts';
@@ -161,4 +162,23 @@ test('what is allowed is answered', async () => {
   };
   expect((await send(`${CLOUDWATCH}.PutMetricData`, namespace)).status).toBe(200);
   expect((await send(`${ECS}.ListTasks`, { cluster: 'none' }, fargate.url)).type).toBe('ClusterNotFoundException');
+});
+
+test('what is compressed, as large requests are, is checked and answered as well', async () => {
+  const send = (datum: object) => {
+    const headers = {
+      'x-amz-target': `${CLOUDWATCH}.PutMetricData`,
+      'content-encoding': 'gzip',
+      authorization: AS_ROOT,
+    };
+    const body = gzipSync(JSON.stringify(metric(datum)));
+    return fetch(emulator.url, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/x-amz-json-1.0' },
+      body,
+    });
+  };
+  expect((await send({ Value: 1 })).status).toBe(200);
+  expect((await send({ Value: 'one' })).status).toBe(400);
+  expect(takeRefusedRequests()).toHaveLength(1);
 });
