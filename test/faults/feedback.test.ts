@@ -89,7 +89,8 @@ test('work that kills each worker it comes to is told from the rest, and brings 
     if (task && !killed.has(task) && (await rig.kill(task))) killed.add(task);
     return held('poisoned', 'crashing').length >= 3;
   };
-  await rig.until('it is recognised', strike);
+  // Each attempt waits twice as long as the one before it.
+  await rig.until('it is recognised', strike, 180);
   expect(killed.size).toBeGreaterThanOrEqual(3);
   expect(growing(held('poisoned', 'crashing'))).toEqual([]);
   await poison.terminate('it kills its workers');

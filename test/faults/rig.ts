@@ -260,8 +260,12 @@ export class Rig {
     return true;
   }
 
-  async until<T>(what: string, condition: () => Promise<T | false | undefined> | T | false | undefined): Promise<T> {
-    const giveUpAt = Date.now() + 90_000;
+  async until<T>(
+    what: string,
+    condition: () => Promise<T | false | undefined> | T | false | undefined,
+    seconds = 90,
+  ): Promise<T> {
+    const giveUpAt = Date.now() + seconds * 1000;
     while (Date.now() < giveUpAt) {
       const found = await condition();
       if (found) return found;

@@ -208,7 +208,7 @@ test.concurrent(
 test.concurrent(
   'a pool whose tasks take fewer activities than its owner says is sized by what they take',
   withFleet({ policy: { slotsPerTask: 20, maxTasks: 5 }, environment: { SLOTS: '2' } }, async (fleet) => {
-    const activities = await startActivities(fleet, 'few-slots', 10, 15_000);
+    const activities = await startActivities(fleet, 'few-slots', 10, 40_000);
     await fleet.until('five tasks for ten activities', () => fleet.decisions.at(-1)?.desired === 5);
     await Promise.all(activities.map((activity) => activity.result()));
     expect(fleet.errors).toEqual([]);
