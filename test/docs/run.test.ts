@@ -11,7 +11,11 @@ jest.setTimeout(300_000);
 const snippets = documents().flatMap((page) => page.snippets);
 
 function run(file: string, env: Record<string, string> = {}): { status: number | null; stderr: string } {
-  const options = { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8' } as const;
+  const options = {
+    cwd: root,
+    env: { ...process.env, CDK_DEFAULT_REGION: 'eu-west-1', ...env },
+    encoding: 'utf8',
+  } as const;
   const { status, stderr } = spawnSync(process.execPath, ['--no-warnings', file], options);
   return { status, stderr };
 }
@@ -30,7 +34,7 @@ function synthesize(shown: { at: string; text: string }[]): { status: number | n
       import { App, Stack } from 'aws-cdk-lib';
       import { ElasticWorkers } from '../../infra/index.ts';
       for (const name of ${JSON.stringify(names)}) {
-        Object.assign(globalThis, { ElasticWorkers, stack: new Stack(new App({ outdir: '${directory}/' + name + '.out' }), 'Given') });
+        Object.assign(globalThis, { ElasticWorkers, stack: new Stack(new App({ outdir: '${directory}/' + name + '.out' }), 'Given', { env: { region: 'eu-west-1' } }) });
         await import('./' + name).catch((cause) => { throw new Error(name, { cause }); });
       }`;
     writeFileSync(join(directory, 'all.ts'), all);
