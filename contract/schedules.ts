@@ -19,6 +19,7 @@ function newest(cron: string, timezone: string, now: number): number {
   return run?.getTime() ?? -Infinity;
 }
 
-function limitsOf({ minTasks, maxTasks }: Schedule): Partial<PoolPolicy> {
+/** What the window says of the limits, and nothing of what it leaves open. */
+export function limitsOf({ minTasks, maxTasks }: Schedule): Partial<PoolPolicy> {
   return { ...(minTasks === undefined ? {} : { minTasks }), ...(maxTasks === undefined ? {} : { maxTasks }) };
 }

@@ -32,7 +32,7 @@ import { ScalerFunction } from './scaler-function.ts';
 import { standingCost, totalOf } from './standing-cost.ts';
 import { WorkerPool, type IWorkerPool, type SharedByPools } from './worker-pool.ts';
 
-/** A pool's name of 64 characters and the path around both: far below SSM's limit. */
+/** The parameter's path adds a pool's name of up to 64 characters, and SSM takes 1,011. */
 const LONGEST_STACK_KEY = 200;
 
 /** Pools of Temporal workers on ECS, and the scaler that sizes them. */

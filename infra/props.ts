@@ -19,7 +19,7 @@ export interface TemporalProps {
   readonly namespace?: string;
   /** @default - true with a secret, and for any address that is not private (such as 10.0.1.2, or a name that ends in .internal) */
   readonly tls?: boolean;
-  /** Allows `tls: false` for an address that is not private: all that workflows and activities say then goes in the clear. @default false */
+  /** Allows `tls: false` for an address that is not private: everything is then sent unencrypted. @default false */
   readonly allowPlaintext?: boolean;
   /**
    * An API key, or JSON of Temporal's variables: `{"TEMPORAL_TLS_CLIENT_CERT_DATA": "…", "TEMPORAL_TLS_CLIENT_KEY_DATA": "…"}`.

@@ -1,7 +1,7 @@
 /** What can be wrong with a pool's windows. */
 import { Cron } from 'croner';
 import { comes, MOST_SCHEDULES, scheduleSchema, type Schedule } from '../contract/pool-config.ts';
-import { policyAt } from '../contract/schedules.ts';
+import { limitsOf, policyAt } from '../contract/schedules.ts';
 import type { PoolSettings } from './presets.ts';
 import type { ScheduleProps } from './props.ts';
 
@@ -48,10 +48,6 @@ function ofOverlaps(schedules: Schedule[], { minTasks, maxTasks }: PoolSettings)
       `schedules[${first}] and schedules[${second}] are open at the same time, with minTasks ${together.minTasks} above maxTasks ${together.maxTasks}; give both in schedules[${second}]`,
     ];
   });
-}
-
-function limitsOf({ minTasks, maxTasks }: Schedule): Partial<Schedule> {
-  return { ...(minTasks !== undefined && { minTasks }), ...(maxTasks !== undefined && { maxTasks }) };
 }
 
 /** If so, they are when one of them opens. */

@@ -44,8 +44,30 @@ def of_ecs(operation, request, place):
     if operation == "DescribeServices":
         return arns("service", request.get("services") or ["*"])
     if operation in ("UpdateService", "DeleteService"):
+        context |= changes_of(request, place)
         return arns("service", [request.get("service", "*")])
     return [("*", context if request.get("cluster") else {})]
+
+
+def changes_of(request, place):
+    """The keys of what UpdateService is asked to change; what the request does not name has none."""
+    definition = request.get("taskDefinition")
+    network = (request.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    found = {
+        "ecs:task-definition": definition and full_arn("task-definition", definition, place),
+        "ecs:enable-execute-command": flag(request.get("enableExecuteCommand")),
+        "ecs:capacity-provider": [each["capacityProvider"] for each in request.get("capacityProviderStrategy") or []],
+        "ecs:subnet": network.get("subnets"),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def full_arn(kind, name, place):
+    return name if name.startswith("arn:") else f"arn:aws:ecs:{place}:{kind}/{name}"
+
+
+def flag(value):
+    return None if value is None else str(value).lower()
 
 
 def name_of(arn):

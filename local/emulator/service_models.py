@@ -33,7 +33,7 @@ SERVICES = {
 # What only the CDK's command line, people and tests call, by the name that a request is signed for.
 UNCHECKED = {"cloudformation", "ec2", "ecr", "iam", "lambda", "s3", "scheduler", "sts"}
 SIGNED_FOR = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]*)/aws4_request")
-# Checks a request that another endpoint answers: local Fargate's.
+# Checks a request that an endpoint of a test has answered.
 CHECK_ONLY = "/_elastic-workers/check"
 # Each refusal is appended here as a line, so that a test fails even if the sender takes the refusal for an outage.
 REFUSED_FILE = os.environ.get("REFUSED_REQUESTS_FILE")

@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import { setTimeout as delay } from 'node:timers/promises';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
@@ -36,6 +35,7 @@ import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/pro
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { until } from '../until.ts';
 import { SIDECAR_IMAGE, taskDefinitionOf, type TestedTask } from '../task-definition.ts';
 import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
@@ -265,16 +265,13 @@ export class Rig {
     condition: () => Promise<T | false | undefined> | T | false | undefined,
     seconds = 90,
   ): Promise<T> {
-    const giveUpAt = Date.now() + seconds * 1000;
-    while (Date.now() < giveUpAt) {
+    const whileTheScalerRuns = async () => {
       const found = await condition();
-      if (found) return found;
-      if (this.scalerEnd !== undefined) throw new Error(`the scaler has ended: ${this.scalerEnd}`);
-      await delay(100);
-    }
-    throw new Error(
-      `never: ${what}\n${this.complaints.slice(-5).join('\n')}\n${JSON.stringify(this.lines.at(-1), null, 1)}`,
-    );
+      if (!found && this.scalerEnd !== undefined) throw new Error(`the scaler has ended: ${this.scalerEnd}`);
+      return found;
+    };
+    const detail = () => `${this.complaints.slice(-5).join('\n')}\n${JSON.stringify(this.lines.at(-1), null, 1)}`;
+    return until(what, seconds, whileTheScalerRuns, detail, 100);
   }
 
   async #startTemporal(): Promise<void> {

@@ -14,7 +14,8 @@ import { localClient } from '../../local/observe.ts';
 import { LOCAL_WORKER_DIRECTORY } from '../../local/stack.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 import type { TestedWorkers } from './app.ts';
-import { TestedStack, until } from './tested-stack.ts';
+import { until } from '../until.ts';
+import { TestedStack } from './tested-stack.ts';
 
 const FIRES_WITHIN_SECONDS = 300;
 const CLEARS_WITHIN_SECONDS = 240;

@@ -15,7 +15,7 @@ import { commandsIn } from '../docs/commands.ts';
 import { documents } from '../docs/markdown.ts';
 import { missingFrom } from '../docs/shown.ts';
 import { TestedPlant } from './tested-plant.ts';
-import { until } from './tested-stack.ts';
+import { until } from '../until.ts';
 
 /** More than the fleets can do at once, so that some of it waits for as long as the commands take. */
 const WORK = { 'quick-response-queue': 160, 'complex-analysis-queue': 40 };

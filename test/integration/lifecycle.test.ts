@@ -15,7 +15,8 @@ import type { Service } from '@aws-sdk/client-ecs';
 import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { REPOSITORY } from '../../local/tools.ts';
 import type { TestedWorkers } from './app.ts';
-import { TestedStack, until } from './tested-stack.ts';
+import { until } from '../until.ts';
+import { TestedStack } from './tested-stack.ts';
 
 jest.setTimeout(300_000);
 

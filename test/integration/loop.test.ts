@@ -11,7 +11,7 @@ import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
 import { ELSEWHERE } from '../rights/needed.ts';
 import { loggedCalls, statementsIn, unusedActions } from '../rights/statements.ts';
 import { TestedPlant } from './tested-plant.ts';
-import { until } from './tested-stack.ts';
+import { until } from '../until.ts';
 
 /** More than one task can do while another starts. */
 const PIECES = 80;

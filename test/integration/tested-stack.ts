@@ -1,7 +1,6 @@
 /** One machine with a stack of the tests' own app (app.ts) deployed to it, again and again; and what tests do to it. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DescribeServicesCommand, ECSClient, TagResourceCommand, type Service } from '@aws-sdk/client-ecs';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import type { LocalFargateOptions, TaskSummary } from '../../local/fargate/index.ts';
@@ -130,20 +129,4 @@ async function call<T>(emulatorUrl: string, service: string, path: string, { hea
   const text = await response.text();
   if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${response.status} ${text}`);
   return (text === '' ? {} : JSON.parse(text)) as T;
-}
-
-/** Awaits a condition, and says which when it never came. */
-export async function until<T>(
-  what: string,
-  seconds: number,
-  condition: () => Promise<T | false | undefined> | T | false | undefined,
-  detail: () => unknown = () => '',
-): Promise<T> {
-  const giveUpAt = Date.now() + seconds * 1000;
-  while (Date.now() < giveUpAt) {
-    const found = await condition();
-    if (found) return found;
-    await delay(500);
-  }
-  throw new Error(`not within ${seconds} seconds: ${what}\n${String(detail())}`);
 }

@@ -8,7 +8,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureTools } from '../../local/tools.ts';
-import { until } from '../integration/tested-stack.ts';
+import { until } from '../until.ts';
 
 jest.setTimeout(600_000);
 

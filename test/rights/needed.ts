@@ -22,8 +22,8 @@ const ecs = (action: string, input: object): Call => sent(`AmazonEC2ContainerSer
 const dynamodb = (action: string, input: object): Call => sent(`DynamoDB_20120810.${action}`, input);
 const sent = (target: string, input: object): Call => ({ target, input });
 
-export const updateService = (cluster: string, service: string) =>
-  ecs('UpdateService', { cluster, service, desiredCount: 1 });
+export const updateService = (cluster: string, service: string, changes: object = {}) =>
+  ecs('UpdateService', { cluster, service, desiredCount: 1, ...changes });
 
 export const listTasks = (cluster: string) => ecs('ListTasks', { cluster, serviceName: 'any' });
 

@@ -84,6 +84,10 @@ describe('Refused is', () => {
       SCALER,
       () => needed.updateService('other', names.service.split('/').at(-1)!),
     ],
+    ['another task definition', SCALER, () => change({ taskDefinition: 'other:1' })],
+    ['a shell into the tasks', SCALER, () => change({ enableExecuteCommand: true })],
+    ['another subnet', SCALER, () => change({ networkConfiguration: { awsvpcConfiguration: { subnets: ['other'] } } })],
+    ['another capacity provider', SCALER, () => change({ capacityProviderStrategy: [{ capacityProvider: 'other' }] })],
     ['another cluster’s tasks', SCALER, () => needed.listTasks('other')],
     ['what another cluster’s tasks do', SCALER, () => needed.describeTasks('other')],
     ['another table', SCALER, () => needed.putItem('other', 'id')],
@@ -125,6 +129,11 @@ test('without any one statement, a call is refused; and each action that is allo
 /** Tasks alone have one that matters. */
 function sessionOf(role: string): string | undefined {
   return role.endsWith('TaskRole') ? SESSION : undefined;
+}
+
+/** Of the scaler's own service, beside its count. */
+function change(changes: object): Call {
+  return needed.updateService(names.cluster, names.service, changes);
 }
 
 function invoke(name: string): Call {

@@ -38,6 +38,7 @@ import { StateTable } from '../../scaler/state.ts';
 import { tick, type Ports } from '../../scaler/tick.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
 import { SIDECAR_IMAGE, taskDefinitionOf } from '../task-definition.ts';
+import { until } from '../until.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
 
 const IMAGE = 'example.test/worker:1';
@@ -252,13 +253,7 @@ export class Fleet {
     condition: () => Promise<T | false | undefined> | T | false | undefined,
     seconds = 90,
   ): Promise<T> {
-    const giveUpAt = Date.now() + seconds * 1000;
-    while (Date.now() < giveUpAt) {
-      const found = await condition();
-      if (found) return found;
-      await delay(100);
-    }
-    throw new Error(`never: ${what}\n${this.account()}`);
+    return until(what, seconds, condition, () => this.account(), 100);
   }
 
   /** What was decided, with how many ticks in a row, and what went wrong; for whoever reads why a test has failed. */
