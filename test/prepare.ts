@@ -1,8 +1,10 @@
 /**
  * Runs once before all tests. What they deploy and start is what `npm run build` makes of the present sources, and what they
- * need of servers is fetched before several of them look for it at once.
+ * need of servers is fetched before several of them look for it at once. Their temporary files go with the run.
  */
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureTools } from '../local/tools.ts';
 
@@ -10,4 +12,7 @@ export default async function prepare(): Promise<void> {
   const root = join(import.meta.dirname, '..');
   execFileSync(process.execPath, [join(root, 'build.ts')], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   await ensureTools({ aws: true, onProgress: (line) => process.stderr.write(`${line}\n`) });
+  const temporary = mkdtempSync(join(tmpdir(), 'elastic-workers-tests-'));
+  process.env.TMPDIR = temporary;
+  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 }
