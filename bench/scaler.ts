@@ -24,7 +24,7 @@ import { byService, quantile, since, ticksOf, type Tick, type Usage } from './sc
 import { numbers, poolName, Stage } from './scaler-stage.ts';
 
 /** As in scaler/loop.ts: what an invocation keeps free at its end. */
-const MARGIN_MS = 6000;
+const MARGIN_MS = 15_000;
 const BUSY_EVERY = 5;
 const TASKS_OF_BUSY = 2;
 const WOKEN = 10;

@@ -54,7 +54,7 @@ async function tickOnce({ aws, config }: Stack, { pools, readSecret }: Places, n
     telemetry: { report: (record, outcome, errors) => void evaluations.push({ record, outcome, errors }) },
   };
   try {
-    await tick(pools, new Map(), ports, { mode: 'observe', now, last: false });
+    await tick(pools, new Map(), ports, { mode: 'observe', now, keeps: false });
   } finally {
     await temporal.close();
   }

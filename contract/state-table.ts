@@ -1,6 +1,6 @@
 /**
  * The state table: one DynamoDB table through which the scaler tells tasks to leave, and remembers.
- * One item per key, keyed by the string attribute `id`; there are three kinds of item.
+ * One item per key, keyed by the string attribute `id`; there are four kinds of item.
  */
 
 export const PARTITION_KEY = 'id';
@@ -18,7 +18,7 @@ export interface CordonItem {
   expiresAt: number;
 }
 
-/** Written once an invocation by the scaler, and when a deployment begins or ends: workers go by it, and by its age. */
+/** Written once a minute by the scaler, and when a deployment begins or ends: workers go by it, and by its age. */
 export interface ScalerItem {
   id: typeof SCALER_KEY;
   /** Epoch milliseconds of the newest tick. */
@@ -33,6 +33,17 @@ export interface ScalerItem {
 }
 
 export const SCALER_KEY = 'scaler';
+
+/** An invocation of the scaler: the newest one, and the one that ticks (none where `invocation` is empty). */
+export interface InvocationItem {
+  id: typeof NEWEST_INVOCATION_KEY | typeof TICKING_INVOCATION_KEY;
+  invocation: string;
+  /** Epoch milliseconds of when it began to tick. */
+  since?: number;
+}
+
+export const NEWEST_INVOCATION_KEY = 'invocation#newest';
+export const TICKING_INVOCATION_KEY = 'invocation#ticking';
 
 /**
  * The key of a task's cordon: what `aws:userid` resolves to in a session of the pool's task role, so that the role's

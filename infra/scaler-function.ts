@@ -78,7 +78,8 @@ export class ScalerFunction extends Construct {
       handler: 'index.handler',
       role,
       memorySize: props.scalerMemory,
-      timeout: Duration.seconds(60),
+      // The next minute's invocation, which ends this one, may come two minutes later.
+      timeout: Duration.seconds(150),
       // A failed or late minute is not made up for: the next one reads the world afresh.
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),

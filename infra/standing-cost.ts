@@ -27,8 +27,8 @@ export interface StandingCostInput {
 }
 
 const MINUTES = HOURS_A_MONTH * 60;
-/** The scaler ticks for so long of each minute. */
-const INVOCATION_SECONDS = 51;
+/** The three items by which the next invocation takes over, and the one that tells workers the scaler is there. */
+const SCALER_WRITES_A_MINUTE = 4;
 /** Of a tick record with a few workers. */
 const RECORD_BYTES = { pool: 900, task: 250 };
 /** What the table keeps of a pool, memory and newest record, as measured with 1 to 100 tasks; a write is billed by the KiB. */
@@ -59,12 +59,14 @@ export function taskDollarsPerHour({ capacityProvider, taskDollarsPerHour: given
   return Number(dollars.toFixed(6));
 }
 
-function scaler({ scalerMemory, tracing }: StandingCostInput): CostLine {
+/** The scaler ticks all the time; and each minute the next invocation waits for the older one's next tick, half a tick on average. */
+function scaler({ scalerMemory, tracing, tickSeconds }: StandingCostInput): CostLine {
   const gigabytes = scalerMemory / 1024;
-  const seconds = gigabytes * INVOCATION_SECONDS * MINUTES;
+  const secondsAMinute = 60 + tickSeconds / 2;
+  const seconds = gigabytes * secondsAMinute * MINUTES;
   return line('scaler', [
     {
-      count: `${gigabytes} GB x ${INVOCATION_SECONDS} s x ${MINUTES}`,
+      count: `${gigabytes} GB x ${secondsAMinute} s x ${MINUTES}`,
       amount: seconds,
       price: PRICES.lambdaGigabyteSecond,
     },
@@ -75,20 +77,22 @@ function scaler({ scalerMemory, tracing }: StandingCostInput): CostLine {
 
 function logs({ pools, tickSeconds }: StandingCostInput): CostLine {
   const bytes = pools.reduce((sum, { settings }) => sum + RECORD_BYTES.pool + settings.minTasks * RECORD_BYTES.task, 0);
-  const gigabytes = (Math.ceil(INVOCATION_SECONDS / tickSeconds) * MINUTES * bytes) / 1e9;
+  const gigabytes = ((60 / tickSeconds) * MINUTES * bytes) / 1e9;
   return line('scaler log', [
     { count: `${gigabytes.toFixed(3)} GB of tick records`, amount: gigabytes, price: PRICES.logGigabyte },
   ]);
 }
 
-function table({ pools }: StandingCostInput): CostLine {
+function table({ pools, tickSeconds }: StandingCostInput): CostLine {
   const kibibytes = pools.reduce(
     (sum, { settings }) => sum + Math.ceil((ITEM_BYTES.pool + settings.minTasks * ITEM_BYTES.task) / 1024),
     0,
   );
-  const reads = MINUTES * pools.length + (pools.reduce(sumOfTasks, 0) * MINUTES * 60) / CORDON_POLL_SECONDS;
+  // Each tick looks who is the newest invocation; who waits looks each second, at two items, at a whole read each.
+  const turns = MINUTES * (60 / tickSeconds + tickSeconds);
+  const reads = turns + MINUTES * pools.length + (pools.reduce(sumOfTasks, 0) * MINUTES * 60) / CORDON_POLL_SECONDS;
   return line('state table', [
-    millions('writes', MINUTES * (1 + kibibytes), PRICES.tableMillionWrites),
+    millions('writes', MINUTES * (SCALER_WRITES_A_MINUTE + kibibytes), PRICES.tableMillionWrites),
     millions('reads', reads, PRICES.tableMillionReads),
   ]);
 }

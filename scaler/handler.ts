@@ -1,5 +1,5 @@
 /**
- * The Lambda function: invoked each minute, it ticks every few seconds until the minute is nearly over.
+ * The Lambda function: invoked each minute, it ticks every few seconds until the next invocation takes over.
  * Clients live as long as the process, so that only its first invocation pays for connecting.
  */
 import { setTimeout } from 'node:timers/promises';
@@ -10,12 +10,11 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { shown, withoutSecrets } from '../contract/shown.ts';
 import { PoolReader, readScalerConfig } from './config.ts';
-import { tickUntilTheMinuteEnds } from './loop.ts';
+import { runInvocation } from './loop.ts';
 import { EcsServices } from './signals/ecs.ts';
 import { TemporalReader } from './signals/temporal.ts';
 import { StateTable } from './state.ts';
 import { Telemetry } from './telemetry.ts';
-import { tick, type Session } from './tick.ts';
 
 const config = readScalerConfig(process.env);
 const log = (line: string) => process.stdout.write(`${shown(line)}\n`);
@@ -31,7 +30,7 @@ const clientSettings = {
   maxAttempts: 2,
   requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
 };
-const poolReader = new PoolReader(new SSMClient(clientSettings), config.poolsPath);
+const pools = new PoolReader(new SSMClient(clientSettings), config.poolsPath);
 const ecs = new ECSClient(clientSettings);
 const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, config.metrics);
 const ports = {
@@ -54,20 +53,7 @@ interface InvocationContext {
   getRemainingTimeInMillis(): number;
 }
 
-export async function handler(_event: unknown, context: InvocationContext): Promise<{ pools: number; ticks: number }> {
-  const { pools, problems } = await poolReader.read();
-  problems.forEach(complain);
-
-  const session: Session = new Map();
-  const ticks = await tickUntilTheMinuteEnds(
-    async (now, last) => {
-      await tick(pools, session, ports, { mode: config.mode, now, last });
-      await telemetry.send(now);
-    },
-    config.tickSeconds,
-    clock,
-    context.getRemainingTimeInMillis(),
-  );
-  await telemetry.send(clock.now(), { force: true });
-  return { pools: pools.length, ticks };
+export function handler(_event: unknown, context: InvocationContext): Promise<{ pools: number; ticks: number }> {
+  const remainingMs = () => context.getRemainingTimeInMillis();
+  return runInvocation({ pools, ports, telemetry, config, clock, complain }, remainingMs);
 }

@@ -1,33 +1,82 @@
-/** Ticks at a steady pace until the minute is nearly over, so that the schedule's next invocation finds the way free. */
+/** One invocation: it waits for its turn, and ticks at a steady pace until the next invocation takes over. */
+import { randomUUID } from 'node:crypto';
+import type { PoolReader, ScalerConfig } from './config.ts';
+import type { StateTable } from './state.ts';
+import type { Telemetry } from './telemetry.ts';
+import { tick, type Ports, type Session } from './tick.ts';
+import { Turn } from './turn.ts';
 
-/** An invocation's ticks start within this time; the next invocation comes after 60 seconds. */
-const TICK_FOR_MS = 51_000;
 /** What a tick may need, and what the sending of metrics after the last needs. */
-const MARGIN_MS = 6_000;
+const MARGIN_MS = 15_000;
+/** What the pools remember is written at least so often. */
+const KEEP_EVERY_MS = 80_000;
+/** So many ticks the next invocation waits for the one before: its sleep until the last one, and a slow last one. */
+const TICKS_WAITED_FOR = 2;
 
 export interface Clock {
   now(): number;
-  sleep(milliseconds: number): Promise<void>;
+  sleep(milliseconds: number): Promise<unknown>;
+}
+
+export interface Parts {
+  pools: Pick<PoolReader, 'read'>;
+  ports: Ports & { state: StateTable };
+  telemetry: Telemetry;
+  config: Pick<ScalerConfig, 'mode' | 'tickSeconds'>;
+  clock: Clock;
+  complain: (message: string) => void;
+}
+
+/** `remainingMs` is how long the platform lets us run. */
+export async function runInvocation(
+  { pools: poolReader, ports, telemetry, config, clock, complain }: Parts,
+  remainingMs: () => number,
+): Promise<{ pools: number; ticks: number }> {
+  const { pools, problems } = await poolReader.read();
+  problems.forEach(complain);
+  const turn = new Turn(ports.state, clock, randomUUID());
+  if (!(await turn.begin(TICKS_WAITED_FOR * config.tickSeconds * 1000))) return { pools: pools.length, ticks: 0 };
+  const session: Session = new Map();
+  const ticks = await tickUntilRelieved(
+    async (now, keeps) => {
+      await tick(pools, session, ports, { mode: config.mode, now, keeps });
+      await telemetry.send(now);
+    },
+    { tickSeconds: config.tickSeconds, clock, remainingMs: remainingMs(), isRelieved: () => turn.isAwaited() },
+  );
+  await turn.end();
+  await telemetry.send(clock.now(), { force: true });
+  return { pools: pools.length, ticks };
+}
+
+interface Pacing {
+  tickSeconds: number;
+  clock: Clock;
+  remainingMs: number;
+  isRelieved: () => Promise<boolean>;
 }
 
 /**
- * Runs `tick` every `tickSeconds`, at once for the first time. A tick that took longer than the pace is followed at
- * the next whole step, never by two at once. `remainingMs` is how long the platform lets us run.
+ * Runs `tick` every `tickSeconds`, at once for the first time, until another invocation waits or the time is over; the last
+ * one, and one a minute, `keeps` what is remembered. A tick that took longer than the pace is followed at the next whole
+ * step, never by two at once.
  */
-export async function tickUntilTheMinuteEnds(
-  tick: (now: number, last: boolean) => Promise<void>,
-  tickSeconds: number,
-  clock: Clock,
-  remainingMs: number,
+export async function tickUntilRelieved(
+  runTick: (now: number, keeps: boolean) => Promise<void>,
+  { tickSeconds, clock, remainingMs, isRelieved }: Pacing,
 ): Promise<number> {
   const start = clock.now();
-  const end = start + Math.min(TICK_FOR_MS, remainingMs - MARGIN_MS);
+  const end = start + remainingMs - MARGIN_MS;
   const paceMs = tickSeconds * 1000;
+  let keptAt = start;
   for (let ticks = 1, next = start; ; ticks += 1) {
     if (next > clock.now()) await clock.sleep(next - clock.now());
-    const last = next + paceMs > end;
-    await tick(clock.now(), last);
+    const last = (await isRelieved()) || next + paceMs > end;
+    const now = clock.now();
+    const keeps = last || now - keptAt >= KEEP_EVERY_MS;
+    if (keeps) keptAt = now;
+    await runTick(now, keeps);
     next = start + Math.ceil((clock.now() - start + 1) / paceMs) * paceMs;
-    if (last || next > end) return ticks;
+    if (last) return ticks;
   }
 }

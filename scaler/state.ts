@@ -5,7 +5,16 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, BatchWriteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { PoolConfig } from '../contract/pool-config.ts';
-import { cordonKey, poolKey, SCALER_KEY, type CordonItem, type ScalerItem } from '../contract/state-table.ts';
+import {
+  cordonKey,
+  NEWEST_INVOCATION_KEY,
+  poolKey,
+  SCALER_KEY,
+  TICKING_INVOCATION_KEY,
+  type CordonItem,
+  type InvocationItem,
+  type ScalerItem,
+} from '../contract/state-table.ts';
 import type { Decision } from './policy.ts';
 import { chunks } from '../contract/chunks.ts';
 import { fitting, type TickRecord } from './tick-record.ts';
@@ -26,6 +35,8 @@ export interface PoolState {
   /** 0 before the first write. */
   version: number;
   memory: unknown;
+  /** As trailing.ts makes it. */
+  trailing?: unknown;
   decision: Decision | undefined;
 }
 
@@ -51,7 +62,8 @@ export class StateTable {
     return new Map(
       pools.map((pool) => {
         const item = items.get(poolKey(pool));
-        return [pool, { version: versionOf(item), memory: item?.memory, decision: decisionOf(item) } as PoolState];
+        const state = { version: versionOf(item), memory: item?.memory, trailing: item?.trailing };
+        return [pool, { ...state, decision: decisionOf(item) } as PoolState];
       }),
     );
   }
@@ -105,6 +117,35 @@ export class StateTable {
     this.#deploying = deploying;
   }
 
+  /** Makes an invocation the newest. */
+  async announce(invocation: string): Promise<void> {
+    await this.#putInvocation({ id: NEWEST_INVOCATION_KEY, invocation });
+  }
+
+  /** The newest invocation, and the one that ticks, `since` when; undefined where there is none. */
+  async readTurn(consistent: boolean): Promise<{ newest?: string; ticking?: string; since: number }> {
+    const items = await this.#get([NEWEST_INVOCATION_KEY, TICKING_INVOCATION_KEY], consistent);
+    const named = (key: string) => items.get(key) as InvocationItem | undefined;
+    const [newest, ticking] = [named(NEWEST_INVOCATION_KEY), named(TICKING_INVOCATION_KEY)];
+    return {
+      ...(newest?.invocation && { newest: newest.invocation }),
+      ...(ticking?.invocation && { ticking: ticking.invocation }),
+      since: Number(ticking?.since ?? 0),
+    };
+  }
+
+  async beginTurn(invocation: string, now: number): Promise<void> {
+    await this.#putInvocation({ id: TICKING_INVOCATION_KEY, invocation, since: now });
+  }
+
+  /** Throws when another one has begun to tick meanwhile. */
+  async endTurn(invocation: string): Promise<void> {
+    await this.#putInvocation(
+      { id: TICKING_INVOCATION_KEY, invocation: '' },
+      { ConditionExpression: 'invocation = :ended', ExpressionAttributeValues: { ':ended': invocation } },
+    );
+  }
+
   /** Which of each pool's tasks are cordoned. Throws when the table cannot be read. */
   async cordoned(tasks: Map<PoolConfig, string[]>): Promise<Map<string, string[]>> {
     const keyed = [...tasks].map(
@@ -137,6 +178,10 @@ export class StateTable {
     await this.#write(
       taskIds.map((taskId) => ({ DeleteRequest: { Key: { id: cordonKey(pool.taskRoleId, taskId) } } })),
     );
+  }
+
+  async #putInvocation(item: InvocationItem, condition: object = {}): Promise<void> {
+    await this.#client.send(new PutCommand({ TableName: this.#table, Item: item, ...condition }));
   }
 
   async #get(ids: string[], consistent: boolean): Promise<Map<string, Record<string, unknown> & Partial<PoolState>>> {

@@ -16,21 +16,16 @@ import {
   type MetricKey,
   type MetricSet,
 } from '../contract/metrics.ts';
-import { DEFAULT_POLICY, known, type Decision, type Outcome } from './policy.ts';
+import { known, type Decision, type Outcome } from './policy.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { chunks } from '../contract/chunks.ts';
 import { bytesOf, fitting, shortIds, type TickRecord } from './tick-record.ts';
+import { errorRate, workersDown, type Trailing } from './trailing.ts';
 
 const METRICS_A_CALL = 1000;
 /** Metrics older than this no longer matter to an alarm; without a bound an outage of CloudWatch would fill memory. */
 const METRICS_KEPT = 20_000;
 const SEND_EVERY_MS = 25_000;
-/** Twice what a start of the pool's tasks has taken so far, and the worker's first heartbeat. */
-const DOWN_AFTER_STARTS = 2;
-const DOWN_AFTER_MS = 60_000;
-/** Of failures; and how many there must be before they mean something: a single failed attempt is an event, not a rate. */
-const ERROR_WINDOW_MS = 5 * 60_000;
-const FEWEST_FAILURES = 3;
 /** A longer line would arrive in pieces, none of them JSON: Lambda cuts at 256 KiB. */
 const LINE_BYTES = 250_000;
 const CORDONS_BYTES = 60_000;
@@ -43,10 +38,6 @@ export class Telemetry {
   readonly #metrics: MetricSet;
   #pending: MetricDatum[] = [];
   #sentAt = 0;
-  /** By pool, since when there has been no worker although there should be one. */
-  readonly #downSince = new Map<string, number>();
-  /** By pool, of the last minutes. */
-  readonly #attempts = new Map<string, Attempts[]>();
 
   constructor(client: CloudWatchClient, log: (line: string) => void, metrics: MetricSet) {
     this.#client = client;
@@ -54,11 +45,17 @@ export class Telemetry {
     this.#log = log;
   }
 
-  report(record: TickRecord, outcome: Outcome, errors: string[], { protection }: Pick<PoolConfig, 'protection'>): void {
+  report(
+    record: TickRecord,
+    outcome: Outcome,
+    errors: string[],
+    { protection }: Pick<PoolConfig, 'protection'>,
+    trailing: Trailing,
+  ): void {
     const values = {
       ...valuesOf(record, outcome, errors),
-      workersDown: this.#workersDown(record, outcome),
-      errorRate: this.#errorRate(record, outcome),
+      workersDown: workersDown(trailing, record, outcome),
+      errorRate: errorRate(trailing),
     };
     const figures = { ...outcome.figures, runningTasks: values.runningTasks };
     this.#log(lineOf(record, { ...outcome.decision, figures, errors }));
@@ -68,37 +65,6 @@ export class Telemetry {
       if (!Number.isFinite(value)) continue;
       this.#pending.push(datum(record, key, value));
     }
-  }
-
-  /**
-   * Only after a while: a pool that starts from zero has none either until its first task is up. Tasks that run and report
-   * nothing may well be at work, as long as nothing waits that they do not take.
-   */
-  #workersDown({ pool, now, policy }: TickRecord, { figures, decision, memory }: Outcome): number | null {
-    const { liveWorkers, unreportedTasks, revisionFailing } = figures;
-    if (liveWorkers === null || (liveWorkers === 0 && unreportedTasks !== 0 && decision.reason !== 'not-serving'))
-      return null;
-    if (revisionFailing && liveWorkers === 0) return 1;
-    const minTasks = policy.minTasks ?? DEFAULT_POLICY.minTasks;
-    const wanted = minTasks > 0 || (figures.queued ?? 0) > 0;
-    if (!wanted || liveWorkers > 0) {
-      this.#downSince.delete(pool);
-      return 0;
-    }
-    const since = this.#downSince.get(pool) ?? now;
-    this.#downSince.set(pool, since);
-    return Number(now - since >= DOWN_AFTER_MS + DOWN_AFTER_STARTS * 1000 * memory.startUpSeconds);
-  }
-
-  /** In percent, of the attempts of the last minutes; nothing while none ended, and 0 while few failed. */
-  #errorRate({ pool, now }: TickRecord, { figures: { processed, failed } }: Outcome): number | undefined {
-    const before = this.#attempts.get(pool) ?? [];
-    const attempts = [...before, { at: now, processed, failed }].filter(({ at }) => now - at < ERROR_WINDOW_MS);
-    this.#attempts.set(pool, attempts);
-    const all = attempts.reduce((sum, each) => sum + each.processed, 0);
-    const failures = attempts.reduce((sum, each) => sum + each.failed, 0);
-    if (all === 0) return undefined;
-    return failures < FEWEST_FAILURES ? 0 : (100 * failures) / all;
   }
 
   /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
@@ -141,13 +107,6 @@ function lineOf(record: TickRecord, told: Told): string {
 
 /** What is null or undefined is not known, and not published. */
 type Values = Partial<Record<MetricKey, number | null | undefined>>;
-
-interface Attempts {
-  /** Epoch milliseconds. */
-  at: number;
-  processed: number;
-  failed: number;
-}
 
 function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): Values {
   const { activityQueue, workflowQueue, tasks, workers } = record;

@@ -22,6 +22,7 @@ import { taskOf, type ReportedWorker } from './signals/workers.ts';
 import { OtherScalerError, type PoolState, type StateTable } from './state.ts';
 import type { Telemetry } from './telemetry.ts';
 import type { TickRecord } from './tick-record.ts';
+import { trail, type Trailing } from './trailing.ts';
 
 export interface Ports {
   temporal: Pick<TemporalReader, 'readEach'>;
@@ -37,8 +38,8 @@ export interface TickOptions {
   mode: Mode;
   /** Epoch milliseconds. */
   now: number;
-  /** The invocation's last tick: what the pools remember is written although nothing changed. */
-  last: boolean;
+  /** What the pools remember is written although nothing changed. */
+  keeps: boolean;
 }
 
 /** Of a thousand requests begun at once most would run out of time before they are sent. */
@@ -61,10 +62,13 @@ export async function tick(pools: PoolConfig[], session: Session, ports: Ports, 
   const ticked = pools.map(async (config) => {
     const read = await Promise.all([signals.get(config.pool), around, markError]);
     const pool = see(config, read[0] ?? NOT_READ, read[1], options.now);
-    const outcome = decideOn(pool.record, session.get(config.pool)?.memory);
+    const before = session.get(config.pool);
+    const outcome = decideOn(pool.record, before?.memory);
+    const trailing = trail(before?.trailing, pool.record, outcome);
     const shared = [stateError, read[2]].filter((error) => error !== undefined);
-    const failures = await carryingOut.run(() => carryOut(pool, outcome, session, ports, options));
-    ports.telemetry.report(pool.record, outcome, [...shared, ...pool.problems, ...failures], config);
+    const failures = await carryingOut.run(() => carryOut(pool, { ...outcome, trailing }, session, ports, options));
+    const errors = [...shared, ...pool.problems, ...failures];
+    ports.telemetry.report(pool.record, outcome, errors, config, trailing);
   });
   await Promise.all(ticked);
 }
@@ -72,12 +76,12 @@ export async function tick(pools: PoolConfig[], session: Session, ports: Ports, 
 function mark(
   services: Map<string, ServiceReading>,
   { state }: Ports,
-  { now, mode, last }: TickOptions,
+  { now, mode, keeps }: TickOptions,
 ): Promise<void> {
   const deploying = new Map(
     [...services].map(([pool, { tasks }]) => [pool, known(tasks) ? tasksIfDeploying(tasks) : undefined] as const),
   );
-  return state.markTick(now, mode, deploying, last);
+  return state.markTick(now, mode, deploying, keeps);
 }
 
 function tasksIfDeploying({ outdated, running, pending }: UncordonedTasks): number {
@@ -195,7 +199,7 @@ function decideOn(record: TickRecord, memory: unknown): Outcome {
 /** Remembers, then acts; returns what went wrong. Without its memory written, a pool may grow but nobody leaves. */
 async function carryOut(
   seen: SeenPool,
-  { decision, memory }: Outcome,
+  { decision, memory, trailing }: Outcome & { trailing: Trailing },
   session: Session,
   ports: Ports,
   options: TickOptions,
@@ -205,7 +209,8 @@ async function carryOut(
   const errors: string[] = [];
   let allowed = decision;
   try {
-    await remember(config, record, { version: before?.version ?? 0, memory, decision }, session, ports, options);
+    const next = { version: before?.version ?? 0, memory, trailing, decision };
+    await remember(config, record, next, session, ports, options);
   } catch (error) {
     errors.push(String(error));
     if (error instanceof OtherScalerError) {
@@ -227,10 +232,10 @@ async function remember(
   next: PoolState,
   session: Session,
   ports: Ports,
-  { last, mode }: TickOptions,
+  { keeps, mode }: TickOptions,
 ): Promise<void> {
   const before = session.get(pool.pool)?.decision;
-  const writes = last || !same(before, next.decision) || (mode === 'act' && acts(record, next.decision));
+  const writes = keeps || !same(before, next.decision) || (mode === 'act' && acts(record, next.decision));
   const version = writes ? await ports.state.save(pool.pool, next, record) : next.version;
   session.set(pool.pool, { ...next, version });
 }

@@ -10,6 +10,9 @@ import { secondsOf } from './protobuf.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 
 const HEARTBEATS_A_PAGE = 1000;
+/** Of so many queues a server still reads a query that names each; a pool's name for its queue is hardly ever any other than these. */
+const QUEUES_A_QUERY = 50;
+const PLAIN_NAME = /^[\w.:/@ -]+$/;
 /** Twice the tasks that the largest pool may have. */
 const WORKERS_OF_A_QUEUE = 10_000;
 /** In one tick, by key; the others' figures are those of an earlier tick. */
@@ -23,8 +26,8 @@ const KEY_LENGTH = 64;
 const NAME_LENGTH = 255;
 const MOST_SLOTS = 100_000;
 const MOST_AGE_SECONDS = 1e9;
-/** As in google.rpc.Code: NOT_FOUND. */
-const NOT_FOUND = 5;
+/** As in google.rpc.Code. */
+const [INVALID_ARGUMENT, NOT_FOUND] = [3, 5];
 const TASK_ID = /^[0-9a-f]{32}$/;
 
 /** A worker as it reports itself; which task it runs in is for the reader to find out. */
@@ -69,12 +72,30 @@ function addressIn(name: string): string {
   return parts.length === 4 ? parts.join('.') : name;
 }
 
+interface Listed {
+  reported: Map<string, Heartbeat[]>;
+  /** Without their slots: each one's queue by its key. */
+  bare: Map<string, string>;
+}
+
+/** Undefined where there are too many queues to name, or one could end its own quotation marks. */
+function queryOf(queues: string[]): string | undefined {
+  if (queues.length > QUEUES_A_QUERY || !queues.every((queue) => PLAIN_NAME.test(queue))) return undefined;
+  return queues.map((queue) => `TaskQueue = '${queue}'`).join(' OR ');
+}
+
+function isEmpty({ reported, bare }: Listed): boolean {
+  return reported.size === 0 && bare.size === 0;
+}
+
 export class WorkerListing {
   readonly #connection: TemporalConnection;
   readonly #pace: Pace;
   /** Of workers that were listed without them, the newest heartbeats by key. */
   #described = new Map<string, Heartbeat>();
   #capability = { at: -Infinity, off: false };
+  /** Whether the server lists by queue; not known before it has listed somebody so. */
+  #listsByQueue: boolean | undefined;
 
   constructor(connection: TemporalConnection, pace: Pace) {
     this.#connection = connection;
@@ -84,7 +105,7 @@ export class WorkerListing {
   /** By task queue; of a queue that is not in it, nothing is listed. Throws when the list cannot be read, or says nothing. */
   async read(queues: ReadonlyMap<string, unknown>, asking: Asking): Promise<Map<string, Reading<ReportedWorker[]>>> {
     const { reported, bare } = await this.#list(queues, asking);
-    if (reported.size === 0 && bare.size === 0 && (await this.#isOff(asking)))
+    if (isEmpty({ reported, bare }) && (await this.#isOff(asking)))
       throw new Error(`worker heartbeats are switched off in the namespace ${this.#connection.namespace}`);
     const why = await this.#describe([...bare.keys()], asking);
     for (const key of bare.keys()) add(reported, this.#described.get(key));
@@ -95,14 +116,32 @@ export class WorkerListing {
     return byQueue;
   }
 
+  /** Of a namespace that others share only the pools' workers, where the server can tell them. */
+  async #list(queues: ReadonlyMap<string, unknown>, asking: Asking): Promise<Listed> {
+    const query = queryOf([...queues.keys()]);
+    if (query === undefined || this.#listsByQueue === false) return this.#listBy('', queues, asking);
+    try {
+      const listed = await this.#listBy(query, queues, asking);
+      this.#listsByQueue ||= !isEmpty(listed) || undefined;
+      if (this.#listsByQueue) return listed;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== INVALID_ARGUMENT) throw error;
+      this.#listsByQueue = false;
+    }
+    // A server that does not know the query might as well list nobody.
+    const all = await this.#listBy('', queues, asking);
+    if (!isEmpty(all)) this.#listsByQueue = false;
+    return all;
+  }
+
   /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
-  async #list(queues: ReadonlyMap<string, unknown>, { now, ended }: Asking) {
+  async #listBy(query: string, queues: ReadonlyMap<string, unknown>, { now, ended }: Asking): Promise<Listed> {
     const reported = new Map<string, Heartbeat[]>();
     const bare = new Map<string, string>();
     const counts = (taskQueue: string, status: number) => queues.has(taskQueue) && ALIVE.has(status);
     let nextPageToken: Uint8Array | null | undefined;
     do {
-      const page = await this.#pace.first(ended, () => this.#listPage(now, nextPageToken));
+      const page = await this.#pace.first(ended, () => this.#listPage(now, query, nextPageToken));
       const known = new Set<string>();
       for (const { workerHeartbeat: heartbeat } of page.workersInfo ?? []) {
         if (!heartbeat) continue;
@@ -117,11 +156,12 @@ export class WorkerListing {
     return { reported, bare };
   }
 
-  #listPage(now: number, nextPageToken: Uint8Array | null | undefined) {
+  #listPage(now: number, query: string, nextPageToken: Uint8Array | null | undefined) {
     return this.#connection.call(now, (service) =>
       service.listWorkers({
         namespace: this.#connection.namespace,
         pageSize: HEARTBEATS_A_PAGE,
+        query,
         ...(nextPageToken ? { nextPageToken } : {}),
       }),
     );

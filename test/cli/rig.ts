@@ -270,7 +270,7 @@ export class Rig {
     };
     const session = this.#session.get(id) ?? new Map();
     this.#session.set(id, session);
-    await tick(pools, session, ports, { mode: 'observe', now, last: true });
+    await tick(pools, session, ports, { mode: 'observe', now, keeps: true });
     await telemetry.send(now, { force: true });
     await temporal.close();
     await this.log(id, lines, now);

@@ -13,7 +13,6 @@ const input = (pools: Partial<WorkerPoolProps>[], changes: Partial<StandingCostI
     settings: settingsOf({ taskQueue: `q${index}`, ...pool }, presetOf({}, 'eu-west-1')),
     publicAddress: true,
   })),
-  scalerMemory: 512,
   tickSeconds: 10,
   ...changes,
 });

@@ -15,6 +15,7 @@ export class TestedStack {
   /** Logs stay there until the next time. */
   readonly directory: string;
   readonly #closers: (() => Promise<void>)[] = [];
+  #destroyed = false;
   site!: Site;
 
   /** Two of different names can be there side by side. */
@@ -41,7 +42,11 @@ export class TestedStack {
   /** Throws when a role was refused anything. */
   async stop(): Promise<void> {
     for (const close of this.#closers.toReversed()) await close();
-    requireNothingRefused(join(this.directory, 'logs'));
+    requireNothingRefused(this.#logs, { destroyed: this.#destroyed });
+  }
+
+  get #logs(): string {
+    return join(this.directory, 'logs');
   }
 
   async deploy(workers: Record<string, TestedWorkers>): Promise<void> {
@@ -50,6 +55,10 @@ export class TestedStack {
 
   /** Returns what the command printed; throws when it failed. */
   cdk(command: 'deploy' | 'diff' | 'destroy', workers: Record<string, TestedWorkers>, ...args: string[]) {
+    if (command === 'destroy') {
+      requireNothingRefused(this.#logs);
+      this.#destroyed = true;
+    }
     const { emulatorUrl, temporal } = this.site;
     const options: StackOptions = {
       emulatorUrl,

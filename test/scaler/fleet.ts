@@ -318,7 +318,7 @@ export class Fleet {
     };
     const session = new Map();
     while (!this.#ended.signal.aborted) {
-      await tick([this.#pool()], session, ports, { mode: 'act', now: Date.now(), last: true });
+      await tick([this.#pool()], session, ports, { mode: 'act', now: Date.now(), keeps: true });
       await delay(TICK_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
     }
   }

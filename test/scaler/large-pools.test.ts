@@ -62,7 +62,7 @@ async function saved(record: TickRecord): Promise<Record<string, unknown>> {
 function logged(record: TickRecord, errors: string[] = []): string {
   const lines: string[] = [];
   const telemetry = new Telemetry({} as CloudWatchClient, (line) => lines.push(line), 'full');
-  telemetry.report(record, decisionOn(record), errors, { protection: 'worker' });
+  telemetry.report(record, decisionOn(record), errors, { protection: 'worker' }, { attempts: [] });
   return lines.join();
 }
 

@@ -1,8 +1,9 @@
 import type { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { METRICS, type MetricSet } from '../../contract/metrics.ts';
-import { decide, DEFAULT_POLICY } from '../../scaler/policy.ts';
+import { decide, DEFAULT_POLICY, type Outcome } from '../../scaler/policy.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { trail } from '../../scaler/trailing.ts';
 
 const queue = { backlog: 3, ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };
 const worker = { key: 'w', task: 'a', ageSeconds: 1, usedSlots: 1, slots: 2, processed: 0, failed: 0 };
@@ -30,9 +31,8 @@ async function published(
   };
   const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, metrics);
   const outcome = decide(read, undefined, DEFAULT_POLICY, read.now);
-  telemetry.report(read, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, [], {
-    protection,
-  });
+  const worked = { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } };
+  telemetry.report(read, worked, [], { protection }, trail(undefined, read, worked));
   await telemetry.send(record.now, { force: true });
   return names.toSorted();
 }
@@ -65,17 +65,24 @@ function watch(name: string) {
     send: async ({ input }: PutMetricDataCommand) =>
       void values.push(input.MetricData?.find(({ MetricName }) => MetricName === name)?.Value),
   };
-  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
-  return { telemetry, values };
+  /** What a process did is in the table when another one ticks: here each tick is another one's. */
+  let stored: string | undefined;
+  const report = async (read: TickRecord, outcome: Outcome) => {
+    const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+    const trailing = trail(stored && JSON.parse(stored), read, outcome);
+    stored = JSON.stringify(trailing);
+    telemetry.report(read, outcome, [], { protection: 'worker' }, trailing);
+    await telemetry.send(read.now, { force: true });
+  };
+  return { report, values };
 }
 
 test('workers are down only after a minute and two start-ups without any: a cold start is no alarm', async () => {
-  const { telemetry, values } = watch('WorkersDown');
+  const { report, values } = watch('WorkersDown');
   const tickAt = async (seconds: number, workers: (typeof worker)[]) => {
     const tasks = { ...record.tasks, running: workers.map(({ task }) => task!), desired: 1 };
     const read = { ...record, workers, tasks, now: record.now + seconds * 1000 };
-    telemetry.report(read, decide(read, undefined, DEFAULT_POLICY, read.now), [], { protection: 'worker' });
-    await telemetry.send(read.now, { force: true });
+    await report(read, decide(read, undefined, DEFAULT_POLICY, read.now));
   };
   for (const seconds of [0, 140]) await tickAt(seconds, []);
   await tickAt(145, [worker]);
@@ -85,15 +92,14 @@ test('workers are down only after a minute and two start-ups without any: a cold
 });
 
 test('workers of tasks that run and report nothing are not said to be down, unless work waits that they do not take', async () => {
-  const { telemetry, values } = watch('WorkersDown');
+  const { report, values } = watch('WorkersDown');
   let memory: unknown;
   const tickAt = async (seconds: number, backlog: number) => {
     const activityQueue = { ...record.activityQueue, backlog, ageSeconds: backlog > 0 ? 60 : 0 };
     const read = { ...record, activityQueue, workers: [], now: record.now + seconds * 1000 };
     const outcome = decide(read, memory, { ...DEFAULT_POLICY, minTasks: 1 }, read.now);
     ({ memory } = outcome);
-    telemetry.report(read, outcome, [], { protection: 'worker' });
-    await telemetry.send(read.now, { force: true });
+    await report(read, outcome);
   };
   for (let seconds = 0; seconds <= 300; seconds += 10) await tickAt(seconds, 0);
   expect(new Set(values)).toEqual(new Set([undefined]));
@@ -102,13 +108,12 @@ test('workers of tasks that run and report nothing are not said to be down, unle
 });
 
 test('the error rate is that of five minutes, and of at least three failures', async () => {
-  const { telemetry, values } = watch('ErrorRate');
+  const { report, values } = watch('ErrorRate');
   const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
   const tickAt = async (seconds: number, processed: number, failed: number) => {
     const figures = { ...outcome.figures, processed, failed };
     const read = { ...record, now: record.now + seconds * 1000 };
-    telemetry.report(read, { ...outcome, figures }, [], { protection: 'worker' });
-    await telemetry.send(read.now, { force: true });
+    await report(read, { ...outcome, figures });
   };
   await tickAt(0, 1, 1);
   await tickAt(60, 10, 1);

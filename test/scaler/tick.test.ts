@@ -1,6 +1,6 @@
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import type { Outcome, Reading } from '../../scaler/policy.ts';
-import { tickUntilTheMinuteEnds } from '../../scaler/loop.ts';
+import { tickUntilRelieved } from '../../scaler/loop.ts';
 import type { Overrides } from '../../scaler/overrides.ts';
 import type { UncordonedTasks } from '../../scaler/signals/ecs.ts';
 import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
@@ -8,6 +8,7 @@ import type { ReportedWorker } from '../../scaler/signals/workers.ts';
 import { OtherScalerError, type PoolState } from '../../scaler/state.ts';
 import { tick, type Ports, type Session } from '../../scaler/tick.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { Turn, type TurnTable } from '../../scaler/turn.ts';
 
 /** Temporal, ECS and the state table as plain values, with a journal of everything that was done, in order. */
 class World implements Ports {
@@ -118,7 +119,7 @@ class World implements Ports {
   }
 }
 
-const at = (seconds: number, mode: 'act' | 'observe' = 'act') => ({ mode, now: seconds * 1000, last: false });
+const at = (seconds: number, mode: 'act' | 'observe' = 'act') => ({ mode, now: seconds * 1000, keeps: false });
 
 /** A worker that has just reported. */
 const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {}): ReportedWorker => ({
@@ -160,14 +161,14 @@ describe('a tick', () => {
     expect(world.journal.slice(2)).toEqual(['fast: take back a', 'fast: desired 10']);
   });
 
-  test('changes nothing when nothing changed, and writes memory in the last tick all the same', async () => {
+  test('changes nothing when nothing changed, and writes memory all the same when it is to be kept', async () => {
     const world = new World('fast');
     const session: Session = new Map();
     await tick(world.pools, session, world, at(0));
     world.journal.length = 0;
     await tick(world.pools, session, world, at(10));
     expect(world.journal).toEqual([]);
-    await tick(world.pools, session, world, { ...at(20), last: true });
+    await tick(world.pools, session, world, { ...at(20), keeps: true });
     expect(world.journal.toSorted()).toEqual(['fast: remember', 'mark']);
   });
 
@@ -175,7 +176,7 @@ describe('a tick', () => {
     const world = new World('fast');
     world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0, 'observe'));
-    await tick(world.pools, new Map(), world, { ...at(1, 'observe'), last: true });
+    await tick(world.pools, new Map(), world, { ...at(1, 'observe'), keeps: true });
     expect(new Set(world.journal)).toEqual(new Set(['load fast', 'fast: remember', 'mark as observing']));
     expect(world.reports.get('fast')?.outcome.decision.desired).toBe(10);
   });
@@ -242,7 +243,7 @@ describe('of many pools', () => {
     const session: Session = new Map();
     await tick(world.pools, session, world, at(0));
     expect(world.atRest).toEqual([]);
-    await tick(world.pools, session, world, { ...at(10), last: true });
+    await tick(world.pools, session, world, { ...at(10), keeps: true });
     expect(world.atRest).toEqual(['resting']);
 
     await tick(world.pools, new Map(), world, at(20));
@@ -422,35 +423,109 @@ describe('a failure', () => {
 });
 
 describe('the loop', () => {
-  /** A clock that stands still but for what sleeps and ticks take. */
-  function run(tickSeconds: number, remainingMs: number, tickTakesMs: (n: number) => number) {
-    let now = 1_000_000;
+  /** A clock that stands still but for what sleeps and ticks take; the next invocation comes when `relievedMs` have passed. */
+  async function run(tickSeconds: number, remainingMs: number, tickTakesMs: (n: number) => number, relievedMs = 1e9) {
+    const start = 1_000_000;
+    let now = start;
     const started: [number, boolean][] = [];
-    const done = tickUntilTheMinuteEnds(
-      async (at_, last) => {
-        started.push([at_ - 1_000_000, last]);
+    const ticks = await tickUntilRelieved(
+      async (at_, keeps) => {
+        started.push([at_ - start, keeps]);
         now += tickTakesMs(started.length);
       },
-      tickSeconds,
-      { now: () => now, sleep: async (milliseconds) => void (now += milliseconds) },
-      remainingMs,
+      {
+        tickSeconds,
+        clock: { now: () => now, sleep: async (milliseconds) => void (now += milliseconds) },
+        remainingMs,
+        isRelieved: async () => now - start >= relievedMs,
+      },
     );
-    return done.then((ticks) => ({ ticks, started, ended: now - 1_000_000 }));
+    return { ticks, started, ended: now - start };
   }
 
-  test('ticks at its pace and leaves the way free for the next minute', async () => {
-    const { started, ended } = await run(10, 60_000, () => 200);
-    expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 20_000, 30_000, 40_000, 50_000]);
-    expect(started.map(([, last]) => last)).toEqual([false, false, false, false, false, true]);
-    expect(ended).toBeLessThan(60_000);
+  test('ticks at its pace until the next invocation waits, and keeps what is remembered in its last tick', async () => {
+    const { started, ended } = await run(10, 150_000, () => 200, 33_000);
+    expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 20_000, 30_000, 40_000]);
+    expect(started.map(([, keeps]) => keeps)).toEqual([false, false, false, false, true]);
+    expect(ended).toBe(40_200);
+  });
+
+  test('without a next invocation it ends in time for the platform, and keeps what is remembered meanwhile', async () => {
+    const { started, ended } = await run(10, 150_000, () => 200);
+    expect(started.at(-1)).toEqual([130_000, true]);
+    expect(started.filter(([, keeps]) => keeps).map(([at_]) => at_)).toEqual([80_000, 130_000]);
+    expect(ended).toBeLessThan(150_000);
   });
 
   test('a slow tick is followed at the next whole step, never by two at once', async () => {
-    const { started } = await run(10, 60_000, (n) => (n === 2 ? 13_000 : 200));
+    const { started } = await run(10, 65_000, (n) => (n === 2 ? 13_000 : 200));
     expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 30_000, 40_000, 50_000]);
   });
 
   test('an invocation that starts with little time left still ticks once', async () => {
     expect((await run(10, 3000, () => 200)).started).toEqual([[0, true]]);
+  });
+});
+
+describe('the turn', () => {
+  /** The table that invocations share, and a clock that goes on only while somebody sleeps. */
+  function shared() {
+    const items: { newest?: string; ticking?: string; since: number } = { since: 0 };
+    const events: [at: number, happen: () => void][] = [];
+    const clock = {
+      time: 1_000_000,
+      now: () => clock.time,
+      sleep: async (milliseconds: number) => {
+        clock.time += milliseconds;
+        for (const [at_, happen] of events) if (at_ <= clock.time - 1_000_000) happen();
+      },
+    };
+    const table: TurnTable = {
+      announce: async (newest) => void Object.assign(items, { newest }),
+      readTurn: async () => items,
+      beginTurn: async (ticking, since) => void Object.assign(items, { ticking, since }),
+      endTurn: async (ended) => void (items.ticking === ended && delete items.ticking),
+    };
+    const turn = (name: string, of = table) => new Turn(of, clock, name);
+    return { items, clock, events, table, turn };
+  }
+
+  test('of the next invocation begins when the one before has written what it remembers', async () => {
+    const { items, clock, events, turn } = shared();
+    const [older, newer] = [turn('older'), turn('newer')];
+    expect(await older.begin(20_000)).toBe(true);
+    expect(await older.isAwaited()).toBe(false);
+    events.push([7000, () => void older.end()]);
+    const begun = newer.begin(20_000);
+    expect(await older.isAwaited()).toBe(true);
+    expect(await begun).toBe(true);
+    expect(clock.now() - 1_000_000).toBe(7000);
+    expect(items.ticking).toBe('newer');
+  });
+
+  test('is the newest’s: one that waited is not needed any more', async () => {
+    const { events, table, turn } = shared();
+    await turn('older').begin(20_000);
+    events.push([3000, () => void table.announce('newest')]);
+    expect(await turn('newer').begin(20_000)).toBe(false);
+  });
+
+  test('comes after a while although the one before says nothing, and at once where that has ended long ago', async () => {
+    const { items, clock, turn } = shared();
+    await turn('dead').begin(20_000);
+    expect(await turn('next').begin(20_000)).toBe(true);
+    expect(clock.now() - 1_000_000).toBe(20_000);
+    items.since = clock.now() - 151_000;
+    expect(await turn('later').begin(20_000)).toBe(true);
+    expect(clock.now() - 1_000_000).toBe(20_000);
+  });
+
+  test('waits for nobody without the table', async () => {
+    const { table, turn } = shared();
+    const down = async () => Promise.reject(new Error('down'));
+    const alone = turn('alone', { ...table, announce: down, readTurn: down, endTurn: down });
+    expect(await alone.begin(20_000)).toBe(true);
+    expect(await alone.isAwaited()).toBe(false);
+    await alone.end();
   });
 });

@@ -97,6 +97,42 @@ test('listed without their slots, each is asked for; and where that has none eit
   expect(tasksOf(await readerOf(front.address)())).toEqual(['task1', 'task2']);
 });
 
+describe('a namespace that others share', () => {
+  const listings: string[] = [];
+  let address: string;
+
+  beforeAll(async () => {
+    address = await server();
+    await Promise.all([serve(address, 'ours'), serve(address, 'theirs', { taskQueue: 'another' })]);
+    await until(readerOf(address), (read) => !('unknown' in read) && read.length === 1);
+  });
+
+  /** A reader, and what its server makes of the list of workers. */
+  async function reading(change: (answer: Buffer) => Buffer) {
+    listings.length = 0;
+    const front = await grpcFront(address, (call, answer) => {
+      const changed = call === 'ListWorkers' ? change(answer) : answer;
+      if (call === 'ListWorkers') listings.push(changed.toString('latin1'));
+      return changed;
+    });
+    fronts.push(front);
+    return readerOf(front.address);
+  }
+
+  test('is asked for the pools’ workers alone', async () => {
+    const read = await reading((answer) => answer);
+    expect(tasksOf(await read())).toEqual(['ours']);
+    expect(listings.filter((listed) => listed.includes('theirs'))).toEqual([]);
+  });
+
+  test('is asked for all of them where it answers nobody to that', async () => {
+    const read = await reading((answer) => (listings.length === 0 ? Buffer.alloc(0) : answer));
+    expect(tasksOf(await read())).toEqual(['ours']);
+    expect(tasksOf(await read())).toEqual(['ours']);
+    expect(listings.map((listed) => listed.includes('theirs'))).toEqual([false, true, true]);
+  });
+});
+
 describe('slots of other kinds', () => {
   const slots = { usedSlots: expect.any(Number), processed: expect.any(Number) };
   let letGo: () => void = () => undefined;

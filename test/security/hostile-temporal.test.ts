@@ -241,7 +241,7 @@ describe('one server’s pools', () => {
     );
     const counts = new Map<string, number>();
     const outcomes = new Map<string, { reason: string; errors: string[] }>();
-    await tick(pools, new Map(), portsOf(counts, outcomes), { mode: 'act', now: NOW, last: true });
+    await tick(pools, new Map(), portsOf(counts, outcomes), { mode: 'act', now: NOW, keeps: true });
     expect(outcomes.get('__proto__')).toEqual({ reason: 'unknown', errors: [] });
     expect(outcomes.get('constructor')).toEqual({ reason: 'maximum', errors: [] });
     expect(Object.fromEntries(counts)).toEqual({ constructor: 9 });

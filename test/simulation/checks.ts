@@ -29,6 +29,8 @@ export const RULES = {
   keptIdle: 'tasks were kept long after there was any work',
   spending: 'the fleet grew although the hour’s budget was spent',
   notRecovered: 'two ticks after all faults had ended, the scaler still could not see or act',
+  blindGap: 'without a fault, nobody looked at a pool for more than 20 seconds',
+  lostTick: 'without a fault or a second scaler, a tick was lost to another invocation',
   crashed: 'the scaler’s loop ended with an error',
   notDone: 'work was not done long after all faults had ended',
   notAtMinimum: 'the fleet did not return to its minimum',
@@ -62,6 +64,9 @@ const DISTURBING =
 const FORGETTING = /^(table\.itemDamaged|scaler\.clockJumps)/;
 /** Without a fault, ticks in a row that could not see or act. What another wrote meanwhile is found out by one that fails. */
 const TROUBLED_TICKS = 1;
+const LONGEST_GAP_MS = 20 * SECOND;
+/** So long after a fault an invocation that it delayed, or that heard no answer, may still be there. */
+const SETTLED_AFTER_MS = 5 * MINUTE;
 const PEAK_OVER_MS = 3 * MINUTE;
 /** With nothing to do and nothing wrong, a fleet is at its minimum by then. */
 const IDLE_WITHIN_MS = 5 * MINUTE;
@@ -83,6 +88,8 @@ export class Checks {
   readonly #faults: Faults;
   readonly #pools = new Map<string, PoolTruth>();
   readonly #cordoned: (pool: string, task: string) => boolean;
+  readonly #twoScalers: boolean;
+  readonly #reportedAt = new Map<string, number>();
   readonly #written = new Map<string, { version: unknown; at: number; by: Invocation | undefined }>();
   readonly #seen = new WeakMap<Invocation, Seen>();
   /** Ticks in a row, without a fault. */
@@ -95,10 +102,16 @@ export class Checks {
   readonly #peaks = new Map<string, { at: number; slots: number }[]>();
   readonly #spent = new Map<string, { hour: number; at: number; dollars: number }>();
 
-  constructor(time: VirtualTime, faults: Faults, cordoned: (pool: string, task: string) => boolean) {
+  constructor(
+    time: VirtualTime,
+    faults: Faults,
+    cordoned: (pool: string, task: string) => boolean,
+    twoScalers: boolean,
+  ) {
     this.#time = time;
     this.#faults = faults;
     this.#cordoned = cordoned;
+    this.#twoScalers = twoScalers;
   }
 
   watch(pool: PoolTruth): void {
@@ -186,6 +199,7 @@ export class Checks {
     this.#checkRemoved(truth, record, outcome, invocation);
     this.#checkAwaited(record.pool, outcome, invocation);
     this.#checkIdle(truth, outcome);
+    this.#checkPace(record, errors);
     const disturbed =
       (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
       this.#faults.ofPool(record.pool).some((kind) => DISTURBING.test(kind));
@@ -199,9 +213,20 @@ export class Checks {
     const troubled = why.length > 0 || isUnknown;
     const ticks = troubled ? (this.#troubled.get(record.pool) ?? 0) + 1 : 0;
     this.#troubled.set(record.pool, ticks);
-    if (ticks > TROUBLED_TICKS) {
+    if (ticks > TROUBLED_TICKS * (this.#twoScalers ? 2 : 1)) {
       this.#violated('notRecovered', record.pool, `tick ${ticks}, ${outcome.decision.reason}: ${why.join('; ')}`);
     }
+  }
+
+  #checkPace({ pool }: TickRecord, errors: string[]): void {
+    const { now } = this.#time;
+    const before = this.#reportedAt.get(pool) ?? now;
+    this.#reportedAt.set(pool, now);
+    const isDisturbed = this.#faults.ofPool(pool).some((kind) => DISTURBING.test(kind));
+    if (isDisturbed || (this.#disturbedAt.get(pool) ?? -Infinity) > Math.min(before, now - SETTLED_AFTER_MS)) return;
+    if (now - before > LONGEST_GAP_MS) this.#violated('blindGap', pool, `${((now - before) / SECOND).toFixed(1)} s`);
+    const lost = errors.find((error) => error.includes('another scaler'));
+    if (lost !== undefined && !this.#twoScalers) this.#violated('lostTick', pool, lost);
   }
 
   // The end
@@ -304,7 +329,8 @@ export class Checks {
     const { plan, service, work, queue, arrivals } = truth;
     const { pool, policy } = plan.config;
     const undone = work.started - work.done - work.failed - work.lost;
-    const isIdle = undone === 0 && queue.queued === 0 && arrivals.length === 0;
+    const looked = this.#time.now - (this.#reportedAt.get(pool) ?? 0) <= LONGEST_GAP_MS;
+    const isIdle = undone === 0 && queue.queued === 0 && arrivals.length === 0 && looked;
     const isDisturbed =
       this.#faults.ofPool(pool).length > 0 || isDeploying(service) || plan.misconfigured !== undefined;
     const tasks = live(service).length;

@@ -24,7 +24,7 @@ const OF_ALL = {
   'cloudwatch.down': [1, 1, 60],
   'ssm.down': [1, 1, 10],
   'scaler.diesInMidTick': [6, 1, 10], // each invocation dies at one of its calls, before or after its effect
-  'scaler.twice': [4, 3, 15],
+  'scaler.twice': [4, 5, 15],
   'scaler.late': [2, 1, 20],
   'scaler.absent': [2, 1, 40],
   'scaler.clockJumps': [1, 1, 10],

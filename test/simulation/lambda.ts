@@ -1,7 +1,7 @@
 /**
  * The scaler as Lambda runs it: the shipped loop, tick, adapters of ECS, state table and telemetry, and the reading of the
- * pools' parameters, over modelled services. Only the few lines of the handler are written here again. Each request to a
- * service is a point at which the function may die, before or after the request took effect.
+ * pools' parameters, over modelled services. Each request to a service is a point at which the function may die, before or
+ * after the request took effect.
  */
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
@@ -9,18 +9,18 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { PoolReader } from '../../scaler/config.ts';
-import { tickUntilTheMinuteEnds } from '../../scaler/loop.ts';
+import { runInvocation } from '../../scaler/loop.ts';
 import { EcsServices } from '../../scaler/signals/ecs.ts';
 import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
 import { StateTable } from '../../scaler/state.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
-import { tick, type Ports, type Session } from '../../scaler/tick.ts';
-import type { VirtualTime } from './time.ts';
+import type { Ports } from '../../scaler/tick.ts';
+import { MINUTE, type VirtualTime } from './time.ts';
 
 export const STATE_TABLE = 'state';
 export const POOLS_PATH = '/pools';
 /** As the stack sets it. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 150_000;
 
 export type ServiceName = 'ecs' | 'table' | 'cloudwatch' | 'ssm' | 'temporal';
 
@@ -37,6 +37,7 @@ export interface LambdaParts {
   /** By how much the machine's clock is wrong, now. */
   clockErrorMs: () => number;
   tickSeconds: number;
+  endsWithItsMinute: boolean;
   onReport: (invocation: Invocation, report: Parameters<Ports['telemetry']['report']>) => void;
   onTick: (invocation: Invocation) => void;
   onLog: (line: string) => void;
@@ -66,7 +67,6 @@ export interface Death {
 
 /** One invocation. Once dead it sends nothing any more; what it had sent takes effect all the same. */
 export class Invocation {
-  ticks = 0;
   over = false;
   readonly number: number;
   readonly startedAt: number;
@@ -130,7 +130,7 @@ const NEVER = new Promise<never>(() => undefined);
 export class LambdaProcess {
   readonly #parts: LambdaParts;
   readonly #telemetry: Telemetry;
-  readonly #ports: Ports;
+  readonly #ports: Ports & { state: StateTable };
   readonly #pools: PoolReader;
   #invocation: Invocation | undefined;
 
@@ -147,6 +147,7 @@ export class LambdaProcess {
       temporal: {
         readEach: (pools) => {
           const invocation = this.#invocation!;
+          parts.onTick(invocation);
           const latencyMs = services.latencyMs('temporal');
           const read = invocation.request('read Temporal', latencyMs, () => services.readTemporal(pools, invocation));
           return new Map(pools.map(({ pool }) => [pool, read.then((signals) => signals.get(pool)!)]));
@@ -175,26 +176,16 @@ export class LambdaProcess {
   }
 
   async #handle(invocation: Invocation): Promise<void> {
-    const { time, clockErrorMs, tickSeconds, onLog, onTick } = this.#parts;
+    const { time, clockErrorMs, tickSeconds, endsWithItsMinute, onLog } = this.#parts;
     const clock = {
       now: () => time.now + clockErrorMs(),
       sleep: (milliseconds: number) => invocation.sleep(milliseconds),
     };
-    const { pools, problems } = await this.#pools.read();
-    for (const message of problems) onLog(message);
-    const session: Session = new Map();
-    await tickUntilTheMinuteEnds(
-      async (now, last) => {
-        onTick(invocation);
-        await tick(pools, session, this.#ports, { mode: 'act', now, last });
-        invocation.ticks += 1;
-        await this.#telemetry.send(now);
-      },
-      tickSeconds,
-      clock,
-      TIMEOUT_MS - (time.now - invocation.startedAt),
-    );
-    await this.#telemetry.send(clock.now(), { force: true });
+    const config = { mode: 'act', tickSeconds } as const;
+    const [pools, ports, telemetry] = [this.#pools, this.#ports, this.#telemetry];
+    const longestMs = endsWithItsMinute ? MINUTE : TIMEOUT_MS;
+    const remainingMs = () => longestMs - (time.now - invocation.startedAt);
+    await runInvocation({ pools, ports, telemetry, config, clock, complain: onLog }, remainingMs);
   }
 
   #sender(service: ServiceName) {

@@ -17,6 +17,7 @@ interface Options {
   once: boolean;
   json: boolean;
   trace: boolean;
+  twoScalers: boolean;
   mutant?: Mutant;
   faults?: FaultKind[];
 }
@@ -29,6 +30,7 @@ const command = new Command('simulation')
   .option('--world-hours <number>', 'how long faults come in a world', positive, 8)
   .option('--once', 'do not run each seed a second time to compare the histories', false)
   .option('--faults <kinds>', `only these, with commas: ${FAULT_KINDS.join(' ')}`, listOf(FAULT_KINDS))
+  .option('--two-scalers', 'a second scaler ticks all the time, and knows nothing of the first', false)
   .option('--mutant <guard>', `take a guard out, to see that it is noticed: ${MUTANTS.join(' | ')}`, oneOf(MUTANTS))
   .option('--trace', 'print all that happens', false)
   .option('--json', 'print the result as one line of JSON', false)
@@ -37,7 +39,18 @@ const options = command.opts<Options>();
 if (isMainThread) await main(options);
 else parentPort?.on('message', (world: WorldOptions) => void answerWith(world));
 
-async function main({ seed, runs, hours, worldHours, once, json, trace, mutant, faults }: Options): Promise<void> {
+async function main({
+  seed,
+  runs,
+  hours,
+  worldHours,
+  once,
+  json,
+  trace,
+  twoScalers,
+  mutant,
+  faults,
+}: Options): Promise<void> {
   const startedAt = performance.now();
   const thread = once ? undefined : new Worker(new URL(import.meta.url));
   const total = { worlds: 0, poolHours: 0, taskHours: 0, ticks: 0, activities: 0, scaleIns: 0, violations: 0 };
@@ -48,7 +61,7 @@ async function main({ seed, runs, hours, worldHours, once, json, trace, mutant, 
     number[],
   ] = [{}, {}, {}, []];
   for (let next = seed; runs > 0 ? next < seed + runs : total.poolHours < hours; next += 1) {
-    const world = { seed: next, hours: worldHours, mutant, faults, untilBroken: mutant !== undefined };
+    const world = { seed: next, hours: worldHours, mutant, faults, twoScalers, untilBroken: mutant !== undefined };
     // The second time in another thread, so that it takes no longer.
     const second = thread && event(thread, 'message');
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
@@ -104,8 +117,14 @@ function sum(
 }
 
 function replay(seed: number): string {
-  const { worldHours, mutant, faults } = options;
-  const more = [mutant && `--mutant '${mutant}'`, faults && `--faults ${faults.join(',')}`].filter(Boolean).join(' ');
+  const { worldHours, mutant, faults, twoScalers } = options;
+  const more = [
+    mutant && `--mutant '${mutant}'`,
+    faults && `--faults ${faults.join(',')}`,
+    twoScalers && '--two-scalers',
+  ]
+    .filter(Boolean)
+    .join(' ');
   return `node test/simulation/run.ts --runs 1 --seed ${seed} --world-hours ${worldHours} ${more}`.trim();
 }
 

@@ -8,7 +8,8 @@ jest.setTimeout(120_000);
 async function brokenIn(options: WorldOptions): Promise<string[]> {
   const { violations } = await simulateWorld({ ...options, untilBroken: true });
   const faults = options.faults ? ` --faults ${options.faults.join(',')}` : '';
-  const replay = `node test/simulation/run.ts --runs 1 --seed ${options.seed} --world-hours ${options.hours}${faults} --trace`;
+  const two = options.twoScalers ? ' --two-scalers' : '';
+  const replay = `node test/simulation/run.ts --runs 1 --seed ${options.seed} --world-hours ${options.hours}${faults}${two} --trace`;
   return violations.map(({ rule, pool, detail }) => `${rule} in ${pool}: ${detail}; again: ${replay}`);
 }
 
@@ -82,6 +83,13 @@ describe('the scaler and its workers keep their promises in a world', () => {
     expect(await brokenInAny([2, 6], { hours: 1.5, faults: ['ecs.partial'] })).toEqual([]);
   });
 
+  test.each([[[]], [['scaler.diesInMidTick', 'table.throttled']]] as [FaultKind[]][])(
+    'with two scalers that tick all the time and know nothing of each other, with faults %j',
+    async (faults) => {
+      expect(await brokenInAny([1, 2, 3], { hours: 1.5, faults, twoScalers: true })).toEqual([]);
+    },
+  );
+
   test('with all of that at once', async () => {
     expect(await brokenInAny([6, 7], { hours: 2 })).toEqual([]);
   });
@@ -123,6 +131,8 @@ describe('the simulation', () => {
 const SHOWN_BY: Partial<Record<(typeof MUTANTS)[number], FaultKind[]>> = {
   'a deployment is known by its task definition alone': ['ecs.forcedDeployment'],
   'a worker without a report is taken to be idle': ['temporal.forgetsWorkers'],
+  'an invocation does not wait for the one before': [],
+  'an invocation ends with its minute': [],
 };
 
 const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
@@ -135,4 +145,6 @@ const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
   'an order adds to the count': ['limits', 'unneeded', 'keptIdle'],
   'a deployment is known by its task definition alone': ['notAtMinimum'],
   'a worker without a report is taken to be idle': ['unreported'],
+  'an invocation does not wait for the one before': ['lostTick'],
+  'an invocation ends with its minute': ['blindGap'],
 };

@@ -47,6 +47,8 @@ export const MUTANTS = [
   'an order adds to the count',
   'a deployment is known by its task definition alone',
   'a worker without a report is taken to be idle',
+  'an invocation does not wait for the one before',
+  'an invocation ends with its minute',
 ] as const;
 export type Mutant = (typeof MUTANTS)[number];
 
@@ -55,6 +57,8 @@ export interface WorldOptions {
   /** How long faults come. */
   hours: number;
   mutant?: Mutant | undefined;
+  /** A second scaler ticks all the time. */
+  twoScalers?: boolean | undefined;
   /** Do not live on after a rule was broken. */
   untilBroken?: boolean | undefined;
   minutesBetweenFaults?: number | undefined;
@@ -81,10 +85,16 @@ export interface WorldResult {
   restedAfterMinutes: number;
 }
 
+const TURN = 'invocation#';
 /** After the last fault, work goes on to come for so long; and the world has so long to come to rest. */
 const LAST_ARRIVALS_MS = 20 * MINUTE;
 const REST_WITHIN_MS = 4 * HOUR;
 const LONGEST_WORK_MS = 9 * HOUR;
+
+interface Process {
+  lambda: LambdaProcess;
+  newest: Invocation | undefined;
+}
 
 export async function simulateWorld(options: WorldOptions): Promise<WorldResult> {
   return new World(options).run();
@@ -111,8 +121,10 @@ class World {
   #writer: Invocation | undefined;
   #arrivalsEnd = Infinity;
   #twiceUntil = 0;
-  #process: { lambda: LambdaProcess; newest: Invocation | undefined };
-  #rival: { lambda: LambdaProcess; newest: Invocation | undefined };
+  readonly #processes: Process[] = [];
+  /** Of a second scaler, which does not wait for its turn: it sees no other invocations than its own. */
+  readonly #rivals: Process[] = [];
+  readonly #ofRivals = new WeakSet<Invocation>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -127,7 +139,8 @@ class World {
       leavesSome: () => faults.active('table.throttled') && this.#luck() < 0.3,
       honoursConditions: options.mutant !== 'the memory is written without its condition',
     });
-    this.#checks = new Checks(time, faults, (pool, task) => this.#table.has(cordonKey(`AROA${pool}`, task)));
+    const isCordoned = (pool: string, task: string) => this.#table.has(cordonKey(`AROA${pool}`, task));
+    this.#checks = new Checks(time, faults, isCordoned, options.twoScalers === true);
     this.#ecs = new Ecs({
       time,
       random: this.#random('ecs'),
@@ -140,8 +153,7 @@ class World {
       trace,
     });
     for (const plan of this.#scenario.pools) this.#addPool(plan);
-    this.#process = { lambda: this.#newProcess(), newest: undefined };
-    this.#rival = { lambda: this.#newProcess(), newest: undefined };
+    if (options.twoScalers) this.#twiceUntil = Infinity;
   }
 
   async run(): Promise<WorldResult> {
@@ -321,6 +333,7 @@ class World {
       },
       clockErrorMs: () => this.#clockErrorMs,
       tickSeconds: this.#scenario.tickSeconds,
+      endsWithItsMinute: this.#options.mutant === 'an invocation ends with its minute',
       onReport: (invocation, report) => {
         const [{ pool }, { decision }, errors] = report;
         this.#note(
@@ -341,21 +354,24 @@ class World {
   #schedule(): void {
     const luck = this.#random('schedule');
     const everyMinute = () => {
-      const lateMs = this.#faults.active('scaler.late') ? luck() * 50 * SECOND : luck() * 2 * SECOND;
+      // The schedule keeps to the minute, not to the second: from one invocation to the next it may be 1 to 119 seconds.
+      const lateMs = luck() * 59 * SECOND + (this.#faults.active('scaler.late') ? luck() * 50 * SECOND : 0);
       if (!this.#faults.active('scaler.absent')) {
-        this.#time.after(lateMs, () => this.#invoke(this.#process, luck));
+        this.#time.after(lateMs, () => this.#invoke(this.#processes, luck));
         // The second one's last invocation is over when the fault is.
-        const another = this.#time.now + 2 * MINUTE < this.#twiceUntil;
-        if (another) this.#time.after(luck() * 50 * SECOND, () => this.#invoke(this.#rival, luck));
+        const another = this.#time.now + 4 * MINUTE < this.#twiceUntil;
+        if (another) this.#time.after(luck() * 59 * SECOND, () => this.#invoke(this.#rivals, luck));
       }
       this.#time.after(MINUTE, everyMinute);
     };
     everyMinute();
   }
 
-  /** One at a time, as its reserved concurrency says; a process that died is replaced. */
-  #invoke(process: { lambda: LambdaProcess; newest: Invocation | undefined }, luck: Random): void {
-    if (process.newest && !process.newest.over) return;
+  /** In a process that is idle, or a new one; a process that died is replaced. */
+  #invoke(processes: Process[], luck: Random): void {
+    const idle = processes.find(({ newest }) => newest === undefined || newest.over);
+    const process: Process = idle ?? { lambda: this.#newProcess(), newest: undefined };
+    if (!idle) processes.push(process);
     const death = this.#faults.active('scaler.diesInMidTick') ? drawDeath(luck) : undefined;
     const { lambda } = process;
     const invocation = new Invocation((this.#counts.invocations += 1), this.#time, death, (at) => {
@@ -364,6 +380,7 @@ class World {
       process.lambda = this.#newProcess();
     });
     process.newest = invocation;
+    if (processes === this.#rivals) this.#ofRivals.add(invocation);
     this.#time.stir();
     void lambda.run(invocation);
   }
@@ -445,13 +462,20 @@ class World {
         this.#time.after(30 * SECOND, () => this.#table.answer(command, input));
         return {};
       }
-      const answer = this.#table.answer(command, input);
+      const own = this.#turnOf(invocation);
+      const answer = renamed(this.#table.answer(command, renamed(input, TURN, own)), own, TURN);
       this.#noteVersions(answer, invocation);
       if (this.#faults.active('table.answersLost') && this.#luck() < 0.3) throw named('TimeoutError', 'no answer');
       return answer;
     } finally {
       this.#writer = undefined;
     }
+  }
+
+  /** How the keys begin by which an invocation sees others, and they see it. */
+  #turnOf(invocation: Invocation): string {
+    if (this.#options.mutant === 'an invocation does not wait for the one before') return `${invocation.number}#`;
+    return this.#ofRivals.has(invocation) ? 'rival#' : TURN;
   }
 
   #noteVersions(answer: unknown, invocation: Invocation): void {
@@ -617,4 +641,11 @@ function hashOf(name: string): number {
   let hash = 0;
   for (const character of name) hash = (Math.imul(hash, 31) + character.charCodeAt(0)) | 0;
   return hash;
+}
+
+/** A request or an answer in which the keys that begin so begin otherwise. */
+function renamed<T>(value: T, from: string, to: string): T {
+  return value === undefined || from === to
+    ? value
+    : (JSON.parse(JSON.stringify(value).replaceAll(`"${from}`, `"${to}`)) as T);
 }

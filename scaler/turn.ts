@@ -1,0 +1,58 @@
+/**
+ * Whose turn it is to tick. The schedule's minute may be 1 to 119 seconds long, so an invocation ticks until the next one is
+ * there, and the next one waits until the one before has written what it remembers. When that fails, both tick for a while, and
+ * the state's versions let only one of them act.
+ */
+import type { Clock } from './loop.ts';
+import type { StateTable } from './state.ts';
+
+export type TurnTable = Pick<StateTable, 'announce' | 'readTurn' | 'beginTurn' | 'endTurn'>;
+
+const LOOK_EVERY_MS = 1000;
+/** Of an invocation that has begun so long ago Lambda has made an end. */
+const LONGEST_TURN_MS = 150_000;
+
+export class Turn {
+  readonly #table: TurnTable;
+  readonly #clock: Clock;
+  readonly #invocation: string;
+
+  constructor(table: TurnTable, clock: Clock, invocation: string) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#invocation = invocation;
+  }
+
+  /** Waits for the invocation that ticks, at the most so long. False when a newer one has come meanwhile: the turn is its. */
+  async begin(waitMs: number): Promise<boolean> {
+    const giveUpAt = this.#clock.now() + waitMs;
+    try {
+      await this.#table.announce(this.#invocation);
+      while (this.#clock.now() < giveUpAt) {
+        const { newest, ticking, since } = await this.#table.readTurn(true);
+        if (newest !== this.#invocation) return false;
+        if (ticking === undefined || this.#clock.now() - since > LONGEST_TURN_MS) break;
+        await this.#clock.sleep(LOOK_EVERY_MS);
+      }
+      await this.#table.beginTurn(this.#invocation, this.#clock.now());
+    } catch {
+      // Without the table nobody can be waited for; the tick says what is wrong with it.
+    }
+    return true;
+  }
+
+  /** Whether another invocation waits. */
+  async isAwaited(): Promise<boolean> {
+    try {
+      const { newest } = await this.#table.readTurn(false);
+      return newest !== undefined && newest !== this.#invocation;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Never throws: the next invocation waits a little in vain. */
+  async end(): Promise<void> {
+    await this.#table.endTurn(this.#invocation).catch(() => undefined);
+  }
+}
