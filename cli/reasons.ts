@@ -16,7 +16,7 @@ export const MEANINGS: Record<Reason, string> = {
   'rate-limited': 'the queue is throttled: more workers cannot help',
   failing: 'most attempts fail: more workers would only fail faster',
   'workflow-failures': 'workflow code fails or is missing: nothing that it would start comes to be',
-  'not-starting': 'tasks are ordered and go before they have come up: more would not come up either',
+  'not-starting': 'tasks that were ordered do not come up, or find no capacity: more would not come up either',
   crashing: 'workers die at work, one after another: more would only die of it too',
   'no-gain': 'more tasks have not brought more throughput: look for what they all wait for',
   'not-serving': 'tasks run, but nothing is taken from the queue: elastic-workers doctor says why',

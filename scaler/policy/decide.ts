@@ -103,10 +103,12 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const expected = Math.max(start, expectedNeed(jump, load.startUpSeconds, now), needOfJump(rhythm, need.tasks, now));
   const probe = learnProbe(before, load, tasks, now);
   const growth = judgeGrowth(before.growth, load, need, tasks, now);
-  const spending = spend(before, tasks.running.length + tasks.pending.length, policy, now);
+  const paid = tasks.running.length + (load.unplaced > 0 ? 0 : tasks.pending.length);
+  const spending = spend(before, paid, policy, now);
 
   const deployingUntil = tasks.outdated?.length ? now + PROTECTED_AFTER_MS : before.deployingUntil;
-  const guard = guardOf(load, need, tasks, whyTheyFall(fallen, tasks), growth, spending, policy, now);
+  const falling = whyTheyFall(fallen, tasks) ?? (load.unplaced > 0 ? 'not-starting' : undefined);
+  const guard = guardOf(load, need, tasks, falling, growth, spending, policy, now);
   const { desired, reason } = size({
     tasks,
     load,
@@ -387,6 +389,7 @@ function explain(load: Load, need: Need, present: number, desired: number, polic
     ` need ${need.tasks} (${policy.minTasks}..${policy.maxTasks}), ${present} to ${desired}`;
   const notes = [
     ...(load.asked ? ['a query or a Nexus operation found no worker'] : []),
+    ...(load.unplaced === 0 ? [] : [`${load.unplaced} of the tasks that were ordered do not come up`]),
     ...(of.rateLimit === undefined ? [] : [`the queue lets through ${of.rateLimit}/s`]),
     ...(of.foreign.slots === 0 ? [] : [`${of.foreign.slots} slots are other workers'`]),
     ...unknownNote(load, blind),

@@ -34,6 +34,9 @@ const LEAST_BILLED_SECONDS = 60;
 const HEARTBEAT_STALE_SECONDS = 180;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
+/** A task that has not come up after so many of the usual start-ups, and so long, has not been placed. */
+const STARTS_WAITED_FOR = 3;
+const PLACED_WITHIN_SECONDS = 180;
 /** How long a task is kept for a query or a Nexus operation that found no worker, so that it can be sent again. */
 const ASKS_AGAIN_SECONDS = 60;
 
@@ -53,6 +56,8 @@ export interface Load {
   headAge: number;
   reportedBusy: number;
   startUpSeconds: number;
+  /** Tasks that were ordered long ago and have not come up: they are no capacity, and cost nothing. */
+  unplaced: number;
   /** What one second of waiting of one piece of work is worth, in task-seconds. */
   waitWorth: number;
   /** Attempts finished and failed since the last tick. */
@@ -78,6 +83,7 @@ export type LoadMemory = Pick<
   | 'pendingSince'
   | 'runningSince'
   | 'startUpSeconds'
+  | 'shortSince'
   | 'taskSeconds'
   | 'jobs'
   | 'attempts'
@@ -137,7 +143,9 @@ export function estimate(
   const kinds = mapKinds((kind) => estimates[kind].load);
   const { activities, workflowTasks } = kinds;
 
-  const startingIn = tasks.pending
+  const short = shortage(tasks, active.length, before, ages.startUpSeconds, now);
+  const starting = short.unplaced > 0 ? [] : tasks.pending;
+  const startingIn = starting
     .filter((task) => !cordoned.has(task))
     .map((task) => Math.max(0, ages.startUpSeconds - (now - (ages.pendingSince[task] ?? now)) / 1000))
     .sort((a, b) => a - b);
@@ -149,7 +157,7 @@ export function estimate(
   const failures = before.failures * kept + failed.activities + failed.workflowTasks;
   const workflowFailures = before.workflowFailures * kept + failed.workflowTasks;
   const taskSeconds =
-    before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + tasks.pending.length) * seconds;
+    before.taskSeconds * keep(COST_MEMORY_SECONDS) + (tasks.running.length + starting.length) * seconds;
   const jobs = before.jobs * keep(COST_MEMORY_SECONDS) + Math.max(activities.processed, workflowTasks.processed);
   // Work at hand counts as well: what is paid before anything is done is paid for it. No work costs less than its slot.
   const { serviceSeconds, slotsPerTask, queued, busy } = activities;
@@ -176,6 +184,7 @@ export function estimate(
       headAge,
       reportedBusy: live === undefined ? before.kinds.activities.busySlots : sum(live.map(atWork)),
       startUpSeconds: ages.startUpSeconds,
+      unplaced: short.unplaced,
       waitWorth: costPerJob / policy.targetWaitSeconds,
       processed: tried,
       failed: failed.activities + failed.workflowTasks,
@@ -198,6 +207,7 @@ export function estimate(
       pendingSince: ages.pendingSince,
       runningSince: ages.runningSince,
       startUpSeconds: ages.startUpSeconds,
+      shortSince: short.since,
       taskSeconds,
       jobs,
       attempts,
@@ -356,9 +366,21 @@ function followTasks(tasks: TasksReading, before: Memory, now: number) {
   let { startUpSeconds } = before;
   for (const task of tasks.running) {
     const since = before.pendingSince[task];
-    if (since !== undefined) startUpSeconds += 0.1 * (Math.max(0, now - since) / 1000 - startUpSeconds);
+    // What waited for capacity is no start-up.
+    const most = Math.max(PLACED_WITHIN_SECONDS, STARTS_WAITED_FOR * startUpSeconds);
+    const took = Math.min(most, (now - (since ?? now)) / 1000);
+    if (since !== undefined) startUpSeconds += 0.1 * (Math.max(0, took) - startUpSeconds);
   }
   return { pendingSince, runningSince, startUpSeconds };
+}
+
+/** Since when fewer tasks take work than were ordered and none has come up, and the tasks that are missing for too long. */
+function shortage({ desired }: TasksReading, active: number, before: Memory, startUpSeconds: number, now: number) {
+  if (active >= desired) return { since: 0, unplaced: 0 };
+  const since = before.shortSince > 0 && active <= before.activeTasks ? before.shortSince : now;
+  const waited = (now - since) / 1000;
+  const isLong = waited > Math.max(PLACED_WITHIN_SECONDS, STARTS_WAITED_FOR * startUpSeconds);
+  return { since, unplaced: isLong ? desired - active : 0 };
 }
 
 function mapKinds<T>(of: (kind: Kind) => T): Record<Kind, T> {

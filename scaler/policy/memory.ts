@@ -82,6 +82,8 @@ export interface Memory {
   pendingSince: Record<string, number>;
   runningSince: Record<string, number>;
   startUpSeconds: number;
+  /** Since when fewer tasks run than were ordered and none has come up; 0 while that is not so. */
+  shortSince: number;
   /** Task-seconds paid and attempts finished, over hours: their ratio is what a piece of work costs. */
   taskSeconds: number;
   jobs: number;
@@ -170,6 +172,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     pendingSince: {},
     runningSince: Object.fromEntries(running.map((task) => [task, longAgo])),
     startUpSeconds: TYPICAL_START_UP_SECONDS,
+    shortSince: 0,
     taskSeconds: 0,
     jobs: 0,
     attempts: 0,

@@ -128,7 +128,7 @@ export const REASONS = [
   'rate-limited', // the queue is throttled: more workers cannot help
   'failing', // most attempts fail: more workers only fail faster
   'workflow-failures', // most of what fails is workflow code: nothing it would start comes to be
-  'not-starting', // tasks are ordered, and go before they have come up: more would not either
+  'not-starting', // tasks that were ordered do not come up, or are never placed: more would not either
   'crashing', // workers die at work, one after another: more would only die of it too
   'no-gain', // more tasks have not brought more throughput
   'not-serving', // tasks run, but nothing is taken from the queue

@@ -627,6 +627,33 @@ describe('tasks that are gone unasked', () => {
     expect(decide(failing(0), none.memory, policy, 130 * second).decision.desired).toBeGreaterThan(0);
   });
 
+  test('that are never placed are no capacity and cost nothing, and the reason says so until one comes up', () => {
+    const cap = { ...policy, spendCapDollarsPerHour: 0.1, taskDollarsPerHour: 1 };
+    const waiting = (seconds: number, pending: string[]) =>
+      signals({
+        activityQueue: { ...queue(400), ageSeconds: seconds },
+        tasks: { ...running(), desired: 4, pending },
+      });
+    const { startUpSeconds } = decide(signals(), undefined, cap, 0).memory;
+    for (const pending of [['a', 'b'], []]) {
+      let outcome = decide(waiting(0, pending), undefined, cap, 0);
+      const told: [number, string][] = [];
+      for (let seconds = 10; seconds <= 3600; seconds += 10) {
+        outcome = decide(waiting(seconds, pending), outcome.memory, cap, seconds * second);
+        told.push([seconds, outcome.decision.reason]);
+      }
+      const [since] = told.find(([, reason]) => reason === 'not-starting') ?? [Infinity];
+      expect(since).toBeLessThan(300);
+      expect(new Set(told.filter(([seconds]) => seconds >= since).map(([, reason]) => reason)).size).toBe(1);
+      expect(outcome.decision).toMatchObject({ desired: 4, reason: 'not-starting' });
+      expect(outcome.decision.detail).toContain('4 of the tasks that were ordered do not come up');
+      const up = { ...waiting(3610, ['b']), workers: [worker('a', 0)], tasks: { ...running('a'), desired: 4 } };
+      const placed = decide(up, outcome.memory, cap, 3610 * second);
+      expect(placed.decision.reason).not.toBe('not-starting');
+      expect(placed.memory.startUpSeconds).toBeLessThan(2 * startUpSeconds);
+    }
+  });
+
   test('because somebody has lowered the count, say nothing of those to come', () => {
     const outcomes = runs(2, (number) =>
       signals({

@@ -309,6 +309,8 @@ export class Ecs {
     const { time, random, faults } = this.#parts;
     const { service } = task;
     if (task.state !== 'pending') return;
+    if (faults.active('ecs.neverPlaces', service.pool))
+      return time.after(uniform(random, STARTS_IN_MS), () => this.#placed(task));
     if (faults.active('ecs.noCapacity', service.pool)) return this.exited(task);
     task.state = 'running';
     task.startedAt = time.now;

@@ -40,6 +40,7 @@ const OF_ONE_POOL = {
   'temporal.foreignWorkers': [2, 5, 60], // somebody else serves the queue as well
   'ecs.partial': [2, 1, 20], // nothing is told of the service, some of its tasks, or a page of them
   'ecs.noCapacity': [2, 5, 90],
+  'ecs.neverPlaces': [1, 5, 90], // every new task stays pending
   'ecs.badImage': [2, 5, 60], // every new task crashes at its start
   'ecs.deployment': [4, 0, 0],
   'ecs.forcedDeployment': [3, 0, 0], // of the same task definition

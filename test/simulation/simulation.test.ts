@@ -50,7 +50,10 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
     ['ecs.throttled', 'ecs.down', 'ecs.denied', 'ecs.partial'],
   ],
   ['whose answers are lost on their way', ['ecs.answersLost', 'table.answersLost', 'ecs.agentDown']],
-  ['without capacity for an hour, and with an image that crashes', ['ecs.noCapacity', 'ecs.badImage']],
+  [
+    'without capacity for an hour, where tasks go or are never placed, and with an image that crashes',
+    ['ecs.noCapacity', 'ecs.neverPlaces', 'ecs.badImage'],
+  ],
   [
     'with deployments: in a row, broken ones, and such that reset the count',
     ['ecs.deployment', 'ecs.fiveDeployments', 'ecs.badDeployment', 'ecs.deploymentResetsCount'],
