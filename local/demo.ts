@@ -21,6 +21,7 @@ interface Options {
   minutes?: number;
   trace?: string;
   startDelay: StartDelay;
+  preset?: string;
   temporalPort?: number;
   uiPort?: number;
   keep: boolean;
@@ -44,6 +45,7 @@ const options = new Command('npm run demo --')
       .argParser(range)
       .default({ min: 2, max: 5 }, '2-5'),
   )
+  .addOption(new Option('--preset <name>', 'deploy this preset of the stack').choices(['production']))
   .option('--temporal-port <port>', 'of the Temporal server (default: a free one)', port)
   .option('--ui-port <port>', "of Temporal's Web UI (default: a free one)", port)
   .option('--keep', 'leave everything up at the end, until Ctrl-C', false)

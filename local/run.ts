@@ -26,12 +26,15 @@ export interface DemoOptions
   extends WatchOptions, Pick<SiteOptions, 'seed' | 'startDelay' | 'temporalPort' | 'uiPort'> {
   requests: Request[];
   speed: number;
+  preset?: string;
   /** While everything is still there. */
   atTheEnd?: (plant: Plant) => Promise<void>;
 }
 
-/** All that the demo takes besides its load: deployment, going to zero twice, reading the histories. */
-const LIMIT_BESIDES_LOAD_SECONDS = 250;
+/** All that the demo takes besides its load and its tasks' starts: deployment, going to zero twice, reading the histories. */
+const LIMIT_BESIDES_LOAD_SECONDS = 230;
+/** Each pool's first task when it is deployed, the first burst, more for it, and those of a second one. */
+const STARTS = 4;
 /** What is left of the limit for reading what happened. */
 const SUMMING_UP_SECONDS = 15;
 
@@ -44,8 +47,9 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   const batches = batchesBeside(jobs);
   const expected = requests.length + batches.reduce((sum, { items }) => sum + items, 0);
   const lastEndSeconds = jobs.reduce((last, { atSeconds, workSeconds }) => Math.max(last, atSeconds + workSeconds), 0);
-  const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + Math.ceil(lastEndSeconds);
-  const plant = await startPlant({ ...options, tools, onProgress: screen.note });
+  const limitSeconds = LIMIT_BESIDES_LOAD_SECONDS + STARTS * options.startDelay.max + Math.ceil(lastEndSeconds);
+  const context: Record<string, string> = options.preset === undefined ? {} : { env: options.preset };
+  const plant = await startPlant({ ...options, tools, context, onProgress: screen.note });
   screen.note(
     `In a second terminal, 'npm run -s elastic-workers -- status' shows the pools, after\n${exportLine(plant.emulatorUrl, plant.fargate.url)}`,
   );

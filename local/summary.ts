@@ -58,14 +58,13 @@ export function summarise(facts: RunFacts): Summary {
 }
 
 export function renderSummary(summary: Summary): string {
-  const { checks, waitSeconds, taskSeconds, alwaysOnTaskSeconds, alarmsFired } = summary;
+  const { checks, waitSeconds, taskSeconds, alwaysOnTaskSeconds } = summary;
   const saved = alwaysOnTaskSeconds > 0 ? Math.round(100 * (1 - taskSeconds / alwaysOnTaskSeconds)) : 0;
   return [
     ...checks.map(({ name, holds, detail }) => `  ${holds ? 'yes' : 'NO '}  ${name}: ${detail}`),
     '',
     `  wait until work starts   p50 ${seconds(waitSeconds.p50)}, p95 ${seconds(waitSeconds.p95)}`,
     `  task-seconds used        ${taskSeconds.toFixed(0)}, ${saved} % less than the ${alwaysOnTaskSeconds.toFixed(0)} of an always-on fleet of the peak size`,
-    `  alarms that fired        ${alarmsFired.join(`\n${' '.repeat(27)}`) || 'none'}`,
     ...(summary.startedLateSeconds > 1
       ? [
           `  the load fell behind by  ${seconds(summary.startedLateSeconds)} at most: this machine is too slow for this speed`,
@@ -96,6 +95,11 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
       holds: running[0] === 0 && peak > 0 === requests > 0 && running.at(-1) === 0,
       detail: `${turningPoints(running).join(' → ') || '?'} tasks`,
     })),
+    {
+      name: 'no alarm fired',
+      holds: facts.alarmsFired.length === 0,
+      detail: facts.alarmsFired.join('; ') || 'none',
+    },
     {
       name: 'it was over in time',
       holds: facts.seconds <= facts.limitSeconds,

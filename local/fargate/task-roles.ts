@@ -33,6 +33,23 @@ export class TaskRoles {
     await this.#emulator.judge({ as, action: `ecs:${action}`, resource: task.arn, context });
   }
 
+  /** Throws a TaskStartError when the execution role does not allow the pull of an image from ECR. */
+  async allowPulls({ id, origin: { taskDefinition } }: Task): Promise<void> {
+    const { executionRoleArn, containerDefinitions } = taskDefinition;
+    const pulled = new Set(
+      containerDefinitions.flatMap(({ image }) => ECR_IMAGE.exec(image)?.slice(1, 4).join(' ') ?? []),
+    );
+    if (!executionRoleArn || pulled.size === 0) return;
+    const { AccessKeyId: as } = await this.#emulator.assumeRole(executionRoleArn, id);
+    await this.#emulator.judge({ as, action: 'ecr:GetAuthorizationToken', resource: '*' }).catch(cannotPull);
+    for (const [account, region, repository] of [...pulled].map((each) => each.split(' '))) {
+      const resource = `arn:aws:ecr:${region}:${account}:repository/${repository}`;
+      for (const action of ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage']) {
+        await this.#emulator.judge({ as, action, resource }).catch(cannotPull);
+      }
+    }
+  }
+
   /** Throws a TaskStartError when the execution role does not allow the containers' logs. */
   async allowLogs({ arn, id, origin: { taskDefinition } }: Task): Promise<void> {
     const { executionRoleArn, containerDefinitions } = taskDefinition;
@@ -56,6 +73,13 @@ export class TaskRoles {
     const session = executionRoleArn ? await this.#emulator.assumeRole(executionRoleArn, id) : undefined;
     return this.#emulator.secretValue(valueFrom, session && { as: session.AccessKeyId });
   }
+}
+
+/** Account, region and repository. */
+const ECR_IMAGE = /^(\d{12})\.dkr\.ecr\.([\w-]+)\.amazonaws\.com\/([^:@]+)/;
+
+function cannotPull(cause: Error): never {
+  throw new TaskStartError(`CannotPullECRContainerError: ${cause.name}: ${cause.message}`, { cause });
 }
 
 function cannotLog(cause: Error): never {

@@ -192,6 +192,7 @@ export class Task {
     await this.#wait(third);
     this.#enter('PENDING');
     const prepared = await Promise.all(this.containers.map((container) => this.#prepare(container)));
+    await this.#platform.roles.allowPulls(this);
     await this.#platform.roles.allowLogs(this);
     await this.#wait(2 * third);
     await this.#startContainers(prepared);

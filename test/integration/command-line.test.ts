@@ -1,4 +1,7 @@
-/** The commands that documents show, elastic-workers' own and those of the AWS CLI, asked of a whole deployed stack at work. */
+/**
+ * The commands that documents show, elastic-workers' own and those of the AWS CLI, asked of a whole deployed stack at work: its own by
+ * a user who has the rights that docs/cli.md names, and no others.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +13,7 @@ import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
 import { localClient } from '../../local/observe.ts';
 import { ensureTools } from '../../local/tools.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
+import { onCall } from '../cli/on-call.ts';
 import { runCli } from '../cli/rig.ts';
 import { commandsIn } from '../docs/commands.ts';
 import { documents } from '../docs/markdown.ts';
@@ -22,7 +26,12 @@ const WORK = { 'quick-response-queue': 160, 'complex-analysis-queue': 40 };
 
 const tested = new TestedPlant('command-line', { maxTasks: 2 });
 
-beforeAll(() => tested.start(), 180_000);
+let keys: Record<string, string>;
+
+beforeAll(async () => {
+  await tested.start();
+  keys = await onCall(tested.plant.emulatorUrl);
+}, 180_000);
 afterAll(() => tested.stop(), 60_000);
 
 test('status, doctor, explain and eval tell of the pools as the document shows', async () => {
@@ -120,5 +129,5 @@ async function openStacks(): Promise<StackConfig[]> {
 }
 
 async function cli(...args: string[]): Promise<string> {
-  return (await runCli(args, { env: tested.environment })).stdout;
+  return (await runCli(args, { env: { ...tested.environment, ...keys } })).stdout;
 }

@@ -96,6 +96,7 @@ describe('the summary', () => {
       'a fleet of which nothing is known',
       { fleets: [{ pool: 'quick', requests: 4, before: undefined, after: undefined }] },
     ],
+    ['an alarm that fired', { alarmsFired: ['quick: more than 100 tasks wait'] }],
     ['a run that took too long', { seconds: 351 }],
   ])('does not hold with %s', (_, change) => {
     const summary = summarise({ ...facts, ...change });
@@ -114,12 +115,6 @@ describe('the summary', () => {
     expect(checks.find(({ name }) => name === 'no activity attempt was lost')?.detail).toBe(
       '3 lost, 2 × worker stopped, 1 × timeout',
     );
-  });
-
-  test('alarms are told, not held against it', () => {
-    const summary = summarise({ ...facts, alarmsFired: ['quick: more than 100 tasks wait'] });
-    expect(summary.ok).toBe(true);
-    expect(renderSummary(summary)).toContain('quick: more than 100 tasks wait');
   });
 
   test('with no wait known shows no figure', () => {
