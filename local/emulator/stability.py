@@ -4,6 +4,8 @@ is rolled back, which waits for the service again. Without CLOUDFORMATION_STABIL
 stack is up at once. On AWS it is hours: three, users reported for years; the type's schema now has 36 ("timeoutInMinutes" of
 the handlers).
 
+It deletes a service by force, and goes on when the last of its tasks has stopped: what they need until then is still there.
+
 Asks the ECS endpoint in AWS_ENDPOINT_URL_ECS, where the tasks are real.
 """
 
@@ -43,6 +45,15 @@ def created(create, seconds):
     return or_deleted
 
 
+def deleted(delete):
+    def and_gone(arn, props):
+        delete(arn, props)
+        while "AWS_ENDPOINT_URL_ECS" in os.environ and describe(arn).get("status") == "DRAINING":
+            time.sleep(EVERY_SECONDS)
+
+    return and_gone
+
+
 def wait_until_stable(arn, deadline):
     deployment = primary(describe(arn))["id"]
     while True:
@@ -79,18 +90,19 @@ def describe(arn):
         },
     )
     with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)["services"][0]
+        return next(iter(json.load(response)["services"]), {})
 
 
 def install():
+    handlers = provisioners._RESOURCE_HANDLERS[ecs_services.TYPE]
+    handlers["delete"] = deleted(handlers["delete"])
+    # Waiting must not stop all other requests, the ones of the endpoint asked among them.
+    stacks._runs_on_worker_thread = with_services(stacks._runs_on_worker_thread)
     seconds = float(os.environ.get("CLOUDFORMATION_STABILIZATION_SECONDS", 0))
     if seconds == 0:
         return
-    handlers = provisioners._RESOURCE_HANDLERS[ecs_services.TYPE]
     handlers["create"] = created(handlers["create"], seconds)
     handlers["update"] = stabilized(handlers["update"], seconds)
-    # Waiting must not stop all other requests, the ones of the endpoint asked among them.
-    stacks._runs_on_worker_thread = with_services(stacks._runs_on_worker_thread)
     # An update that has not become stable has been made: it is what a rollback must undo.
     stacks._sends_back_failed_update = with_services(stacks._sends_back_failed_update)
 

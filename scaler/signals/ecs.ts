@@ -60,8 +60,8 @@ export class EcsServices {
       const read = await Promise.all(batch.map((pool) => this.#readService(pool, answer)));
       return batch.map(({ pool }, index) => [pool, read[index] as ServiceReading]);
     } catch (error) {
-      if (batch.length === 1 || !isInvalid(error)) return batch.map(({ pool }) => [pool, unread(String(error))]);
-      // One service that is named wrongly makes the request for all ten invalid.
+      if (batch.length === 1 || !isOfOne(error)) return batch.map(({ pool }) => [pool, unread(String(error))]);
+      // One service that is named wrongly, or that a deployment has just removed, spoils the request for all ten.
       return (await Promise.all(batch.map((pool) => this.#readBatch([pool])))).flat();
     }
   }
@@ -105,8 +105,8 @@ export function taskIdOf(taskArn: string | undefined): string {
   return taskArn?.split('/').at(-1) ?? '';
 }
 
-function isInvalid(error: unknown): boolean {
-  return error instanceof Error && /InvalidParameter|ClusterNotFound/.test(error.name);
+function isOfOne(error: unknown): boolean {
+  return error instanceof Error && /InvalidParameter|ClusterNotFound|AccessDenied/.test(error.name);
 }
 
 /** A service of which nothing is known. */
