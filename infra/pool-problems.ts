@@ -123,7 +123,7 @@ function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, 
 
 /** What the construct sets itself, and what it would be an error to say in the open. */
 const OURS =
-  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
+  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(STACK|POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
 const SECRET = /(_API_KEY|_SECRET_KEY|_SECRET_ACCESS_KEY|_PASSWORD|_KEY_DATA)$/;
 
 function ofContainer(pool: PoolSettings): string[] {

@@ -66,6 +66,7 @@ const variables = z.object({
   TEMPORAL_TLS: oneOf(['true', 'false', '1', '0']).optional(),
   LOG_LEVEL: oneOf(LOG_LEVELS).optional(),
   ELASTIC_WORKERS_PROFILE: oneOf(Object.keys(PROFILES) as [Profile, ...Profile[]]).default('production'),
+  ELASTIC_WORKERS_STACK: text().optional(),
   ELASTIC_WORKERS_POOL: text().optional(),
   ELASTIC_WORKERS_PROCESSES: wholeNumber(1, 64).optional(),
   ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots().optional(),
@@ -100,6 +101,8 @@ type Variables = z.output<typeof variables>;
 export interface WorkerConfig {
   profile: Profile;
   taskQueue: string;
+  /** The id of the stack that has deployed it. Undefined: none has. */
+  stack: string | undefined;
   pool: string;
   logLevel: LogLevelName;
   /** Undefined: by the task's size. */
@@ -160,6 +163,7 @@ function configFrom(values: Variables): WorkerConfig {
   return {
     profile: values.ELASTIC_WORKERS_PROFILE,
     taskQueue: values.TEMPORAL_TASK_QUEUE,
+    stack: values.ELASTIC_WORKERS_STACK,
     pool: values.ELASTIC_WORKERS_POOL ?? values.TEMPORAL_TASK_QUEUE,
     logLevel: values.LOG_LEVEL ?? defaults.logLevel,
     processes: values.ELASTIC_WORKERS_PROCESSES ?? defaults.processes,

@@ -521,7 +521,10 @@ describe('what other constructs use', () => {
     expect(stack.resolve(workers.pool('fast').metricBacklog().toMetricConfig().metricStat)).toMatchObject({
       metricName: 'Backlog',
       namespace: 'TemporalElasticWorkers',
-      dimensions: [{ name: 'Pool', value: 'fast' }],
+      dimensions: [
+        { name: 'Pool', value: 'fast' },
+        { name: 'Stack', value: 'StackWorkersBB84B11A' },
+      ],
     });
     expect(workers.pool('fast').node.metadata).toEqual([]);
     workers.pool('fast').metricBusySlots();

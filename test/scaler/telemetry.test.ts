@@ -1,5 +1,5 @@
-import type { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
-import { METRICS, type MetricSet } from '../../contract/metrics.ts';
+import type { CloudWatchClient, MetricDatum, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import { METRICS, poolIn, type MetricSet } from '../../contract/metrics.ts';
 import { decide, DEFAULT_POLICY } from '../../scaler/policy.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
@@ -28,7 +28,7 @@ async function published(
     send: async ({ input }: PutMetricDataCommand) =>
       void names.push(...(input.MetricData ?? []).map(({ MetricName = '' }) => MetricName)),
   };
-  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, metrics);
+  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, { stack: 'stack', metrics });
   const outcome = decide(read, undefined, DEFAULT_POLICY, read.now);
   telemetry.report(read, { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } }, [], {
     protection,
@@ -48,6 +48,21 @@ test('the essential metrics are those the alarms stand on', async () => {
   ]);
 });
 
+test('the metrics and the tick record say which stack the pool is in', async () => {
+  const sent: MetricDatum[] = [];
+  const lines: string[] = [];
+  const client = { send: async ({ input }: PutMetricDataCommand) => void sent.push(...(input.MetricData ?? [])) };
+  for (const stack of ['blue', 'green']) {
+    const settings = { stack, metrics: 'full' as const };
+    const telemetry = new Telemetry(client as unknown as CloudWatchClient, (line) => lines.push(line), settings);
+    telemetry.report(record, decide(record, undefined, DEFAULT_POLICY, record.now), [], { protection: 'worker' });
+    await telemetry.send(record.now, { force: true });
+  }
+  const of = (stack: string) => sent.filter(({ Dimensions }) => poolIn(stack, Dimensions) === 'fast');
+  expect([of('blue').length, of('green').length]).toEqual([sent.length / 2, sent.length / 2]);
+  expect(lines.map((line) => (JSON.parse(line) as { stack: string }).stack)).toEqual(['blue', 'green']);
+});
+
 test('of workers that publish nothing themselves the age of the backlog is essential: it stands in for the wait', async () => {
   const [ours, others] = [await published('essential'), await published('essential', 'sidecar')];
   expect(others.filter((name) => !ours.includes(name))).toEqual(['BacklogAgeSeconds']);
@@ -65,7 +80,10 @@ function watch(name: string) {
     send: async ({ input }: PutMetricDataCommand) =>
       void values.push(input.MetricData?.find(({ MetricName }) => MetricName === name)?.Value),
   };
-  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, {
+    stack: 'stack',
+    metrics: 'essential',
+  });
   return { telemetry, values };
 }
 
