@@ -6,6 +6,7 @@ import { LONGEST_TASK_QUEUE, MOST_TASKS } from '../contract/pool-config.ts';
 import { within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import { ofSchedules } from './schedule-problems.ts';
+import { problemsOfPorts } from './worker-ports.ts';
 
 /** `hasCluster`: whether the user gave one. */
 export function problemsOfPool(name: string, pool: PoolSettings, hasCluster: boolean): string[] {
@@ -133,6 +134,7 @@ function ofContainer(pool: PoolSettings): string[] {
     ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
     ...within('drainSeconds', drainSeconds, 2, 86_400),
     ...ofSource(pool),
+    ...problemsOfPorts(pool),
   ];
   if (protection === 'sidecar' && !pool.image) {
     problems.push(

@@ -20,6 +20,7 @@ import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 import { addSidecar } from './sidecar-containers.ts';
 import { workerContainer } from './worker-container.ts';
+import { portConflicts } from './worker-ports.ts';
 import { workerRights } from './worker-rights.ts';
 import { workerService, type WorkerService } from './worker-service.ts';
 
@@ -104,7 +105,12 @@ export class WorkerPool extends Construct implements IWorkerPool {
     this.taskRole = settings.taskRole ?? this.#newTaskRole();
     this.grantPrincipal = this.taskRole.grantPrincipal;
     const rights = workerRights(this, { ...options, stackId: this.stackId }, this.taskRole);
-    this.service = workerService(this, { ...options, taskDefinition: this.#newTaskDefinition(options), rights });
+    const taskDefinition = this.#newTaskDefinition(options);
+    this.service = workerService(this, { ...options, taskDefinition, rights });
+    // When all containers are there that others put into the task.
+    this.node.addValidation({
+      validate: () => portConflicts({ ...settings, poolName: this.poolName }, taskDefinition),
+    });
     Tags.of(this.service).add(STACK_TAG, this.stackId);
     Tags.of(this.service).add(POOL_TAG, this.poolName);
     this.connections = this.service.connections;
@@ -194,6 +200,10 @@ export class WorkerPool extends Construct implements IWorkerPool {
       ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
       image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
+      // As the first process of its container, one that hangs could not be ended from within (worker/pulse.ts).
+      ...(settings.protection === 'worker' && {
+        linuxParameters: new ecs.LinuxParameters(definition, 'worker-linux', { initProcessEnabled: true }),
+      }),
     });
     if (!settings.executionRole) grantPullByUri(definition, worker.imageName);
     if (settings.protection === 'sidecar') {

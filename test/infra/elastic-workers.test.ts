@@ -131,6 +131,8 @@ describe('a worker', () => {
       ELASTIC_WORKERS_TASK_ROLE_ID: expect.anything(),
     });
     expect(container).toMatchObject({ StopTimeout: 120, ReadonlyRootFilesystem: true, Command: ['node', 'main.js'] });
+    // One that hangs ends itself, which a container's first process cannot.
+    expect(container.LinuxParameters).toMatchObject({ InitProcessEnabled: true });
     // A busy worker fails it, and ECS replaces what fails it.
     expect(container).not.toHaveProperty('HealthCheck');
   });
