@@ -3,7 +3,7 @@
  * the price of a task. Hours of which there is no metric are unknown, not free: they are told, and the forecast leaves them out.
  */
 import { GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-cloudwatch';
-import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../contract/metrics.ts';
+import { dimensionsOf, METRIC_NAMESPACE, METRICS, type MetricSubject } from '../contract/metrics.ts';
 import { HOURS_A_MONTH, type PoolConfig } from '../contract/pool-config.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
 import { CommandError, hanging, table, wholeNumber, type Common, type Shell } from './shell.ts';
@@ -60,7 +60,7 @@ async function readTasks(stack: Stack, pool: string, hours: number, now: number)
         new GetMetricDataCommand({
           StartTime: new Date(now - hours * 3_600_000),
           EndTime: new Date(now),
-          MetricDataQueries: metrics.map((metric, index) => queryOf(`m${index}`, metric, pool)),
+          MetricDataQueries: metrics.map((metric, index) => queryOf(`m${index}`, metric, { stack: stack.id, pool })),
           NextToken,
         }),
       );
@@ -79,8 +79,8 @@ async function readTasks(stack: Stack, pool: string, hours: number, now: number)
   return { by: metrics[index] ?? null, tasks: values[index] ?? [] };
 }
 
-function queryOf(Id: string, MetricName: string, pool: string): MetricDataQuery {
-  const Metric = { Namespace: METRIC_NAMESPACE, MetricName, Dimensions: [{ Name: POOL_DIMENSION, Value: pool }] };
+function queryOf(Id: string, MetricName: string, subject: MetricSubject): MetricDataQuery {
+  const Metric = { Namespace: METRIC_NAMESPACE, MetricName, Dimensions: dimensionsOf(subject) };
   return { Id, MetricStat: { Metric, Period: PERIOD_SECONDS, Stat: 'Average' } };
 }
 

@@ -1,8 +1,8 @@
 /** What the scaler last wrote of each pool, and of itself, into the state table; and the pools' alarms. */
-import { paginateDescribeAlarms, type CloudWatchClient, type MetricAlarm } from '@aws-sdk/client-cloudwatch';
+import { paginateDescribeAlarms, type MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
-import { METRIC_NAMESPACE, POOL_DIMENSION } from '../contract/metrics.ts';
+import { METRIC_NAMESPACE, poolIn } from '../contract/metrics.ts';
 import { poolKey, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts';
 import { REASONS } from '../scaler/policy.ts';
 import { tickRecordSchema } from '../scaler/tick-record.ts';
@@ -37,12 +37,15 @@ export async function readScaler({ aws, config }: Stack): Promise<Omit<ScalerIte
   return typeof Item?.tickAt === 'number' ? (Item as ScalerItem) : undefined;
 }
 
-/** The alarms on each pool's metrics, by the pool's name. */
-export async function readAlarms(client: CloudWatchClient): Promise<Map<string, MetricAlarm[]>> {
+/** The alarms on the metrics of each of the stack's pools, by the pool's name. */
+export async function readAlarms({ id, aws }: Pick<Stack, 'id' | 'aws'>): Promise<Map<string, MetricAlarm[]>> {
   const byPool = new Map<string, MetricAlarm[]>();
-  for await (const { MetricAlarms = [] } of paginateDescribeAlarms({ client }, { AlarmTypes: ['MetricAlarm'] })) {
+  for await (const { MetricAlarms = [] } of paginateDescribeAlarms(
+    { client: aws.cloudwatch },
+    { AlarmTypes: ['MetricAlarm'] },
+  )) {
     for (const alarm of MetricAlarms) {
-      const pool = alarm.Dimensions?.find(({ Name }) => Name === POOL_DIMENSION)?.Value;
+      const pool = poolIn(id, alarm.Dimensions);
       if (alarm.Namespace !== METRIC_NAMESPACE || pool === undefined) continue;
       byPool.set(pool, [...(byPool.get(pool) ?? []), alarm]);
     }

@@ -6,6 +6,8 @@ import { tickRecordSchema } from '../scaler/tick-record.ts';
 import type { Stack } from './stacks.ts';
 
 const loggedTickSchema = tickRecordSchema.extend({
+  /** The stack's id; a record of an earlier version lacks it. */
+  stack: z.string().optional(),
   desired: z.number(),
   cordon: z.array(z.string()),
   reason: z.enum(REASONS),
@@ -22,12 +24,12 @@ export interface Span {
   to: number;
 }
 
-/** A pool's ticks in the span, oldest first. Throws when the log cannot be read. */
+/** A pool's ticks in the span, oldest first; another stack may write to the same log. Throws when the log cannot be read. */
 export async function readTicks(stack: Stack, pool: string, span: Span): Promise<LoggedTick[]> {
   const lines = await readLines(stack, span, `{ $.pool = ${JSON.stringify(pool)} }`);
   return lines
     .flatMap((line) => tickIn(line) ?? [])
-    .filter((tick) => tick.pool === pool)
+    .filter((tick) => tick.pool === pool && (tick.stack ?? stack.id) === stack.id)
     .toSorted((a, b) => a.now - b.now);
 }
 

@@ -63,7 +63,7 @@ async function watch(shell: Shell, stack: Stack, options: StatusOptions, seconds
   if (live) redraw.done();
 }
 
-export async function read(shell: Shell, stack: Stack, reading = readAlarms(stack.aws.cloudwatch)): Promise<Status> {
+export async function read(shell: Shell, stack: Stack, reading = readAlarms(stack)): Promise<Status> {
   const alarms = await reading.catch(reasonOf);
   const pools = await Promise.all(
     stack.pools.map(async ({ pool }) => {

@@ -43,7 +43,7 @@ export class Reader {
       }
     };
     this.#stack = new Remembered(reopen, STACK_EVERY_MS, shell.now);
-    this.#alarms = new Remembered(() => readAlarms(newest.aws.cloudwatch), ALARMS_EVERY_MS, shell.now);
+    this.#alarms = new Remembered(() => readAlarms(newest), ALARMS_EVERY_MS, shell.now);
     this.#overview = new Remembered(() => this.#look(), OVERVIEW_EVERY_MS, shell.now);
   }
 

@@ -2,21 +2,21 @@
 import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import type { Span } from '../cli/scaler-log.ts';
 import type { Stack } from '../cli/stacks.ts';
-import { METRIC_NAMESPACE, POOL_DIMENSION } from '../contract/metrics.ts';
+import { dimensionsOf, METRIC_NAMESPACE } from '../contract/metrics.ts';
 import type { WaitView } from './view.ts';
 
 const PERCENTILES = ['p50', 'p95'] as const;
 
-export async function readWaits({ aws }: Stack, pool: string, metric: string, { from, to }: Span): Promise<WaitView[]> {
+export async function readWaits(stack: Stack, pool: string, metric: string, { from, to }: Span): Promise<WaitView[]> {
   const Metric = {
     Namespace: METRIC_NAMESPACE,
     MetricName: metric,
-    Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
+    Dimensions: dimensionsOf({ stack: stack.id, pool }),
   };
   const waits = new Map<number, WaitView>();
   let NextToken: string | undefined;
   do {
-    const answer = await aws.cloudwatch.send(
+    const answer = await stack.aws.cloudwatch.send(
       new GetMetricDataCommand({
         StartTime: new Date(Math.floor(from / 60_000) * 60_000),
         EndTime: new Date(to),

@@ -4,8 +4,33 @@ import type { Protection } from './protection.ts';
 
 export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 
-/** The one dimension; its value is the pool's name. */
-export const POOL_DIMENSION = 'Pool';
+/** Which pool a metric is of: several stacks of an account and region may have pools of one name. */
+export interface MetricSubject {
+  /** The stack's id, as the command line knows it (stack-config.ts). Undefined of a worker that no stack has deployed. */
+  stack?: string | undefined;
+  pool: string;
+}
+
+const STACK_DIMENSION = 'Stack';
+const POOL_DIMENSION = 'Pool';
+
+export interface MetricDimension {
+  Name: string;
+  Value: string;
+}
+
+export function dimensionsOf({ stack, pool }: MetricSubject): MetricDimension[] {
+  return [
+    ...(stack === undefined ? [] : [{ Name: STACK_DIMENSION, Value: stack }]),
+    { Name: POOL_DIMENSION, Value: pool },
+  ];
+}
+
+/** The pool whose metric has these dimensions; undefined where they are no pool's of the stack. */
+export function poolIn(stack: string, dimensions: { Name?: string | undefined; Value?: string | undefined }[] = []) {
+  const valueOf = (name: string) => dimensions.find(({ Name }) => Name === name)?.Value;
+  return valueOf(STACK_DIMENSION) === stack ? valueOf(POOL_DIMENSION) : undefined;
+}
 
 /** A custom metric costs money by the month and pool, so only what the alarms need is published by default. */
 export const METRIC_SETS = ['essential', 'full'] as const;

@@ -16,5 +16,6 @@ export const SERVICE_TAGS = {
  */
 export const DRAIN_TAG = 'elastic-workers:drain:';
 
-/** Says of a service, and of its tasks, to which pool they belong: whoever protects itself may do so within its pool. */
+/** Say of a service, and of its tasks, to which pool of which stack they belong: who protects itself may do so within its pool. */
+export const STACK_TAG = 'elastic-workers:stack';
 export const POOL_TAG = 'elastic-workers:pool';

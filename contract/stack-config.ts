@@ -8,6 +8,11 @@ import { temporalSchema } from './pool-config.ts';
 /** Below it there is one parameter a stack, named after the stack's id: `/elastic-workers-stacks/<stack id>`. */
 export const STACKS_PATH = '/elastic-workers-stacks';
 
+/** The last part of the path below which its pools are: it tells a stack from all others of its account and region. */
+export function stackIdIn(poolsPath: string): string {
+  return poolsPath.slice(poolsPath.lastIndexOf('/') + 1);
+}
+
 /** What a newer stack says beside this is let through. */
 export const stackConfigSchema = z.object({
   /** Below it there is one parameter a pool; see pool-config.ts. */

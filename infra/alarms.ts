@@ -23,27 +23,27 @@ export class PoolAlarms extends Construct {
     const { poolName: name } = pool;
     this.alarms = [
       this.#alarm('WorkerDown', 'worker-down', {
-        metric: poolMetric(name, 'workersDown', { statistic: cloudwatch.Stats.MAXIMUM }),
+        metric: poolMetric(pool, 'workersDown', { statistic: cloudwatch.Stats.MAXIMUM }),
         threshold: 1,
         evaluationPeriods: workerDownMinutes,
         alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for, or a new revision does not start. Look at the service's events and the newest task's log.`,
       }),
       this.#alarm('QueueDepth', 'queue-depth', {
-        metric: poolMetric(name, 'backlog', { statistic: cloudwatch.Stats.MINIMUM }),
+        metric: poolMetric(pool, 'backlog', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: queueDepth,
         evaluationPeriods: queueDepthMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         alarmDescription: `${name}: for ${minutes(queueDepthMinutes)} more than ${queueDepth} tasks have waited in the queue. The newest decision's reason says why the fleet does not grow faster.`,
       }),
       this.#alarm('ErrorRate', 'error-rate', {
-        metric: poolMetric(name, 'errorRate'),
+        metric: poolMetric(pool, 'errorRate'),
         threshold: errorRatePercent,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         alarmDescription: `${name}: more than ${errorRatePercent} % of activity attempts failed over 5 minutes. Look for what they depend on; more tasks do not help.`,
       }),
       this.#latency(pool, latencySeconds, latencyMinutes),
       this.#alarm('ScalerDown', 'scaler-down', {
-        metric: poolMetric(name, 'desiredTasks', { statistic: cloudwatch.Stats.SAMPLE_COUNT }),
+        metric: poolMetric(pool, 'desiredTasks', { statistic: cloudwatch.Stats.SAMPLE_COUNT }),
         threshold: 1,
         evaluationPeriods: scalerDownMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
@@ -51,7 +51,7 @@ export class PoolAlarms extends Construct {
         alarmDescription: `${name}: for ${minutes(scalerDownMinutes)} the scaler has not decided about the pool, as it does not run or cannot read Temporal or ECS. The fleet does not shrink, and hardly grows. Look at the scaler function's log and its schedule.`,
       }),
       this.#alarm('PinnedAtMax', 'pinned-at-max', {
-        metric: poolMetric(name, 'pinnedAtMax', { statistic: cloudwatch.Stats.MINIMUM }),
+        metric: poolMetric(pool, 'pinnedAtMax', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: 1,
         evaluationPeriods: pinnedAtMaxMinutes,
         alarmDescription: `${name}: for ${minutes(pinnedAtMaxMinutes)} more tasks were needed than maxTasks allows. Raise maxTasks, or find out why there is so much work.`,
@@ -59,13 +59,13 @@ export class PoolAlarms extends Construct {
     ];
   }
 
-  #latency({ poolName, settings }: WorkerPool, seconds: number, evaluationPeriods: number): cloudwatch.Alarm {
+  #latency(pool: WorkerPool, seconds: number, evaluationPeriods: number): cloudwatch.Alarm {
     return this.#alarm('Latency', 'latency', {
-      metric: poolMetric(poolName, waitMetricOf(settings), { statistic: cloudwatch.Stats.p(95) }),
+      metric: poolMetric(pool, waitMetricOf(pool.settings), { statistic: cloudwatch.Stats.p(95) }),
       threshold: seconds,
       evaluationPeriods,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-      alarmDescription: `${poolName}: for ${minutes(evaluationPeriods)} one activity in twenty has waited over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
+      alarmDescription: `${pool.poolName}: for ${minutes(evaluationPeriods)} one activity in twenty has waited over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
     });
   }
 

@@ -53,7 +53,6 @@ interface Line {
 }
 
 function rowOf(pool: WorkerPool, props: PoolsDashboardProps): cloudwatch.IWidget[] {
-  const { poolName: name } = pool;
   const lines = (title: string, width: number, ...of: Line[]) => linesOf({ title, width, pool, props }, of);
   return [
     lines(
@@ -71,8 +70,8 @@ function rowOf(pool: WorkerPool, props: PoolsDashboardProps): cloudwatch.IWidget
     lines('Busy slots', 3, { label: 'Busy', key: 'busySlots', field: 'figures.busySlots' }),
     graph('Wait (s)', 3, waits(pool)),
     graph('Failures', 3, [
-      poolMetric(name, 'errorRate', { label: 'Failed attempts (%)' }),
-      poolMetric(name, 'scalerErrors', { label: 'Scaler errors', statistic: cloudwatch.Stats.SUM }),
+      poolMetric(pool, 'errorRate', { label: 'Failed attempts (%)' }),
+      poolMetric(pool, 'scalerErrors', { label: 'Scaler errors', statistic: cloudwatch.Stats.SUM }),
     ]),
     new cloudwatch.LogQueryWidget({
       title: 'Decisions',
@@ -81,7 +80,7 @@ function rowOf(pool: WorkerPool, props: PoolsDashboardProps): cloudwatch.IWidget
       view: cloudwatch.LogQueryVisualizationType.TABLE,
       logGroupNames: [props.scalerLogGroup.logGroupName],
       queryLines: [
-        `filter v = 1 and pool = '${name}'`,
+        filterOf(pool),
         'stats earliest(@timestamp) as since, latest(desired) as tasks by reason, bin(10m)',
         'sort since desc',
         'limit 20',
@@ -102,9 +101,7 @@ function linesOf(
   const published = metricsOf(pool.settings, props.metrics);
   if (lines.every(({ key }) => published.includes(key))) {
     const metrics = (right: boolean) =>
-      lines
-        .filter((line) => (line.right ?? false) === right)
-        .map(({ key, label }) => poolMetric(pool.poolName, key, { label }));
+      lines.filter((line) => (line.right ?? false) === right).map(({ key, label }) => poolMetric(pool, key, { label }));
     return graph(title, width, metrics(false), metrics(true));
   }
   const columns = lines.map(({ field, label }) => `max(${field}) as \`${label}\``).join(', ');
@@ -114,13 +111,18 @@ function linesOf(
     height: HEIGHT,
     view: cloudwatch.LogQueryVisualizationType.LINE,
     logGroupNames: [props.scalerLogGroup.logGroupName],
-    queryLines: [`filter v = 1 and pool = '${pool.poolName}'`, `stats ${columns} by bin(1m)`],
+    queryLines: [filterOf(pool), `stats ${columns} by bin(1m)`],
   });
 }
 
-function waits({ poolName, settings }: WorkerPool): cloudwatch.IMetric[] {
+/** The pool's tick records; another stack's may be in the same log group. */
+function filterOf({ stackId, poolName }: WorkerPool): string {
+  return `filter v = 1 and stack = '${stackId}' and pool = '${poolName}'`;
+}
+
+function waits(pool: WorkerPool): cloudwatch.IMetric[] {
   return [50, 95].map((percentile) =>
-    poolMetric(poolName, waitMetricOf(settings), {
+    poolMetric(pool, waitMetricOf(pool.settings), {
       label: `p${percentile}`,
       statistic: cloudwatch.Stats.p(percentile),
     }),
@@ -128,9 +130,9 @@ function waits({ poolName, settings }: WorkerPool): cloudwatch.IMetric[] {
 }
 
 /** Of the tasks that are asked for; where the price is not known, their number says as much. */
-function costOf({ poolName, settings }: WorkerPool): cloudwatch.IWidget {
-  const dollars = taskDollarsPerHour(settings);
-  const tasks = poolMetric(poolName, 'desiredTasks', { label: 'Tasks' });
+function costOf(pool: WorkerPool): cloudwatch.IWidget {
+  const dollars = taskDollarsPerHour(pool.settings);
+  const tasks = poolMetric(pool, 'desiredTasks', { label: 'Tasks' });
   const cost = new cloudwatch.MathExpression({
     expression: `tasks * ${dollars}`,
     usingMetrics: { tasks },

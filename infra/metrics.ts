@@ -2,20 +2,31 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import {
+  dimensionsOf,
   isPublished,
   METRIC_NAMESPACE,
   METRICS,
-  POOL_DIMENSION,
   type MetricKey,
   type MetricSet,
 } from '../contract/metrics.ts';
 import type { PoolSettings } from './presets.ts';
 
-export function poolMetric(pool: string, key: MetricKey, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+/** What a metric says of its pool. */
+export interface PoolNames {
+  stackId: string;
+  poolName: string;
+}
+
+export function poolMetric(
+  { stackId, poolName }: PoolNames,
+  key: MetricKey,
+  options: cloudwatch.MetricOptions = {},
+): cloudwatch.Metric {
+  const dimensions = dimensionsOf({ stack: stackId, pool: poolName });
   return new cloudwatch.Metric({
     namespace: METRIC_NAMESPACE,
     metricName: METRICS[key].name,
-    dimensionsMap: { [POOL_DIMENSION]: pool },
+    dimensionsMap: Object.fromEntries(dimensions.map(({ Name, Value }) => [Name, Value])),
     period: Duration.minutes(1),
     statistic: cloudwatch.Stats.AVERAGE,
     ...options,

@@ -7,7 +7,7 @@ import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as ssm from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import { poolConfigSchema } from '../contract/pool-config.ts';
-import { STACKS_PATH, stackConfigSchema, type StackConfig } from '../contract/stack-config.ts';
+import { STACKS_PATH, stackConfigSchema, stackIdIn, type StackConfig } from '../contract/stack-config.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import { taskDollarsPerHour } from './standing-cost.ts';
 
@@ -53,7 +53,7 @@ export function tellCommandLine(workers: Construct, { temporal, ...told }: ToldT
   const stack = Stack.of(workers);
   const config = stackConfigSchema.parse({ ...told, region: stack.region, temporal: temporalConfig(temporal) });
   new ssm.StringParameter(workers, 'Config', {
-    parameterName: `${STACKS_PATH}${told.poolsPath.slice(told.poolsPath.lastIndexOf('/'))}`,
+    parameterName: `${STACKS_PATH}/${stackIdIn(told.poolsPath)}`,
     description: `Where the parts of ${workers.node.path} are, for the elastic-workers command line`,
     stringValue: stack.toJsonString(config),
   });

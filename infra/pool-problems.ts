@@ -6,6 +6,7 @@ import { LONGEST_TASK_QUEUE, MOST_TASKS } from '../contract/pool-config.ts';
 import { within } from './checks.ts';
 import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import { ofSchedules } from './schedule-problems.ts';
+import { problemsOfPorts } from './worker-ports.ts';
 
 /** `hasCluster`: whether the user gave one. */
 export function problemsOfPool(name: string, pool: PoolSettings, hasCluster: boolean): string[] {
@@ -123,7 +124,7 @@ function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, 
 
 /** What the construct sets itself, and what it would be an error to say in the open. */
 const OURS =
-  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
+  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(STACK|POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
 const SECRET = /(_API_KEY|_SECRET_KEY|_SECRET_ACCESS_KEY|_PASSWORD|_KEY_DATA)$/;
 
 function ofContainer(pool: PoolSettings): string[] {
@@ -133,6 +134,7 @@ function ofContainer(pool: PoolSettings): string[] {
     ...within('stopTimeoutSeconds', stopTimeoutSeconds, 4, longest),
     ...within('drainSeconds', drainSeconds, 2, 86_400),
     ...ofSource(pool),
+    ...problemsOfPorts(pool),
   ];
   if (protection === 'sidecar' && !pool.image) {
     problems.push(

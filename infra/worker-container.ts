@@ -5,6 +5,7 @@ import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 
 export interface WorkerContainerOptions {
+  stackId: string;
   poolName: string;
   settings: PoolSettings;
   temporal: TemporalSettings;
@@ -41,7 +42,15 @@ function slotsText(slots: PoolSettings['slots']): string {
 }
 
 /** Any worker is told where its work is and how much to take at a time; one that protects itself, how to do that too. */
-function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, preset }: WorkerContainerOptions) {
+function environmentOf({
+  stackId,
+  poolName,
+  settings,
+  temporal,
+  stateTable,
+  taskRoleId,
+  preset,
+}: WorkerContainerOptions) {
   const variables: Record<string, string> = {
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
@@ -60,6 +69,7 @@ function environmentOf({ poolName, settings, temporal, stateTable, taskRoleId, p
     ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(settings.stopTimeoutSeconds),
   };
   if (settings.protection === 'worker') {
+    variables.ELASTIC_WORKERS_STACK = stackId;
     variables.ELASTIC_WORKERS_STATE_TABLE = stateTable;
     variables.ELASTIC_WORKERS_TASK_ROLE_ID = taskRoleId;
     if (preset) variables.ELASTIC_WORKERS_PROFILE = preset;

@@ -1,5 +1,5 @@
 /** One pool: the task definition and ECS service of its workers, their rights, and what the scaler is told of them. */
-import { Annotations, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import { Annotations, Names, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -10,7 +10,8 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct, type IConstruct, type IDependable } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
-import { POOL_TAG } from '../contract/service-tags.ts';
+import { POOL_TAG, STACK_TAG } from '../contract/service-tags.ts';
+import { stackIdIn } from '../contract/stack-config.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { sidecarImage, workerImage } from './assets.ts';
 import { metricsOf, poolMetric } from './metrics.ts';
@@ -19,6 +20,7 @@ import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 import { addSidecar } from './sidecar-containers.ts';
 import { workerContainer } from './worker-container.ts';
+import { portConflicts } from './worker-ports.ts';
 import { workerRights } from './worker-rights.ts';
 import { workerService, type WorkerService } from './worker-service.ts';
 
@@ -75,6 +77,8 @@ export interface WorkerPoolOptions extends SharedByPools {
 }
 
 export class WorkerPool extends Construct implements IWorkerPool {
+  /** Tells the stack from others of its account and region, in metrics and tags. */
+  readonly stackId: string;
   readonly poolName: string;
   readonly taskQueue: string;
   readonly settings: PoolSettings;
@@ -91,6 +95,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
   constructor(scope: Construct, id: string, options: WorkerPoolOptions) {
     super(scope, id);
     const { settings } = options;
+    this.stackId = stackIdIn(options.poolsPath);
     this.poolName = options.poolName;
     this.taskQueue = settings.taskQueue;
     this.settings = settings;
@@ -99,8 +104,14 @@ export class WorkerPool extends Construct implements IWorkerPool {
     this.logGroup = settings.logGroup ?? this.#newLogGroup(options);
     this.taskRole = settings.taskRole ?? this.#newTaskRole();
     this.grantPrincipal = this.taskRole.grantPrincipal;
-    const rights = workerRights(this, options, this.taskRole);
-    this.service = workerService(this, { ...options, taskDefinition: this.#newTaskDefinition(options), rights });
+    const rights = workerRights(this, { ...options, stackId: this.stackId }, this.taskRole);
+    const taskDefinition = this.#newTaskDefinition(options);
+    this.service = workerService(this, { ...options, taskDefinition, rights });
+    // When all containers are there that others put into the task.
+    this.node.addValidation({
+      validate: () => portConflicts({ ...settings, poolName: this.poolName }, taskDefinition),
+    });
+    Tags.of(this.service).add(STACK_TAG, this.stackId);
     Tags.of(this.service).add(POOL_TAG, this.poolName);
     this.connections = this.service.connections;
     const taskRoleId = taskRoleIdOf(this.taskRole, settings);
@@ -145,7 +156,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
         `the metric ${key} of pool ${this.poolName} is not published: metrics is '${this.#metrics}', protection '${this.settings.protection}'`,
       );
     }
-    return poolMetric(this.poolName, key, options);
+    return poolMetric(this, key, options);
   }
 
   #newLogGroup({ encryptionKey, logRetention }: WorkerPoolOptions): logs.LogGroup {
@@ -164,6 +175,8 @@ export class WorkerPool extends Construct implements IWorkerPool {
     const { settings } = this;
     const { cpuArchitecture = ecs.CpuArchitecture.X86_64 } = settings;
     const common = {
+      // The CDK's own choice is the construct's path, which two stacks may share: their revisions would be of one family.
+      family: Names.uniqueResourceName(this, { maxLength: LONGEST_FAMILY }),
       taskRole: this.taskRole,
       ...(settings.protection === 'sidecar' && { pidMode: ecs.PidMode.TASK }),
       ...(settings.executionRole && { executionRole: settings.executionRole }),
@@ -178,6 +191,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
           ...(settings.ephemeralStorageGiB !== undefined && { ephemeralStorageGiB: settings.ephemeralStorageGiB }),
         });
     const told = {
+      stackId: this.stackId,
       poolName: this.poolName,
       stateTable: options.stateTable.tableName,
       taskRoleId: taskRoleIdOf(this.taskRole, settings),
@@ -186,6 +200,10 @@ export class WorkerPool extends Construct implements IWorkerPool {
       ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
       image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
+      // As the first process of its container, one that hangs could not be ended from within (worker/pulse.ts).
+      ...(settings.protection === 'worker' && {
+        linuxParameters: new ecs.LinuxParameters(definition, 'worker-linux', { initProcessEnabled: true }),
+      }),
     });
     if (!settings.executionRole) grantPullByUri(definition, worker.imageName);
     if (settings.protection === 'sidecar') {
@@ -208,6 +226,9 @@ export class WorkerPool extends Construct implements IWorkerPool {
     return definition;
   }
 }
+
+/** ECS's limit. */
+const LONGEST_FAMILY = 255;
 
 function imageOf({ image, entry, cpuArchitecture }: PoolSettings, options: WorkerPoolOptions): ecs.ContainerImage {
   if (image) return image;

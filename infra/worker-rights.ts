@@ -7,12 +7,13 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../contract/metrics.ts';
-import { POOL_TAG } from '../contract/service-tags.ts';
+import { POOL_TAG, STACK_TAG } from '../contract/service-tags.ts';
 import { SCALER_KEY } from '../contract/state-table.ts';
 import { acknowledgeWildcard } from './acknowledge.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 
 export interface WorkerRightsOptions {
+  stackId: string;
   poolName: string;
   settings: PoolSettings;
   temporal: TemporalSettings;
@@ -49,7 +50,8 @@ export function mayRead(secrets: ISecret[]): iam.PolicyStatement {
   });
 }
 
-function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTable }: WorkerRightsOptions): void {
+function allowToProtectItself(policy: iam.Policy, options: WorkerRightsOptions): void {
+  const { stackId, poolName, cluster, stateTable } = options;
   const tasks = Stack.of(policy).formatArn({
     service: 'ecs',
     resource: 'task',
@@ -59,7 +61,11 @@ function allowToProtectItself(policy: iam.Policy, { poolName, cluster, stateTabl
     new iam.PolicyStatement({
       actions: ['ecs:UpdateTaskProtection'],
       resources: [tasks],
-      conditions: { StringEquals: { [`aws:ResourceTag/${POOL_TAG}`]: poolName } },
+      conditions: {
+        StringEquals: { [`aws:ResourceTag/${POOL_TAG}`]: poolName },
+        // Tasks that a deployment of an earlier version has started lack this tag, and have to protect themselves to their end.
+        StringEqualsIfExists: { [`aws:ResourceTag/${STACK_TAG}`]: stackId },
+      },
     }),
     new iam.PolicyStatement({
       actions: ['dynamodb:BatchGetItem'],

@@ -15,6 +15,7 @@ import {
 import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import { chromium } from 'playwright-core';
 import { z } from 'zod';
+import { chunks } from '../contract/chunks.ts';
 import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
 import { drawWidgets, type DrawnWidget, type Line } from './dashboard-page.ts';
 import { drawRequests } from './load.ts';
@@ -117,7 +118,8 @@ async function alarmStates(arns: string[], { cloudWatch }: Source) {
   for await (const { MetricAlarms = [] } of paginateDescribeAlarms({ client: cloudWatch }, {})) {
     for (const { AlarmArn = '', AlarmName = '', StateValue = '', Dimensions } of MetricAlarms) {
       const kind = /Alarms([A-Z][A-Za-z]+?)[0-9A-F]{8}/.exec(AlarmName)?.[1] ?? AlarmName;
-      if (arns.includes(AlarmArn)) states.push({ name: `${Dimensions?.[0]?.Value}: ${kind}`, state: StateValue });
+      const pool = Dimensions?.find(({ Name }) => Name === 'Pool')?.Value;
+      if (arns.includes(AlarmArn)) states.push({ name: `${pool}: ${kind}`, state: StateValue });
     }
   }
   return states;
@@ -131,15 +133,15 @@ function partsOf(metric: Metric) {
   return {
     namespace,
     name,
-    dimension: { Name: rest[0], Value: rest[1] },
+    dimensions: chunks(rest, 2).map(([Name, Value]) => ({ Name, Value })),
     options: options ?? optionsSchema.parse({ label: name }),
   };
 }
 
 async function lineOf(metric: Metric, { cloudWatch, from, to }: Source): Promise<Line> {
-  const { namespace, name, dimension, options } = partsOf(metric);
+  const { namespace, name, dimensions, options } = partsOf(metric);
   const stat = {
-    Metric: { Namespace: namespace, MetricName: name, Dimensions: [dimension] },
+    Metric: { Namespace: namespace, MetricName: name, Dimensions: dimensions },
     Period: options.period,
     Stat: options.stat,
   };

@@ -1,31 +1,61 @@
 /** One process at a time does what two must not do at once, such as fetching the same tools. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LOOK_AGAIN_MS = 200;
+const TOUCH_EVERY_MS = 1000;
+/** So often does its holder touch the lock that one who has not for so long is gone, whoever has its process number now. */
+const LEFT_BEHIND_AFTER_MS = 10_000;
 
 /** The lock is a file with the number of the process that holds it; one that a process left behind counts no more. */
 export async function withLock<T>(file: string, onWait: (holder: number) => void, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });
-  let told = false;
-  while (!take(file)) {
-    const holder = holderOf(file);
-    if (holder === undefined) continue;
-    if (!told) onWait(holder);
-    told = true;
-    await delay(LOOK_AGAIN_MS);
-  }
+  const own = `${process.pid} ${randomUUID()}`;
+  await take(file, own, onWait);
+  const touching = setInterval(() => touch(file), TOUCH_EVERY_MS).unref();
   try {
     return await work();
   } finally {
-    rmSync(file, { force: true });
+    clearInterval(touching);
+    if (look(file)?.text === own) rmSync(file, { force: true });
   }
 }
 
-function take(file: string): boolean {
+async function take(file: string, own: string, onWait: (holder: number) => void): Promise<void> {
+  let seen: Held | undefined;
+  let since = 0;
+  let told = false;
+  while (!isTaken(file, own)) {
+    const held = look(file);
+    if (held === undefined) continue;
+    if (held.touchedAt !== seen?.touchedAt || held.text !== seen.text) since = performance.now();
+    seen = held;
+    const holder = Number.parseInt(held.text);
+    if (!isRunning(holder) || performance.now() - since >= LEFT_BEHIND_AFTER_MS) discard(file, held.text);
+    else {
+      if (!told) onWait(holder);
+      told = true;
+      await delay(LOOK_AGAIN_MS);
+    }
+  }
+}
+
+/** There with its content or not at all: by another name first, which ends up as the lock's unless there is one. */
+function isTaken(file: string, own: string): boolean {
+  const written = `${file}.${randomUUID()}`;
+  writeFileSync(written, own);
   try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' });
+    return isLinked(written, file);
+  } finally {
+    rmSync(written);
+  }
+}
+
+function isLinked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -33,22 +63,36 @@ function take(file: string): boolean {
   }
 }
 
-/** Undefined where nobody holds it any more. */
-function holderOf(file: string): number | undefined {
-  const text = read(file);
-  // Made this moment, and not written yet.
-  if (text === '') return 0;
-  if (text === undefined) return undefined;
-  if (isRunning(Number(text))) return Number(text);
-  if (read(file) === text) rmSync(file, { force: true });
-  return undefined;
+/** Of two that find it left behind, one may come when the other has the lock already: it gives it back. */
+function discard(file: string, text: string): void {
+  const taken = `${file}.${randomUUID()}`;
+  try {
+    renameSync(file, taken);
+  } catch {
+    return;
+  }
+  if (look(taken)?.text !== text) isLinked(taken, file);
+  rmSync(taken, { force: true });
 }
 
-function read(file: string): string | undefined {
+interface Held {
+  text: string;
+  touchedAt: number;
+}
+
+function look(file: string): Held | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return { text: readFileSync(file, 'utf8'), touchedAt: statSync(file).mtimeMs };
   } catch {
     return undefined;
+  }
+}
+
+function touch(file: string): void {
+  try {
+    utimesSync(file, new Date(), new Date());
+  } catch {
+    // Taken over, since this process stood still for too long.
   }
 }
 

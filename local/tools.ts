@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 
@@ -125,10 +125,24 @@ async function ensureInstalled(
   const onWait = (holder: number) => onProgress(`Waiting for process ${holder}, which fetches tools to ${venv}`);
   await withLock(`${venv}.lock`, onWait, async () => {
     if (isComplete()) return;
-    await ensureEnvironment(venv, environment, onProgress);
-    const missing = wanted.filter(({ stamp }) => !existsSync(stamp));
-    for (const each of missing) await install(each, venv, environment, onProgress);
+    await cutOffLeavesNothing(venv, async () => {
+      await ensureEnvironment(venv, environment, onProgress);
+      const missing = wanted.filter(({ stamp }) => !existsSync(stamp));
+      for (const each of missing) await install(each, venv, environment, onProgress);
+    });
   });
+}
+
+/** pip takes a package for installed of which a fetch that was killed has left a part: then all is made anew. */
+async function cutOffLeavesNothing(venv: string, fetch: () => Promise<void>): Promise<void> {
+  const begun = `${venv}.begun`;
+  if (existsSync(begun)) rmSync(venv, { recursive: true, force: true });
+  writeFileSync(begun, '');
+  try {
+    await fetch();
+  } finally {
+    rmSync(begun, { force: true });
+  }
 }
 
 function hasPython(venv: string): boolean {

@@ -6,6 +6,7 @@ import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm
 import { z } from 'zod';
 import { METRIC_SETS, type MetricSet } from '../contract/metrics.ts';
 import { poolConfigSchema, type PoolConfig } from '../contract/pool-config.ts';
+import { stackIdIn } from '../contract/stack-config.ts';
 import type { TemporalPlace } from './signals/temporal-connection.ts';
 
 const environmentSchema = z.object({
@@ -30,6 +31,8 @@ export interface ScalerConfig {
   temporal: TemporalPlace;
   stateTable: string;
   poolsPath: string;
+  /** The stack's id. */
+  stack: string;
   tickSeconds: number;
   mode: 'act' | 'observe';
   metrics: MetricSet;
@@ -48,6 +51,7 @@ export function readScalerConfig(environment: Record<string, string | undefined>
     },
     stateTable: values.ELASTIC_WORKERS_STATE_TABLE,
     poolsPath: values.ELASTIC_WORKERS_POOLS_PATH,
+    stack: stackIdIn(values.ELASTIC_WORKERS_POOLS_PATH),
     tickSeconds: values.ELASTIC_WORKERS_TICK_SECONDS,
     mode: values.ELASTIC_WORKERS_MODE,
     metrics: values.ELASTIC_WORKERS_METRICS,

@@ -32,7 +32,7 @@ const clientSettings = {
 };
 const pools = new PoolReader(new SSMClient(clientSettings), config.poolsPath);
 const ecs = new ECSClient(clientSettings);
-const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, config.metrics);
+const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, config);
 const ports = {
   temporal: new TemporalReader(config.temporal, { onProblem: complain }),
   ecs: new EcsServices(ecs),

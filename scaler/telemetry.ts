@@ -9,10 +9,10 @@ import {
   type StandardUnit,
 } from '@aws-sdk/client-cloudwatch';
 import {
+  dimensionsOf,
   isPublished,
   METRIC_NAMESPACE,
   METRICS,
-  POOL_DIMENSION,
   type MetricKey,
   type MetricSet,
 } from '../contract/metrics.ts';
@@ -32,16 +32,22 @@ const CORDONS_BYTES = 60_000;
 const ERRORS_A_LINE = 50;
 const ERROR_LENGTH = 500;
 
+export interface TelemetrySettings {
+  /** The stack's id. */
+  stack: string;
+  metrics: MetricSet;
+}
+
 export class Telemetry {
   readonly #client: CloudWatchClient;
   readonly #log: (line: string) => void;
-  readonly #metrics: MetricSet;
+  readonly #settings: TelemetrySettings;
   #pending: MetricDatum[] = [];
   #sentAt = 0;
 
-  constructor(client: CloudWatchClient, log: (line: string) => void, metrics: MetricSet) {
+  constructor(client: CloudWatchClient, log: (line: string) => void, settings: TelemetrySettings) {
     this.#client = client;
-    this.#metrics = metrics;
+    this.#settings = settings;
     this.#log = log;
   }
 
@@ -58,12 +64,13 @@ export class Telemetry {
       errorRate: errorRate(trailing),
     };
     const figures = { ...outcome.figures, runningTasks: values.runningTasks };
-    this.#log(lineOf(record, { ...outcome.decision, figures, errors }));
+    const { stack, metrics } = this.#settings;
+    this.#log(lineOf(record, { stack, ...outcome.decision, figures, errors }));
     for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
-      if (value === null || value === undefined || !isPublished(key, this.#metrics, protection)) continue;
+      if (value === null || value === undefined || !isPublished(key, metrics, protection)) continue;
       // CloudWatch refuses all metrics of a call in which one is no number.
       if (!Number.isFinite(value)) continue;
-      this.#pending.push(datum(record, key, value));
+      this.#pending.push(datum(stack, record, key, value));
     }
   }
 
@@ -88,6 +95,7 @@ export class Telemetry {
 }
 
 interface Told extends Decision {
+  stack: string;
   figures: object;
   errors: string[];
 }
@@ -125,13 +133,13 @@ function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: st
   };
 }
 
-function datum({ pool, now }: TickRecord, key: MetricKey, Value: number): MetricDatum {
+function datum(stack: string, { pool, now }: TickRecord, key: MetricKey, Value: number): MetricDatum {
   const { name, unit } = METRICS[key];
   return {
     MetricName: name,
     Unit: unit as StandardUnit,
     Timestamp: new Date(now),
-    Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
+    Dimensions: dimensionsOf({ stack, pool }),
     Value,
   };
 }

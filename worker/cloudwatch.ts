@@ -5,15 +5,14 @@
  * may then count twice.
  */
 import type { MetricDatum, StandardUnit } from '@aws-sdk/client-cloudwatch';
-import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../contract/metrics.ts';
+import { dimensionsOf, METRIC_NAMESPACE, METRICS, type MetricSubject } from '../contract/metrics.ts';
 import type { Logger } from './logging.ts';
 import type { TaskMeasurement } from './measurements.ts';
 
 /** One request's worth of data; rejects when CloudWatch did not take it. */
 export type MetricSender = (namespace: string, data: MetricDatum[]) => Promise<void>;
 
-export interface CloudWatchOptions {
-  pool: string;
+export interface CloudWatchOptions extends MetricSubject {
   /** Milliseconds. */
   now: () => number;
   send?: MetricSender;
@@ -82,7 +81,7 @@ export class CloudWatchMetrics {
 
   /** What was sent is taken out piece by piece, so that a failure halfway repeats only the rest. */
   async #sendMinute(minute: Minute, send: MetricSender): Promise<void> {
-    const data = dataOf(minute, this.#options.pool);
+    const data = dataOf(minute, this.#options);
     for (let start = 0; start < data.length; start += DATA_PER_REQUEST) {
       const part = data.slice(start, start + DATA_PER_REQUEST);
       await send(METRIC_NAMESPACE, part);
@@ -94,12 +93,12 @@ export class CloudWatchMetrics {
   }
 }
 
-function dataOf({ at, taskDuration, scheduleToStart }: Minute, pool: string): MetricDatum[] {
+function dataOf({ at, taskDuration, scheduleToStart }: Minute, subject: MetricSubject): MetricDatum[] {
   const datum = ({ name, unit }: { name: string; unit: string }, values: [number, number][]): MetricDatum => ({
     MetricName: name,
     Unit: unit as StandardUnit,
     Timestamp: new Date(at),
-    Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
+    Dimensions: dimensionsOf(subject),
     Values: values.map(([value]) => value),
     Counts: values.map(([, times]) => times),
   });

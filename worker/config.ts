@@ -66,6 +66,7 @@ const variables = z.object({
   TEMPORAL_TLS: oneOf(['true', 'false', '1', '0']).optional(),
   LOG_LEVEL: oneOf(LOG_LEVELS).optional(),
   ELASTIC_WORKERS_PROFILE: oneOf(Object.keys(PROFILES) as [Profile, ...Profile[]]).default('production'),
+  ELASTIC_WORKERS_STACK: text().optional(),
   ELASTIC_WORKERS_POOL: text().optional(),
   ELASTIC_WORKERS_PROCESSES: wholeNumber(1, 64).optional(),
   ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots().optional(),
@@ -79,6 +80,7 @@ const variables = z.object({
   ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: wholeNumber(2, 86_400).default(LONGEST_STOP_TIMEOUT_SECONDS),
   ELASTIC_WORKERS_STATE_TABLE: text().optional(),
   ELASTIC_WORKERS_TASK_ROLE_ID: text().optional(),
+  ELASTIC_WORKERS_HUNG_SECONDS: wholeNumber(5, 86_400).default(120),
   ELASTIC_WORKERS_CORDON_POLL_SECONDS: wholeNumber(1, 60).default(3),
   // The scaler writes once a minute: a shorter time would take a slow invocation for its end.
   ELASTIC_WORKERS_SCALER_GONE_SECONDS: wholeNumber(120, 86_400).default(300),
@@ -100,6 +102,8 @@ type Variables = z.output<typeof variables>;
 export interface WorkerConfig {
   profile: Profile;
   taskQueue: string;
+  /** The id of the stack that has deployed it. Undefined: none has. */
+  stack: string | undefined;
   pool: string;
   logLevel: LogLevelName;
   /** Undefined: by the task's size. */
@@ -116,6 +120,8 @@ export interface WorkerConfig {
   shutdownGraceSeconds: number;
   shutdownForceSeconds: number;
   stopTimeoutSeconds: number;
+  /** A process whose event loop has stood still for so long, and whose work is lost, ends. */
+  hungSeconds: number;
   /** A Secrets Manager secret, by ARN or name, with what Temporal's variables do not say in the open. */
   temporalSecret: string | undefined;
   credentialsPollSeconds: number;
@@ -160,6 +166,7 @@ function configFrom(values: Variables): WorkerConfig {
   return {
     profile: values.ELASTIC_WORKERS_PROFILE,
     taskQueue: values.TEMPORAL_TASK_QUEUE,
+    stack: values.ELASTIC_WORKERS_STACK,
     pool: values.ELASTIC_WORKERS_POOL ?? values.TEMPORAL_TASK_QUEUE,
     logLevel: values.LOG_LEVEL ?? defaults.logLevel,
     processes: values.ELASTIC_WORKERS_PROCESSES ?? defaults.processes,
@@ -171,6 +178,7 @@ function configFrom(values: Variables): WorkerConfig {
     maxHeartbeatThrottleSeconds: values.ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS,
     ...drainOf(values),
     stopTimeoutSeconds: values.ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS,
+    hungSeconds: values.ELASTIC_WORKERS_HUNG_SECONDS,
     temporalSecret: values.ELASTIC_WORKERS_TEMPORAL_SECRET,
     credentialsPollSeconds: values.ELASTIC_WORKERS_CREDENTIALS_POLL_SECONDS,
     metricsPort: unlessOff(values.ELASTIC_WORKERS_METRICS_PORT),

@@ -2,7 +2,7 @@
 import { NativeConnection } from '@temporalio/worker';
 import type { TemporalAccess } from './credentials.ts';
 import { StartError } from './errors.ts';
-import { type Relay, startRelay } from './relay.ts';
+import { type Relay, type SharedWithRelay, startRelay } from './relay.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const PROBE_TIMEOUT_MS = 5000;
@@ -11,11 +11,11 @@ const PROBE_TIMEOUT_MS = 5000;
 const UNIMPLEMENTED = 12;
 
 /**
- * Connects, and checks that the server accepts the credentials and knows the namespace. `reportedSlots` is what heartbeats
- * say (see relay.ts).
+ * Connects, and checks that the server accepts the credentials and knows the namespace. `shared` is what the
+ * relay's thread sees (relay.ts).
  */
-export async function connect(access: TemporalAccess, reportedSlots?: Int32Array): Promise<NativeConnection> {
-  const connection = await open(access, reportedSlots);
+export async function connect(access: TemporalAccess, shared?: SharedWithRelay): Promise<NativeConnection> {
+  const connection = await open(access, shared);
   try {
     await describeNamespace(connection, access.namespace, CONNECT_TIMEOUT_MS);
     return connection;
@@ -55,11 +55,11 @@ class RelayedConnection extends NativeConnection {
   }
 }
 
-async function open(access: TemporalAccess, reportedSlots?: Int32Array): Promise<NativeConnection> {
+async function open(access: TemporalAccess, shared?: SharedWithRelay): Promise<NativeConnection> {
   const { address, tls } = access;
   const deadline = Promise.withResolvers<never>();
   const timer = setTimeout(() => deadline.reject(new Error('no answer')), CONNECT_TIMEOUT_MS);
-  const opening = openRelayed(access, reportedSlots);
+  const opening = openRelayed(access, shared);
   try {
     return await Promise.race([opening, deadline.promise]);
   } catch (error) {
@@ -70,8 +70,8 @@ async function open(access: TemporalAccess, reportedSlots?: Int32Array): Promise
   }
 }
 
-async function openRelayed(access: TemporalAccess, reportedSlots?: Int32Array): Promise<NativeConnection> {
-  const relay = await startRelay(access, reportedSlots);
+async function openRelayed(access: TemporalAccess, shared?: SharedWithRelay): Promise<NativeConnection> {
+  const relay = await startRelay(access, shared);
   const { apiKey, metadata } = access;
   try {
     const connection = (await RelayedConnection.connect({

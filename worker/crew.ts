@@ -46,7 +46,7 @@ export function accessSource({ config, env }: Pick<CrewOptions, 'config' | 'env'
 export async function crewHere(options: CrewOptions) {
   const { config, access, identity, slots, share, log, stopping, onChange, worker } = options;
   const cloudwatch = config.cloudwatch
-    ? new CloudWatchMetrics({ pool: config.pool, now: Date.now, log: log.log })
+    ? new CloudWatchMetrics({ stack: config.stack, pool: config.pool, now: Date.now, log: log.log })
     : undefined;
   let watch: { look: () => void } | undefined;
   const manager = new TemporalWorkerManager({

@@ -20,7 +20,8 @@ import { ElasticSlots, type ProcessShare } from './elastic-slots.ts';
 import { Generation } from './generation.ts';
 import { temporalLogger, type Logger } from './logging.ts';
 import { figuresOf, Measurements, type TaskCounts, type TaskMeasurement } from './measurements.ts';
-import { sharedNumber } from './relay.ts';
+import { Pulse } from './pulse.ts';
+import { sharedNumber, type SharedWithRelay } from './relay.ts';
 import { RunningActivities } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
 import { mostOf, type SlotRange, type Slots } from './slots-limit.ts';
@@ -49,6 +50,8 @@ export interface WorkerManagerOptions extends TemporalAccess {
   shutdownGraceSeconds: number;
   /** How long `stopWorker` takes at the most. */
   shutdownForceSeconds: number;
+  /** A process whose event loop stands still for so long, and past the timeouts of all that runs, is ended. Default: 120. */
+  hungSeconds?: number;
   /** Built ahead (a bundle's path or code), or the source to bundle at start. Undefined: no workflows are served. */
   workflows?: WorkflowBundleOption | { workflowsPath: string } | undefined;
   /** What the SDK's Worker runs and has besides; its interceptors of activities come after our own. */
@@ -79,6 +82,7 @@ export class TemporalWorkerManager implements Workforce {
   readonly #elastic: ElasticSlots | undefined;
   /** What heartbeats say of the slots; 0 where the SDK alone says it. */
   readonly #reportedSlots = sharedNumber();
+  readonly #pulse: Pulse;
   readonly #stopped = Promise.withResolvers<Stopped>();
   readonly #contact: Contact;
   /** Those that run: the current one, and those that are over and finish what they run. */
@@ -107,7 +111,8 @@ export class TemporalWorkerManager implements Workforce {
       onLocal: () => this.#changed(),
       now,
     });
-    const { maxConcurrentActivities: range } = options;
+    const { maxConcurrentActivities: range, hungSeconds = 120 } = options;
+    this.#pulse = new Pulse(hungSeconds, (at) => this.#running.lostAt(at));
     this.#slots = new ActivitySlots(mostOf(range), () => this.#changed());
     this.#elastic = typeof range === 'number' ? undefined : this.#elasticSlots(range);
     this.#measurements = new Measurements({ now, isActive: () => this.isHealthy, onTask });
@@ -119,6 +124,7 @@ export class TemporalWorkerManager implements Workforce {
     installRuntime(this.#options);
     this.#current = await this.#createGeneration();
     this.#elastic?.start();
+    this.#pulse.start();
     this.#probes = setInterval(() => void this.#contact.answered(), (this.#options.probeSeconds ?? 15) * 1000).unref();
   }
 
@@ -158,7 +164,7 @@ export class TemporalWorkerManager implements Workforce {
   async useAccess(access: TemporalAccess): Promise<void> {
     const current = this.#current;
     if (current === undefined) throw new Error('The manager has no worker: call startWorker() first.');
-    const connection = await connect(access, this.#reportedSlots);
+    const connection = await connect(access, this.#sharedWithRelay);
     const previous = new Set([...this.#generations, current].map((each) => each.connection));
     // What runs is reported over it as well, by whatever Worker runs it. Polls that are open go on until they end.
     for (const each of new Set([current, ...this.#generations])) each.connection = connection;
@@ -224,6 +230,10 @@ export class TemporalWorkerManager implements Workforce {
     return this.#slots.closed && this.#slots.idle && this.#running.locals === 0;
   }
 
+  get #sharedWithRelay(): SharedWithRelay {
+    return { reportedSlots: this.#reportedSlots, pulse: this.#pulse.data };
+  }
+
   #elasticSlots(range: SlotRange): ElasticSlots {
     const { share = { vcpus: 1, gibibytes: Infinity }, log } = this.#options;
     const onLimit = (limit: number) => {
@@ -275,6 +285,7 @@ export class TemporalWorkerManager implements Workforce {
   #close(): void {
     clearInterval(this.#probes);
     this.#elastic?.stop();
+    this.#pulse.stop();
     this.#contact.close();
   }
 
@@ -345,7 +356,7 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   async #createGeneration(): Promise<Generation> {
-    const connection = await connect(this.#access, this.#reportedSlots);
+    const connection = await connect(this.#access, this.#sharedWithRelay);
     try {
       const slots = this.#slots.supplier();
       const generation: Generation = await Generation.create({

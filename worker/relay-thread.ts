@@ -19,6 +19,7 @@ import type { AddressInfo } from 'node:net';
 import { getCACertificates, type SecureContextOptions } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
 import { RECORD_HEARTBEAT, withSlots } from './heartbeat-slots.ts';
+import { watchPulse } from './pulse.ts';
 import { RELAY_SECRET_HEADER, type RelayData, type RelayStarted } from './relay.ts';
 
 /**
@@ -39,7 +40,7 @@ const CONNECTION_WINDOW = 64 * 2 ** 20;
 /** Above what all calls that the SDK has open may carry, since a session that exceeds it resets them. */
 const SESSION_MEMORY_MB = 1024;
 
-const { address, tls, reportedSlots, secret } = workerData as RelayData;
+const { address, tls, reportedSlots, pulse, secret } = workerData as RelayData;
 const common = {
   settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
   maxSessionMemory: SESSION_MEMORY_MB,
@@ -62,6 +63,7 @@ upstream.once('remoteSettings', () =>
 upstream.once('close', () => !server.listening && started({ why: 'the server closed the connection' }));
 upstream.once('error', (error) => !server.listening && started({ why: error.message }));
 setInterval(ping, PING_EVERY_MS).unref();
+if (pulse) watchPulse(pulse);
 parentPort!.on('message', () => {
   stopping = true;
   endIfUnused();

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Worker as Thread } from 'node:worker_threads';
 import type { TemporalAccess } from '../contract/temporal-access.ts';
+import type { PulseData } from './pulse.ts';
 
 /** What the thread is started with. */
 export interface RelayData {
@@ -14,9 +15,14 @@ export interface RelayData {
   tls: TemporalAccess['tls'];
   /** Where it holds a number above 0, that many slots are reported in heartbeats: see heartbeat-slots.ts. */
   reportedSlots: Int32Array;
+  /** Of the main thread: as the relay's thread goes on when that one stands still, it is the one to watch it. */
+  pulse?: PulseData | undefined;
   /** Calls without it are refused: the port is open to all processes of this machine, and behind it are our credentials. */
   secret: string;
 }
+
+/** What the thread and this one both see. */
+export type SharedWithRelay = Partial<Pick<RelayData, 'reportedSlots' | 'pulse'>>;
 
 /** What the thread says once: where it listens, or why it has no connection to the server. */
 export type RelayStarted = { port: number } | { why: string };
@@ -38,10 +44,10 @@ export function sharedNumber(value = 0): Int32Array {
 /** Rejects when the server cannot be reached. */
 export async function startRelay(
   { address, tls }: Pick<TemporalAccess, 'address' | 'tls'>,
-  reportedSlots = sharedNumber(),
+  { reportedSlots = sharedNumber(), pulse }: SharedWithRelay = {},
 ): Promise<Relay> {
   const secret = randomUUID();
-  const workerData: RelayData = { address, tls, reportedSlots, secret };
+  const workerData: RelayData = { address, tls, reportedSlots, pulse, secret };
   const thread = new Thread(entry(), { name: 'relay', workerData });
   const [started] = (await once(thread, 'message')) as [RelayStarted];
   thread.unref();

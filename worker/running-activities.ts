@@ -6,7 +6,7 @@
  * reach, and an activity is given a context of its own, whose cancellation fires for the SDK's reasons and for ours.
  * The price: SDK logs and client calls made through `context.client` follow only the SDK's cancellation.
  */
-import { asyncLocalStorage, Context } from '@temporalio/activity';
+import { asyncLocalStorage, Context, type Info } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptors } from '@temporalio/worker';
 
@@ -30,7 +30,8 @@ export interface RunningActivitiesOptions {
 export const WORKER_SHUTDOWN = 'WorkerShutdown';
 
 export class RunningActivities {
-  readonly #running = new Set<Context>();
+  /** With when they began. */
+  readonly #running = new Map<Context, number>();
   #locals = 0;
   readonly #leaving = new AbortController();
   readonly #options: RunningActivitiesOptions;
@@ -49,7 +50,12 @@ export class RunningActivities {
   }
 
   list(): RunningActivity[] {
-    return [...this.#running].map(describe);
+    return [...this.#running.keys()].map(describe);
+  }
+
+  /** When the server has given up all that runs, if it hears nothing of it from `now` on. Epoch milliseconds. */
+  lostAt(now: number): number {
+    return [...this.#running].reduce((last, [{ info }, beganAt]) => Math.max(last, lostAt(info, beganAt, now)), 0);
   }
 
   /** For a Worker's `interceptors.activity`, before all others: an activity counts as running until it may be reported. */
@@ -75,7 +81,7 @@ export class RunningActivities {
     if (context.info.isLocal) return this.#keepLocal(context, run);
     const { mayReport, now } = this.#options;
     const beganAt = now();
-    this.#running.add(context);
+    this.#running.set(context, beganAt);
     try {
       return await run();
     } finally {
@@ -90,7 +96,7 @@ export class RunningActivities {
    * go on with another one in a moment, and a worker that were asked in between whether it is idle would say yes.
    */
   async #keepLocal<T>(context: Context, run: () => Promise<T>): Promise<T> {
-    this.#running.add(context);
+    this.#running.set(context, this.#options.now());
     this.#locals += 1;
     this.#options.onLocal();
     try {
@@ -118,6 +124,16 @@ export function isCancellation(error: unknown): boolean {
 /** Whether an attempt ended so because the worker had to leave. */
 export function isGivingWay(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.type === WORKER_SHUTDOWN;
+}
+
+/** A timeout that is not set is 0 or undefined. */
+function lostAt({ startToCloseTimeoutMs, heartbeatTimeoutMs, ...info }: Info, beganAt: number, now: number): number {
+  return Math.min(
+    beganAt + (startToCloseTimeoutMs || Infinity),
+    info.scheduledTimestampMs + (info.scheduleToCloseTimeoutMs || Infinity),
+    // The SDK's core may send the last heartbeat later than it was given it, by less than this timeout.
+    now + 2 * (heartbeatTimeoutMs || Infinity),
+  );
 }
 
 function describe({ info }: Context): RunningActivity {

@@ -240,10 +240,10 @@ const ALARMED = [
   METRICS.pinnedAtMax,
 ].map(({ name }) => name as string);
 
-async function checkAlarms({ aws, pools }: Stack): Promise<Check[]> {
+async function checkAlarms(stack: Stack): Promise<Check[]> {
   try {
-    const alarms = await readAlarms(aws.cloudwatch);
-    return pools.map(({ pool }) => checkAlarmsOf(pool, alarms.get(pool) ?? []));
+    const alarms = await readAlarms(stack);
+    return stack.pools.map(({ pool }) => checkAlarmsOf(pool, alarms.get(pool) ?? []));
   } catch (error) {
     return [refused('alarms', reasonOf(error), 'cloudwatch:DescribeAlarms')];
   }

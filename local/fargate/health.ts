@@ -1,9 +1,28 @@
 /** A container's health check, as ECS runs it: a command every so often, in the container's own surroundings. */
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePorts } from '../process.ts';
 import type { HealthCheck } from './definitions.ts';
 
 export type HealthStatus = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY';
+
+/** As the worker has it where nobody says otherwise. */
+const HEALTH_PORT = '8080';
+
+/**
+ * On AWS each task has a network of its own; here all share the machine's, and of many workers one gets the port that all are
+ * told. So one whose check asks at that port is told a free one, and its check asks there.
+ */
+export async function atPortOfItsOwn(healthCheck: HealthCheck | undefined, variables: Record<string, string>) {
+  const { ELASTIC_WORKERS_HEALTH_PORT: port = HEALTH_PORT } = variables;
+  const asked = new RegExp(`:${port}(?=/health\\b)`, 'g');
+  if (!healthCheck?.command.some((part) => part.search(asked) >= 0)) return { healthCheck, variables };
+  const [own] = await freePorts(1);
+  return {
+    healthCheck: { ...healthCheck, command: healthCheck.command.map((part) => part.replace(asked, `:${own}`)) },
+    variables: { ...variables, ELASTIC_WORKERS_HEALTH_PORT: String(own) },
+  };
+}
 
 /** Checks until aborted. Failures within the start period do not count, unless the container was healthy before. */
 export async function watchHealth(

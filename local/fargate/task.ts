@@ -8,10 +8,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ContainerProcess } from './container.ts';
 import { nameOf } from './definitions.ts';
-import type { ContainerDefinition, ServiceDefinition, TaskDefinition } from './definitions.ts';
+import type { ContainerDefinition, HealthCheck, ServiceDefinition, TaskDefinition } from './definitions.ts';
 import { TaskStartError } from './errors.ts';
 import type { StandIn, WantedContainer } from './index.ts';
-import { watchHealth, type HealthStatus } from './health.ts';
+import { atPortOfItsOwn, watchHealth, type HealthStatus } from './health.ts';
 import { ProcessNamespace } from './process-namespace.ts';
 import { startInOrder, stopInOrder } from './start-order.ts';
 import type { TaskRoles } from './task-roles.ts';
@@ -212,12 +212,12 @@ export class Task {
   }
 
   async #startContainer(container: TaskContainer, prepared: PreparedContainer[], output: number): Promise<void> {
-    const { command, directory, environment } = prepared.find((each) => each.container === container)!;
+    const { command, directory, environment, healthCheck } = prepared.find((each) => each.container === container)!;
     const started = await ContainerProcess.start({ command, directory, environment, output });
     container.process = started;
     this.#namespace?.add(started.pid, this.id, container.token);
     void this.#untilExited(container, started);
-    this.#watchHealth(container, { cwd: directory, env: environment });
+    this.#watchHealth(container, healthCheck, { cwd: directory, env: environment });
   }
 
   async #untilExited(container: TaskContainer, started: ContainerProcess): Promise<void> {
@@ -225,8 +225,11 @@ export class Task {
     this.#namespace?.remove(started.pid);
   }
 
-  #watchHealth(container: TaskContainer, surroundings: { cwd: string; env: Record<string, string> }): void {
-    const { healthCheck } = container.definition;
+  #watchHealth(
+    container: TaskContainer,
+    healthCheck: HealthCheck | undefined,
+    surroundings: { cwd: string; env: Record<string, string> },
+  ): void {
     if (!healthCheck || !this.#platform.healthChecks) return;
     void watchHealth(healthCheck, surroundings, this.#stopRequest.signal, (status) => {
       container.health = status;
@@ -252,7 +255,7 @@ export class Task {
         async ({ name, valueFrom }) => [name, await this.#platform.roles.secretValue(this, valueFrom)] as const,
       ),
     );
-    const variables: Record<string, string> = {
+    const { variables, healthCheck } = await atPortOfItsOwn(container.definition.healthCheck, {
       ECS_AGENT_URI: `${agentUrl}/api/${container.token}`,
       ECS_CONTAINER_METADATA_URI_V4: `${agentUrl}/v4/${container.token}`,
       AWS_EXECUTION_ENV: 'AWS_ECS_FARGATE',
@@ -261,12 +264,12 @@ export class Task {
       HOSTNAME: `ip-${this.origin.privateAddress.replaceAll('.', '-')}.ec2.internal`,
       ...Object.fromEntries(environment.map(({ name, value }) => [name, value])),
       ...Object.fromEntries(values),
-    };
+    });
     const runs =
       directory === undefined
         ? await this.#standIn(container.definition, variables)
         : { command: [...entryPoint, ...command], directory };
-    return { container, ...runs, environment: { ...this.#surroundings, ...variables } };
+    return { container, ...runs, environment: { ...this.#surroundings, ...variables }, healthCheck };
   }
 
   async #standIn({ image, command }: ContainerDefinition, variables: Record<string, string>): Promise<StandIn> {
@@ -315,6 +318,7 @@ interface PreparedContainer {
   command: string[];
   directory: string;
   environment: Record<string, string>;
+  healthCheck: HealthCheck | undefined;
 }
 
 async function stopContainer({ process, definition }: TaskContainer): Promise<void> {

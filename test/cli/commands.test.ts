@@ -14,7 +14,7 @@ let client: Client;
 beforeAll(async () => {
   await rig.start();
   await rig.deploy('shop', { pools });
-  await rig.alarm('fast');
+  await rig.alarm('shop', 'fast');
   client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
   for (const workflowId of ['one', 'two', 'three']) {
     await client.workflow.start('order', { taskQueue: 'fast-queue', workflowId });
@@ -106,12 +106,27 @@ describe('status', () => {
     expect(code).toBe(1);
     expect(stdout).toContain('quiet: the scaler has not written anything for 10 min');
   });
+
+  test('names no alarm of another stack’s pool of the same name', async () => {
+    await rig.deploy('twin', { pools: [{ pool: 'fast' }] });
+    const alarmsOf = async (stack: string) =>
+      JSON.parse((await rig.cli('status', '--stack', stack, '--json')).stdout).pools[0].alarms as string[];
+    const ringing = async () => {
+      await rig.ring('fast-Backlog');
+      return { shop: await alarmsOf('shop'), twin: await alarmsOf('twin') };
+    };
+    const { twin } = await rig.eventually(ringing, ({ shop }) => shop.length > 0);
+    await rig.ring('fast-Backlog', 'OK');
+    expect(twin).toEqual([]);
+  });
 });
 
 describe('explain', () => {
   test('joins ticks that decided the same, newest last, with their numbers', async () => {
     await rig.tick('shop', { pools }, Date.now() - 10_000);
     await rig.tick('shop', { pools: pools.map((pool) => ({ ...pool, policy: { minTasks: 3, maxTasks: 5 } })) });
+    // Another stack may write to the same log group, of a pool of the same name.
+    await rig.tick('twin', { pools: [{ pool: 'fast' }], config: { scalerLogGroup: 'shop-scaler-log' } });
     const { code, stdout } = await rig.cli('explain', 'fast', '--stack', 'shop');
     expect(code).toBe(0);
     expect(stdout).toMatch(
@@ -236,10 +251,10 @@ describe('cost', () => {
     expect(text).toMatch(/slow: 0\.[12] of 2 h are known; the rest is unknown, not free\./);
   });
 
-  test('of a pool without metrics is unknown, and ends with 1', async () => {
-    await rig.deploy('unseen', { pools: [{ pool: 'unmeasured' }] });
+  test('of a pool without metrics is unknown, and ends with 1, though another stack’s pool of the same name has some', async () => {
+    await rig.deploy('unseen', { pools: [{ pool: 'fast' }] });
     const { code, stdout } = await rig.cli('cost', '--stack', 'unseen');
-    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('unmeasured: no metric says') });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('fast: no metric says') });
   });
 });
 

@@ -65,7 +65,7 @@ async function serve(taskQueue: string, options: { identity?: string; workflows?
 async function deploy(id: string, settings: StackSettings = {}): Promise<void> {
   const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
   await rig.deploy(id, { ...settings, pools });
-  await rig.alarm(`${id}-pool`);
+  await rig.alarm(id, `${id}-pool`);
   await rig.tick(id, { ...settings, pools });
 }
 

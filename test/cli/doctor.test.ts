@@ -51,7 +51,7 @@ async function serve(taskQueue: string, options: { activities?: object } = {}): 
 async function deploy(id: string, settings: StackSettings = {}, at = Date.now()): Promise<void> {
   const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
   await rig.deploy(id, { ...settings, pools });
-  await rig.alarm(`${id}-pool`);
+  await rig.alarm(id, `${id}-pool`);
   await rig.tick(id, { ...settings, pools }, at);
 }
 
@@ -334,7 +334,7 @@ test('a scaler that is silent, and one that never ticked', async () => {
     },
   ]);
   await rig.deploy('unborn', { pools: [{ pool: 'unborn-pool', taskQueue: 'silent-queue' }] });
-  await rig.alarm('unborn-pool');
+  await rig.alarm('unborn', 'unborn-pool');
   expect(wrong(await examine('unborn'))).toMatchObject([
     { check: 'schedule', says: expect.stringContaining('the scaler has never ticked') },
   ]);
@@ -361,7 +361,7 @@ test('alarms that are not there, tell nobody, or ring', async () => {
   expect(wrong(await examine('alarms'))).toMatchObject([
     { check: 'alarms', says: 'there is no alarm on WorkersDown, Backlog, ErrorRate, DesiredTasks, PinnedAtMax' },
   ]);
-  await rig.alarm('alarms-pool', []);
+  await rig.alarm('alarms', 'alarms-pool', []);
   expect(wrong(await examine('alarms'))).toMatchObject([
     {
       check: 'alarms',
@@ -369,7 +369,7 @@ test('alarms that are not there, tell nobody, or ring', async () => {
       mend: expect.stringContaining('alarmTopics'),
     },
   ]);
-  await rig.alarm('alarms-pool');
+  await rig.alarm('alarms', 'alarms-pool');
   // The emulator looks at its alarms whenever anybody publishes a figure, and may find this one quiet again.
   let ringing: ReturnType<typeof wrong> = [];
   for (let attempt = 0; attempt < 5 && ringing.length === 0; attempt += 1) {

@@ -14,6 +14,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   CloudWatchClient,
+  DescribeAlarmsCommand,
   PutMetricAlarmCommand,
   PutMetricDataCommand,
   SetAlarmStateCommand,
@@ -39,7 +40,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { METRIC_NAMESPACE, METRICS, POOL_DIMENSION } from '../../contract/metrics.ts';
+import { dimensionsOf, METRIC_NAMESPACE, METRICS } from '../../contract/metrics.ts';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
@@ -179,9 +180,9 @@ export class Rig {
 
   /** With a figure that keeps it so when the emulator looks at its alarms the next time. */
   async ring(AlarmName: string, StateValue: StateValue = 'ALARM'): Promise<void> {
-    const [, pool = '', MetricName = ''] = /^(.*)-(\w+)$/.exec(AlarmName) ?? [];
-    const Value = StateValue === 'ALARM' ? 1e9 : 0;
-    const datum = { MetricName, Value, Dimensions: [{ Name: POOL_DIMENSION, Value: pool }] };
+    const { MetricAlarms } = await this.cloudwatch.send(new DescribeAlarmsCommand({ AlarmNames: [AlarmName] }));
+    const { MetricName, Dimensions } = MetricAlarms![0]!;
+    const datum = { MetricName, Value: StateValue === 'ALARM' ? 1e9 : 0, Dimensions };
     await this.cloudwatch.send(new PutMetricDataCommand({ Namespace: METRIC_NAMESPACE, MetricData: [datum] }));
     await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   }
@@ -258,7 +259,10 @@ export class Rig {
     const pools = (settings.pools ?? [{ pool: 'pool' }]).map((pool) => this.#poolOf(id, pool));
     const lines: string[] = [];
     const temporal = new TemporalReader(stack.temporal);
-    const telemetry = new Telemetry(this.cloudwatch, (line) => lines.push(line), 'essential');
+    const telemetry = new Telemetry(this.cloudwatch, (line) => lines.push(line), {
+      stack: id,
+      metrics: 'essential',
+    });
     const table = DynamoDBDocumentClient.from(new DynamoDBClient(this.#client()), {
       marshallOptions: { removeUndefinedValues: true },
     });
@@ -273,13 +277,18 @@ export class Rig {
     await tick(pools, session, ports, { mode: 'observe', now, keeps: true });
     await telemetry.send(now, { force: true });
     await temporal.close();
-    await this.log(id, lines, now);
+    await this.log(id, lines, now, stack.scalerLogGroup);
   }
 
-  async log(id: string, lines: string[], timestamp = Date.now()): Promise<void> {
+  async log(
+    id: string,
+    lines: string[],
+    timestamp = Date.now(),
+    logGroupName = this.#configOf(id).scalerLogGroup,
+  ): Promise<void> {
     await new CloudWatchLogsClient(this.#client()).send(
       new PutLogEventsCommand({
-        logGroupName: this.#configOf(id).scalerLogGroup,
+        logGroupName,
         logStreamName: 'scaler',
         logEvents: lines.map((message) => ({ message, timestamp })),
       }),
@@ -302,7 +311,7 @@ export class Rig {
   }
 
   /** The alarms of a pool; with no actions they tell nobody. */
-  async alarm(pool: string, actions = ['arn:aws:sns:us-east-1:000000000000:on-call']): Promise<void> {
+  async alarm(stack: string, pool: string, actions = ['arn:aws:sns:us-east-1:000000000000:on-call']): Promise<void> {
     const { workersDown, backlog, errorRate, desiredTasks, pinnedAtMax } = METRICS;
     for (const { name } of [workersDown, backlog, errorRate, desiredTasks, pinnedAtMax]) {
       await this.cloudwatch.send(
@@ -311,7 +320,7 @@ export class Rig {
           AlarmDescription: `${pool}: the runbook of ${name}.`,
           Namespace: METRIC_NAMESPACE,
           MetricName: name,
-          Dimensions: [{ Name: POOL_DIMENSION, Value: pool }],
+          Dimensions: dimensionsOf({ stack, pool }),
           Period: 60,
           EvaluationPeriods: 1,
           Threshold: 1_000_000,

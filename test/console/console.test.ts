@@ -30,7 +30,7 @@ let browser: Browser;
 beforeAll(async () => {
   await rig.start();
   await rig.deploy('shop', { pools });
-  await rig.alarm('fast');
+  await rig.alarm('shop', 'fast');
   const now = Date.now();
   const ticks = Array.from({ length: 1000 }, (_, index) => wave(index, now - (1000 - index) * 3500));
   await rig.log(

@@ -79,7 +79,7 @@ done
 # podman as it is installed asks for more than a machine without systemd, or one that is a container itself, can give.
 modest_podman() {
   mkdir -p .local
-  cat >.local/containers.conf <<END
+  cat >.local/containers.conf.$$ <<END
 [containers]
 netns = "host"
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -88,6 +88,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 END
+  mv .local/containers.conf.$$ .local/containers.conf
   export CONTAINERS_CONF=$PWD/.local/containers.conf BUILDAH_ISOLATION=chroot
 }
 runs() { "$engine" run --rm "$base" node --version >/dev/null 2>"$folder/run"; }

@@ -131,6 +131,8 @@ describe('a worker', () => {
       ELASTIC_WORKERS_TASK_ROLE_ID: expect.anything(),
     });
     expect(container).toMatchObject({ StopTimeout: 120, ReadonlyRootFilesystem: true, Command: ['node', 'main.js'] });
+    // One that hangs ends itself, which a container's first process cannot.
+    expect(container.LinuxParameters).toMatchObject({ InitProcessEnabled: true });
     // A busy worker fails it, and ECS replaces what fails it.
     expect(container).not.toHaveProperty('HealthCheck');
   });
@@ -521,7 +523,10 @@ describe('what other constructs use', () => {
     expect(stack.resolve(workers.pool('fast').metricBacklog().toMetricConfig().metricStat)).toMatchObject({
       metricName: 'Backlog',
       namespace: 'TemporalElasticWorkers',
-      dimensions: [{ name: 'Pool', value: 'fast' }],
+      dimensions: [
+        { name: 'Pool', value: 'fast' },
+        { name: 'Stack', value: 'StackWorkersBB84B11A' },
+      ],
     });
     expect(workers.pool('fast').node.metadata).toEqual([]);
     workers.pool('fast').metricBusySlots();

@@ -1,3 +1,4 @@
+import type { App } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -10,6 +11,13 @@ const ofStack = (changes: object, region = 'eu-west-1') =>
   problemsOf({ ...props, ...changes } as ElasticWorkersProps, region);
 const ofPool = (pool: Partial<WorkerPoolProps>, region?: string) =>
   ofStack({ pools: { one: { taskQueue: 'q', ...pool } } }, region);
+
+/** A health check of the worker's at that address. */
+function asks(address: string): ecs.HealthCheck {
+  return {
+    command: ['CMD', 'node', '-e', `fetch('http://${address}/health/live').then(({ ok }) => process.exit(+!ok))`],
+  };
+}
 
 test('all mistakes are told at once, with the pool, the value and the mend', () => {
   const broken = () =>
@@ -76,6 +84,30 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   [
     { environment: { TEMPORAL_API_KEY: 'secret' } },
     'pool one: environment.TEMPORAL_API_KEY would be in the template; use secrets, or temporal.secret',
+  ],
+  [
+    { environment: { ELASTIC_WORKERS_HEALTH_PORT: '80800' } },
+    'pool one: environment.ELASTIC_WORKERS_HEALTH_PORT is "80800"; write a port from 1 to 65535, 0 for any free one, or off',
+  ],
+  [
+    { environment: { ELASTIC_WORKERS_HEALTH_PORT: '9090' }, healthCheck: asks('localhost:8080') },
+    'pool one: healthCheck asks localhost:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_HEALTH_PORT is 9090; ask port 9090, or set it to 8080',
+  ],
+  [
+    { environment: { ELASTIC_WORKERS_HEALTH_PORT: 'off' }, healthCheck: asks('127.0.0.1:8080') },
+    'pool one: healthCheck asks 127.0.0.1:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_HEALTH_PORT is off; set it to 8080',
+  ],
+  [
+    { healthCheck: asks('localhost') },
+    'pool one: healthCheck asks localhost/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_HEALTH_PORT is 8080; ask port 8080, or set it to 80',
+  ],
+  [
+    { environment: { ELASTIC_WORKERS_BIND_ADDRESS: '10.0.0.7' }, healthCheck: asks('127.0.0.1:8080') },
+    'pool one: healthCheck asks 127.0.0.1:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_BIND_ADDRESS is 10.0.0.7; remove it, or ask there',
+  ],
+  [
+    { healthCheck: asks('[::1]:8080') },
+    'pool one: healthCheck asks [::1]:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_BIND_ADDRESS is 0.0.0.0; remove it, or ask there',
   ],
   [{ model: 'bedrock:' }, 'pool one: model is "bedrock:"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
   [{ model: 'nova' }, 'pool one: model is "nova"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
@@ -241,4 +273,44 @@ test('a model is named where none is known to stay in the region’s geography',
   expect(ofPool({}, 'us-gov-west-1')).toEqual(unnamed);
   expect(ofPool({ model: 'offline:' }, 'sa-east-1')).toEqual([]);
   expect(ofPool({ image: ecs.ContainerImage.fromRegistry('worker') }, 'sa-east-1')).toEqual([]);
+});
+
+test.each<Partial<WorkerPoolProps>>([
+  { healthCheck: asks('localhost:8080') },
+  { environment: { ELASTIC_WORKERS_HEALTH_PORT: '9090' }, healthCheck: asks('127.0.0.1:9090') },
+  { environment: { ELASTIC_WORKERS_BIND_ADDRESS: '::' }, healthCheck: asks('[::1]:8080') },
+  { environment: { ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' }, healthCheck: asks('localhost:8080') },
+  {
+    environment: { ELASTIC_WORKERS_HEALTH_PORT: 'off' },
+    healthCheck: { command: ['CMD', '/bin/check', 'localhost:8080'] },
+  },
+  { image: ecs.ContainerImage.fromRegistry('python'), healthCheck: asks('localhost:5000') },
+])('a health check that asks where somebody may well listen is none: %#', (pool) => {
+  expect(ofPool(pool)).toEqual([]);
+});
+
+describe('a container that others put into a task', () => {
+  const withProxy = (pool: Partial<WorkerPoolProps>, mapping: ecs.PortMapping) => {
+    const { workers, stack } = synthesize({ pools: { one: { taskQueue: 'q', ...pool } } });
+    const { taskDefinition } = workers.pool('one').service as ecs.FargateService;
+    const image = ecs.ContainerImage.fromRegistry('proxy');
+    taskDefinition.addContainer('proxy', { image, portMappings: [mapping] });
+    return () => (stack.node.root as App).synth();
+  };
+
+  test('must not listen where the worker does', () => {
+    expect(withProxy({}, { containerPort: 8080 })).toThrow(
+      "pool one: container proxy listens at port 8080, and so does the worker: set the pool's environment.ELASTIC_WORKERS_HEALTH_PORT to another port, or to off",
+    );
+    const range = { containerPort: ecs.ContainerDefinition.CONTAINER_PORT_USE_RANGE, containerPortRange: '7000-8000' };
+    expect(withProxy({}, range)).toThrow('environment.ELASTIC_WORKERS_METRICS_PORT');
+  });
+
+  test('may have the port once the worker does not', () => {
+    const environment = { ELASTIC_WORKERS_HEALTH_PORT: '9090' };
+    expect(withProxy({ environment }, { containerPort: 8080 })).not.toThrow();
+    expect(withProxy({ environment }, { containerPort: 9090 })).toThrow('port 9090');
+    expect(withProxy({ environment: { ELASTIC_WORKERS_HEALTH_PORT: 'off' } }, { containerPort: 8080 })).not.toThrow();
+    expect(withProxy({}, { containerPort: 8080, protocol: ecs.Protocol.UDP })).not.toThrow();
+  });
 });

@@ -18,6 +18,9 @@ const root = join(import.meta.dirname, '../..');
 /** What a new CDK app has in its cdk.json, and what an old one has: nothing. */
 const FLAGS = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')).context as Record<string, unknown>;
 
+/** Of what `synthesize` makes. */
+const STACK_ID = 'StackWorkersBB84B11A';
+
 /** `cdk synth` exits with 0 whatever cdk-nag finds: so its findings are asked for themselves. */
 function findings(app: App): string[] {
   app.synth();
@@ -74,7 +77,7 @@ describe('every right that is granted', () => {
         'bedrock:InvokeModelWithResponseStream on arn:<AWS::Partition>:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-2-lite-v1:0',
         'cloudwatch:PutMetricData on * if cloudwatch:namespace',
         'dynamodb:BatchGetItem on <WorkersState.Arn> if dynamodb:LeadingKeys',
-        'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool',
+        'ecs:UpdateTaskProtection on arn:<AWS::Partition>:ecs:eu-west-1:123456789012:task/<WorkersCluster>/* if aws:ResourceTag/elastic-workers:pool, aws:ResourceTag/elastic-workers:stack',
       ],
       WorkersPoolsfastTaskExecutionRole: [
         'logs:CreateLogStream on <WorkersPoolsfastLogs.Arn>',
@@ -95,7 +98,7 @@ describe('every right that is granted', () => {
         `ecs:UpdateService on <WorkersPoolsslowService> if ${UPDATE_KEYS}`,
         'logs:CreateLogStream on <WorkersScalerLogs.Arn>',
         'logs:PutLogEvents on <WorkersScalerLogs.Arn>',
-        'ssm:GetParametersByPath on arn:<AWS::Partition>:ssm:eu-west-1:123456789012:parameter/elastic-workers/StackWorkersBB84B11A',
+        `ssm:GetParametersByPath on arn:<AWS::Partition>:ssm:eu-west-1:123456789012:parameter/elastic-workers/${STACK_ID}`,
       ],
       WorkersScalerInvokeRole: ['lambda:InvokeFunction on <WorkersScalerFunction.Arn>'],
     });
@@ -191,10 +194,16 @@ describe('every right that is granted', () => {
   test('a worker may protect the tasks of its own pool, which bear its name, and no others', () => {
     const { template } = synthesize();
     for (const pool of ['fast', 'slow']) {
-      const condition = { StringEquals: { 'aws:ResourceTag/elastic-workers:pool': pool } };
+      const condition = {
+        StringEquals: { 'aws:ResourceTag/elastic-workers:pool': pool },
+        StringEqualsIfExists: { 'aws:ResourceTag/elastic-workers:stack': STACK_ID },
+      };
       const rights = statements(template).filter(({ Condition }) => isDeepStrictEqual(Condition, condition));
       expect(rights.map(({ Action }) => Action)).toEqual(['ecs:UpdateTaskProtection']);
-      const Tags = Match.arrayWith([{ Key: 'elastic-workers:pool', Value: pool }]);
+      const Tags = Match.arrayWith([
+        { Key: 'elastic-workers:pool', Value: pool },
+        { Key: 'elastic-workers:stack', Value: STACK_ID },
+      ]);
       template.resourcePropertiesCountIs('AWS::ECS::Service', { PropagateTags: 'SERVICE', Tags }, 1);
     }
   });

@@ -169,7 +169,7 @@ async function firedByPool(): Promise<Record<string, Set<string>>> {
 }
 
 function poolOf({ Dimensions = [] }: MetricAlarm): string {
-  return Dimensions[0]?.Value ?? '';
+  return Dimensions.find(({ Name }) => Name === 'Pool')?.Value ?? '';
 }
 
 function kindOf(alarmName = ''): string {

@@ -71,7 +71,7 @@ describe.each([
   ['newest', NEWEST],
 ])('a plain worker on the %s SDK, %s', (_, version) => {
   it('type-checks, completes a workflow, reports its slots, and on SIGTERM finishes what it runs', async () => {
-    const made = project('orders', installedSdk(version));
+    const made = project('orders', await installedSdk(version));
     expect(made.compile('-p', '.')).toBe('');
     const taskQueue = `orders-${version}`;
     const worker = start(made, { TEMPORAL_TASK_QUEUE: taskQueue });

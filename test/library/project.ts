@@ -1,20 +1,42 @@
 /** A project of somebody else: sources of its own, this package as it is published, and a Temporal SDK. */
-import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { withLock } from '../../local/lock.ts';
 
 const repository = join(import.meta.dirname, '../..');
 const local = join(repository, '.local');
 
-/** Fetched once, by npm. */
-export function installedSdk(version: string): string {
+/** Fetched once, by npm: as a whole, or not at all. */
+export async function installedSdk(version: string): Promise<string> {
   const folder = join(local, `sdk-${version}`);
-  if (existsSync(join(folder, 'installed'))) return folder;
+  const isThere = () => existsSync(join(folder, 'installed'));
+  if (isThere()) return folder;
   const names = ['activity', 'client', 'common', 'worker', 'workflow'].map((name) => `@temporalio/${name}@${version}`);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }');
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--silent', ...names], { cwd: folder });
-  writeFileSync(join(folder, 'installed'), '');
+  await withLock(
+    `${folder}.lock`,
+    () => undefined,
+    async () => {
+      if (isThere()) return;
+      const made = mkdtempSync(`${folder}-`);
+      writeFileSync(join(made, 'package.json'), '{ "private": true }');
+      await promisify(execFile)('npm', ['install', '--no-audit', '--no-fund', '--silent', ...names], { cwd: made });
+      writeFileSync(join(made, 'installed'), '');
+      rmSync(folder, { recursive: true, force: true });
+      renameSync(made, folder);
+    },
+  );
   return folder;
 }
 

@@ -444,6 +444,23 @@ describe('A container', () => {
     await until(async () => (await runningTasks(service))[0]?.healthStatus === 'HEALTHY');
   });
 
+  test('whose health check asks the worker is asked at a port of its own, as on AWS it has a network of its own.', async () => {
+    const asked = join(directory, 'asked');
+    const command = ['CMD-SHELL', `echo $ELASTIC_WORKERS_HEALTH_PORT http://127.0.0.1:8080/health/live >> ${asked}`];
+    const service = await createService({
+      desiredCount: 2,
+      healthCheck: { command, interval: 1, timeout: 2, retries: 2 },
+    });
+    const lines = await until(async () => {
+      const running = await runningTasks(service);
+      if (running.length < 2 || running.some(({ healthStatus }) => healthStatus !== 'HEALTHY')) return undefined;
+      return new Set((await readFile(asked, 'utf8')).trim().split('\n'));
+    });
+    const ports = [...lines].map((line) => /^(\d+) http:\/\/127\.0\.0\.1:(\d+)\/health\/live$/.exec(line)?.slice(1));
+    expect(ports).toHaveLength(2);
+    for (const [told, at] of ports as [string, string][]) expect(told).toBe(at);
+  });
+
   test('whose secret does not exist is never started.', async () => {
     const service = await createService({ desiredCount: 1, secrets: [{ name: 'NONE', valueFrom: 'contract/none' }] });
     const [failed] = await untilStopped(service, 1);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ensureTools } from '../../local/tools.ts';
+import { until } from '../until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tools-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,6 +32,14 @@ const fakePython = (log: string, pip = `echo '  Downloading everything-1.0.whl (
     "-m pip") ${pip} ;;
     *) echo 3012 ;;
   esac`;
+
+/** Another process, which fetches into the directory. */
+function processOf(directory: string, PATH: string) {
+  const program = `import { ensureTools } from ${JSON.stringify(join(import.meta.dirname, '../../local/tools.ts'))};
+    await ensureTools({ directory: ${JSON.stringify(directory)}, environment: { PATH: ${JSON.stringify(PATH)} } });`;
+  const ended = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+  return { ended, child: ended.child };
+}
 
 describe('without a usable Python', () => {
   test('one message says what to do', async () => {
@@ -84,9 +93,7 @@ describe('with Python', () => {
     const log = join(folder, 'at-once');
     const directory = fresh();
     const PATH = pathOf({ python3: fakePython(log, 'sleep 0.2') });
-    const program = `import { ensureTools } from ${JSON.stringify(join(import.meta.dirname, '../../local/tools.ts'))};
-      await ensureTools({ directory: ${JSON.stringify(directory)}, environment: { PATH: ${JSON.stringify(PATH)} } });`;
-    const begin = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+    const begin = () => processOf(directory, PATH).ended;
     await Promise.all([begin(), begin(), begin()]);
     const calls = readFileSync(log, 'utf8');
     expect(calls.match(/-m venv/g)).toHaveLength(1);
@@ -100,6 +107,42 @@ describe('with Python', () => {
     writeFileSync(join(directory, 'venv.lock'), '999999999');
     const PATH = pathOf({ python3: fakePython(join(folder, 'taken-over')) });
     await expect(ensureTools({ directory, environment: { PATH } })).resolves.toBeDefined();
+  });
+
+  test.each([
+    ['another process has its number now', String(process.pid)],
+    ['it never got to say whose it is', ''],
+  ])('… also when %s', async (_, text) => {
+    const directory = fresh();
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'venv.lock'), text);
+    const PATH = pathOf({ python3: fakePython(join(folder, 'long-gone')) });
+    await expect(ensureTools({ directory, environment: { PATH } })).resolves.toBeDefined();
+    expect(existsSync(join(directory, 'venv.lock'))).toBe(false);
+  });
+
+  test('a lock whose holder works for long is not taken over', async () => {
+    const directory = fresh();
+    const log = join(folder, 'long');
+    // Longer than a holder that says nothing is waited for.
+    const PATH = pathOf({ python3: fakePython(log, 'sleep 6') });
+    const begin = () => processOf(directory, PATH).ended;
+    await Promise.all([begin(), begin()]);
+    expect(readFileSync(log, 'utf8').match(/-m pip install/g)).toHaveLength(2);
+  });
+
+  test('a fetch that is killed halfway counts for nothing: the next one begins anew', async () => {
+    const directory = fresh();
+    const log = join(folder, 'killed');
+    const part = join(directory, 'venv', 'part-of-a-package');
+    const killed = processOf(directory, pathOf({ python3: fakePython(log, `touch '${part}'; sleep 600`) }));
+    await until('a part is fetched', 30, () => existsSync(part), undefined, 20);
+    killed.child.kill('SIGKILL');
+    await expect(killed.ended).rejects.toThrow();
+    const PATH = pathOf({ python3: fakePython(log) });
+    await expect(ensureTools({ directory, environment: { PATH } })).resolves.toBeDefined();
+    expect(existsSync(part)).toBe(false);
+    expect(readFileSync(log, 'utf8').match(/-m venv/g)).toHaveLength(2);
   });
 
   test('a fetch that failed says why in one line, and is tried again the next time', async () => {

@@ -1,6 +1,7 @@
 /** The calls that each role makes, one for each right that it has. */
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
-import { POOL_TAG } from '../../contract/service-tags.ts';
+import { POOL_TAG, STACK_TAG } from '../../contract/service-tags.ts';
+import { stackIdIn } from '../../contract/stack-config.ts';
 import { PARTITION_KEY, SCALER_KEY } from '../../contract/state-table.ts';
 import type { Call } from './deployed.ts';
 
@@ -42,11 +43,11 @@ export const readSecret = (id: string) => sent('secretsmanager.GetSecretValue', 
 export const publish = (namespace: string) =>
   sent('GraniteServiceVersion20100801.PutMetricData', { Namespace: namespace, MetricData: [] });
 
-/** The agent's, of a task that bears the pool's name. */
-export const protect = (cluster: string, pool: string): Call => ({
+/** The agent's, of a task that bears the pool's name, and the stack's unless an earlier version has started it. */
+export const protect = (cluster: string, pool: string, stack?: string): Call => ({
   action: 'ecs:UpdateTaskProtection',
   resource: `arn:aws:ecs:${PLACE}:task/${cluster}/6478`,
-  context: { [`aws:ResourceTag/${POOL_TAG}`]: pool },
+  context: { [`aws:ResourceTag/${POOL_TAG}`]: pool, ...(stack && { [`aws:ResourceTag/${STACK_TAG}`]: stack }) },
 });
 
 /** Of Lambda, or of the log driver. */
@@ -74,8 +75,13 @@ export function ofScaler({ cluster, service, table, poolsPath, secret, scalerLog
 }
 
 /** Of one that protects itself, and of a sidecar. */
-export function ofTask({ cluster, table, secret }: Names, pool: string, cordon: string): Call[] {
-  return [protect(cluster, pool), readItems(table, cordon, SCALER_KEY), readSecret(secret)];
+export function ofTask({ cluster, table, poolsPath, secret }: Names, pool: string, cordon: string): Call[] {
+  return [
+    protect(cluster, pool),
+    protect(cluster, pool, stackIdIn(poolsPath)),
+    readItems(table, cordon, SCALER_KEY),
+    readSecret(secret),
+  ];
 }
 
 /**

@@ -98,6 +98,7 @@ describe('Refused is', () => {
     ['another log group', SCALER, () => needed.log('other')[1]!],
     ['protecting a task', SCALER, () => needed.protect(names.cluster, 'own')],
     ['another pool’s task', OWN, () => needed.protect(names.cluster, 'foreign')],
+    ['a task of another stack’s pool of the same name', OWN, () => needed.protect(names.cluster, 'own', 'Other')],
     ['a task of another cluster', OWN, () => needed.protect('other', 'own')],
     ['another task’s cordon', OWN, () => needed.readItems(names.table, `${roleIds[OWN]}:6479`)],
     [

@@ -13,6 +13,7 @@ test('what is not said has defaults', () => {
     temporal: { address: 'server:7233', namespace: 'default' },
     stateTable: 'state',
     poolsPath: '/elastic-workers/stack',
+    stack: 'stack',
     tickSeconds: 10,
     mode: 'act',
     metrics: 'essential',

@@ -61,7 +61,10 @@ async function saved(record: TickRecord): Promise<Record<string, unknown>> {
 
 function logged(record: TickRecord, errors: string[] = []): string {
   const lines: string[] = [];
-  const telemetry = new Telemetry({} as CloudWatchClient, (line) => lines.push(line), 'full');
+  const telemetry = new Telemetry({} as CloudWatchClient, (line) => lines.push(line), {
+    stack: 'stack',
+    metrics: 'full',
+  });
   telemetry.report(record, decisionOn(record), errors, { protection: 'worker' }, { attempts: [] });
   return lines.join();
 }

@@ -1,5 +1,5 @@
-import type { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
-import { METRICS, type MetricSet } from '../../contract/metrics.ts';
+import type { CloudWatchClient, MetricDatum, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import { METRICS, poolIn, type MetricSet } from '../../contract/metrics.ts';
 import { decide, DEFAULT_POLICY, type Outcome } from '../../scaler/policy.ts';
 import { Telemetry } from '../../scaler/telemetry.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
@@ -29,7 +29,7 @@ async function published(
     send: async ({ input }: PutMetricDataCommand) =>
       void names.push(...(input.MetricData ?? []).map(({ MetricName = '' }) => MetricName)),
   };
-  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, metrics);
+  const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, { stack: 'stack', metrics });
   const outcome = decide(read, undefined, DEFAULT_POLICY, read.now);
   const worked = { ...outcome, figures: { ...outcome.figures, processed: 4, failed: 1 } };
   telemetry.report(read, worked, [], { protection }, trail(undefined, read, worked));
@@ -48,6 +48,22 @@ test('the essential metrics are those the alarms stand on', async () => {
   ]);
 });
 
+test('the metrics and the tick record say which stack the pool is in', async () => {
+  const sent: MetricDatum[] = [];
+  const lines: string[] = [];
+  const client = { send: async ({ input }: PutMetricDataCommand) => void sent.push(...(input.MetricData ?? [])) };
+  for (const stack of ['blue', 'green']) {
+    const settings = { stack, metrics: 'full' as const };
+    const telemetry = new Telemetry(client as unknown as CloudWatchClient, (line) => lines.push(line), settings);
+    const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
+    telemetry.report(record, outcome, [], { protection: 'worker' }, trail(undefined, record, outcome));
+    await telemetry.send(record.now, { force: true });
+  }
+  const of = (stack: string) => sent.filter(({ Dimensions }) => poolIn(stack, Dimensions) === 'fast');
+  expect([of('blue').length, of('green').length]).toEqual([sent.length / 2, sent.length / 2]);
+  expect(lines.map((line) => (JSON.parse(line) as { stack: string }).stack)).toEqual(['blue', 'green']);
+});
+
 test('of workers that publish nothing themselves the age of the backlog is essential: it stands in for the wait', async () => {
   const [ours, others] = [await published('essential'), await published('essential', 'sidecar')];
   expect(others.filter((name) => !ours.includes(name))).toEqual(['BacklogAgeSeconds']);
@@ -57,6 +73,8 @@ test('a pool that could not be read counts as not decided, which an alarm waits 
   const unread = { ...record, workers: { unknown: 'deadline exceeded' } };
   expect(await published('essential', 'worker', unread)).not.toContain('DesiredTasks');
 });
+
+const SETTINGS = { stack: 'stack', metrics: 'essential' } as const;
 
 /** What is published of a metric, tick by tick; undefined where nothing is. */
 function watch(name: string) {
@@ -68,7 +86,7 @@ function watch(name: string) {
   /** What a process did is in the table when another one ticks: here each tick is another one's. */
   let stored: string | undefined;
   const report = async (read: TickRecord, outcome: Outcome) => {
-    const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, 'essential');
+    const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, SETTINGS);
     const trailing = trail(stored && JSON.parse(stored), read, outcome);
     stored = JSON.stringify(trailing);
     telemetry.report(read, outcome, [], { protection: 'worker' }, trailing);

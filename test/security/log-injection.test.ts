@@ -113,7 +113,7 @@ describe('a stack whose pools and queues are named so', () => {
       '/elastic-workers/s/damaged',
       JSON.stringify({ ...config, [HOSTILE]: HOSTILE, policy: { maxTasks: HOSTILE } }),
     );
-    await rig.alarm(POOL);
+    await rig.alarm('s', POOL);
     await rig.tick('s', { pools });
   });
   afterAll(() => server.stop());

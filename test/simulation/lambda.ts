@@ -140,7 +140,7 @@ export class LambdaProcess {
     const client = <Client extends object>(Class: new (settings: { region: string }) => Client, service: ServiceName) =>
       Object.assign(new Class({ region: 'eu-west-1' }), { send: this.#sender(service) });
     this.#pools = new PoolReader(client(SSMClient, 'ssm'), POOLS_PATH);
-    this.#telemetry = new Telemetry(client(CloudWatchClient, 'cloudwatch'), onLog, 'full');
+    this.#telemetry = new Telemetry(client(CloudWatchClient, 'cloudwatch'), onLog, { stack: 'stack', metrics: 'full' });
     const table = { send: this.#sender('table') } as unknown as DynamoDBDocumentClient;
     const ecs = client(ECSClient, 'ecs');
     this.#ports = {

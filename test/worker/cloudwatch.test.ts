@@ -14,6 +14,7 @@ class World {
   readonly namespaces = new Set<string>();
   said: string[] = [];
   readonly metrics = new CloudWatchMetrics({
+    stack: 'blue',
     pool: 'agents',
     now: () => this.now,
     send: async (namespace, data) => {
@@ -48,7 +49,7 @@ class World {
 }
 
 describe('metrics for CloudWatch', () => {
-  it('are values with counts, of the pool, and of the minute they belong to', async () => {
+  it('are values with counts, of the stack’s pool, and of the minute they belong to', async () => {
     const world = new World();
     const began = world.now;
     world.record(1.2345);
@@ -61,7 +62,10 @@ describe('metrics for CloudWatch', () => {
         MetricName: 'TaskDurationSeconds',
         Unit: 'Seconds',
         Timestamp: new Date(began),
-        Dimensions: [{ Name: 'Pool', Value: 'agents' }],
+        Dimensions: [
+          { Name: 'Stack', Value: 'blue' },
+          { Name: 'Pool', Value: 'agents' },
+        ],
         Values: [1.23, 30],
         Counts: [2, 1],
       },

@@ -1,5 +1,6 @@
 /** The worker as a process, with the real Temporal server and the emulated state table. */
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
@@ -120,7 +121,7 @@ async function startActivity(taskQueue: string, seconds: number, steps = 1) {
     retry: { maximumAttempts: 1 },
   });
   const hasStarted = async () => (await handle.describe()).lastStartedTime !== undefined;
-  return { hasStarted, started: () => eventually(hasStarted), result: () => handle.result() };
+  return { handle, hasStarted, started: () => eventually(hasStarted), result: () => handle.result() };
 }
 
 /** Asks until it holds; the test's own time limit is the only one. */
@@ -257,6 +258,20 @@ describe('what others see of the worker', () => {
       ['Elastic', 1],
       ['Elastic', 2],
     ]);
+  });
+
+  it('is ended when its event loop stands still, but not before the server has given up what it ran', async () => {
+    const { worker, queue } = await startWorker({
+      ELASTIC_WORKERS_HUNG_SECONDS: '5',
+      BLOCKED_SECONDS: '3600',
+      NODE_OPTIONS: `--import=${join(import.meta.dirname, '../faults/fixtures/blocking.mjs')}`,
+    });
+    const { handle, started } = await startActivity(queue, 3600);
+    await started();
+    worker.signal('SIGUSR2');
+    expect(await worker.exitCode).toBeNull();
+    expect(worker.log.at(-1)).toMatchObject({ level: 'fatal', message: expect.stringContaining('stood still') });
+    expect((await handle.describe()).status).toBe('TIMED_OUT');
   });
 
   it('is in CloudWatch when it has left', async () => {
