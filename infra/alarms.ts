@@ -26,7 +26,7 @@ export class PoolAlarms extends Construct {
         metric: poolMetric(pool, 'workersDown', { statistic: cloudwatch.Stats.MAXIMUM }),
         threshold: 1,
         evaluationPeriods: workerDownMinutes,
-        alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for, or a new revision does not start. Look at the service's events and the newest task's log.`,
+        alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for, or a new revision does not start. The newest decision's reason says which: not-starting means that tasks find no capacity or crash at their start. Look at the service's events and the newest task's log.`,
       }),
       this.#alarm('QueueDepth', 'queue-depth', {
         metric: poolMetric(pool, 'backlog', { statistic: cloudwatch.Stats.MINIMUM }),
