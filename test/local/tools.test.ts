@@ -138,7 +138,7 @@ describe('with Python', () => {
     const killed = processOf(directory, pathOf({ python3: fakePython(log, `touch '${part}'; sleep 600`) }));
     await until('a part is fetched', 30, () => existsSync(part), undefined, 20);
     killed.child.kill('SIGKILL');
-    await expect(killed.ended).rejects.toThrow();
+    await expect(killed.ended).rejects.toMatchObject({ signal: 'SIGKILL' });
     const PATH = pathOf({ python3: fakePython(log) });
     await expect(ensureTools({ directory, environment: { PATH } })).resolves.toBeDefined();
     expect(existsSync(part)).toBe(false);

@@ -82,9 +82,8 @@ describe('in half a gibibyte of heap', () => {
 
   test('a worker that is told to keep more than fit ends, and says what to set', async () => {
     const worker = await startWorker('unbounded', { ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: '10000' });
-    let ended = false;
-    void worker.exitCode.then(() => (ended = true));
-    while (!ended) await Promise.race([open('unbounded').catch(() => undefined), worker.exitCode]);
+    const ended = worker.exitCode.then(() => true);
+    while (!(await Promise.race([open('unbounded').catch(() => undefined), ended])));
     expect(await worker.exitCode).toBe(1);
     const said = worker.log.filter(({ level, message }) => level === 'fatal' || message === 'A new worker takes work');
     expect(said.map(({ message }) => message)).toEqual([
