@@ -112,7 +112,7 @@ export interface WorkerConfig {
   maxConcurrentActivities: Slots | undefined;
   /** Of one process. */
   maxConcurrentWorkflowTasks: number;
-  /** Of one process. Undefined: the SDK's choice, by the heap's size. */
+  /** Of one process. Undefined: by its memory. */
   maxCachedWorkflows: number | undefined;
   heartbeatSeconds: number;
   heartbeatThrottleSeconds: number;

@@ -1,6 +1,7 @@
 /** The memory of the container as its control group counts it: with processes that activities have started, and files in memory. */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
 
 interface ControlGroup {
   used: string;
@@ -40,4 +41,15 @@ export function memoryOfContainer(
     }
   }
   return undefined;
+}
+
+/** Of what the process may have, of its heap, or of the container with all that runs in it, whichever is nearest to its end. */
+export function memoryOfProcess(gibibytes: number): number {
+  const heap = getHeapStatistics();
+  const bytes = Math.min(gibibytes * 2 ** 30, totalmem());
+  return Math.max(
+    process.memoryUsage.rss() / bytes,
+    heap.used_heap_size / heap.heap_size_limit,
+    memoryOfContainer() ?? 0,
+  );
 }

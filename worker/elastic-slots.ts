@@ -2,11 +2,9 @@
  * Slots that follow the load of the process: once a second it is measured, and slots-limit.ts says how many slots there
  * are. The relay is told, so that heartbeats say it too (heartbeat-slots.ts).
  */
-import { totalmem } from 'node:os';
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { getHeapStatistics } from 'node:v8';
 import type { ActivitySlots } from './activity-slots.ts';
-import { memoryOfContainer } from './container-memory.ts';
+import { memoryOfProcess } from './container-memory.ts';
 import { firstSlots, nextSlots, type SlotRange, type SlotsSeen, type SlotsState } from './slots-limit.ts';
 
 /** What of the task is one process's. */
@@ -113,19 +111,8 @@ class LoadMeter {
     return {
       // JavaScript has one thread: with that one busy, further processors do not help.
       cpu: Math.max((user + system) / 1e6 / seconds / this.#share.vcpus, utilization),
-      memory: this.#memory(),
+      memory: memoryOfProcess(this.#share.gibibytes),
       delayMs: Math.max(0, delayMs),
     };
-  }
-
-  /** Of the process's share, of its heap, or of the container with all that runs in it, whichever is nearest to its end. */
-  #memory(): number {
-    const heap = getHeapStatistics();
-    const bytes = Math.min(this.#share.gibibytes * 2 ** 30, totalmem());
-    return Math.max(
-      process.memoryUsage.rss() / bytes,
-      heap.used_heap_size / heap.heap_size_limit,
-      memoryOfContainer() ?? 0,
-    );
   }
 }

@@ -10,6 +10,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** Thrown when a part of the worker has ended as its memory did not suffice; the message says which settings help. */
+export class MemoryError extends Error {
+  override readonly name: string = 'MemoryError';
+}
+
 /** Thrown when the worker cannot serve as it was configured: server out of reach, unknown namespace. */
 export class StartError extends Error {
   override readonly name: string = 'StartError';

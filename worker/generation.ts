@@ -6,11 +6,14 @@
  */
 import { type NativeConnection, ShutdownError, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ActivitySlotSupplier } from './activity-slots.ts';
+import { withHeapOfThreads } from './workflow-memory.ts';
 
 export interface GenerationOptions {
   connection: NativeConnection;
   slots: ActivitySlotSupplier;
   worker: WorkerOptions;
+  /** Of the thread that runs workflows. */
+  heapMebibytes: number;
   /** Called once, when core has shut the Worker down by itself, with what was refused. */
   onOver: (why: string) => void;
 }
@@ -20,8 +23,15 @@ export class Generation {
   readonly #slots: ActivitySlotSupplier;
   #over = false;
 
-  static async create({ connection, slots, worker: options, onOver }: GenerationOptions): Promise<Generation> {
-    const worker = (await PatientWorker.create({ ...options, connection })) as PatientWorker;
+  static async create({
+    connection,
+    slots,
+    worker: options,
+    heapMebibytes,
+    onOver,
+  }: GenerationOptions): Promise<Generation> {
+    const create = () => PatientWorker.create({ ...options, connection });
+    const worker = (await withHeapOfThreads(heapMebibytes, create)) as PatientWorker;
     const generation = new Generation(worker, slots);
     worker.endure((why) => generation.end() && onOver(why));
     return generation;
@@ -48,6 +58,10 @@ export class Generation {
 
   get isOver(): boolean {
     return this.#over;
+  }
+
+  get cachedWorkflows(): number {
+    return this.#worker.getStatus().numCachedWorkflows;
   }
 
   get connection(): NativeConnection {

@@ -16,16 +16,20 @@ import { ActivitySlots, type ActivitySlotSupplier, MAX_OPEN_POLLS } from './acti
 import { connect, probe } from './connection.ts';
 import { Contact } from './contact.ts';
 import type { TemporalAccess } from './credentials.ts';
+import { memoryOfProcess } from './container-memory.ts';
 import { ElasticSlots, type ProcessShare } from './elastic-slots.ts';
+import { MemoryError } from './errors.ts';
 import { Generation } from './generation.ts';
 import { temporalLogger, type Logger } from './logging.ts';
 import { figuresOf, Measurements, type TaskCounts, type TaskMeasurement } from './measurements.ts';
+import { MemoryWatch } from './memory-watch.ts';
 import { Pulse } from './pulse.ts';
 import { sharedNumber, type SharedWithRelay } from './relay.ts';
 import { RunningActivities } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
 import { mostOf, type SlotRange, type Slots } from './slots-limit.ts';
 import type { WorkerParts } from './worker-options.ts';
+import { workflowMemoryFor } from './workflow-memory.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts';
 
 export interface WorkerManagerOptions extends TemporalAccess {
@@ -38,7 +42,7 @@ export interface WorkerManagerOptions extends TemporalAccess {
   share?: ProcessShare | undefined;
   /** Default: the SDK's, 40. */
   maxConcurrentWorkflowTasks?: number;
-  /** Workflows kept in memory between their tasks. Default: the SDK's choice, by the heap's size. */
+  /** Workflows kept in memory between their tasks. Default: by the memory, see workflow-memory.ts. */
   maxCachedWorkflows?: number | undefined;
   /** How often the worker reports its slots to Temporal; the process's first manager sets it for all. */
   heartbeatSeconds: number;
@@ -83,6 +87,7 @@ export class TemporalWorkerManager implements Workforce {
   /** What heartbeats say of the slots; 0 where the SDK alone says it. */
   readonly #reportedSlots = sharedNumber();
   readonly #pulse: Pulse;
+  readonly #memory: MemoryWatch;
   readonly #stopped = Promise.withResolvers<Stopped>();
   readonly #contact: Contact;
   /** Those that run: the current one, and those that are over and finish what they run. */
@@ -92,6 +97,8 @@ export class TemporalWorkerManager implements Workforce {
   #begun = false;
   #stopping = false;
   #paused: PauseReason | undefined;
+  /** As last seen: a thread that has failed has none any more. */
+  #cachedWorkflows = 0;
   #failure: string | undefined;
   #unreachable: string | undefined;
   #probes: NodeJS.Timeout | undefined;
@@ -108,10 +115,18 @@ export class TemporalWorkerManager implements Workforce {
     });
     this.#running = new RunningActivities({
       mayReport: (ranMs) => this.#contact.mayReport(ranMs),
+      onBegin: (lostAt) => this.#pulse.extend(lostAt),
       onLocal: () => this.#changed(),
       now,
     });
-    const { maxConcurrentActivities: range, hungSeconds = 120 } = options;
+    const { maxConcurrentActivities: range, hungSeconds = 120, log } = options;
+    this.#memory = new MemoryWatch({
+      read: () => {
+        this.#cachedWorkflows = this.#current?.cachedWorkflows ?? 0;
+        return memoryOfProcess(this.#share.gibibytes);
+      },
+      onShort: (part) => log.error(this.#memoryFigures, adviceOn(`Memory is nearly full: ${Math.round(100 * part)} %`)),
+    });
     this.#pulse = new Pulse(hungSeconds, (at) => this.#running.lostAt(at));
     this.#slots = new ActivitySlots(mostOf(range), () => this.#changed());
     this.#elastic = typeof range === 'number' ? undefined : this.#elasticSlots(range);
@@ -125,6 +140,7 @@ export class TemporalWorkerManager implements Workforce {
     this.#current = await this.#createGeneration();
     this.#elastic?.start();
     this.#pulse.start();
+    this.#memory.start();
     this.#probes = setInterval(() => void this.#contact.answered(), (this.#options.probeSeconds ?? 15) * 1000).unref();
   }
 
@@ -230,17 +246,34 @@ export class TemporalWorkerManager implements Workforce {
     return this.#slots.closed && this.#slots.idle && this.#running.locals === 0;
   }
 
+  get #share(): ProcessShare {
+    return this.#options.share ?? { vcpus: 1, gibibytes: Infinity };
+  }
+
+  /** What memory is used for here, as far as settings can change it. */
+  get #memoryFigures() {
+    return {
+      cachedWorkflows: this.#cachedWorkflows,
+      maxCachedWorkflows: this.#maxCachedWorkflows,
+      runningActivities: this.runningActivities,
+    };
+  }
+
+  get #maxCachedWorkflows(): number {
+    return this.#options.maxCachedWorkflows ?? workflowMemoryFor(this.#share).cachedWorkflows;
+  }
+
   get #sharedWithRelay(): SharedWithRelay {
     return { reportedSlots: this.#reportedSlots, pulse: this.#pulse.data };
   }
 
   #elasticSlots(range: SlotRange): ElasticSlots {
-    const { share = { vcpus: 1, gibibytes: Infinity }, log } = this.#options;
+    const { log } = this.#options;
     const onLimit = (limit: number) => {
       Atomics.store(this.#reportedSlots, 0, limit);
       log.debug({ limit }, 'Slots for activities');
     };
-    return new ElasticSlots({ slots: this.#slots, range, share, onLimit });
+    return new ElasticSlots({ slots: this.#slots, range, share: this.#share, onLimit });
   }
 
   #changed(): void {
@@ -266,8 +299,14 @@ export class TemporalWorkerManager implements Workforce {
       await this.#settleIfOver();
     } catch (error) {
       this.#failure = `The worker failed: ${(error as Error).message}`;
-      this.#stopped.reject(error);
+      this.#stopped.reject(isOutOfMemory(error) ? this.#outOfMemory(error) : error);
     }
+  }
+
+  #outOfMemory(cause: unknown): MemoryError {
+    const { cachedWorkflows, maxCachedWorkflows } = this.#memoryFigures;
+    const full = `The workflows’ thread has no memory left, with ${cachedWorkflows} of ${maxCachedWorkflows} workflows cached`;
+    return new MemoryError(adviceOn(full), { cause });
   }
 
   async #settleIfOver(): Promise<void> {
@@ -286,27 +325,32 @@ export class TemporalWorkerManager implements Workforce {
     clearInterval(this.#probes);
     this.#elastic?.stop();
     this.#pulse.stop();
+    this.#memory.stop();
     this.#contact.close();
   }
 
   /** Makes another generation, to take new work as soon as the server answers; the one that is over finishes what it runs. */
   async #renew(over: Generation, why: string): Promise<void> {
-    if (this.#stopping || over !== this.#current) return;
+    if (this.#isEnding || over !== this.#current) return;
     const { log } = this.#options;
     log.warn(
       { why, running: this.#running.count },
       'Polls were refused: a new worker takes over when the server answers',
     );
-    while (!this.#stopping) {
+    while (!this.#isEnding) {
       await this.#contact.answered();
       const next = await this.#tryNext();
-      if (next === undefined) continue;
+      if (next === undefined || this.#failure !== undefined) continue;
       this.#current = next;
       void this.#run(next);
       if (!this.#generations.has(over)) await this.#closeUnused(over.connection);
       log.info({}, 'A new worker takes work');
       return this.#changed();
     }
+  }
+
+  get #isEnding(): boolean {
+    return this.#stopping || this.#failure !== undefined;
   }
 
   async #tryNext(): Promise<Generation | undefined> {
@@ -362,6 +406,7 @@ export class TemporalWorkerManager implements Workforce {
       const generation: Generation = await Generation.create({
         connection,
         worker: this.#workerOptions(slots),
+        heapMebibytes: workflowMemoryFor(this.#share).heapMebibytes,
         slots,
         onOver: (why) => void this.#renew(generation, why),
       });
@@ -373,14 +418,7 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   #workerOptions(slots: ActivitySlotSupplier): WorkerOptions {
-    const {
-      taskQueue,
-      identity,
-      workflows,
-      maxCachedWorkflows,
-      maxConcurrentWorkflowTasks = 40,
-      worker,
-    } = this.#options;
+    const { taskQueue, identity, workflows, maxConcurrentWorkflowTasks = 40, worker } = this.#options;
     const { heartbeatThrottleSeconds = 30, maxHeartbeatThrottleSeconds = 60 } = this.#options;
     const own = [this.#running.keep, this.#measurements.intercept, this.#running.intercept];
     return {
@@ -398,7 +436,7 @@ export class TemporalWorkerManager implements Workforce {
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
       },
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: MAX_OPEN_POLLS },
-      ...(maxCachedWorkflows !== undefined && { maxCachedWorkflows }),
+      maxCachedWorkflows: this.#maxCachedWorkflows,
       // The default of 0 cancels activities the moment a shutdown begins. Here the manager itself sees to the deadline,
       // since a pause has none: see running-activities.ts.
       shutdownGraceTime: '365 days',
@@ -406,6 +444,15 @@ export class TemporalWorkerManager implements Workforce {
       maxHeartbeatThrottleInterval: maxHeartbeatThrottleSeconds * 1000,
     };
   }
+}
+
+function adviceOn(memory: string): string {
+  return `${memory}. Set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS lower where workflows fill it, fewer slots where activities do; or give the task more memory.`;
+}
+
+/** What Node says of a thread that has reached the limit of its heap, in the SDK's error. */
+function isOutOfMemory(error: unknown): boolean {
+  return /memory limit|out of memory/i.test((error as Error)?.message ?? '');
 }
 
 function unhealthy(reason: Extract<Health, { healthy: false }>['reason'], detail: string): Health {

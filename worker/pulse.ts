@@ -42,6 +42,12 @@ export class Pulse {
     this.data.values[BEATS] = 0;
   }
 
+  /** Work has begun since the last beat, which is lost then: the event loop may stand still before the next. */
+  extend(lostAt: number): void {
+    const { values } = this.data;
+    values[LOST_AT] = Math.max(values[LOST_AT]!, lostAt);
+  }
+
   #beat(): void {
     // A debugger may hold it for as long as it likes.
     this.data.values[LOST_AT] = inspectorUrl() === undefined ? this.#lostAt(Date.now()) : Infinity;

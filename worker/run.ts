@@ -15,7 +15,7 @@ import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './cr
 import { accessSource, crewHere, crewOfProcesses, type Crew } from './crew.ts';
 import { serveEndpoints, type Endpoints } from './endpoints.ts';
 import { parseShare, type ProcessShare } from './elastic-slots.ts';
-import { ConfigError, StartError } from './errors.ts';
+import { ConfigError, MemoryError, StartError } from './errors.ts';
 import { createLogger } from './logging.ts';
 import { PoolMember, tellPool } from './pool-member.ts';
 import { MEMBER_IDENTITY, MEMBER_SHARE, MEMBER_SLOTS } from './pool-messages.ts';
@@ -287,7 +287,11 @@ class Run {
   async #failed(error: unknown): Promise<WorkerEnd> {
     if (this.#stopping.signal.aborted && (error as Error)?.name === 'AbortError') return { outcome: 'finished' };
     const { log } = this.#logging;
-    const operators = error instanceof ConfigError || error instanceof StartError || error instanceof CredentialsError;
+    const operators =
+      error instanceof ConfigError ||
+      error instanceof StartError ||
+      error instanceof MemoryError ||
+      error instanceof CredentialsError;
     // What the operator can mend needs no stack. The pool tells it for all its processes at once.
     if (operators && this.#member) await tellPool({ type: 'cannot start', message: error.message });
     else if (operators) log.fatal(error.message);

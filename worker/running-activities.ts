@@ -20,6 +20,8 @@ export interface RunningActivity {
 export interface RunningActivitiesOptions {
   /** What an activity that ended waits for before the SDK reports how; nothing when it may do so at once. */
   mayReport: (ranMs: number) => Promise<void> | undefined;
+  /** Called when an activity begins, with when it is lost if nothing more is heard of it. Epoch milliseconds. */
+  onBegin: (lostAt: number) => void;
   /** Called when a local activity begins. */
   onLocal: () => void;
   /** Milliseconds. */
@@ -37,7 +39,8 @@ export class RunningActivities {
   readonly #options: RunningActivitiesOptions;
 
   constructor(options: Partial<RunningActivitiesOptions> = {}) {
-    this.#options = { mayReport: () => undefined, onLocal: () => undefined, now: Date.now, ...options };
+    const nothing = () => undefined;
+    this.#options = { mayReport: nothing, onBegin: nothing, onLocal: nothing, now: Date.now, ...options };
   }
 
   get count(): number {
@@ -81,7 +84,7 @@ export class RunningActivities {
     if (context.info.isLocal) return this.#keepLocal(context, run);
     const { mayReport, now } = this.#options;
     const beganAt = now();
-    this.#running.set(context, beganAt);
+    this.#begin(context, beganAt);
     try {
       return await run();
     } finally {
@@ -96,7 +99,7 @@ export class RunningActivities {
    * go on with another one in a moment, and a worker that were asked in between whether it is idle would say yes.
    */
   async #keepLocal<T>(context: Context, run: () => Promise<T>): Promise<T> {
-    this.#running.set(context, this.#options.now());
+    this.#begin(context, this.#options.now());
     this.#locals += 1;
     this.#options.onLocal();
     try {
@@ -105,6 +108,11 @@ export class RunningActivities {
       this.#running.delete(context);
       this.#locals -= 1;
     }
+  }
+
+  #begin(context: Context, at: number): void {
+    this.#running.set(context, at);
+    this.#options.onBegin(lostAt(context.info, at, at));
   }
 
   async #track<T>(context: Context, run: () => Promise<T>): Promise<T> {

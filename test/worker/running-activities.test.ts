@@ -6,12 +6,15 @@ const MINUTE = 60_000;
 
 /** When what runs is lost, for activities with these timeouts that began now. */
 function lostAt(...timeouts: Partial<Context['info']>[]): number {
-  const running = new RunningActivities({ now: () => NOW });
+  const begun: number[] = [];
+  const running = new RunningActivities({ now: () => NOW, onBegin: (at) => begun.push(at) });
   for (const each of timeouts) {
     const info = { isLocal: false, scheduledTimestampMs: NOW - MINUTE, scheduleToCloseTimeoutMs: 0, ...each };
     const { inbound } = running.keep({ info } as Context);
     void inbound!.execute!({ args: [], headers: {} }, () => new Promise(() => undefined));
   }
+  // Each is told when it begins, too.
+  expect(Math.max(0, ...begun)).toBe(running.lostAt(NOW));
   return running.lostAt(NOW) - NOW;
 }
 
