@@ -144,11 +144,11 @@ function modelProviders(): Record<string, string> {
   return Object.fromEntries(added.map((name) => [`node_modules/${name}/index`, name]));
 }
 
-/** CommonJS, which every CDK app can load, whatever it is written in. */
+/** CommonJS, which every CDK app can load, whatever it is written in; and the app of `elastic-workers prove`. */
 async function buildConstruct(): Promise<void> {
   const outdir = join(dist, 'construct');
   await bundle({
-    entryPoints: [join(root, 'infra/index.ts')],
+    entryPoints: { index: join(root, 'infra/index.ts'), 'proof-app': join(root, 'infra/proof-app.ts') },
     outdir,
     format: 'cjs',
     external: ['aws-cdk-lib', 'constructs'],

@@ -47,6 +47,19 @@ interface Found {
   task: string;
 }
 
+/** Returns why ECS stopped it, or undefined when the wait was broken off. */
+export async function drainTask(
+  shell: Shell,
+  stack: Stack,
+  found: Found,
+  say: (text: string) => void,
+): Promise<string | undefined> {
+  const { arn } = await tag(stack, found.pool, found.task, shell.now());
+  const stoppedReason = await untilGone(shell, stack, found, say);
+  if (stoppedReason !== undefined) await untag(stack, arn, [found.task]).catch(() => undefined);
+  return stoppedReason;
+}
+
 /** By the beginning of its id, or by its ARN. */
 async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
   const start = taskIdOf(wanted);

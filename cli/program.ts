@@ -60,7 +60,8 @@ function addWatching(program: Command, shell: Shell): void {
     .option('--watch [seconds]', 'draw it again every so often, 2 seconds unless said')
     .action(async (options) => (await import('./status.ts')).status(shell, options));
   stackCommand(program, 'doctor', 'Looks for what is wrong, and says why it matters and how it is mended.')
-    .option('--pre', 'before a deployment: only what it would have to wait for, or fail on')
+    .option('--pre', 'before a deployment, also the first: what it would have to wait for, or fail on')
+    .option('--wait [seconds]', 'look again until all is well, for 300 seconds unless said')
     .action(async (options) => (await import('./doctor/doctor.ts')).doctor(shell, options));
   stackCommand(program, 'explain', 'A pool’s last decisions with their numbers.')
     .argument(...POOL)
