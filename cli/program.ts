@@ -16,6 +16,7 @@ export function programOf(shell: Shell): Command {
       writeErr: (text) => void shell.stderr.write(text),
     });
   addStarting(program, shell);
+  addProving(program, shell);
   addWatching(program, shell);
   addOverruling(program, shell);
   addOffline(program, shell);
@@ -49,6 +50,23 @@ function addStarting(program: Command, shell: Shell): void {
     .option('--temporal-port <port>', 'of the Temporal server (default: a free one)')
     .option('--ui-port <port>', 'of Temporal’s Web UI (default: a free one)')
     .action(async (options) => (await import('./dev.ts')).dev(shell, options));
+}
+
+/** On a real account. */
+function addProving(program: Command, shell: Shell): void {
+  program
+    .command('prove')
+    .description('Proves it on your AWS account: deploys a small stack, works it, destroys it, and writes a report.')
+    .option('--temporal-address <host:port>', 'where workers and scaler reach Temporal; TEMPORAL_ADDRESS unless given')
+    .option('--temporal-namespace <name>', 'TEMPORAL_NAMESPACE unless given, else default')
+    .option('--temporal-secret-arn <arn>', 'of the Secrets Manager secret with the key or certificate')
+    .option('--plaintext', 'Temporal is reached without TLS')
+    .option('--vpc <id>', 'run in the private subnets of this VPC, for a Temporal that is reached from there alone')
+    .option('--keep', 'leave the stack at the end')
+    .option('--yes', 'do not ask before it begins')
+    .option('--report <file>', 'where the report goes', 'prove-report.md')
+    .option('--json', 'print the report as JSON too, and all else to standard error')
+    .action(async (options) => (await import('./prove/prove.ts')).prove(shell, options));
 }
 
 function appended(value: string, before: string[]): string[] {

@@ -65,7 +65,8 @@ async function examineBootstrap(account: Account, caller: Caller, qualifier: str
     return [check, await checkRoles(account, caller, qualifier)];
   } catch (error) {
     const reason = reasonOf(error);
-    if (!reason.startsWith('ParameterNotFound')) return [refused('CDK bootstrap', reason, `ssm:GetParameter on ${Name}`)];
+    if (!reason.startsWith('ParameterNotFound'))
+      return [refused('CDK bootstrap', reason, `ssm:GetParameter on ${Name}`)];
     const matters = 'the CDK has nowhere to put its files, and no role to deploy with';
     const mend = `npx cdk bootstrap aws://${caller.account}/${caller.region}`;
     return [wrong('CDK bootstrap', `there is no parameter ${Name}`, { matters, mend })];
@@ -122,7 +123,8 @@ export async function checkFargateQuota({ quotas }: Account, vcpus = 0): Promise
     const says = `${limit} vCPUs of Fargate at a time in this account and region`;
     if (vcpus <= limit) return ok('Fargate quota', vcpus === 0 ? says : `${says}; ${vcpus} at most are needed`);
     return wrong('Fargate quota', `${says}; all tasks together are ${vcpus}`, {
-      matters: 'tasks beyond it do not start: a pool stays smaller than it needs to be, and a deployment may not get its new tasks',
+      matters:
+        'tasks beyond it do not start: a pool stays smaller than it needs to be, and a deployment may not get its new tasks',
       mend: 'ask for more: aws service-quotas request-service-quota-increase --service-code fargate --quota-code L-3032A538 --desired-value …; or lower maxTasks',
     });
   } catch (error) {

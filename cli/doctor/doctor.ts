@@ -49,7 +49,7 @@ interface Found {
 
 /** Says what it waits for, whenever that changes. Looks once where there is no time to wait. */
 async function untilWell(shell: Shell, options: DoctorOptions, giveUpAt: number): Promise<Found> {
-  for (let told = ''; ; ) {
+  for (let told = ''; ;) {
     const found = await (options.pre ? lookBefore(shell, options) : look(shell, options));
     const open = found.checks.filter(({ ok }) => ok !== true);
     if (open.length === 0 || shell.now() >= giveUpAt || shell.signal.aborted) return found;

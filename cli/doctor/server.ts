@@ -1,5 +1,10 @@
 /** Each Temporal that the pools use: it can be reached, lets us in, and has the namespace. Only then is there more to look at. */
-import { CredentialsError, describeAccess, type SecretReader, type TemporalAccess } from '../../contract/temporal-access.ts';
+import {
+  CredentialsError,
+  describeAccess,
+  type SecretReader,
+  type TemporalAccess,
+} from '../../contract/temporal-access.ts';
 import { accessTo, TemporalConnection, type TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
 import { reasonOf } from '../stacks.ts';
 import type { PlacedPool, Places } from '../temporal-places.ts';

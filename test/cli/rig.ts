@@ -32,6 +32,7 @@ import {
   DescribeServicesCommand,
   ECSClient,
   ListTasksCommand,
+  PutClusterCapacityProvidersCommand,
   RegisterTaskDefinitionCommand,
   TagResourceCommand,
   UpdateServiceCommand,
@@ -190,6 +191,12 @@ export class Rig {
     const request = { cluster: 'cluster', services: [name], include: ['TAGS' as const] };
     const { services = [] } = await this.ecs.send(new DescribeServicesCommand(request));
     return services[0] as Service;
+  }
+
+  /** What services of the cluster may run on. */
+  async provide(cluster: string, capacityProviders: string[]): Promise<void> {
+    const request = { cluster, capacityProviders, defaultCapacityProviderStrategy: [] };
+    await this.ecs.send(new PutClusterCapacityProvidersCommand(request));
   }
 
   /** By ARN. */
