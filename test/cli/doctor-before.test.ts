@@ -1,6 +1,7 @@
 /** `doctor --pre` in an account where nothing is deployed yet, and `doctor --wait`; each fault produced for real. */
 import type { Check } from '../../cli/doctor/check.ts';
 import { bootstrapAsTheCdk, makeServiceLinkedRole } from './account.ts';
+import { until } from '../until.ts';
 import { Rig, type Ran } from './rig.ts';
 
 jest.setTimeout(120_000);
@@ -88,7 +89,10 @@ test('a quota that is too small for all pools at their maximum is told', async (
 test('with --wait it says what it waits for, and ends as soon as all is well', async () => {
   await rig.deploy('waited', { pools: [{ pool: 'waited' }] });
   const { env, stop } = await withQuota(1000);
-  const waiting = rig.cliWith({ env }, 'doctor', '--pre', '--wait', '60', '--stack', 'waited');
+  let waits = '';
+  const onOutput = (printed: string) => (waits = printed);
+  const waiting = rig.cliWith({ env, onOutput }, 'doctor', '--pre', '--wait', '60', '--stack', 'waited');
+  await until('it waits', 30, () => waits.includes('Waiting for'));
   await rig.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
   await bootstrapAsTheCdk(rig.awsUrl);
   await makeServiceLinkedRole(rig.awsUrl);
