@@ -1,5 +1,5 @@
 /** The CDK's command line of the project that this is run in, over the app that this package brings along. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { PROOF_CONTEXT, PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
@@ -14,7 +14,7 @@ const appFile = () => join(packageDirectory(), 'dist/construct/proof-app.js');
 const LOG_LINES = 40;
 
 /** In the folder where the command is run; Git ignores it. */
-export const DIRECTORY = '.elastic-workers';
+const DIRECTORY = '.elastic-workers';
 
 /** To its end; throws with the end of its log when it failed, or the signal ended it. */
 export async function cdk(
@@ -23,6 +23,8 @@ export async function cdk(
   settings: ProofSettings,
   { env, signal }: Pick<Shell, 'env'> & { signal?: AbortSignal },
 ): Promise<void> {
+  // What an earlier proof has looked up may be no more.
+  if (command === 'deploy') rmSync(join(DIRECTORY, 'proof'), { recursive: true, force: true });
   mkdirSync(join(DIRECTORY, 'proof'), { recursive: true });
   writeFileSync(join(DIRECTORY, '.gitignore'), '*\n');
   const context = {
@@ -54,7 +56,10 @@ export async function cdk(
   const ended = await running.exited;
   signal?.removeEventListener('abort', stop);
   await running.stop();
-  if (signal?.aborted) throw new CommandError('interrupted');
+  if (signal?.aborted) {
+    const why = (signal.reason as Error).name === 'TimeoutError' ? 'it took too long' : 'interrupted';
+    throw new CommandError(`${why}, with cdk ${command} at:\n${logTail(running.logFile, LOG_LINES)}`);
+  }
   if (ended !== 'exit code 0') {
     throw new CommandError(`cdk ${command} ended with ${ended}:\n${logTail(running.logFile, LOG_LINES)}`);
   }

@@ -10,7 +10,7 @@ export interface ProofCost {
   dollars: number;
 }
 
-/** It takes some fifteen minutes; a step that hangs is given up within this. */
+/** It takes about twenty minutes. */
 export const MOST_HOURS = 1;
 /** A deployment has a second fleet come up beside the first. */
 const FLEETS = 2;

@@ -18,7 +18,6 @@ const STAYED = /DELETE_(?!COMPLETE)|^(CREATE|UPDATE)/;
 
 /** Also when the command has been ended: a second Ctrl-C ends it all the same. Work that is open waits for nobody then. */
 export async function destroy({ settings, shell, work, cloudFormation }: Site): Promise<Evidence> {
-  await work.end();
   const terminated = await work.terminate();
   if ((await readStack(cloudFormation)) === undefined) return { says: 'no stack has been made' };
   await cdk('destroy', ['--force'], settings, { env: shell.env });

@@ -53,7 +53,8 @@ export async function prove(shell: Shell, options: ProveOptions): Promise<void> 
   writeFileSync(options.report, clean(render(report)));
   if (!report.ok) shell.exitCode = 1;
   screen.print(`\n${report.ok ? 'Proved.' : 'Not proved.'} The report, which can be sent as it is: ${options.report}`);
-  if (options.json) shell.printJson(JSON.parse(clean(JSON.stringify(report))));
+  const json = { ...report, checks: report.checks.map(asJson) };
+  if (options.json) shell.printJson(JSON.parse(clean(JSON.stringify(json))));
 }
 
 const SECRETS = ['TEMPORAL_API_KEY', 'TEMPORAL_TLS_CLIENT_KEY_DATA', 'TEMPORAL_TLS_CLIENT_KEY_PATH'];
@@ -96,8 +97,8 @@ export function announcement({ temporal, taskQueue, vpcId }: ProofSettings): str
     `The stack ${PROOF_STACK} will be deployed in this account and region, and destroyed again: ${vpcId === undefined ? 'a VPC without NAT gateway' : `in ${vpcId}`},`,
     `an ECS cluster and service with up to ${maxTasks} tasks of ${vcpus} vCPU and ${gigabytes} GB, the scaler, a table, alarms and a dashboard.`,
     `Its workers and scaler use Temporal at ${temporal.address}, namespace ${temporal.namespace}, task queue ${taskQueue}.`,
-    'It takes some fifteen minutes. What stays: its image and files among the CDK’s assets, for some cents a month until',
-    'you tidy them up (cdk gc), and the workflows in Temporal until the namespace’s retention is over.',
+    'It takes about twenty minutes. What stays: its image and files among the CDK’s assets, for some cents a month until you',
+    'tidy them up (cdk gc), and the workflows in Temporal until the namespace’s retention is over.',
     '',
     `It costs at most $${totalOf(lines).toFixed(2)}, should it take ${MOST_HOURS} h (list prices of ${PRICES_OF}):`,
     ...lines.map(({ what, arithmetic, dollars }) => `  ${dollars.toFixed(2)}  ${what}: ${arithmetic}`),
@@ -119,6 +120,7 @@ async function run(shell: Shell, settings: ProofSettings, checks: Check[], { kee
     if (passed) passed = await course.run(name, () => step(site));
     else course.skip(name, 'as a step before it failed');
   }
+  await site.work.end();
   const [decisions, troubles] = await Promise.all([decisionsOf(site), passed ? {} : troublesOf(site)]);
   const gone = keep ? leave(course) : await remove(course, site);
   await site.close();

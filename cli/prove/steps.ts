@@ -11,6 +11,8 @@ import type { Held } from './work.ts';
 
 /** Of one step. Fargate starts a task within a minute or two; the scaler's schedule first fires after one. */
 const LIMIT_SECONDS = 600;
+/** CloudFormation would wait for hours for a service whose tasks do not start. */
+const DEPLOY_SECONDS = 1800;
 
 export const STEPS: Record<string, (site: Site) => Promise<Evidence>> = {
   deploy,
@@ -24,7 +26,10 @@ export const STEPS: Record<string, (site: Site) => Promise<Evidence>> = {
 };
 
 async function deploy(site: Site): Promise<Evidence> {
-  await cdk('deploy', ['--require-approval', 'never', '--progress', 'events'], site.settings, site.shell);
+  const { env, signal } = site.shell;
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(DEPLOY_SECONDS * 1000)]);
+  const args = ['--require-approval', 'never', '--progress', 'events'];
+  await cdk('deploy', args, site.settings, { env, signal: limited });
   await site.find();
   const resources = site.resources.length;
   return { says: `the stack is there, with ${count(resources, 'resource')}`, figures: { resources } };
