@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import type { Check } from '../../cli/doctor/check.ts';
 import { costOfProof, totalOf } from '../../cli/prove/cost.ts';
-import { announcement, settingsOf, type ProveOptions } from '../../cli/prove/prove.ts';
+import { announcement, settingsOf, type ProveOptions } from '../../cli/prove/settings.ts';
 import { redactor, render, type Report } from '../../cli/prove/report.ts';
 import { Shell, UsageError } from '../../cli/shell.ts';
 
