@@ -3,7 +3,6 @@
  * tasks are busy, and all of it gone again. Whatever happens, the stack is destroyed and a report written.
  */
 import { writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
 import packageFile from '../../package.json' with { type: 'json' };
 import { PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
 import type { Check } from '../doctor/check.ts';
@@ -16,7 +15,7 @@ import { Course } from './course.ts';
 import { decisionsOf, troublesOf } from './evidence.ts';
 import { destroy, nothingLeft } from './leftovers.ts';
 import { redactor, render, type Report } from './report.ts';
-import { announcement, settingsOf, type ProveOptions } from './settings.ts';
+import { agreed, announcement, settingsOf, type ProveOptions } from './settings.ts';
 import { Site } from './site.ts';
 import { STEPS } from './steps.ts';
 
@@ -41,13 +40,6 @@ export async function prove(shell: Shell, options: ProveOptions): Promise<void> 
   screen.print(`\n${report.ok ? 'Proved.' : 'Not proved.'} The report, which can be sent as it is: ${options.report}`);
   const json = { ...report, checks: report.checks.map(asJson) };
   if (options.json) shell.printJson(JSON.parse(clean(JSON.stringify(json))));
-}
-
-async function agreed({ stdin, stdout, signal }: Shell): Promise<boolean> {
-  const lines = createInterface({ input: stdin, output: stdout });
-  const answer = await lines.question('Begin? [y/N] ', { signal }).catch(() => '');
-  lines.close();
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 async function run(shell: Shell, settings: ProofSettings, checks: Check[], { keep }: ProveOptions): Promise<Report> {

@@ -1,5 +1,6 @@
 /** What a proof is given, and what it says before it begins. */
 import { randomUUID } from 'node:crypto';
+import { createInterface } from 'node:readline/promises';
 import { PRICES_OF } from '../../contract/prices.ts';
 import { PROOF_POOL, PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
 import { UsageError, type Shell } from '../shell.ts';
@@ -63,4 +64,15 @@ export function announcement({ temporal, taskQueue, vpcId }: ProofSettings): str
     `It costs at most $${totalOf(lines).toFixed(2)}, should it take ${MOST_HOURS} h (list prices of ${PRICES_OF}):`,
     ...lines.map(({ what, arithmetic, dollars }) => `  ${dollars.toFixed(2)}  ${what}: ${arithmetic}`),
   ].join('\n');
+}
+
+/** Ctrl-C and Ctrl-D are a no. */
+export async function agreed({ stdin, stdout, signal }: Shell): Promise<boolean> {
+  const lines = createInterface({ input: stdin, output: stdout });
+  const closed = new AbortController();
+  lines.once('SIGINT', () => lines.close()).once('close', () => closed.abort());
+  const either = AbortSignal.any([signal, closed.signal]);
+  const answer = await lines.question('Begin? [y/N] ', { signal: either }).catch(() => '');
+  lines.close();
+  return /^y(es)?$/i.test(answer.trim());
 }

@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import type { Check } from '../../cli/doctor/check.ts';
 import { costOfProof, totalOf } from '../../cli/prove/cost.ts';
-import { announcement, settingsOf, type ProveOptions } from '../../cli/prove/settings.ts';
+import { agreed, announcement, settingsOf, type ProveOptions } from '../../cli/prove/settings.ts';
 import { redactor, render, type Report } from '../../cli/prove/report.ts';
 import { Shell, UsageError } from '../../cli/shell.ts';
 
@@ -75,6 +75,23 @@ describe('what it says before it begins', () => {
     expect(text).toContain('The stack ElasticWorkersProof will be deployed');
     expect(text).toContain(ADDRESS);
   });
+});
+
+test.each([
+  ['y', true],
+  ['Yes', true],
+  ['n', false],
+  ['', false],
+])('asked whether to begin, %s is understood', async (answer, begins) => {
+  const shell = shellWith();
+  (shell.stdin as unknown as PassThrough).write(`${answer}\n`);
+  expect(await agreed(shell)).toBe(begins);
+});
+
+test('asked whether to begin, an end of the input is a no', async () => {
+  const shell = shellWith();
+  (shell.stdin as unknown as PassThrough).end();
+  expect(await agreed(shell)).toBe(false);
 });
 
 describe('the report', () => {
