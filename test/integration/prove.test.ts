@@ -14,11 +14,11 @@ import { startSite, type Site } from '../../local/plant.ts';
 import { bootstrap } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY, REPOSITORY } from '../../local/tools.ts';
 import type { Step } from '../../cli/prove/course.ts';
-import { invokeScalers } from '../integration/tested-stack.ts';
+import { invokeScalers } from './tested-stack.ts';
 import { requireNothingRefused } from '../rights/statements.ts';
-import { makeServiceLinkedRole } from './account.ts';
-import { onCall } from './on-call.ts';
-import { runCli, type Ran, type RunOptions } from './rig.ts';
+import { makeServiceLinkedRole } from '../cli/account.ts';
+import { onCall } from '../cli/on-call.ts';
+import { runCli, type Ran, type RunOptions } from '../cli/rig.ts';
 
 jest.setTimeout(420_000);
 
