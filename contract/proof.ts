@@ -1,6 +1,6 @@
 /** The stack of `elastic-workers prove`: what its CDK app and the command line agree on. Small, and quick to scale. */
-import { z } from 'zod';
-import { temporalSchema } from './pool-config.ts';
+import type { z } from 'zod';
+import type { temporalSchema } from './pool-config.ts';
 
 export const PROOF_STACK = 'ElasticWorkersProof';
 
@@ -18,12 +18,10 @@ export const PROOF_POOL = {
 /** The context value of this name holds the rest, as JSON. */
 export const PROOF_CONTEXT = 'proof';
 
-export const proofSchema = z.strictObject({
+export interface ProofSettings {
   /** Its secret by ARN. */
-  temporal: temporalSchema,
-  taskQueue: z.string().min(1),
+  temporal: z.infer<typeof temporalSchema>;
+  taskQueue: string;
   /** Of a VPC whose private subnets tasks and scaler use; a new VPC unless given. */
-  vpcId: z.string().min(1).optional(),
-});
-
-export type ProofSettings = z.infer<typeof proofSchema>;
+  vpcId?: string;
+}

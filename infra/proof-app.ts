@@ -2,11 +2,11 @@
 import { App, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
-import { PROOF_CONTEXT, PROOF_POOL, PROOF_STACK, proofSchema } from '../contract/proof.ts';
+import { PROOF_CONTEXT, PROOF_POOL, PROOF_STACK, type ProofSettings } from '../contract/proof.ts';
 import { ElasticWorkers } from './index.ts';
 
 const app = new App();
-const { temporal, taskQueue, vpcId } = proofSchema.parse(JSON.parse(String(app.node.getContext(PROOF_CONTEXT))));
+const { temporal, taskQueue, vpcId } = JSON.parse(String(app.node.getContext(PROOF_CONTEXT))) as ProofSettings;
 const stack = new Stack(app, PROOF_STACK, {
   description: 'The stack of elastic-workers prove: it can be deleted at any time',
   env: { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION },

@@ -40,7 +40,7 @@ export async function cdk(
       PROOF_STACK,
       ...args,
       '--app',
-      `"${process.execPath}" "${appFile()}"`,
+      appFile(),
       '--output',
       'cdk.out',
       '--no-notices',
