@@ -6,7 +6,13 @@ import {
   type Stack as CloudFormationStack,
   type StackResourceSummary,
 } from '@aws-sdk/client-cloudformation';
-import { DescribeTasksCommand, paginateListTasks, type Task } from '@aws-sdk/client-ecs';
+import {
+  DescribeServicesCommand,
+  DescribeTasksCommand,
+  paginateListTasks,
+  type Deployment,
+  type Task,
+} from '@aws-sdk/client-ecs';
 import { Client, Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
@@ -98,6 +104,13 @@ export class Site {
     if (!known(tasks)) throw new CommandError(`the service's tasks cannot be read: ${tasks.unknown}`);
     this.peak = Math.max(this.peak, tasks.running.length);
     return tasks;
+  }
+
+  async deployments(): Promise<Deployment[]> {
+    const { cluster, service } = this.pool;
+    const request = new DescribeServicesCommand({ cluster, services: [service] });
+    const { services = [] } = await this.stack.aws.ecs.send(request);
+    return services[0]?.deployments ?? [];
   }
 
   /** Also those that have been stopped within the hour. */

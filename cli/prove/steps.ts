@@ -19,9 +19,10 @@ export const STEPS: Record<string, (site: Site) => Promise<Evidence>> = {
   'first task': firstTask,
   'scale in to zero': scaleIn,
   'scale out from zero': scaleOut,
-  'deployment with busy tasks': deployAgain,
   'drain of a busy task': drainBusy,
-  'finish and scale in': finish,
+  'scale in after work': finish,
+  // The last, since the scaler stops no task for some minutes after a deployment.
+  'deployment with busy tasks': deployAgain,
   'nothing lost': nothingLost,
 };
 
@@ -109,22 +110,6 @@ function problemsOf({ work }: Site): string {
   return work.problems.slice(0, 3).join('; ');
 }
 
-async function deployAgain(site: Site): Promise<Evidence> {
-  const { shell, stack, pool } = site;
-  const held = await busy(site);
-  const before = new Set((await site.tasks()).running);
-  const request = { cluster: pool.cluster, service: pool.service, forceNewDeployment: true };
-  await stack.aws.ecs.send(new UpdateServiceCommand(request));
-  await until(shell, 'only tasks of the new deployment run', LIMIT_SECONDS, async () => {
-    const { running, pending } = await site.tasks();
-    return (running.length > 0 && ![...running, ...pending].some((task) => before.has(task))) || undefined;
-  });
-  return {
-    says: `${count(before.size, 'task')} replaced; ${await kept(site, held)}`,
-    figures: { replaced: before.size, held: held.length },
-  };
-}
-
 async function drainBusy(site: Site): Promise<Evidence> {
   const { shell, stack, pool } = site;
   const { running } = await site.tasks();
@@ -140,7 +125,7 @@ async function drainBusy(site: Site): Promise<Evidence> {
   if (stoppedReason === undefined) {
     throw new CommandError(shell.signal.aborted ? 'interrupted' : `the task had not left within ${LIMIT_SECONDS} s`);
   }
-  return { says: `it left: ${stoppedReason}; ${await kept(site, held)}`, figures: { held: held.length } };
+  return { says: `it left: ${stoppedReason}; ${await kept(site, held)}`, figures: { heldByDrained: held.length } };
 }
 
 /** What tasks have in their hands, as soon as it is something. */
@@ -166,14 +151,46 @@ async function kept({ shell, work }: Site, held: Held[]): Promise<string> {
 }
 
 async function finish(site: Site): Promise<Evidence> {
-  const { shell, work } = site;
-  await work.end();
-  const detail = () => `${count(work.open, 'workflow')} open`;
-  await until(shell, 'all work is done', LIMIT_SECONDS, async () => work.open === 0 || undefined, detail);
+  await allDone(site);
   await scaleIn(site);
   return {
     says: `all work done, and no task is left of ${site.peak} at the most`,
     figures: { peakTasks: site.peak },
+  };
+}
+
+async function allDone({ shell, work }: Site): Promise<void> {
+  await work.end();
+  const detail = () => `${count(work.open, 'workflow')} open`;
+  await until(shell, 'all work is done', LIMIT_SECONDS, async () => work.open === 0 || undefined, detail);
+}
+
+async function deployAgain(site: Site): Promise<Evidence> {
+  const { shell, stack, pool, work } = site;
+  work.begin();
+  const held = await busy(site);
+  const before = new Set((await site.tasks()).running);
+  const request = { cluster: pool.cluster, service: pool.service, forceNewDeployment: true };
+  await stack.aws.ecs.send(new UpdateServiceCommand(request));
+  let standing = '';
+  await until(
+    shell,
+    'ECS has completed the deployment, and only new tasks run',
+    LIMIT_SECONDS,
+    async () => {
+      const { running, pending } = await site.tasks();
+      const old = [...running, ...pending].filter((task) => before.has(task)).length;
+      const states = (await site.deployments()).map(({ status, rolloutState }) => `${status} ${rolloutState}`);
+      standing = `${old} old and ${running.length - old} new tasks running; ${states.join(', ')}`;
+      return (old === 0 && running.length > 0 && states.join() === 'PRIMARY COMPLETED') || undefined;
+    },
+    () => standing,
+  );
+  const says = `${count(before.size, 'task')} replaced; ${await kept(site, held)}`;
+  await allDone(site);
+  return {
+    says,
+    figures: { replaced: before.size, heldInDeployment: held.length },
   };
 }
 

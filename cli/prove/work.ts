@@ -6,8 +6,8 @@ import { outcomeOf, type Outcome } from '../../local/outcomes.ts';
 
 /** Of the package's worker. */
 const WORKFLOW = 'GenericStrategyWorkflow';
-/** More than one task of the pool holds, less than all of them. */
-const SECONDS_A_PIECE = 8;
+/** At one a second: more than one task of the pool holds, less than two. */
+const SECONDS_A_PIECE = 6;
 const EVERY_MS = 1000;
 const AT_ONCE = 20;
 
@@ -22,7 +22,7 @@ export class Work {
   readonly #open = new Set<string>();
   readonly #client: Client;
   readonly #taskQueue: string;
-  readonly #over = new AbortController();
+  #over = new AbortController();
   #flow: Promise<void> = Promise.resolve();
   /** Why a workflow could not be started, or did not complete. */
   readonly problems: string[] = [];
@@ -37,6 +37,7 @@ export class Work {
   }
 
   begin(): void {
+    this.#over = new AbortController();
     this.#flow = this.#run();
   }
 
