@@ -11,7 +11,7 @@ import { CommandError, type Shell } from '../shell.ts';
 
 /** Built, so that it is the same from the sources as where the package is installed. */
 const appFile = () => join(packageDirectory(), 'dist/construct/proof-app.js');
-const LOG_LINES = 40;
+const LOG_LINES = 100;
 
 /** In the folder where the command is run; Git ignores it. */
 const DIRECTORY = '.elastic-workers';

@@ -20,7 +20,7 @@ export const STEPS: Record<string, (site: Site) => Promise<Evidence>> = {
   'scale in to zero': scaleIn,
   'scale out from zero': scaleOut,
   'drain of a busy task': drainBusy,
-  'scale in after work': finish,
+  'scale in after work': scaleInAfterWork,
   // The last, since the scaler stops no task for some minutes after a deployment.
   'deployment with busy tasks': deployAgain,
   'nothing lost': nothingLost,
@@ -150,11 +150,16 @@ async function kept({ shell, work }: Site, held: Held[]): Promise<string> {
   return `${what} in hand, each finished in its first attempt`;
 }
 
-async function finish(site: Site): Promise<Evidence> {
+/** By one task at least: how long the last one is kept is learned, and need not be waited for. */
+async function scaleInAfterWork(site: Site): Promise<Evidence> {
+  const before = (await site.tasks()).running.length;
   await allDone(site);
-  await scaleIn(site);
+  const { running } = await until(site.shell, `fewer than ${count(before, 'task')} run`, LIMIT_SECONDS, async () => {
+    const tasks = await site.tasks();
+    return Math.max(tasks.running.length, tasks.desired) < before ? tasks : undefined;
+  });
   return {
-    says: `all work done, and no task is left of ${site.peak} at the most`,
+    says: `from ${count(before, 'task')} at work to ${running.length}; there were ${site.peak} at the most`,
     figures: { peakTasks: site.peak },
   };
 }
