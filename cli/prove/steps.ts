@@ -11,6 +11,7 @@ import type { Held } from './work.ts';
 
 /** Of one step. Fargate starts a task within a minute or two; the scaler's schedule first fires after one. */
 const LIMIT_SECONDS = 600;
+const FEW = 3;
 /** CloudFormation would wait for hours for a service whose tasks do not start. */
 const DEPLOY_SECONDS = 1800;
 
@@ -128,11 +129,11 @@ async function drainBusy(site: Site): Promise<Evidence> {
   return { says: `it left: ${stoppedReason}; ${await kept(site, held)}`, figures: { heldByDrained: held.length } };
 }
 
-/** What tasks have in their hands, as soon as it is something. */
+/** What tasks have in their hands, as soon as it is a few activities. */
 function busy({ shell, work }: Site): Promise<Held[]> {
-  return until(shell, 'a task is at work', LIMIT_SECONDS, async () => {
+  return until(shell, `${FEW} activities run`, LIMIT_SECONDS, async () => {
     const held = await work.held();
-    return held.length === 0 ? undefined : held;
+    return held.length < FEW ? undefined : held;
   });
 }
 
