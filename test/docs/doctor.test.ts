@@ -1,6 +1,8 @@
 /** Each of the doctor's checks has its place in the documents. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CHECKS, idOf, pageOf } from '../../cli/doctor/check.ts';
-import { documents } from './markdown.ts';
+import { documents, root } from './markdown.ts';
 
 const page = documents().find(({ path }) => path === 'docs/doctor.md')!;
 
@@ -16,4 +18,12 @@ test('no section is of a check that is not there', () => {
     title.toLowerCase().replaceAll(' ', '-'),
   );
   expect(titles.filter((title) => !ids.has(title))).toEqual([]);
+});
+
+test('no check is named that is never made', () => {
+  const source = ['cli/doctor', 'cli/prove'].flatMap((folder) =>
+    readdirSync(join(root, folder)).map((file) => readFileSync(join(root, folder, file), 'utf8')),
+  );
+  const made = source.flatMap((text) => [...text.matchAll(/\b(?:ok|wrong|unseen|refused)\(\s*'([^']+)'/g)]);
+  expect([...new Set(made.map(([, name]) => name))].toSorted()).toEqual([...CHECKS].toSorted());
 });
