@@ -37,6 +37,14 @@ const withoutEsbuild: Plugin = {
   },
 };
 
+/** The app of a proof uses the construct as any app does, which is built already. */
+const constructBeside: Plugin = {
+  name: 'construct-beside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/index\.ts$/ }, () => ({ path: './index.js', external: true }));
+  },
+};
+
 /** The files that went into all bundles. */
 const inputs = new Set<string>();
 
@@ -144,16 +152,17 @@ function modelProviders(): Record<string, string> {
   return Object.fromEntries(added.map((name) => [`node_modules/${name}/index`, name]));
 }
 
-/** CommonJS, which every CDK app can load, whatever it is written in. */
+/** CommonJS, which every CDK app can load, whatever it is written in; and beside it the app of `elastic-workers prove`. */
 async function buildConstruct(): Promise<void> {
   const outdir = join(dist, 'construct');
-  await bundle({
-    entryPoints: [join(root, 'infra/index.ts')],
+  const options: BuildOptions = {
     outdir,
     format: 'cjs',
     external: ['aws-cdk-lib', 'constructs'],
     define: { 'import.meta.dirname': '__dirname' },
-  });
+  };
+  await bundle({ ...options, entryPoints: [join(root, 'infra/index.ts')] });
+  await bundle({ ...options, entryPoints: [join(root, 'infra/proof-app.ts')], plugins: [constructBeside] });
   await writeFile(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
 }
 

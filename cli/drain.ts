@@ -26,17 +26,13 @@ export async function drain(shell: Shell, wanted: string, options: DrainOptions)
   const { pool, task } = await find(stack, wanted);
   await refuseWithoutScaler(stack, shell.now());
   const since = shell.now();
-  const { arn, isThere } = await tag(stack, pool, task, since);
   const say = options.json ? () => undefined : (text: string) => shell.print(text);
-  say(
-    `${pool.pool}: task ${task} takes no new work from the scaler’s next tick on, finishes what it holds, and leaves`,
-  );
-  const stoppedReason = options.wait ? await untilGone(shell, stack, { pool, task }, say) : undefined;
-  if (stoppedReason !== undefined) await untag(stack, arn, [task]).catch(() => undefined);
-  else if (options.wait) shell.exitCode = 1;
+  const stoppedReason = await drainTask(shell, stack, { pool, task }, { wait: options.wait, say });
+  if (options.wait && stoppedReason === undefined) shell.exitCode = 1;
   const seconds = Math.round((shell.now() - since) / 1000);
   if (options.json) {
-    return shell.printJson({ pool: pool.pool, task, since: isThere, gone: stoppedReason !== undefined, stoppedReason });
+    const gone = stoppedReason !== undefined;
+    return shell.printJson({ pool: pool.pool, task, since: new Date(since).toISOString(), gone, stoppedReason });
   }
   if (stoppedReason !== undefined) say(`gone after ${duration(seconds)}: ${stoppedReason}`);
   else say('It goes on by itself: elastic-workers status counts it as cordoned until it has left.');
@@ -45,6 +41,23 @@ export async function drain(shell: Shell, wanted: string, options: DrainOptions)
 interface Found {
   pool: PoolConfig;
   task: string;
+}
+
+/** Returns why ECS stopped it; undefined when that was not waited for, or the wait was broken off. */
+export async function drainTask(
+  shell: Shell,
+  stack: Stack,
+  { pool, task }: Found,
+  { wait, say }: { wait: boolean; say: (text: string) => void },
+): Promise<string | undefined> {
+  const arn = await tag(stack, pool, task, shell.now());
+  say(
+    `${pool.pool}: task ${task} takes no new work from the scaler’s next tick on, finishes what it holds, and leaves`,
+  );
+  if (!wait) return undefined;
+  const stoppedReason = await untilGone(shell, stack, { pool, task }, say);
+  if (stoppedReason !== undefined) await untag(stack, arn, [task]).catch(() => undefined);
+  return stoppedReason;
 }
 
 /** By the beginning of its id, or by its ARN. */
@@ -85,13 +98,8 @@ async function refuseWithoutScaler(stack: Stack, now: number): Promise<void> {
   }
 }
 
-/** Tags of tasks that are gone are taken off with it: a service has room for fifty. */
-async function tag(
-  stack: Stack,
-  pool: PoolConfig,
-  task: string,
-  now: number,
-): Promise<{ arn: string; isThere: string }> {
+/** Tags of tasks that are gone are taken off with it: a service has room for fifty. Returns the service's ARN. */
+async function tag(stack: Stack, pool: PoolConfig, task: string, now: number): Promise<string> {
   const { arn, allTags } = await readService(stack, pool);
   const key = `${DRAIN_TAG}${task}`;
   const before = allTags.find((each) => each.key === key);
@@ -105,7 +113,7 @@ async function tag(
   } catch (error) {
     throw taggingFailed(arn, error);
   }
-  return { arn, isThere: value };
+  return arn;
 }
 
 async function untag({ aws }: Stack, resourceArn: string, tasks: string[]): Promise<void> {

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
+import { packageDirectory } from './package-directory.ts';
 import { UsageError, type Shell } from './shell.ts';
 
 interface Options {
@@ -93,11 +94,4 @@ function packageSpec(target: string): string {
 
 function templatesDirectory(): string {
   return join(packageDirectory(), 'templates');
-}
-
-/** The nearest folder with the templates: the same from the sources as from what is built of them. */
-function packageDirectory(): string {
-  let directory: string = import.meta.dirname;
-  while (!existsSync(join(directory, 'templates'))) directory = dirname(directory);
-  return directory;
 }

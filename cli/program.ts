@@ -16,6 +16,7 @@ export function programOf(shell: Shell): Command {
       writeErr: (text) => void shell.stderr.write(text),
     });
   addStarting(program, shell);
+  addProving(program, shell);
   addWatching(program, shell);
   addOverruling(program, shell);
   addOffline(program, shell);
@@ -51,6 +52,23 @@ function addStarting(program: Command, shell: Shell): void {
     .action(async (options) => (await import('./dev.ts')).dev(shell, options));
 }
 
+/** On a real account. */
+function addProving(program: Command, shell: Shell): void {
+  program
+    .command('prove')
+    .description('Proves it on your AWS account: deploys a small stack, works it, destroys it, and writes a report.')
+    .option('--temporal-address <host:port>', 'where workers and scaler reach Temporal; TEMPORAL_ADDRESS unless given')
+    .option('--temporal-namespace <name>', 'TEMPORAL_NAMESPACE unless given, else default')
+    .option('--temporal-secret-arn <arn>', 'of the Secrets Manager secret with the key or certificate')
+    .option('--plaintext', 'Temporal is reached without TLS')
+    .option('--vpc <id>', 'run in the private subnets of this VPC, for a Temporal that is reached from there alone')
+    .option('--keep', 'leave the stack at the end')
+    .option('--yes', 'do not ask before it begins')
+    .option('--report <file>', 'where the report goes', 'prove-report.md')
+    .option('--json', 'print the report as JSON too, and all else to standard error')
+    .action(async (options) => (await import('./prove/prove.ts')).prove(shell, options));
+}
+
 function appended(value: string, before: string[]): string[] {
   return [...before, value];
 }
@@ -60,7 +78,8 @@ function addWatching(program: Command, shell: Shell): void {
     .option('--watch [seconds]', 'draw it again every so often, 2 seconds unless said')
     .action(async (options) => (await import('./status.ts')).status(shell, options));
   stackCommand(program, 'doctor', 'Looks for what is wrong, and says why it matters and how it is mended.')
-    .option('--pre', 'before a deployment: only what it would have to wait for, or fail on')
+    .option('--pre', 'before a deployment, also the first: what it would have to wait for, or fail on')
+    .option('--wait [seconds]', 'look again until all is well, for 300 seconds unless said')
     .action(async (options) => (await import('./doctor/doctor.ts')).doctor(shell, options));
   stackCommand(program, 'explain', 'A pool’s last decisions with their numbers.')
     .argument(...POOL)

@@ -15,19 +15,23 @@ import { STACKS_PATH, stackConfigSchema, type StackConfig } from '../contract/st
 import { readPools } from '../scaler/config.ts';
 import { CommandError, UsageError, type Common } from './shell.ts';
 
+export const CLIENT_SETTINGS = {
+  maxAttempts: 3,
+  requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true },
+};
+
 /** Clients of AWS; each is told by its own variables whom to ask. */
 export class Aws {
-  readonly #settings = {
-    maxAttempts: 3,
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true },
-  };
-  readonly ssm = new SSMClient(this.#settings);
-  readonly ecs = new ECSClient(this.#settings);
-  readonly cloudwatch = new CloudWatchClient(this.#settings);
-  readonly logs = new CloudWatchLogsClient(this.#settings);
-  readonly secrets = new SecretsManagerClient(this.#settings);
-  readonly table = DynamoDBDocumentClient.from(new DynamoDBClient(this.#settings));
+  readonly ssm = new SSMClient(CLIENT_SETTINGS);
+  readonly ecs = new ECSClient(CLIENT_SETTINGS);
+  readonly cloudwatch = new CloudWatchClient(CLIENT_SETTINGS);
+  readonly logs = new CloudWatchLogsClient(CLIENT_SETTINGS);
+  readonly secrets = new SecretsManagerClient(CLIENT_SETTINGS);
+  readonly table = DynamoDBDocumentClient.from(new DynamoDBClient(CLIENT_SETTINGS));
 }
+
+/** Thrown where nothing is deployed in this account and region. */
+export class NoStackError extends CommandError {}
 
 export interface Stack {
   id: string;
@@ -101,7 +105,7 @@ async function readStacks(ssm: SSMClient): Promise<Map<string, Parsed>> {
 function choose(stacks: Map<string, Parsed>, wanted: string | undefined, problems: string[]): [string, Parsed] {
   const ids = [...stacks.keys()].toSorted();
   if (ids.length === 0) {
-    throw new CommandError(
+    throw new NoStackError(
       `There is no stack of elastic workers in this account and region: no parameter below ${STACKS_PATH}. ` +
         `AWS_PROFILE and AWS_REGION choose them; a stack writes the parameter when it is deployed.`,
     );

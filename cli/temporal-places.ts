@@ -7,7 +7,7 @@ import type { PoolConfig } from '../contract/pool-config.ts';
 import { variablesIn, type SecretReader } from '../contract/temporal-access.ts';
 import type { TemporalPlace } from '../scaler/signals/temporal-connection.ts';
 import type { Shell } from './shell.ts';
-import type { Stack } from './stacks.ts';
+import type { Aws, Stack } from './stacks.ts';
 
 export type PlacedPool = PoolConfig & { temporal: TemporalPlace };
 
@@ -21,20 +21,28 @@ export interface Places {
 const ENVIRONMENT = 'TEMPORAL_… variables of the environment';
 
 export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' | 'aws'>, { env }: Shell): Places {
-  const own = variablesOf(env);
-  const placed = (place: TemporalPlace): TemporalPlace => ({
-    address: own.TEMPORAL_ADDRESS ?? place.address,
-    namespace: own.TEMPORAL_NAMESPACE ?? place.namespace,
-    tls: place.tls,
-    ...(Object.keys(own).length > 0 && { secret: ENVIRONMENT }),
-    ...(place.secret !== undefined && { secret: place.secret }),
-  });
+  const { placed, readSecret } = placing(env, aws);
   return {
     pools: pools.map((pool) => ({
       ...pool,
       temporal: placed(pool.temporal ?? config.temporal) as PlacedPool['temporal'],
     })),
-    readSecret: async (secret) => {
+    readSecret,
+  };
+}
+
+/** A place as it is reached from here, and what reads its secret. */
+export function placing(env: Shell['env'], aws: Pick<Aws, 'secrets'>) {
+  const own = variablesOf(env);
+  return {
+    placed: (place: TemporalPlace): TemporalPlace => ({
+      address: own.TEMPORAL_ADDRESS ?? place.address,
+      namespace: own.TEMPORAL_NAMESPACE ?? place.namespace,
+      tls: place.tls,
+      ...(Object.keys(own).length > 0 && { secret: ENVIRONMENT }),
+      ...(place.secret !== undefined && { secret: place.secret }),
+    }),
+    readSecret: async (secret: string): Promise<string> => {
       const read = secret === ENVIRONMENT ? '{}' : await readSecret(aws, secret);
       return Object.keys(own).length === 0 ? read : JSON.stringify({ ...variablesIn(secret, read), ...own });
     },
@@ -47,7 +55,7 @@ function variablesOf(env: Shell['env']): Record<string, string> {
   return Object.fromEntries(entries.filter(([name]) => name !== 'TEMPORAL_CLI')) as Record<string, string>;
 }
 
-async function readSecret({ secrets }: Stack['aws'], secret: string): Promise<string> {
+async function readSecret({ secrets }: Pick<Aws, 'secrets'>, secret: string): Promise<string> {
   const { SecretString } = await secrets.send(new GetSecretValueCommand({ SecretId: secret }));
   if (!SecretString) throw new Error('it holds no text');
   return SecretString;

@@ -5,9 +5,9 @@
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
 import type { MetricSet } from '../contract/metrics.ts';
 import { HOURS_A_MONTH } from '../contract/pool-config.ts';
+import { PRICES } from '../contract/prices.ts';
 import { metricsOf } from './metrics.ts';
 import type { PoolSettings } from './presets.ts';
-import { PRICES } from './prices.ts';
 
 export interface CostLine {
   what: string;

@@ -66,6 +66,7 @@ test('only entry points read the environment or the arguments', () => {
     'bundler/main.ts',
     'bundler/entry.ts',
     'infra/app.ts',
+    'infra/proof-app.ts',
     'local/demo.ts',
     'cli/main.ts',
   ]);

@@ -2,19 +2,40 @@
 import {
   DescribeClustersCommand,
   DescribeServicesCommand,
+  DescribeTaskDefinitionCommand,
   type CapacityProviderStrategyItem,
   type Service,
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
+import { DEFAULT_POLICY } from '../../scaler/policy.ts';
 import { reasonOf, type Stack } from '../stacks.ts';
+import { checkFargateQuota, type Account } from './account.ts';
 import { ok, refused, wrong, type Check } from './check.ts';
 
-export async function examineServices(stack: Stack): Promise<Check[]> {
+export async function examineServices(stack: Stack, account: Account): Promise<Check[]> {
   const read = await Promise.all(stack.pools.map((pool) => readService(stack, pool)));
   const clusters = Map.groupBy(read, ({ pool }) => pool.cluster);
   const ofClusters = [...clusters].map(([cluster, found]) => checkCapacityProviders(stack, cluster, found));
   const zones = read.flatMap(({ pool, service, check }) => check ?? checkZones(pool, service));
-  return [...(await Promise.all(ofClusters)), ...zones];
+  return [...(await Promise.all(ofClusters)), await checkQuota(stack, account, read), ...zones];
+}
+
+/** All pools on Fargate at their maximum, whatever share of them is on Spot. */
+async function checkQuota({ aws }: Stack, account: Account, read: Read[]): Promise<Check> {
+  try {
+    const vcpus = read.map(async ({ pool, service }) => {
+      if (service === undefined || !isOnFargate(service)) return 0;
+      const request = new DescribeTaskDefinitionCommand({ taskDefinition: service.taskDefinition });
+      const { taskDefinition } = await aws.ecs.send(request);
+      return ((pool.policy.maxTasks ?? DEFAULT_POLICY.maxTasks) * Number(taskDefinition?.cpu ?? 0)) / 1024;
+    });
+    return await checkFargateQuota(
+      account,
+      (await Promise.all(vcpus)).reduce((sum, each) => sum + each, 0),
+    );
+  } catch (error) {
+    return refused('Fargate quota', reasonOf(error), 'ecs:DescribeTaskDefinition');
+  }
 }
 
 interface Read {
@@ -79,9 +100,16 @@ const FARGATE = ['FARGATE', 'FARGATE_SPOT'];
 
 /** Both of Fargate's, whichever is in use: so that the other one may be chosen. */
 function neededBy(service: Service | undefined): string[] {
-  const providers = (service?.capacityProviderStrategy ?? []).flatMap(({ capacityProvider }) => capacityProvider ?? []);
-  const onFargate = providers.length === 0 || providers.some((provider) => FARGATE.includes(provider));
-  return onFargate ? FARGATE : providers;
+  return isOnFargate(service) ? FARGATE : providersOf(service);
+}
+
+function isOnFargate(service: Service | undefined): boolean {
+  const providers = providersOf(service);
+  return providers.length === 0 || providers.some((provider) => FARGATE.includes(provider));
+}
+
+function providersOf(service: Service | undefined): string[] {
+  return (service?.capacityProviderStrategy ?? []).flatMap(({ capacityProvider }) => capacityProvider ?? []);
 }
 
 /** The command replaces what is there: so it names that too. */

@@ -1,51 +1,98 @@
 /** Looks at everything that must hold for a stack to work, and says of each thing whether it does; exit code 1 when one does not. */
-import { count, hanging, type Common, type Shell } from '../shell.ts';
-import { openStack, type Stack } from '../stacks.ts';
-import { placesOf } from '../temporal-places.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { UsageError, type Common, type Shell } from '../shell.ts';
+import { NoStackError, openStack, type Stack } from '../stacks.ts';
+import { placesOf, placing } from '../temporal-places.ts';
+import { Account, checkFargateQuota, examineAccount } from './account.ts';
 import { examineAws } from './aws.ts';
-import type { Check } from './check.ts';
+import { unseen, type Check } from './check.ts';
 import { examineServices } from './deployment.ts';
 import { examineLongWork } from './long-work.ts';
+import { asJson, render, summary } from './render.ts';
+import { examineReach } from './server.ts';
 import { examineTemporal } from './temporal.ts';
 
 export interface DoctorOptions extends Common {
-  /** Only what a deployment should wait for. */
+  /** Only what a deployment should wait for, or would fail on. */
   pre?: true;
+  /** Seconds, to look again and again until all is well. */
+  wait?: string | true;
 }
 
+const WAIT_SECONDS = 300;
+const LOOK_EVERY_MS = 3000;
+
 export async function doctor(shell: Shell, options: DoctorOptions): Promise<void> {
-  const stack = await openStack(options);
-  const checks = await (options.pre ? examineBefore : examine)(stack, shell);
+  const seconds = secondsOf(options);
+  const { stack, checks } = await untilWell(shell, options, shell.now() + seconds * 1000);
   if (checks.some(({ ok }) => ok !== true)) shell.exitCode = 1;
-  if (options.json) return shell.printJson({ stack: stack.id, ok: shell.exitCode === 0, checks });
-  shell.print(`Stack ${stack.id}\n`);
+  if (options.json) {
+    return shell.printJson({ stack: stack ?? null, ok: shell.exitCode === 0, checks: checks.map(asJson) });
+  }
+  shell.print(`${stack === undefined ? 'No stack yet' : `Stack ${stack}`}\n`);
   for (const check of checks) shell.print(render(shell, check));
   shell.print(`\n${summary(checks)}`);
 }
 
-async function examine(stack: Stack, shell: Shell): Promise<Check[]> {
+function secondsOf({ wait }: DoctorOptions): number {
+  if (wait === undefined) return 0;
+  const seconds = wait === true ? WAIT_SECONDS : Number(wait);
+  if (!(seconds > 0)) throw new UsageError([`--wait must be seconds, such as 300, got '${wait}'`]);
+  return seconds;
+}
+
+interface Found {
+  /** Its id; undefined where there is none yet. */
+  stack?: string | undefined;
+  checks: Check[];
+}
+
+/** Says what it waits for, whenever that changes. Looks once where there is no time to wait. */
+async function untilWell(shell: Shell, options: DoctorOptions, giveUpAt: number): Promise<Found> {
+  for (let told = ''; ;) {
+    const found = await (options.pre ? lookBefore(shell, options) : look(shell, options));
+    const open = found.checks.filter(({ ok }) => ok !== true);
+    if (open.length === 0 || shell.now() >= giveUpAt || shell.signal.aborted) return found;
+    const waits = open.map(({ check, of }) => (of === undefined ? check : `${check} (${of})`)).join(', ');
+    if (!options.json && waits !== told) shell.print(`Waiting for ${waits}`);
+    told = waits;
+    await delay(LOOK_EVERY_MS, undefined, { signal: shell.signal }).catch(() => undefined);
+  }
+}
+
+async function look(shell: Shell, options: DoctorOptions): Promise<Found> {
+  const stack = await openStack(options);
   const now = shell.now();
   const { checks, fleets } = await examineAws(stack, now);
-  return [...(await examineTemporal(placesOf(stack, shell), fleets, now)), ...checks];
+  return { stack: stack.id, checks: [...(await examineTemporal(placesOf(stack, shell), fleets, now)), ...checks] };
 }
 
-async function examineBefore(stack: Stack, shell: Shell): Promise<Check[]> {
-  const looks = [examineLongWork(placesOf(stack, shell), shell.now()), examineServices(stack)];
-  return (await Promise.all(looks)).flat();
+/** The account first: without credentials nothing else of AWS can be looked at. */
+async function lookBefore(shell: Shell, options: DoctorOptions): Promise<Found> {
+  const account = new Account();
+  const checks = await examineAccount(account);
+  if (checks[0]?.ok !== true) return { checks: [...checks, ...(await examineTemporalOf(shell, account))] };
+  const stack = await stackIfAny(options);
+  const more =
+    stack === undefined
+      ? [checkFargateQuota(account), examineTemporalOf(shell, account)]
+      : [examineLongWork(placesOf(stack, shell), shell.now()), examineServices(stack, account)];
+  return { stack: stack?.id, checks: [...checks, ...(await Promise.all(more)).flat()] };
 }
 
-function render(shell: Shell, { check, of, ok, says, matters, mend }: Check): string {
-  const [sign, colour] =
-    ok === true ? (['✓', 'green'] as const) : ok === null ? (['?', 'yellow'] as const) : (['✗', 'red'] as const);
-  const lines = [`${shell.style(colour, sign)} ${hanging(`${check}${of === undefined ? '' : ` (${of})`}: ${says}`)}`];
-  if (matters) lines.push(`    why it matters: ${hanging(matters)}`);
-  if (mend) lines.push(`    mend: ${hanging(mend)}`);
-  return lines.join('\n');
+async function stackIfAny(options: DoctorOptions): Promise<Stack | undefined> {
+  try {
+    return await openStack(options);
+  } catch (error) {
+    if (error instanceof NoStackError && options.stack === undefined) return undefined;
+    throw error;
+  }
 }
 
-function summary(checks: Check[]): string {
-  const [wrong, unseen] = [false, null].map((value) => checks.filter(({ ok }) => ok === value).length);
-  if (wrong === 0 && unseen === 0) return `All ${checks.length} checks are ok.`;
-  const others = unseen === 0 ? '' : `; ${unseen} could not be looked at`;
-  return `${count(wrong ?? 0, 'thing is', 'things are')} wrong, of ${count(checks.length, 'check')}${others}.`;
+/** Without a stack, only the environment can tell where it is. */
+async function examineTemporalOf({ env, now }: Shell, account: Account): Promise<Check[]> {
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace = 'default' } = env;
+  if (!address) return [unseen('server', 'not looked at: no stack says where it is; TEMPORAL_ADDRESS=host:port does')];
+  const { placed, readSecret } = placing(env, account);
+  return examineReach(placed({ address, namespace }), readSecret, now());
 }

@@ -1,9 +1,15 @@
 /** Each Temporal that the pools use: it can be reached, lets us in, and has the namespace. Only then is there more to look at. */
-import { CredentialsError, describeAccess, type TemporalAccess } from '../../contract/temporal-access.ts';
-import { accessTo, TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
+import {
+  CredentialsError,
+  describeAccess,
+  type SecretReader,
+  type TemporalAccess,
+} from '../../contract/temporal-access.ts';
+import { accessTo, TemporalConnection, type TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
 import { reasonOf } from '../stacks.ts';
 import type { PlacedPool, Places } from '../temporal-places.ts';
-import { ok, unseen, wrong, type Check } from './check.ts';
+import { checkCertificates } from './certificates.ts';
+import { ok, unseen, wrong, type Check, type CheckName } from './check.ts';
 import { probe } from './probe.ts';
 
 /** As in grpc-js. */
@@ -25,27 +31,36 @@ export interface Reached {
 export async function examinePlaces(
   { pools, readSecret }: Places,
   now: number,
-  check: string,
+  check: CheckName,
   look: (reached: Reached) => Promise<Check[]>,
 ): Promise<Check[]> {
   const byPlace = Map.groupBy(pools, ({ temporal }) => JSON.stringify(temporal));
   const examined = await Promise.all(
     [...byPlace.values()].map(async (ofPlace) => {
       const notSeen = ofPlace.map(({ pool }) => unseen(check, 'not seen: Temporal did not answer', pool));
-      return examinePlace(ofPlace, readSecret, now, notSeen, look);
+      return examinePlace({ place: ofPlace[0]!.temporal, pools: ofPlace, readSecret, now, notSeen, look });
     }),
   );
   return examined.flat();
 }
 
-async function examinePlace(
-  pools: PlacedPool[],
-  readSecret: Places['readSecret'],
-  now: number,
-  notSeen: Check[],
-  look: (reached: Reached) => Promise<Check[]>,
-): Promise<Check[]> {
-  const place = pools[0]!.temporal;
+/** Where no pool is known yet. */
+export function examineReach(place: TemporalPlace, readSecret: SecretReader, now: number): Promise<Check[]> {
+  const look = ({ access, where }: Reached) => checkCertificates(access, where, now);
+  return examinePlace({ place, pools: [], readSecret, now, notSeen: [], look });
+}
+
+interface Examined {
+  place: TemporalPlace;
+  pools: PlacedPool[];
+  readSecret: SecretReader;
+  now: number;
+  /** In place of what is only looked at once it is reached. */
+  notSeen: Check[];
+  look: (reached: Reached) => Promise<Check[]>;
+}
+
+async function examinePlace({ place, pools, readSecret, now, notSeen, look }: Examined): Promise<Check[]> {
   let access: TemporalAccess;
   try {
     access = await accessTo(place, now, readSecret);

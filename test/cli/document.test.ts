@@ -1,5 +1,5 @@
 /** docs/cli.md says what --help says: every command and option of the one is in the other. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCli } from './rig.ts';
 
@@ -62,14 +62,4 @@ test('what all commands share is documented once', async () => {
   const help = (await helpOf()) + (await helpOf('status'));
   for (const option of SHARED) expect(help).toContain(option);
   expect(documentedIn(bySection.get('All commands') ?? '').map((option) => option.split(' ')[0])).toEqual(SHARED);
-});
-
-test('every check of the doctor is in its table, and no other', () => {
-  const doctor = join(root, 'cli/doctor');
-  const source = readdirSync(doctor).map((file) => readFileSync(join(doctor, file), 'utf8'));
-  const names = source.flatMap((text) => [...text.matchAll(/\b(?:ok|wrong|unseen|refused)\(\s*'([^']+)'/g)]);
-  const checks = new Set(names.map(([, name = '']) => name));
-  expect(checks.size).toBeGreaterThan(12);
-  const table = [...(bySection.get('doctor') ?? '').matchAll(/^\| ([A-Za-z ]+?) +\|/gm)].map(([, name = '']) => name);
-  expect(table.filter((name) => !['check', 'option'].includes(name)).toSorted()).toEqual([...checks].toSorted());
 });

@@ -39,6 +39,13 @@ test.each([
   });
 });
 
+test('prove begins nothing without AWS', async () => {
+  expect(await run('prove', '--temporal-address', '127.0.0.1:1', '--plaintext', '--yes')).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^✗ AWS credentials: [^]*\nNothing has been deployed/),
+  });
+});
+
 test('simulates, and writes a page that needs nothing else', async () => {
   const html = join(alone, 'page.html');
   expect(await run('simulate', '--trace', 'trickle', '--no-peers', '--html', html)).toMatchObject({ code: 0 });

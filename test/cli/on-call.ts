@@ -16,6 +16,12 @@ const RESOURCES: Record<string, string[]> = {
   'the pools’ clusters': [`arn:aws:ecs:${PLACE}:cluster/*`],
   'the scaler’s log': [`arn:aws:logs:${PLACE}:log-group:*`],
   'Temporal’s secret, if there is one': [`arn:aws:secretsmanager:${PLACE}:secret:*`],
+  'the CDK’s roles, `cdk-*`': ['arn:aws:iam::000000000000:role/cdk-*'],
+  '`/cdk-bootstrap/*`': [`arn:aws:ssm:${PLACE}:parameter/cdk-bootstrap/*`],
+  'the role `AWSServiceRoleForECS`': ['arn:aws:iam::000000000000:role/*AWSServiceRoleForECS'],
+  'the stack `ElasticWorkersProof`': [`arn:aws:cloudformation:${PLACE}:stack/ElasticWorkersProof/*`],
+  'the proof’s service': [`arn:aws:ecs:${PLACE}:service/*/ElasticWorkersProof-*`],
+  'the proof’s table': [`arn:aws:dynamodb:${PLACE}:table/ElasticWorkersProof-*`],
 };
 
 /** Makes the user; returns the keys, as variables of the environment. */
@@ -45,7 +51,7 @@ function documentedStatements() {
   });
 }
 
-async function iam(emulatorUrl: string, action: string, parameters: Record<string, string>): Promise<string> {
+export async function iam(emulatorUrl: string, action: string, parameters: Record<string, string>): Promise<string> {
   const scope = 'Credential=test/20260101/us-east-1/iam/aws4_request';
   const response = await fetch(emulatorUrl, {
     method: 'POST',

@@ -33,6 +33,7 @@ import {
   DescribeServicesCommand,
   ECSClient,
   ListTasksCommand,
+  PutClusterCapacityProvidersCommand,
   RegisterTaskDefinitionCommand,
   TagResourceCommand,
   UpdateServiceCommand,
@@ -70,12 +71,16 @@ export interface RunOptions {
   input?: string;
   /** What is run; the sources unless given. */
   main?: string;
+  /** Told all that it has printed so far, whenever it prints more. */
+  onOutput?: (printed: string) => void;
+  /** As Ctrl-C. */
+  interrupt?: AbortSignal;
 }
 
 /** Runs `elastic-workers` with these arguments, as a process. */
 export function runCli(
   args: string[],
-  { env = {}, input = '', main = MAIN, directory }: RunOptions = {},
+  { env = {}, input = '', main = MAIN, directory, onOutput, interrupt }: RunOptions = {},
 ): Promise<Ran> {
   const environment = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...env };
   return new Promise((resolve) => {
@@ -87,6 +92,11 @@ export function runCli(
         resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
     child.stdin?.end(input);
+    let printed = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => onOutput?.((printed += String(chunk))));
+    }
+    interrupt?.addEventListener('abort', () => child.kill('SIGINT'));
   });
 }
 
@@ -191,6 +201,12 @@ export class Rig {
     const request = { cluster: 'cluster', services: [name], include: ['TAGS' as const] };
     const { services = [] } = await this.ecs.send(new DescribeServicesCommand(request));
     return services[0] as Service;
+  }
+
+  /** What services of the cluster may run on. */
+  async provide(cluster: string, capacityProviders: string[]): Promise<void> {
+    const request = { cluster, capacityProviders, defaultCapacityProviderStrategy: [] };
+    await this.ecs.send(new PutClusterCapacityProvidersCommand(request));
   }
 
   /** By ARN. */

@@ -1,0 +1,74 @@
+/** The CDK's command line of the project that this is run in, over the app that this package brings along. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { PROOF_CONTEXT, PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
+import { logTail, startProcess } from '../../local/process.ts';
+import { cdkCommandLine } from '../../local/stack.ts';
+import { qualifierIn } from '../doctor/account.ts';
+import { packageDirectory } from '../package-directory.ts';
+import { CommandError, type Shell } from '../shell.ts';
+
+/** Built, so that it is the same from the sources as where the package is installed. */
+const appFile = () => join(packageDirectory(), 'dist/construct/proof-app.js');
+const LOG_LINES = 100;
+
+/** In the folder where the command is run; Git ignores it. */
+const DIRECTORY = '.elastic-workers';
+
+/** To its end; throws with the end of its log when it failed, or the signal ended it. */
+export async function cdk(
+  command: 'deploy' | 'destroy',
+  args: string[],
+  settings: ProofSettings,
+  { env, signal }: Pick<Shell, 'env'> & { signal?: AbortSignal },
+): Promise<void> {
+  // What an earlier proof has looked up may be no more.
+  if (command === 'deploy') rmSync(join(DIRECTORY, 'proof'), { recursive: true, force: true });
+  mkdirSync(join(DIRECTORY, 'proof'), { recursive: true });
+  writeFileSync(join(DIRECTORY, '.gitignore'), '*\n');
+  const context = {
+    [PROOF_CONTEXT]: JSON.stringify(settings),
+    '@aws-cdk/core:bootstrapQualifier': qualifierIn('cdk.json'),
+  };
+  const running = await startProcess({
+    name: `cdk ${command}`,
+    command: process.execPath,
+    args: [
+      cdkCommandLine(process.cwd()),
+      command,
+      PROOF_STACK,
+      ...args,
+      '--app',
+      appFile(),
+      '--output',
+      'cdk.out',
+      '--no-notices',
+      '--no-color',
+      ...Object.entries(context).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    environment: JSON.parse(JSON.stringify(env)) as Record<string, string>,
+    directory: join(DIRECTORY, 'proof'),
+    logFile: join(DIRECTORY, 'logs', `cdk-${command}.log`),
+  });
+  const stop = () => void running.stop();
+  signal?.addEventListener('abort', stop, { once: true });
+  const ended = await running.exited;
+  signal?.removeEventListener('abort', stop);
+  await running.stop();
+  if (signal?.aborted) {
+    const why = (signal.reason as Error).name === 'TimeoutError' ? 'it took too long' : 'interrupted';
+    throw new CommandError(`${why}, with cdk ${command} at:\n${logTail(running.logFile, LOG_LINES)}`);
+  }
+  if (ended !== 'exit code 0') {
+    throw new CommandError(`cdk ${command} ended with ${ended}:\n${logTail(running.logFile, LOG_LINES)}`);
+  }
+}
+
+/** What the app needs of the project, by version. Throws with how to get it. */
+export function cdkVersions(): { cli: string; library: string } {
+  const cli = createRequire(cdkCommandLine(process.cwd()))('../package.json') as { version: string };
+  const require = createRequire(appFile());
+  require.resolve('constructs');
+  return { cli: cli.version, library: (require('aws-cdk-lib/package.json') as { version: string }).version };
+}

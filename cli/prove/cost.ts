@@ -1,0 +1,47 @@
+/** What a proof costs at most, before it begins: each line with its arithmetic, by the prices that the stack's own estimate has. */
+import { METRICS } from '../../contract/metrics.ts';
+import { HOURS_A_MONTH } from '../../contract/pool-config.ts';
+import { PRICES } from '../../contract/prices.ts';
+import { PROOF_POOL } from '../../contract/proof.ts';
+
+export interface ProofCost {
+  what: string;
+  arithmetic: string;
+  dollars: number;
+}
+
+/** It takes about twenty minutes. */
+export const MOST_HOURS = 1;
+/** A deployment has a second fleet come up beside the first. */
+const FLEETS = 2;
+const ALARMS = 6;
+/** Of the scaler, which ticks all the time, and for some seconds of each minute as two. */
+const GIGABYTES = 0.375;
+const SECONDS_A_MINUTE = 65;
+
+export function costOfProof(): ProofCost[] {
+  const { maxTasks, vcpus, gigabytes } = PROOF_POOL;
+  const tasks = maxTasks * FLEETS;
+  const taskHour = vcpus * PRICES.x86VcpuHour + gigabytes * PRICES.x86GigabyteHour + PRICES.publicAddressHour;
+  const metrics = Object.keys(METRICS).length;
+  const watchingMonth = metrics * PRICES.metricMonth + ALARMS * PRICES.alarmMonth + PRICES.dashboardMonth;
+  const seconds = GIGABYTES * SECONDS_A_MINUTE * 60 * MOST_HOURS;
+  return [
+    line('tasks with a public address', `${tasks} tasks x ${MOST_HOURS} h`, tasks * MOST_HOURS, taskHour),
+    line('the scaler', `${seconds} GB-seconds`, seconds, PRICES.lambdaGigabyteSecond),
+    line(
+      'metrics, alarms and dashboard',
+      `${MOST_HOURS} h of ${HOURS_A_MONTH} of a month`,
+      MOST_HOURS / HOURS_A_MONTH,
+      watchingMonth,
+    ),
+  ];
+}
+
+function line(what: string, amount: string, factor: number, price: number): ProofCost {
+  return { what, arithmetic: `${amount} x ${Number(price.toPrecision(6))}`, dollars: factor * price };
+}
+
+export function totalOf(lines: ProofCost[]): number {
+  return lines.reduce((sum, { dollars }) => sum + dollars, 0);
+}

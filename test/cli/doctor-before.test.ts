@@ -1,0 +1,117 @@
+/** `doctor --pre` in an account where nothing is deployed yet, and `doctor --wait`; each fault produced for real. */
+import type { Check } from '../../cli/doctor/check.ts';
+import { bootstrapAsTheCdk, makeServiceLinkedRole } from './account.ts';
+import { until } from '../until.ts';
+import { Rig, type Ran } from './rig.ts';
+
+jest.setTimeout(120_000);
+
+const rig = new Rig();
+let temporal: Record<string, string>;
+
+beforeAll(async () => {
+  await rig.start();
+  temporal = { TEMPORAL_ADDRESS: rig.temporal.address };
+});
+afterAll(() => rig.stop());
+
+const pre = (env: Record<string, string> = temporal) => rig.cliWith({ env }, 'doctor', '--pre', '--json');
+
+function checksOf({ stdout, stderr }: Ran): Check[] {
+  expect(stderr).toBe('');
+  return (JSON.parse(stdout) as { checks: Check[] }).checks;
+}
+
+const verdicts = (ran: Ran) => checksOf(ran).map(({ check, ok }) => [check, ok]);
+
+/** What the emulator does not have, answered as AWS does. */
+async function withQuota(Value: number): Promise<{ env: Record<string, string>; stop: () => Promise<void> }> {
+  const { url, stop } = await rig.awsBut((operation, body) =>
+    operation === 'GetServiceQuota'
+      ? { status: 200, body: JSON.stringify({ Quota: { Value } }) }
+      : { status: 200, body },
+  );
+  return { env: { AWS_ENDPOINT_URL_SERVICE_QUOTAS: url }, stop };
+}
+
+test('in a fresh account it names what is missing, with the commands that make it', async () => {
+  const ran = await pre();
+  expect(ran.code).toBe(1);
+  expect(verdicts(ran)).toEqual([
+    ['AWS credentials', true],
+    ['CDK bootstrap', false],
+    ['ECS service-linked role', false],
+    ['Fargate quota', null],
+    ['server', true],
+    ['namespace', true],
+  ]);
+  const mends = checksOf(ran).map(({ mend }) => mend);
+  expect(mends).toContain('npx cdk bootstrap aws://000000000000/us-east-1');
+  expect(mends).toContain('aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com');
+});
+
+test('every check has an id and a link, and the link is printed where it is not well', async () => {
+  expect(checksOf(await pre())).toContainEqual(
+    expect.objectContaining({ id: 'ecs-service-linked-role', more: 'docs/doctor.md#ecs-service-linked-role' }),
+  );
+  const { stdout } = await rig.cliWith({ env: temporal }, 'doctor', '--pre');
+  expect(stdout).toMatch(/^No stack yet\n/);
+  expect(stdout).toMatch(/^✗ CDK bootstrap: .+\n( {4}.+\n)+ {4}more: docs\/doctor\.md#cdk-bootstrap$/m);
+  expect(stdout).not.toContain('#aws-credentials');
+});
+
+test('without credentials nothing else of AWS is looked at', async () => {
+  const env = { ...temporal, AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
+  expect(verdicts(await pre(env))).toEqual([
+    ['AWS credentials', false],
+    ['server', true],
+    ['namespace', true],
+  ]);
+});
+
+test('a Temporal that is not named, or does not answer, is told', async () => {
+  expect(checksOf(await pre({})).at(-1)).toMatchObject({ check: 'server', ok: null });
+  expect(checksOf(await pre({ TEMPORAL_ADDRESS: '127.0.0.1:1' })).at(-1)).toMatchObject({ check: 'server', ok: false });
+});
+
+test('a quota that is too small for all pools at their maximum is told', async () => {
+  const { env, stop } = await withQuota(1);
+  await rig.deploy('large', { pools: [{ pool: 'large', policy: { maxTasks: 8 } }] });
+  const { stdout } = await rig.cliWith({ env }, 'doctor', '--pre', '--stack', 'large', '--json');
+  await stop();
+  const { checks } = JSON.parse(stdout) as { checks: Check[] };
+  expect(checks.find(({ check }) => check === 'Fargate quota')).toMatchObject({
+    ok: false,
+    says: '1 vCPUs of Fargate at a time in this account and region; all tasks together are 2',
+  });
+});
+
+test('with --wait it says what it waits for, and ends as soon as all is well', async () => {
+  await rig.deploy('waited', { pools: [{ pool: 'waited' }] });
+  const { env, stop } = await withQuota(1000);
+  let waits = '';
+  const onOutput = (printed: string) => (waits = printed);
+  const waiting = rig.cliWith({ env, onOutput }, 'doctor', '--pre', '--wait', '60', '--stack', 'waited');
+  await until('it waits', 30, () => waits.includes('Waiting for'));
+  await rig.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
+  await bootstrapAsTheCdk(rig.awsUrl);
+  await makeServiceLinkedRole(rig.awsUrl);
+  const { code, stdout } = await waiting;
+  await stop();
+  expect(stdout).toMatch(/^Waiting for .*CDK bootstrap.*ECS service-linked role/);
+  expect(stdout).toMatch(/^✓ deployment roles: /m);
+  expect(stdout).toMatch(/^All 10 checks are ok\.$/m);
+  expect(code).toBe(0);
+});
+
+test('with --wait it ends with what is still wrong, when the time is over', async () => {
+  const ran = await rig.cliWith({ env: {} }, 'doctor', '--pre', '--wait', '1', '--stack', 'waited', '--json');
+  expect({ code: ran.code, verdicts: verdicts(ran) }).toMatchObject({
+    code: 1,
+    verdicts: expect.arrayContaining([['Fargate quota', null]]),
+  });
+  expect(await rig.cli('doctor', '--wait', 'long')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--wait'),
+  });
+});
