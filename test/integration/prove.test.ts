@@ -148,7 +148,10 @@ test('interrupted, it destroys the stack all the same, and says what was not run
   const onOutput = (printed: string) => {
     if (printed.includes('✓ first task')) pressed.abort();
   };
-  const { code, stdout } = await prove([...at(), '--yes', '--json'], { onOutput, interrupt: pressed.signal });
+  const { code, stdout } = await prove([...at(), '--yes', '--json', '--report', 'interrupted.md'], {
+    onOutput,
+    interrupt: pressed.signal,
+  });
   expect({ code, stacks: await stacks() }).toEqual({ code: 1, stacks: [] });
   expect(results((JSON.parse(stdout) as { steps: Step[] }).steps)).toMatchObject({
     'first task': 'passed',
