@@ -26,6 +26,7 @@ SERVICES = {
     "DynamoDB_20120810": "dynamodb",
     "GraniteServiceVersion20100801": "cloudwatch",
     "Logs_20140328": "logs",
+    "ServiceQuotasV20190624": "service-quotas",
     "secretsmanager": "secretsmanager",
     # Speaks REST, to endpoints of the tests: these ask for the check, with the members in the path moved into the body.
     "bedrock-runtime": "bedrock-runtime",
