@@ -48,14 +48,14 @@ test('the formula has a slot for all work, queued or running, at once', () => {
   expect(orders(peer('formula'), () => ({ queued: 9999 }), 0).get(0)).toBe(100);
 });
 
-describe("Temporal's worker controller", () => {
+describe("Temporal's Serverless Workers", () => {
   test('orders one more for work without a slot, every 2 s', () => {
-    const given = orders(peer('temporal-controller'), (now) => ({ unmatched: now < 10 ? 100 : 0, queued: 500 }), 20);
+    const given = orders(peer('serverless-workers'), (now) => ({ unmatched: now < 10 ? 100 : 0, queued: 500 }), 20);
     expect([...given.values()]).toEqual([1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5]);
   });
 
   test('sizes by arrivals every minute, from an assumed 2 a second of a task', () => {
-    const given = orders(peer('temporal-controller'), (now) => ({ dispatched: 8 * now, running: 9 }), 120);
+    const given = orders(peer('serverless-workers'), (now) => ({ dispatched: 8 * now, running: 9 }), 120);
     expect(given.get(58)).toBe(0);
     // 8 a second at 2 a task is a load of 4: 5 at 80 %; 4 more a minute at most.
     expect(given.get(60)).toBe(4);
@@ -63,7 +63,7 @@ describe("Temporal's worker controller", () => {
   });
 
   test('takes one away a minute, and none within 90 s of work that found no slot', () => {
-    const given = orders(peer('temporal-controller'), (now) => ({ unmatched: now < 12 ? 1 : 0 }), 400);
+    const given = orders(peer('serverless-workers'), (now) => ({ unmatched: now < 12 ? 1 : 0 }), 400);
     expect([60, 120, 180, 240].map((now) => given.get(now))).toEqual([6, 5, 4, 3]);
   });
 });
