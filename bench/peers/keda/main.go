@@ -32,6 +32,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/kubernetes/pkg/controller/podautoscaler"
 	"k8s.io/kubernetes/pkg/controller/podautoscaler/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // As kube-controller-manager's flags have them.
@@ -138,24 +139,24 @@ func (p *pool) set(replicas int32) {
 }
 
 func (p *pool) client() *scalefake.FakeScaleClient {
-	client := &scalefake.FakeScaleClient{}
-	client.AddReactor("get", target.Resource, func(clienttesting.Action) (bool, runtime.Object, error) {
+	scales := &scalefake.FakeScaleClient{}
+	scales.AddReactor("get", target.Resource, func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, p.scale(), nil
 	})
-	client.AddReactor("update", target.Resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
+	scales.AddReactor("update", target.Resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
 		p.set(action.(clienttesting.UpdateAction).GetObject().(*autoscalingv1.Scale).Spec.Replicas)
 		return true, p.scale(), nil
 	})
-	return client
+	return scales
 }
 
 // startHPA makes the HPA that KEDA would create of the ScaledObject.
 func startHPA(ctx context.Context, s settings, p *pool, specs []autoscalingv2.MetricSpec, scaler scalers.Scaler) error {
-	client := fake.NewClientset(newHPA(s, specs))
-	factory := informers.NewSharedInformerFactory(client, 0)
+	kubernetes := fake.NewClientset(newHPA(s, specs))
+	factory := informers.NewSharedInformerFactory(kubernetes, 0)
 	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Group: target.Group, Version: target.Version}})
 	mapper.Add(schema.GroupVersionKind{Group: target.Group, Version: target.Version, Kind: target.Kind}, meta.RESTScopeNamespace)
-	controller := podautoscaler.NewHorizontalController(ctx, client.CoreV1(), p.client(), client.AutoscalingV2(), mapper,
+	controller := podautoscaler.NewHorizontalController(ctx, kubernetes.CoreV1(), p.client(), kubernetes.AutoscalingV2(), mapper,
 		&temporalMetrics{ctx: ctx, scaler: scaler}, factory.Autoscaling().V2().HorizontalPodAutoscalers(), factory.Core().V1().Pods(),
 		hpaSyncPeriod, hpaDownStabilise, hpaTolerance, hpaCPUInitialize, hpaReadinessDelay)
 	factory.Start(ctx.Done())
@@ -202,7 +203,7 @@ func scaleLoop(ctx context.Context, s settings, p *pool, specs []autoscalingv2.M
 		},
 		Status: kedav1alpha1.ScaledObjectStatus{ScaleTargetKind: target.Kind, ScaleTargetGVKR: &target},
 	}
-	scale := executor.NewScaleExecutor(nil, p.client(), runtime.NewScheme(), kubernetesTimeout, events.NewFakeRecorder(0))
+	scale := executor.NewScaleExecutor(noCache{}, p.client(), runtime.NewScheme(), kubernetesTimeout, events.NewFakeRecorder(0))
 	metric := specs[0].External.Metric.Name
 	for ; ; time.Sleep(time.Duration(s.pollSeconds) * time.Second) {
 		_, active, err := scaler.GetMetricsAndActivity(ctx, metric)
@@ -214,6 +215,13 @@ func scaleLoop(ctx context.Context, s settings, p *pool, specs []autoscalingv2.M
 			fmt.Fprintln(os.Stderr, "KEDA could not read or scale:", err, result.Error)
 		}
 	}
+}
+
+// noCache has nothing: the executor then asks for the scale itself.
+type noCache struct{ client.Client }
+
+func (noCache) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	return fmt.Errorf("%s is not cached", key)
 }
 
 // temporalMetrics is KEDA's metrics server: the HPA's external metric, read from Temporal when asked for.
