@@ -35,7 +35,7 @@ export const PEER_TITLES: Record<string, string> = {
   hpa: 'HPA on depth and CPU',
   'target-tracking': 'ECS target tracking',
   'step-scaling': 'ECS step scaling',
-  formula: 'plain formula',
+  formula: 'formula',
 };
 
 /** Who tunes a peer lets its workers finish, too, as long as Fargate allows. */
@@ -129,7 +129,10 @@ export function serverlessWorkers(
     const idle = queued === 0 && arrivals === 0 && dispatches === 0;
     arrivalRate = idle ? 0 : smoothed(arrivalRate ?? arrivals, arrivals, settings.smoothing);
     if (queued >= settings.materialBacklog) learn(dispatches);
-    const wanted = within(limits, neededTasks(arrivalRate + (queued > 0 ? settings.drainRate : 0), ratePerTask, settings));
+    const wanted = within(
+      limits,
+      neededTasks(arrivalRate + (queued > 0 ? settings.drainRate : 0), ratePerTask, settings),
+    );
     if (wanted > desired) grow(Math.min(settings.mostMore, wanted - desired), now);
     else if (
       wanted < desired &&

@@ -36,8 +36,18 @@ const DOCUMENT = join(import.meta.dirname, '../../docs/benchmark.md');
 
 const options = new Command('bench:peers')
   .description('Runs ours beside the real peers on real fleets: all of it takes not quite an hour.')
-  .option('--loads <names>', 'some of the loads, with commas', namesOf(Object.keys(PEER_LOADS)), Object.keys(PEER_LOADS))
-  .option('--policies <names>', 'some of the policies, with commas', namesOf(Object.keys(POLICIES)), Object.keys(POLICIES))
+  .option(
+    '--loads <names>',
+    'some of the loads, with commas',
+    namesOf(Object.keys(PEER_LOADS)),
+    Object.keys(PEER_LOADS),
+  )
+  .option(
+    '--policies <names>',
+    'some of the policies, with commas',
+    namesOf(Object.keys(POLICIES)),
+    Object.keys(POLICIES),
+  )
   .option('--repeats <count>', 'runs of each load, each with other work', positiveInteger, 3)
   .option('--json <file>', 'write the figures into this file')
   .option('--write', 'write the figures into docs/benchmark.md')
@@ -50,7 +60,8 @@ const tools = await ensureTools({ onProgress: tell });
 const stage = await openStage(tools, SEED);
 const runs: RealRun[] = [];
 // However this ends, nothing stays behind.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stage.stop().then(() => process.exit(1)));
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stage.stop().then(() => process.exit(1)));
 try {
   await Promise.all(lanes().map((cells) => runLane(stage, cells)));
 } finally {

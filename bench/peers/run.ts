@@ -57,7 +57,10 @@ export async function runLoad(stage: Stage, { load, seed, contestants }: Prepare
     const tasks = [...stage.tasks.values()].filter(({ service }) => service === fleet.name);
     const attempts = readAttempts(tasks.map(({ logFile }) => logFile));
     const { lastDoneAt, overrunP95, ...figures } = figuresOf(work, attempts, startedAt, endsAt);
-    const lateP95 = quantile(lateness[index]!.toSorted((a, b) => a - b), 0.95);
+    const lateP95 = quantile(
+      lateness[index]!.toSorted((a, b) => a - b),
+      0.95,
+    );
     return {
       load,
       seed,

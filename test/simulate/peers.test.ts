@@ -119,3 +119,22 @@ test('the work of one slot-full on an empty fleet is done by every peer', () => 
     expect(simulate(work, make(limits), DEFAULT_SETTINGS).undone).toBe(0);
   }
 });
+
+describe('tuned', () => {
+  test('KEDA polls every 5 s, aims at a slot-full, and is at zero a minute after the backlog', () => {
+    const given = orders(peer('keda-tuned'), (now) => ({ queued: now >= 5 && now < 60 ? 80 : 0 }), 200);
+    expect([0, 5, 15, 30].map((now) => given.get(now))).toEqual([0, 1, 4, 4]);
+    expect(given.get(115)).toBe(0);
+  });
+
+  test('Serverless Workers shrink every 30 s, half a minute after the last work without a slot', () => {
+    const given = orders(peer('serverless-workers-tuned'), (now) => ({ unmatched: now < 6 ? 1 : 0 }), 150);
+    expect([6, 30, 60, 90, 120].map((now) => given.get(now))).toEqual([3, 3, 2, 1, 0]);
+  });
+
+  test('workers of tuned peers finish work shorter than their grace', () => {
+    const work: Work[] = Array.from({ length: 60 }, (_, index) => ({ arrivalSeconds: index / 10, serviceSeconds: 90 }));
+    const killed = (name: string) => simulate(work, PEERS[name]!(limits), DEFAULT_SETTINGS).killed;
+    expect(killed('keda-tuned')).toBe(0);
+  });
+});
