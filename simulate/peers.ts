@@ -83,11 +83,13 @@ const RATE_BASED: RateBasedSettings = {
 /** The best of those that `node bench/peers/search.ts` tries: one set for all loads. */
 export const RATE_BASED_TUNED: Partial<RateBasedSettings> = {
   pollSeconds: 30,
-  smoothing: 1,
-  initialRatePerTask: 0.5,
-  mostMore: 8,
+  initialRatePerTask: 1,
+  drainRate: 0.5,
+  materialBacklog: 5,
+  utilization: 1,
+  upCooldownSeconds: 10,
   downCooldownSeconds: 30,
-  quietSeconds: 30,
+  quietSeconds: 0,
 };
 
 /**

@@ -142,6 +142,13 @@ function versions(): Record<string, string> {
 async function report(all: RealRuns): Promise<void> {
   const section = realPeersSection(all);
   console.log(await format(section, { parser: 'markdown', printWidth: 140 }));
+  const late = all.runs.filter(({ isLate }) => isLate).length;
+  if (late > 0) {
+    tell(
+      `In ${late} of ${all.runs.length} runs this machine was too slow. Stop what else runs on it, and run those loads again.`,
+    );
+    process.exitCode = 1;
+  }
   if (!options.write) return;
   writeFileSync(FIGURES, `${JSON.stringify(all, null, 2)}\n`);
   const text = withSection(readFileSync(DOCUMENT, 'utf8'), section);

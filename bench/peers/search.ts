@@ -14,10 +14,11 @@ const CHOICES: { [Setting in keyof RateBasedSettings]?: RateBasedSettings[Settin
   smoothing: [0.45, 1],
   initialRatePerTask: [0.25, 0.5, 1, 2],
   drainRate: [0.5, 1, 2, 4],
-  materialBacklog: [5, 50, 1_000_000],
+  materialBacklog: [1, 5, 50],
   utilization: [0.8, 1],
   halfinWhittBeta: [0, 0.5],
   mostMore: [4, 8],
+  upCooldownSeconds: [2, 10],
   quietSeconds: [0, 30, 90],
 };
 const SHOWN = 5;

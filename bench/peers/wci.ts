@@ -20,6 +20,8 @@ export const WCI_SETTINGS = {
 /** A new version gets a task that registers its task queues, which the first poll of the statistics takes away. */
 const REGISTERED_WITHIN_SECONDS = 330;
 const BUILD_ID = '1';
+/** As in temporal.api.enums.v1.TaskQueueType. */
+const ACTIVITY_QUEUE = 2;
 
 export const wci = serverlessWorkers('Serverless Workers (WCI), rate-based', 'serverless-workers', SHORT_GRACE_SECONDS);
 export const wciTuned = serverlessWorkers(
@@ -63,6 +65,7 @@ export function scalerSettings(
     utilization_target: settings.utilization,
     halfin_whitt_beta: settings.halfinWhittBeta,
     max_scale_up_step: settings.mostMore,
+    scale_up_cooldown_ms: milliseconds(settings.upCooldownSeconds),
     scale_down_cooldown_ms: milliseconds(settings.downCooldownSeconds),
     no_sync_quiet_ms: milliseconds(settings.quietSeconds),
   };
@@ -100,6 +103,22 @@ async function createVersion(stage: Stage, { name }: Fleet, scaler: Record<strin
     allowNoPollers: true,
     ignoreMissingTaskQueues: true,
     identity,
+  });
+  await firstTask(stage, name);
+}
+
+/**
+ * What the controller is told of the first task that a worker took at once. It begins a new run of its workflow then, and polls its
+ * statistics five minutes after that, and each minute from there on. Without it the new run, and another five minutes without a poll,
+ * would begin with the load.
+ */
+async function firstTask({ client }: Stage, name: string): Promise<void> {
+  const instance = client.workflow.getHandle(`temporal-sys-worker-controller-instance:${name}:${BUILD_ID}`);
+  await instance.signal('task-add-signal', {
+    task_queue_name: name,
+    task_queue_type: ACTIVITY_QUEUE,
+    is_sync_match: true,
+    sync_match_signals_batched: 1,
   });
 }
 

@@ -127,9 +127,9 @@ describe('tuned', () => {
     expect(given.get(115)).toBe(0);
   });
 
-  test('Serverless Workers shrink every 30 s, half a minute after the last work without a slot', () => {
-    const given = orders(peer('serverless-workers-tuned'), (now) => ({ unmatched: now < 6 ? 1 : 0 }), 150);
-    expect([6, 30, 60, 90, 120].map((now) => given.get(now))).toEqual([3, 3, 2, 1, 0]);
+  test('Serverless Workers grow every 10 s, and shrink every 30 s as soon as no work is without a slot', () => {
+    const given = orders(peer('serverless-workers-tuned'), (now) => ({ unmatched: now < 26 ? 1 : 0 }), 150);
+    expect([24, 30, 60, 90].map((now) => given.get(now))).toEqual([3, 2, 1, 0]);
   });
 
   test('workers of tuned peers finish work shorter than their grace', () => {

@@ -30,9 +30,11 @@ import (
 	scalefake "k8s.io/client-go/scale/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/controller/podautoscaler"
 	"k8s.io/kubernetes/pkg/controller/podautoscaler/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // As kube-controller-manager's flags have them.
@@ -70,6 +72,7 @@ func main() {
 	flag.IntVar(&s.cooldownSeconds, "cooldown", 300, "KEDA's cooldownPeriod")
 	flag.IntVar(&s.downStabilizationSeconds, "down-stabilization", 0, "of the HPA's scale-down; Kubernetes' default unless given")
 	flag.Parse()
+	log.SetLogger(klog.Background())
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -203,7 +206,7 @@ func scaleLoop(ctx context.Context, s settings, p *pool, specs []autoscalingv2.M
 		},
 		Status: kedav1alpha1.ScaledObjectStatus{ScaleTargetKind: target.Kind, ScaleTargetGVKR: &target},
 	}
-	scale := executor.NewScaleExecutor(noCache{}, p.client(), runtime.NewScheme(), kubernetesTimeout, events.NewFakeRecorder(0))
+	scale := executor.NewScaleExecutor(noCache{}, p.client(), runtime.NewScheme(), kubernetesTimeout, &events.FakeRecorder{})
 	metric := specs[0].External.Metric.Name
 	for ; ; time.Sleep(time.Duration(s.pollSeconds) * time.Second) {
 		_, active, err := scaler.GetMetricsAndActivity(ctx, metric)
