@@ -83,10 +83,11 @@ const RATE_BASED: RateBasedSettings = {
 /** The best of those that `node bench/peers/search.ts` tries: one set for all loads. */
 export const RATE_BASED_TUNED: Partial<RateBasedSettings> = {
   pollSeconds: 30,
-  initialRatePerTask: 1,
+  initialRatePerTask: 0.5,
   drainRate: 0.5,
   materialBacklog: 5,
   utilization: 1,
+  halfinWhittBeta: 0,
   upCooldownSeconds: 10,
   downCooldownSeconds: 30,
   quietSeconds: 0,

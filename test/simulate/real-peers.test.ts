@@ -44,6 +44,11 @@ describe('the section of the real peers', () => {
     expect(written).not.toContain('old');
     expect(written).toContain('## In the model\n\nkept');
   });
+
+  test('comes before all others where there was none', () => {
+    const written = withSection('# A\n\nintro\n\n## In the model\n\nkept\n', realPeersSection(measured([run])));
+    expect(written).toMatch(/^# A\n\nintro\n\n## Beside the real peers[^]*\n\n## In the model\n\nkept\n$/);
+  });
 });
 
 test('a model agrees within a quarter, or says by how much it does not', () => {
