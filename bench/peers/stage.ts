@@ -5,7 +5,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
   CreateServiceCommand,
@@ -18,7 +17,6 @@ import { Client, Connection } from '@temporalio/client';
 import * as esbuild from 'esbuild';
 import { bundleWorker } from '../../bundler/worker-files.ts';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
-import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
@@ -34,7 +32,6 @@ import { WCI_SETTINGS } from './wci.ts';
 export const LOGS = join(LOCAL_DIRECTORY, 'logs', 'peers');
 export const CLUSTER = 'peers';
 export const REGION = 'us-east-1';
-export const STATE_TABLE = 'state';
 export const ROLE_ID = 'AROAPEERS';
 const IMAGE = 'example.test/peers:1';
 
@@ -124,7 +121,6 @@ async function open(
   const client = new Client({ connection, namespace });
   const ecs = new ECSClient(localClient(ecsUrl));
   await ecs.send(new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE'] }));
-  await createStateTable(emulator.url);
   return { address, namespace, client, ecs, ecsUrl, emulatorUrl: emulator.url, fargate, aws, directory, tasks };
 }
 
@@ -140,17 +136,6 @@ async function bundle(outdir: string): Promise<void> {
     },
     libraries: [],
   });
-}
-
-async function createStateTable(emulatorUrl: string): Promise<void> {
-  await new DynamoDBClient(localClient(emulatorUrl)).send(
-    new CreateTableCommand({
-      TableName: STATE_TABLE,
-      KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-      AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-      BillingMode: 'PAY_PER_REQUEST',
-    }),
-  );
 }
 
 export function fleetOf(name: string, parts: Partial<Fleet>): Fleet {

@@ -108,6 +108,6 @@ function askSideBySide(client: Client, workflowId: string): Promise<unknown> {
   return client.workflow.execute(GENERIC_STRATEGY_WORKFLOW, {
     taskQueue: LONG_QUEUE,
     workflowId,
-    args: ['map-reduce', input, config],
+    args: ['map_reduce', input, config],
   });
 }
