@@ -25,7 +25,7 @@ export async function buildKeda(onProgress: (line: string) => void): Promise<str
   const found = await run('go', ['version']).catch(() => undefined);
   if (found === undefined)
     return 'KEDA is left out: there is no Go toolchain on the PATH. Install Go 1.26 or newer to have it compared, too.';
-  onProgress('Building KEDA (the first time, this fetches its modules and takes some minutes)');
+  onProgress('Building KEDA: some minutes the first time, seconds later');
   mkdirSync(join(LOCAL_DIRECTORY, 'peers'), { recursive: true });
   try {
     await run('go', ['build', '-o', EXECUTABLE, '.'], { cwd: SOURCE, maxBuffer: 2 ** 24 });
