@@ -27,6 +27,7 @@ export function benchmarkDocument(rows: TraceTotals[], runs: Runs, real?: RealRu
     scores(rows),
     '### Ours in detail',
     details(rows),
+    STRANGER,
     '',
   ].join('\n\n');
 }
@@ -133,6 +134,13 @@ function details(rows: TraceTotals[]): string {
   ];
   return table(head, lines);
 }
+
+const STRANGER = `## A stranger's workload
+
+\`npm run bench:stranger\` runs a load that was made for others against the demo's pools: \`ebb_and_flow\` and \`serverless_burst\`, two
+scenarios of [omes](https://github.com/temporalio/omes), Temporal's own load generator, rebuilt from their descriptions
+([\`bench/stranger/scenarios.ts\`](../bench/stranger/scenarios.ts)). It succeeds only if every workflow completes, no attempt is lost, no
+alarm fires, each pool returns to zero, and every decision has a reason that fits.`;
 
 /** Where single pieces of work come far apart, knowing at once that one is done is worth more than any rule. */
 const WHY_TRICKLE = `On \`trickle\` each piece of work mostly has a task of its own, so all that a policy decides is when that task goes.
