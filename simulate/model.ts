@@ -41,6 +41,8 @@ export interface Controller {
   tickSeconds: number;
   /** Its workers protect themselves, and leave only when cordoned and done. Without it ECS stops what it likes. */
   protects: boolean;
+  /** What its tasks have left when they are stopped, where that is not the settings'. */
+  stopGraceSeconds?: number;
   look(signals: () => Signals, truth: Truth, nowSeconds: number): Order;
 }
 
@@ -231,7 +233,7 @@ class Model {
       case 'ends':
         return this.#attemptEnds(event.work, event.attempt, event.slots);
       case 'returns':
-        return this.#enqueue(event.work);
+        return this.#return(event.work);
       case 'starts':
         return this.#taskStarts(event.task);
       case 'heartbeat':
@@ -266,12 +268,23 @@ class Model {
 
   #arrive(work: number): void {
     const kind = this.#kindOf(work);
-    const isFree = this.#available[kind].count > 0 && this.#queues[kind].length === 0;
-    if (!isFree) this.#unmatched++;
+    const isFree = this.#findsFree(kind);
     const { eagerShare, stickyShare } = this.#settings;
     if (kind === 'workflowTask' && stickyShare > 0 && this.#noise() < stickyShare) return this.#arriveSticky(work);
     if (kind === 'activity' && eagerShare > 0 && this.#noise() < eagerShare && isFree) return this.#start(work);
     this.#enqueue(work);
+  }
+
+  /** What is tried again finds a free slot, or none, as what comes anew. */
+  #return(work: number): void {
+    this.#findsFree(this.#kindOf(work));
+    this.#enqueue(work);
+  }
+
+  #findsFree(kind: Kind): boolean {
+    const isFree = this.#available[kind].count > 0 && this.#queues[kind].length === 0;
+    if (!isFree) this.#unmatched++;
+    return isFree;
   }
 
   /** Of a workflow that one of the workers has cached. If that has no slot free for long, any may take it. */
@@ -568,7 +581,7 @@ class Model {
     if (holdsNothing(task)) return this.#stopped(task);
     // A worker that protects itself holds but workflow tasks by now, and finishes them.
     if (this.#controller.protects) return;
-    const { stopGraceSeconds } = this.#settings;
+    const { stopGraceSeconds = this.#settings.stopGraceSeconds } = this.#controller;
     if (stopGraceSeconds === 0) return this.#kill(task);
     this.#events.add({ at: this.#now + stopGraceSeconds, kind: 'graceEnds', task });
   }
