@@ -91,7 +91,8 @@ export function runCli(
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
-    child.stdin?.end(input);
+    // A command that does not read may be gone before it is told all.
+    child.stdin?.on('error', () => undefined).end(input);
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk) => onOutput?.((printed += String(chunk))));
