@@ -74,9 +74,9 @@ test('the worker’s log: queue, workflow ids, errors of activities and of workf
       ).result();
     }),
   ];
-  for (const each of failing) await expect(each).rejects.toThrow(/failed/);
+  await Promise.all(failing.map((each) => expect(each).rejects.toThrow(/failed/)));
   const isOfError = (line: string) =>
-    /^\{.*"error":\{/.test(line) && JSON.stringify(JSON.parse(line).error).includes('FORGED');
+    /^\{.*"error":\{/.test(line) && JSON.stringify(JSON.parse(line).error ?? '').includes('FORGED');
   const failures = (output: string) => output.split('\n').slice(0, -1).filter(isOfError);
   await worker.until((output) => failures(output).length >= 2 && output.includes('(cut)'), 'both activities’ errors');
   await connection.close();
