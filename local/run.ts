@@ -147,7 +147,7 @@ function fleetsOf(pools: PoolConfig[], jobs: (Job | Batch)[], before: Usage, aft
 }
 
 /** What the alarms say that went to ALARM since then, each with how often: before its first decision a pool rings scaler-down. */
-async function alarmsFired(emulatorUrl: string, since: number): Promise<string[]> {
+export async function alarmsFired(emulatorUrl: string, since: number): Promise<string[]> {
   const client = new CloudWatchClient(localClient(emulatorUrl));
   const fired = new Map<string, number>();
   for await (const page of paginateDescribeAlarmHistory({ client }, { HistoryItemType: 'StateUpdate' })) {

@@ -13,6 +13,8 @@ export interface TemporalOptions {
   namespace?: string;
   /** Server settings by name, as JSON. */
   dynamicConfig?: Record<string, unknown>;
+  /** Beside what any child gets of this process's environment. */
+  environment?: Record<string, string>;
   /** Where it keeps its data, to find them again when it is started anew; in memory unless given. */
   databaseFile?: string;
   /** Of the log. */
@@ -43,7 +45,7 @@ export async function startTemporal(options: TemporalOptions = {}): Promise<Loca
       ...(options.databaseFile === undefined ? [] : ['--db-filename', options.databaseFile]),
       ...settings(options.dynamicConfig),
     ],
-    environment: plainEnvironment(),
+    environment: { ...plainEnvironment(), ...options.environment },
     logFile: join(directory, 'temporal.log'),
   });
   const address = `127.0.0.1:${port}`;

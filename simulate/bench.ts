@@ -12,6 +12,7 @@ import { benchmarkDocument } from './benchmark-document.ts';
 import { compare, dominates, OURS, totalsOf, type Total, type TraceTotals } from './comparison.ts';
 import { namesOf, policyOverrides, positiveIntegers } from './options.ts';
 import { PEERS } from './peers.ts';
+import realPeers from './real-peers.json' with { type: 'json' };
 import { geometricMean } from './score.ts';
 import { TRACES } from './traces.ts';
 
@@ -47,7 +48,7 @@ for (const trace of options.only) {
 }
 printMeans(rows);
 if (options.write) {
-  const text = benchmarkDocument(rows, { seeds: options.seed, heartbeats: options.heartbeat });
+  const text = benchmarkDocument(rows, { seeds: options.seed, heartbeats: options.heartbeat }, realPeers);
   writeFileSync(DOCUMENT, await format(text, { ...(await resolveConfig(DOCUMENT)), parser: 'markdown' }));
 }
 

@@ -1,36 +1,51 @@
 /** The benchmark as a page of documentation: what was run, the figures, and where the policy is not the best. */
 import { dominates, OURS, type Total, type TraceTotals } from './comparison.ts';
 import { DEFAULT_SETTINGS } from './model.ts';
+import { PEER_TITLES, TUNED_GRACE_SECONDS } from './peers.ts';
+import { realPeersSection, type RealRuns } from './real-peers.ts';
 import { geometricMean } from './score.ts';
 import { TRACES } from './traces.ts';
 
-export function benchmarkDocument(rows: TraceTotals[], runs: { seeds: number[]; heartbeats: number[] }): string {
+export interface Runs {
+  seeds: number[];
+  heartbeats: number[];
+}
+
+export function benchmarkDocument(rows: TraceTotals[], runs: Runs, real?: RealRuns): string {
   return [
-    intro(runs),
-    '## Over all traces',
-    overall(rows),
-    '## Trace by trace',
-    'Score of each; the lowest is bold.',
-    scores(rows),
-    '## Ours in detail',
-    details(rows),
-    '## Where ours is not the best',
+    INTRO,
+    ...(real === undefined || real.runs.length === 0 ? [] : [realPeersSection(real)]),
+    '## In the model',
+    aboutModel(runs),
+    '### Where ours is not the best',
     notBest(rows),
     WHY_TRICKLE,
+    '### Over all traces',
+    overall(rows),
+    '### Trace by trace',
+    'Score of each; the lowest is bold.',
+    scores(rows),
+    '### Ours in detail',
+    details(rows),
     '',
   ].join('\n\n');
 }
 
-function intro({ seeds, heartbeats }: { seeds: number[]; heartbeats: number[] }): string {
-  const [least, most] = DEFAULT_SETTINGS.startUpSeconds;
-  return `# Benchmark of the scaling policy
+const INTRO = `# Benchmark
 
-Written by \`npm run bench:policy -- --write\`; the same code gives the same figures on every machine.
+Two comparisons with other ways to scale Temporal workers: small loads on real fleets, with the real peers where they can be run, and
+many loads in a model. Each begins with what ours is worse at. Where both have the same load, the first says how far the model is
+from the truth.`;
+
+function aboutModel({ seeds, heartbeats }: Runs): string {
+  const [least, most] = DEFAULT_SETTINGS.startUpSeconds;
+  return `Written by \`npm run bench:policy -- --write\`; the same code gives the same figures on every machine.
 
 Every trace is run with the seeds ${seeds.join(', ')} and with workers that report every ${heartbeats.join(' and ')} s. Tasks take ${least} to
 ${most} s to start, ${DEFAULT_SETTINGS.maxTasks} at most, from none; they are paid for from the order to the stop, a minute at least, and for half an hour
 after the last work if they stay. What the model knows and what it leaves out is told in
-[\`simulate/model.ts\`](../simulate/model.ts), the peers' rules in [\`simulate/peers.ts\`](../simulate/peers.ts).
+[\`simulate/model.ts\`](../simulate/model.ts), the peers' rules in [\`simulate/peers.ts\`](../simulate/peers.ts). The peers are models:
+how far they are from the real ones is told above.
 
 - **cost**: task-seconds paid for, over those of the clairvoyant fleet, which knows all work beforehand, never lets any
   wait, and pays for no start ([\`simulate/clairvoyant.ts\`](../simulate/clairvoyant.ts)).
@@ -40,7 +55,7 @@ after the last work if they stay. What the model knows and what it leaves out is
   hour after the last work.
 
 The peers get exact counts, although the real ones read what ours reads: late and rounded. Their workers have the SDK's
-default grace of 0 s when they are stopped; a longer one loses less work, where the work is shorter than that.
+default grace of 0 s when they are stopped, those of tuned peers ${TUNED_GRACE_SECONDS} s.
 
 The real hour's figures are those of the Azure LLM inference trace 2023, conversation (Microsoft, CC-BY 4.0; Patel et
 al., Splitwise, ISCA 2024).`;
@@ -122,7 +137,8 @@ function details(rows: TraceTotals[]): string {
 /** Where single pieces of work come far apart, knowing at once that one is done is worth more than any rule. */
 const WHY_TRICKLE = `On \`trickle\` each piece of work mostly has a task of its own, so all that a policy decides is when that task goes.
 Ours learns from a heartbeat, 10 or 60 s old, that the work is done; the formula is told at once, which saves about as many
-of the 60 s that such a task is billed at the least. Keeping a task up instead would cost more than the waiting it spares.`;
+of the 60 s that such a task is billed at the least. Keeping a task up instead would cost more than the waiting it spares. A tuned
+KEDA looks every 5 s for work at a pool that has no task, ours every 10.`;
 
 function notBest(rows: TraceTotals[]): string {
   const lines = rows.flatMap(({ trace, totals }) => {
@@ -131,7 +147,7 @@ function notBest(rows: TraceTotals[]): string {
       .filter((total) => total !== ours && (total.score < ours.score || dominates(total, ours)))
       .map((total) => [
         trace,
-        total.controller,
+        nameOf(total.controller),
         dominates(total, ours) ? 'cheaper and faster' : total.costRatio < ours.costRatio ? 'cheaper' : 'faster',
         `${figure(total.costRatio)} : ${figure(ours.costRatio)}`,
         `${figure(total.waitMean)} : ${figure(ours.waitMean)}`,
@@ -153,7 +169,7 @@ function bestOf(totals: Total[]): Total {
 }
 
 function nameOf(controller: string): string {
-  return controller === OURS ? 'ours' : controller;
+  return controller === OURS ? 'ours' : (PEER_TITLES[controller] ?? controller);
 }
 
 function figure(value: number): string {

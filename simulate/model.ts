@@ -41,6 +41,8 @@ export interface Controller {
   tickSeconds: number;
   /** Its workers protect themselves, and leave only when cordoned and done. Without it ECS stops what it likes. */
   protects: boolean;
+  /** What its tasks have left when they are stopped, where that is not the settings'. */
+  stopGraceSeconds?: number;
   look(signals: () => Signals, truth: Truth, nowSeconds: number): Order;
 }
 
@@ -568,7 +570,7 @@ class Model {
     if (holdsNothing(task)) return this.#stopped(task);
     // A worker that protects itself holds but workflow tasks by now, and finishes them.
     if (this.#controller.protects) return;
-    const { stopGraceSeconds } = this.#settings;
+    const { stopGraceSeconds = this.#settings.stopGraceSeconds } = this.#controller;
     if (stopGraceSeconds === 0) return this.#kill(task);
     this.#events.add({ at: this.#now + stopGraceSeconds, kind: 'graceEnds', task });
   }

@@ -10,13 +10,36 @@ import type { Controller, Order, Settings, Truth } from './model.ts';
 type Limits = Pick<Settings, 'slots' | 'minTasks' | 'maxTasks'>;
 
 export const PEERS: Record<string, (limits: Limits) => Controller> = {
-  'temporal-controller': temporalController,
-  keda,
+  'serverless-workers': (limits) => serverlessWorkers('serverless-workers', limits),
+  'serverless-workers-tuned': (limits) => ({
+    ...serverlessWorkers('serverless-workers-tuned', limits, RATE_BASED_TUNED),
+    stopGraceSeconds: TUNED_GRACE_SECONDS,
+  }),
+  keda: (limits) => keda('keda', limits),
+  'keda-tuned': (limits) => ({
+    ...keda('keda-tuned', limits, KEDA_TUNED(limits)),
+    stopGraceSeconds: TUNED_GRACE_SECONDS,
+  }),
   hpa: depthAndCpu,
   'target-tracking': targetTracking,
   'step-scaling': stepScaling,
   formula,
 };
+
+/** As the documents call them: by the peers' own names. */
+export const PEER_TITLES: Record<string, string> = {
+  'serverless-workers': 'Serverless Workers (WCI), rate-based',
+  'serverless-workers-tuned': 'Serverless Workers (WCI), rate-based, tuned',
+  keda: 'KEDA',
+  'keda-tuned': 'KEDA, tuned',
+  hpa: 'HPA on depth and CPU',
+  'target-tracking': 'ECS target tracking',
+  'step-scaling': 'ECS step scaling',
+  formula: 'formula',
+};
+
+/** Who tunes a peer lets its workers finish, too, as long as Fargate allows. */
+export const TUNED_GRACE_SECONDS = 100;
 
 function peer(name: string, tickSeconds: number, decide: (truth: Truth, nowSeconds: number) => number): Controller {
   const look = (_signals: unknown, truth: Truth, nowSeconds: number): Order => ({ desired: decide(truth, nowSeconds) });
@@ -28,8 +51,22 @@ export function formula(limits: Limits): Controller {
   return peer('formula', 10, ({ queued, busy }) => within(limits, Math.ceil((queued + busy) / limits.slots)));
 }
 
-/** The settings of Temporal's worker controller that its rate-based algorithm has by default. */
-const RATE_BASED = {
+/** The settings of the rate-based algorithm, in the order of its source (go.temporal.io/auto-scaled-workers). */
+export interface RateBasedSettings {
+  pollSeconds: number;
+  smoothing: number;
+  initialRatePerTask: number;
+  drainRate: number;
+  materialBacklog: number;
+  utilization: number;
+  halfinWhittBeta: number;
+  mostMore: number;
+  upCooldownSeconds: number;
+  downCooldownSeconds: number;
+  quietSeconds: number;
+}
+
+const RATE_BASED: RateBasedSettings = {
   pollSeconds: 60,
   smoothing: 0.45,
   initialRatePerTask: 2,
@@ -38,44 +75,84 @@ const RATE_BASED = {
   utilization: 0.8,
   halfinWhittBeta: 0.5,
   mostMore: 4,
+  upCooldownSeconds: 2,
+  downCooldownSeconds: 60,
   quietSeconds: 90,
 };
 
+/** The best of those that `node bench/peers/search.ts` tries: one set for all loads. */
+export const RATE_BASED_TUNED: Partial<RateBasedSettings> = {
+  pollSeconds: 30,
+  initialRatePerTask: 0.5,
+  drainRate: 0.5,
+  materialBacklog: 5,
+  utilization: 1,
+  halfinWhittBeta: 0,
+  upCooldownSeconds: 10,
+  downCooldownSeconds: 30,
+  quietSeconds: 0,
+};
+
 /**
- * Temporal's worker controller, rate-based: one task more for work that finds no free slot, at most every 2 s. Every
+ * Temporal's Serverless Workers, rate-based: one task more for work that finds no free slot, at most every 2 s. Every
  * minute, from smoothed rates, what the arrivals need, with 2 a second for a backlog: at most 4 more, or 1 fewer once no
  * work has missed a slot for 90 s. What a task achieves is learned while work queues, from an assumed 2 a second.
  */
-export function temporalController(limits: Limits): Controller {
-  const { pollSeconds, smoothing, drainRate, materialBacklog, mostMore, quietSeconds } = RATE_BASED;
+export function serverlessWorkers(
+  name: string,
+  limits: Limits,
+  overrides: Partial<RateBasedSettings> = {},
+): Controller {
+  const settings = { ...RATE_BASED, ...overrides };
   let desired = limits.minTasks;
-  let ratePerTask = RATE_BASED.initialRatePerTask;
+  let ratePerTask = settings.initialRatePerTask;
   let arrivalRate: number | undefined;
   let unmatchedAt = -Infinity;
+  let grownAt = -Infinity;
+  let shrunkAt = -Infinity;
   const rates = rateOverHalfMinute();
   const learn = (dispatchRate: number): void => {
-    if (desired > 0 && dispatchRate > 0) ratePerTask = smoothed(ratePerTask, dispatchRate / desired, smoothing);
+    if (desired > 0 && dispatchRate > 0) {
+      ratePerTask = smoothed(ratePerTask, dispatchRate / desired, settings.smoothing);
+    }
   };
-  return peer('temporal-controller', 2, ({ unmatched, queued, dispatched }, now) => {
+  const grow = (more: number, now: number): void => {
+    if (more <= 0 || now - grownAt < settings.upCooldownSeconds) return;
+    desired += more;
+    grownAt = now;
+  };
+  return peer(name, 2, ({ unmatched, queued, dispatched }, now) => {
     const { arrivals, dispatches } = rates(dispatched, queued, now);
     if (unmatched > 0) {
       unmatchedAt = now;
-      if (desired < limits.maxTasks) desired++;
+      grow(Math.min(1, limits.maxTasks - desired), now);
       learn(dispatches);
     }
-    if (now === 0 || now % pollSeconds !== 0) return desired;
+    if (now === 0 || now % settings.pollSeconds !== 0) return desired;
     const idle = queued === 0 && arrivals === 0 && dispatches === 0;
-    arrivalRate = idle ? 0 : smoothed(arrivalRate ?? arrivals, arrivals, smoothing);
-    if (queued >= materialBacklog) learn(dispatches);
-    const load = (arrivalRate + (queued > 0 ? drainRate : 0)) / ratePerTask;
-    const needed = within(
+    arrivalRate = idle ? 0 : smoothed(arrivalRate ?? arrivals, arrivals, settings.smoothing);
+    if (queued >= settings.materialBacklog) learn(dispatches);
+    const wanted = within(
       limits,
-      Math.max(load / RATE_BASED.utilization, load + RATE_BASED.halfinWhittBeta * load ** 0.5),
+      neededTasks(arrivalRate + (queued > 0 ? settings.drainRate : 0), ratePerTask, settings),
     );
-    if (needed > desired) desired += Math.min(mostMore, Math.ceil(needed) - desired);
-    else if (Math.ceil(needed) < desired && now - unmatchedAt >= quietSeconds) desired -= 1;
+    if (wanted > desired) grow(Math.min(settings.mostMore, wanted - desired), now);
+    else if (
+      wanted < desired &&
+      now - unmatchedAt >= settings.quietSeconds &&
+      now - shrunkAt >= settings.downCooldownSeconds
+    ) {
+      desired -= 1;
+      shrunkAt = now;
+    }
     return desired;
   });
+}
+
+/** By the fuller of two models: a target of utilization, and square-root staffing. */
+function neededTasks(rate: number, ratePerTask: number, { utilization, halfinWhittBeta }: RateBasedSettings): number {
+  const load = rate / ratePerTask;
+  return Math.max(Math.ceil(load / utilization), Math.ceil(load + halfinWhittBeta * load ** 0.5));
 }
 
 function smoothed(before: number, sample: number, weight: number): number {
@@ -100,17 +177,38 @@ function rateOverHalfMinute(): (
   };
 }
 
-/** KEDA's Temporal scaler: 5 of the backlog a task, through the HPA; from and to zero by KEDA itself, every 30 s. */
-export function keda(limits: Limits): Controller {
-  const hpa = horizontalPodAutoscaler({ ...limits, minTasks: Math.max(1, limits.minTasks) });
+export interface KedaSettings {
+  pollSeconds: number;
+  cooldownSeconds: number;
+  /** Backlog of a task: KEDA's targetQueueSize. */
+  target: number;
+  downStabilizationSeconds: number;
+}
+
+const KEDA: KedaSettings = { pollSeconds: 30, cooldownSeconds: 300, target: 5, downStabilizationSeconds: 300 };
+
+export const KEDA_TUNED = ({ slots }: Pick<Limits, 'slots'>): KedaSettings => ({
+  pollSeconds: 5,
+  cooldownSeconds: 60,
+  target: slots,
+  downStabilizationSeconds: 60,
+});
+
+const HPA_SYNC_SECONDS = 15;
+
+/** KEDA's Temporal scaler: so much of the backlog a task, through the HPA; from and to zero by KEDA itself, at its polls. */
+export function keda(name: string, limits: Limits, overrides: Partial<KedaSettings> = {}): Controller {
+  const { pollSeconds, cooldownSeconds, target, downStabilizationSeconds } = { ...KEDA, ...overrides };
+  const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
+  const hpa = horizontalPodAutoscaler(atLeastOne, downStabilizationSeconds);
   let lastActive = -Infinity;
   let current = limits.minTasks;
-  return peer('keda', 15, (truth, now) => {
-    if (truth.queued > 0) lastActive = now;
-    const atPoll = now % 30 === 0;
-    if (current === 0) current = atPoll && truth.queued > 0 ? 1 : 0;
-    else if (limits.minTasks === 0 && atPoll && now - lastActive >= 300) current = 0;
-    else current = hpa(current, averageValue(truth.queued, 5, current), now);
+  return peer(name, 5, ({ queued }, now) => {
+    const atPoll = now % pollSeconds === 0;
+    if (atPoll && queued > 0) lastActive = now;
+    if (current === 0) current = atPoll && queued > 0 ? 1 : 0;
+    else if (limits.minTasks === 0 && atPoll && now - lastActive >= cooldownSeconds) current = 0;
+    else if (now % HPA_SYNC_SECONDS === 0) current = hpa(current, averageValue(queued, target, current), now);
     return current;
   });
 }
@@ -120,7 +218,7 @@ export function depthAndCpu(limits: Limits): Controller {
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
   const hpa = horizontalPodAutoscaler(atLeastOne);
   let current = atLeastOne.minTasks;
-  return peer('hpa', 15, (truth, now) => {
+  return peer('hpa', HPA_SYNC_SECONDS, (truth, now) => {
     const byDepth = averageValue(truth.queued, 10, current);
     const utilization = truth.running === 0 ? 0 : truth.busy / (truth.running * limits.slots);
     const ratio = utilization / 0.7;
@@ -139,10 +237,13 @@ function averageValue(metric: number, target: number, current: number): number {
 }
 
 /** Its default behaviour: up by 100 % or 4 each 15 s, whichever is more; down to the most of the last 300 s. */
-function horizontalPodAutoscaler(limits: Limits): (current: number, wanted: number, now: number) => number {
+function horizontalPodAutoscaler(
+  limits: Limits,
+  downStabilizationSeconds = 300,
+): (current: number, wanted: number, now: number) => number {
   let wishes: { at: number; wanted: number }[] = [];
   return (current, wanted, now) => {
-    wishes = [...wishes.filter(({ at }) => at > now - 300), { at: now, wanted }];
+    wishes = [...wishes.filter(({ at }) => at > now - downStabilizationSeconds), { at: now, wanted }];
     if (wanted > current) return within(limits, Math.min(wanted, Math.max(current * 2, current + 4)));
     return within(limits, Math.min(current, Math.max(...wishes.map((wish) => wish.wanted))));
   };

@@ -7,7 +7,7 @@ import type { LoadView, RunView } from '../view.ts';
 const COLORS: Record<string, string> = {
   [OURS]: '#2f6fed',
   formula: '#e2761b',
-  'temporal-controller': '#8e44ad',
+  'serverless-workers': '#8e44ad',
   keda: '#2e9e5b',
   hpa: '#c0392b',
   'target-tracking': '#7f8c8d',

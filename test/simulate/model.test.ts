@@ -70,7 +70,7 @@ describe('a run', () => {
         maxLength: 200,
       })
       .map((rows) => rows.sort((a, b) => a[0] - b[0]).map(([arrival, service]) => at(arrival, service)));
-    const anyController = fc.constantFrom('elastic', 'formula', 'hpa', 'temporal-controller');
+    const anyController = fc.constantFrom('elastic', 'formula', 'hpa', 'serverless-workers');
     fc.assert(
       fc.property(anyWork, anyController, fc.integer({ min: 1, max: 8 }), fc.nat(1000), (work, name, slots, seed) => {
         const all = { ...DEFAULT_SETTINGS, slots, seed, maxTasks: 30, tailSeconds: 7200 };

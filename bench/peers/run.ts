@@ -1,0 +1,135 @@
+/** One load on the fleets of several policies at once: the same work, at the same moments, each with a task queue of its own. */
+import { loadavg } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { TaskSummary } from '../../local/fargate/index.ts';
+import { horizonOf, LEAST_BILLED_SECONDS, type Work } from '../../simulate/model.ts';
+import { PEER_LOADS, PEER_TAIL_SECONDS } from '../../simulate/peer-loads.ts';
+import type { RealRun } from '../../simulate/real-peers.ts';
+import { quantile } from '../../simulate/score.ts';
+import { figuresOf, HEARTBEAT_SECONDS, readAttempts } from './attempts.ts';
+import type { PeerPolicy } from './policy.ts';
+import { createService, deleteService, fleetOf, type Fleet, type Stage } from './stage.ts';
+
+/** Until a task that is there before the load is up. */
+const SETTLED_SECONDS = 70;
+/** Work that is started later than this after its time, or an activity that takes so much longer: the machine was too slow. */
+const LATE_SECONDS = 2;
+const SAMPLE_SECONDS = 5;
+
+interface Contestant {
+  policy: string;
+  fleet: Fleet;
+  stop: () => Promise<void>;
+}
+
+/** A load with the fleets that wait for it. */
+export interface Prepared {
+  load: string;
+  seed: number;
+  contestants: Contestant[];
+}
+
+export async function prepare(
+  stage: Stage,
+  load: string,
+  seed: number,
+  policies: Record<string, PeerPolicy>,
+): Promise<Prepared> {
+  const begun = Object.entries(policies).map(async ([policy, { fleet: parts, start }]): Promise<Contestant> => {
+    const name = `${policy}-${load}-${seed}`;
+    const fleet = fleetOf(name, parts(name));
+    await createService(stage, fleet);
+    return { policy, fleet, stop: await start(stage, fleet) };
+  });
+  const [contestants] = await Promise.all([Promise.all(begun), wait(SETTLED_SECONDS * 1000)]);
+  return { load, seed, contestants };
+}
+
+export async function runLoad(stage: Stage, { load, seed, contestants }: Prepared): Promise<RealRun[]> {
+  const work = PEER_LOADS[load]!.draw(seed);
+  const startedAt = Date.now() + 1000;
+  const endsAt = startedAt + horizonOf(work, PEER_TAIL_SECONDS) * 1000;
+  const watch = watchMachine();
+  const lateness = await Promise.all(contestants.map(({ fleet }) => startWork(stage, fleet, work, startedAt)));
+  await wait(Math.max(0, endsAt - Date.now()));
+  const machine = watch.end();
+  const runs = contestants.map(({ policy, fleet }, index) => {
+    const tasks = [...stage.tasks.values()].filter(({ service }) => service === fleet.name);
+    const attempts = readAttempts(tasks.map(({ logFile }) => logFile));
+    const { lastDoneAt, overrunP95, ...figures } = figuresOf(work, attempts, startedAt, endsAt);
+    const lateP95 = quantile(
+      lateness[index]!.toSorted((a, b) => a - b),
+      0.95,
+    );
+    return {
+      load,
+      seed,
+      policy,
+      ...figures,
+      ...fleetFigures(tasks, startedAt, endsAt, lastDoneAt),
+      loadAverage: machine.mean,
+      isLate: Math.max(lateP95, overrunP95) > LATE_SECONDS,
+    };
+  });
+  await Promise.all(contestants.map((contestant) => dissolve(stage, contestant)));
+  return runs;
+}
+
+async function dissolve(stage: Stage, { fleet, stop }: Contestant): Promise<void> {
+  await stop();
+  await deleteService(stage, fleet.name);
+}
+
+/** How late each was accepted, in seconds. */
+async function startWork(stage: Stage, fleet: Fleet, work: readonly Work[], startedAt: number): Promise<number[]> {
+  const late: Promise<number>[] = [];
+  for (const [index, { arrivalSeconds, serviceSeconds }] of work.entries()) {
+    const due = startedAt + arrivalSeconds * 1000;
+    if (due > Date.now()) await wait(due - Date.now());
+    const accepted = stage.client.activity.start('work', {
+      id: `${fleet.name}-${index}`,
+      taskQueue: fleet.name,
+      args: [index, Math.round(serviceSeconds * 1000)],
+      startToCloseTimeout: '10 minutes',
+      heartbeatTimeout: HEARTBEAT_SECONDS * 1000,
+      retry: { initialInterval: '1 second', maximumInterval: '5 seconds' },
+    });
+    late.push(accepted.then(() => (Date.now() - due) / 1000));
+  }
+  return Promise.all(late);
+}
+
+/** Of the time from the load's start: what the fleet cost before is nobody's. */
+function fleetFigures(tasks: TaskSummary[], startedAt: number, endsAt: number, lastDoneAt: number) {
+  const entered = (task: TaskSummary, status: string) => task.history.find((entry) => entry.status === status)?.at;
+  const lives = tasks
+    .map((task) => ({
+      ordered: Math.max(startedAt, entered(task, 'PROVISIONING') ?? endsAt),
+      pulled: entered(task, 'PENDING'),
+      stopped: Math.min(endsAt, entered(task, 'STOPPED') ?? Infinity),
+    }))
+    .filter(({ stopped }) => stopped > startedAt);
+  // Fargate bills from the pull of the image: a task that is stopped before costs nothing.
+  const billed = lives.map(({ pulled = Infinity, stopped }) =>
+    pulled < stopped ? Math.max(LEAST_BILLED_SECONDS, (stopped - Math.max(pulled, startedAt)) / 1000) : 0,
+  );
+  const alive = (at: number) => lives.filter(({ ordered, stopped }) => ordered <= at && at < stopped).length;
+  const lastStopped = Math.max(startedAt, ...lives.map(({ stopped }) => stopped));
+  return {
+    billedSeconds: billed.reduce((sum, seconds) => sum + seconds, 0),
+    peakTasks: Math.max(0, ...lives.map(({ ordered }) => alive(ordered))),
+    /** Null: not within the watch. */
+    zeroSeconds: lastStopped >= endsAt ? null : Math.max(0, lastStopped - lastDoneAt) / 1000,
+  };
+}
+
+function watchMachine() {
+  const samples: number[] = [loadavg()[0]!];
+  const timer = setInterval(() => samples.push(loadavg()[0]!), SAMPLE_SECONDS * 1000);
+  return {
+    end: () => {
+      clearInterval(timer);
+      return { mean: samples.reduce((sum, each) => sum + each, 0) / samples.length };
+    },
+  };
+}

@@ -1,0 +1,260 @@
+/**
+ * What `npm run bench:peers` measured on real fleets, beside what the model says of the same loads: a part of docs/benchmark.md,
+ * with the losses first.
+ */
+import { elastic } from './elastic.ts';
+import { DEFAULT_SETTINGS, simulate, type Controller, type Settings } from './model.ts';
+import { PEER_LOADS, PEER_MAX_TASKS, PEER_SLOTS, PEER_TAIL_SECONDS } from './peer-loads.ts';
+import { PEER_TITLES, PEERS } from './peers.ts';
+import { waitFigures } from './score.ts';
+
+/** One load under one policy. */
+export interface RealRun {
+  load: string;
+  seed: number;
+  policy: string;
+  billedSeconds: number;
+  waitMean: number;
+  waitP50: number;
+  waitP95: number;
+  killed: number;
+  undone: number;
+  peakTasks: number;
+  /** From the last work done to the last task gone; null where that was not within the watch. */
+  zeroSeconds: number | null;
+  loadAverage: number;
+  /** The machine was too slow for the figures to mean anything. */
+  isLate: boolean;
+}
+
+export interface RealRuns {
+  date: string;
+  processors: number;
+  versions: Record<string, string>;
+  runs: RealRun[];
+}
+
+export const OURS_REAL = 'ours';
+/** Of both figures, cost and mean wait. */
+const AGREES_WITHIN = 0.25;
+/** Waits this close, in seconds, agree: a policy's clock ticks at another moment each time. */
+const SAME_WAIT_SECONDS = 2;
+/** Work that a stopped task had is tried again a second later. */
+const REDELIVERY_SECONDS = 2;
+/** Of our workers, by default. */
+const HEARTBEAT_SECONDS = 5;
+
+/** Over a minute, the longest of their periods. */
+const PHASES_SECONDS = [0, 11, 22, 33, 44, 55];
+
+const HEADING = '## Beside the real peers';
+
+/** The mean over the seeds, of one policy on one load. */
+interface Figures {
+  billedSeconds: number;
+  waitMean: number;
+}
+
+interface Row {
+  policy: string;
+  real: Figures & { waitP50: number; waitP95: number; killed: number; undone: number; peakTasks: number; zero: string };
+  model: Figures;
+  isLate: boolean;
+}
+
+export function realPeersSection(measured: RealRuns): string {
+  const loads = [...new Set(measured.runs.map(({ load }) => load))];
+  const rows = new Map(loads.map((load) => [load, rowsOf(measured.runs.filter((run) => run.load === load))]));
+  return [HEADING, intro(measured), ourLosses(rows), ...loads.flatMap((load) => ofLoad(load, rows.get(load)!))].join(
+    '\n\n',
+  );
+}
+
+/** The document with this section in place of its old one, or before all others. */
+export function withSection(document: string, section: string): string {
+  const old = document.indexOf(HEADING);
+  const from = old < 0 ? document.indexOf('## ') : old;
+  const next = old < 0 ? from : document.indexOf('\n## ', from) + 1;
+  return `${document.slice(0, from)}${section}\n\n${document.slice(next)}`;
+}
+
+function rowsOf(runs: RealRun[]): Row[] {
+  return [...Map.groupBy(runs, ({ policy }) => policy)].map(([policy, own]) => {
+    const mean = (figure: (run: RealRun) => number) => own.reduce((sum, run) => sum + figure(run), 0) / own.length;
+    return {
+      policy,
+      real: {
+        billedSeconds: mean((run) => run.billedSeconds),
+        waitMean: mean((run) => run.waitMean),
+        waitP50: mean((run) => run.waitP50),
+        waitP95: mean((run) => run.waitP95),
+        killed: own.reduce((sum, run) => sum + run.killed, 0),
+        undone: own.reduce((sum, run) => sum + run.undone, 0),
+        peakTasks: Math.max(...own.map((run) => run.peakTasks)),
+        zero: zeroOf(own),
+      },
+      model: modelOf(
+        policy,
+        own.map(({ load, seed }) => ({ load, seed })),
+      ),
+      isLate: own.some((run) => run.isLate),
+    };
+  });
+}
+
+function zeroOf(runs: RealRun[]): string {
+  const seconds = runs.map((run) => run.zeroSeconds);
+  if (seconds.some((each) => each === null)) return `> ${PEER_TAIL_SECONDS}`;
+  return whole(seconds.reduce<number>((sum, each) => sum + each!, 0) / seconds.length);
+}
+
+/** The model on the same loads, at several moments of the policy's clocks: in reality a load comes at any. */
+export function modelOf(policy: string, cells: { load: string; seed: number }[], make = controllerOf): Figures {
+  const results = cells.flatMap(({ load, seed }) => {
+    const work = PEER_LOADS[load]!.draw(seed);
+    return PHASES_SECONDS.map((phase) => {
+      const settings: Settings = { ...DEFAULT_SETTINGS, ...modelSettings(policy), seed };
+      const shifted = work.map((each) => ({ ...each, arrivalSeconds: each.arrivalSeconds + phase }));
+      const { billedSeconds, waits } = simulate(shifted, make(policy)(settings), settings);
+      // What is paid for before the load is nobody's.
+      return { billedSeconds: billedSeconds - settings.minTasks * phase, waitMean: waitFigures(waits, 1).waitMean };
+    });
+  });
+  const mean = (figure: (each: Figures) => number) =>
+    results.reduce((sum, each) => sum + figure(each), 0) / results.length;
+  return { billedSeconds: mean((each) => each.billedSeconds), waitMean: mean((each) => each.waitMean) };
+}
+
+function controllerOf(policy: string): (settings: Settings) => Controller {
+  return policy === OURS_REAL ? elastic : PEERS[policy]!;
+}
+
+function modelSettings(policy: string): Partial<Settings> {
+  return {
+    slots: PEER_SLOTS,
+    maxTasks: PEER_MAX_TASKS,
+    minTasks: policy === 'target-tracking' ? 1 : 0,
+    tailSeconds: PEER_TAIL_SECONDS,
+    heartbeatSeconds: HEARTBEAT_SECONDS,
+    redeliverySeconds: REDELIVERY_SECONDS,
+    stopGraceSeconds: 1,
+  };
+}
+
+function titleOf(policy: string): string {
+  return policy === OURS_REAL ? 'ours' : (PEER_TITLES[policy] ?? policy);
+}
+
+function intro({ date, processors, versions, runs }: RealRuns): string {
+  const seeds = new Set(runs.map(({ seed }) => seed)).size;
+  const loadAverages = runs.map(({ loadAverage }) => loadAverage);
+  const stated = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return `Measured with \`npm run bench:peers -- --write\` on ${date}: ${stated.join(', ')}.
+
+Real fleets on one machine of ${processors} processors: the real Temporal server, local Fargate (a task takes 25 to 60 s to start), the
+same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, the same work at the same millisecond. Fleets run side by side, three
+loads at a time; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
+work, and each fleet is paid for until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
+costs after that is not counted. A row marked \\* had work that began more than 2 s late, and means little.
+
+- **Serverless Workers (WCI)** is Temporal's controller inside that server, with its AWS ECS provider. **KEDA** is its own
+  Temporal scaler and executor with Kubernetes' own \`HorizontalController\`; pods are ECS tasks. Of AWS's **target tracking** and
+  **step scaling** only the rules are public: they are applied by our code to real readings.
+- **Tuned**: KEDA polls every 5 s, aims at a backlog of one task's slots, cools down for 60 s and stabilizes for 60 s. The settings of
+  Serverless Workers are the best of a small search ([\`bench/peers/search.ts\`](../bench/peers/search.ts)). Both may finish work for
+  100 s when a task is stopped; untuned ones have the SDK's default, none.
+- **cost**: billed task-seconds, a minute at least, from the pull of the image. The model bills from the order, some 14 s
+  earlier. **Wait**: from arrival to the start of the attempt that got the work done. **Killed** is summed over the runs.
+- **off by**: the model against the real fleets, where cost or mean wait differ by more than 25 %.`;
+}
+
+/** Who did better than ours in something, on which load. */
+function ourLosses(rows: Map<string, Row[]>): string {
+  const lines = [...rows].flatMap(([load, ofLoad]) => {
+    const ours = ofLoad.find(({ policy }) => policy === OURS_REAL);
+    if (ours === undefined) return [];
+    return ofLoad
+      .filter(({ policy, real }) => policy !== OURS_REAL && isBetter(real, ours.real))
+      .map(({ policy, real }) => [
+        load,
+        titleOf(policy),
+        better(real, ours.real),
+        `${whole(real.billedSeconds)} : ${whole(ours.real.billedSeconds)}`,
+        `${figure(real.waitMean)} : ${figure(ours.real.waitMean)}`,
+        String(real.killed + real.undone),
+      ]);
+  });
+  if (lines.length === 0) return 'No peer was cheaper or faster than ours on any of these loads.';
+  const head = ['load', 'peer', 'it is', 'cost, its : ours', 'mean wait s', 'it killed or left'];
+  return `### Where ours loses\n\n${table(head, lines)}`;
+}
+
+function isBetter(one: Figures, other: Figures): boolean {
+  return one.billedSeconds < other.billedSeconds || one.waitMean < other.waitMean;
+}
+
+function better(one: Figures, other: Figures): string {
+  const isCheaper = one.billedSeconds < other.billedSeconds;
+  if (isCheaper && one.waitMean < other.waitMean) return '**cheaper and faster**';
+  return isCheaper ? 'cheaper, slower' : 'faster, dearer';
+}
+
+function ofLoad(load: string, rows: Row[]): string[] {
+  const lines = rows.map(({ policy, real, model, isLate }) => [
+    `${titleOf(policy)}${isLate ? ' \\*' : ''}`,
+    whole(real.billedSeconds),
+    whole(model.billedSeconds),
+    figure(real.waitMean),
+    figure(model.waitMean),
+    figure(real.waitP50),
+    figure(real.waitP95),
+    String(real.killed),
+    String(real.undone),
+    String(real.peakTasks),
+    real.zero,
+    offBy(real, model),
+  ]);
+  const head = [
+    'policy',
+    'cost s',
+    'model',
+    'mean wait s',
+    'model',
+    'p50 s',
+    'p95 s',
+    'killed',
+    'undone',
+    'peak',
+    'to zero s',
+    'off by',
+  ];
+  return [`### ${load}: ${PEER_LOADS[load]?.about ?? ''}`, table(head, lines)];
+}
+
+export function offBy(real: Figures, model: Figures): string {
+  const cost = model.billedSeconds / real.billedSeconds - 1;
+  const waitDiffers = Math.abs(model.waitMean - real.waitMean) > SAME_WAIT_SECONDS;
+  const wait = waitDiffers ? model.waitMean / real.waitMean - 1 : 0;
+  const said = [
+    ...(Math.abs(cost) > AGREES_WITHIN ? [`cost ${percent(cost)}`] : []),
+    ...(Math.abs(wait) > AGREES_WITHIN ? [`wait ${percent(wait)}`] : []),
+  ];
+  return said.join(', ');
+}
+
+function percent(share: number): string {
+  return `${share > 0 ? '+' : '−'}${Math.abs(share * 100).toFixed(0)} %`;
+}
+
+function figure(value: number): string {
+  return value.toFixed(1);
+}
+
+function whole(value: number): string {
+  return value.toFixed(0);
+}
+
+function table(head: string[], lines: string[][]): string {
+  const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  return [row(head), row(head.map(() => '---')), ...lines.map(row)].join('\n');
+}
