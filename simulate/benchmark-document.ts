@@ -167,7 +167,7 @@ function details(rows: TraceTotals[]): string {
 
 /** Where single pieces of work come far apart, knowing at once that one is done is worth more than any rule. */
 const WHY_TRICKLE = `On \`trickle\` each piece of work mostly has a task of its own, so all that a policy decides is when that task goes.
-Ours learns from a heartbeat, 10 or 60 s old, that the work is done; the formula is told at once, which saves about as many
+Ours learns from a heartbeat, up to 10 s old, that the work is done; the formula is told at once, which saves about as many
 of the 60 s that such a task is billed at the least. Keeping a task up instead would cost more than the waiting it spares. A tuned
 KEDA looks every 5 s for work at a pool that has no task, ours every 10.`;
 
@@ -209,7 +209,7 @@ function sum(values: number[]): number {
 
 const ABOUT_STANDINGS = `One thing differs from the base at a time. A score is the geometric mean over the loads, ± the 95 % confidence interval of its mean
 over the seeds. The base has all traces; the start-ups, ticks and heartbeats have \`bursts\`, \`trickle\`, \`on-off\`, \`heavy-tail\` and \`fan-out\`;
-a stress has \`fan-out\` and waves of work of 20 s. So scores compare along a line, and not from line to line. The bound knows
+a stress has \`fan-out\` and waves of work of 20 s, or a load of its own ([\`simulate/regimes.ts\`](../simulate/regimes.ts)). So scores compare along a line, and not from line to line. The bound knows
 of a stress only that the work is to be done, so that some of what a stress costs is no policy's fault.`;
 
 const ABOUT_ABLATIONS = `By how many percent the score gets worse (+) or better (−) when one rule is switched off, on the judging seeds, ± the 95 % confidence interval

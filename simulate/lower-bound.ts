@@ -24,6 +24,9 @@ type Fleet = Pick<
   'slots' | 'usableSlots' | 'workflowSlots' | 'minTasks' | 'startUpSeconds' | 'tailSeconds' | 'foreign'
 >;
 
+/** A global is slow to look up where a context has its own, as in a test: these are called millions of times. */
+const { ceil, floor, max, min } = Math;
+
 /** Prices are constant for so long. */
 const CELL_SECONDS = 5;
 /** There are prices for so long after the last work could have ended. */
@@ -44,11 +47,11 @@ export function scoreBound(work: readonly Work[], fleet: Fleet, referenceSeconds
   const workflowTasks = work.filter(({ kind }) => kind === 'workflowTask');
   // A task has slots of their own for both kinds: either alone is a bound of the bill, and of its own waits.
   const bounds = [
-    boundOf({ work: activities, slots: Math.min(fleet.slots, fleet.usableSlots), waitWorth, horizonSeconds, fleet }),
+    boundOf({ work: activities, slots: min(fleet.slots, fleet.usableSlots), waitWorth, horizonSeconds, fleet }),
     boundOf({ work: workflowTasks, slots: fleet.workflowSlots, waitWorth, horizonSeconds, fleet }),
   ];
   // The first tasks of a fleet with a minimum are up from the start, and their start-up is not billed.
-  return Math.max(0, Math.max(...bounds) - fleet.minTasks * fleet.startUpSeconds[0]) / referenceSeconds;
+  return max(0, max(...bounds) - fleet.minTasks * fleet.startUpSeconds[0]) / referenceSeconds;
 }
 
 interface Problem {
@@ -65,7 +68,7 @@ function boundOf(problem: Problem): number {
   if (problem.work.length === 0) return 0;
   const lines = linesBelowBill(problem.fleet.startUpSeconds[0]);
   const groups = groupsOf(problem.work);
-  return Math.max(...WINDOWS_SECONDS.map((windowSeconds) => boundWith(windowSeconds, problem, groups, lines)));
+  return max(...WINDOWS_SECONDS.map((windowSeconds) => boundWith(windowSeconds, problem, groups, lines)));
 }
 
 function boundWith(windowSeconds: number, problem: Problem, groups: Group[], lines: Line[]): number {
@@ -82,17 +85,17 @@ interface Shares {
 }
 
 function sharesOf({ work, slots, horizonSeconds }: Problem, windowSeconds: number): Shares {
-  const cells = Math.floor(Math.min(horizonSeconds, horizonOf(work, BEYOND_SECONDS)) / CELL_SECONDS);
+  const cells = floor(min(horizonSeconds, horizonOf(work, BEYOND_SECONDS)) / CELL_SECONDS);
   const change = new Int32Array(cells + 1);
   for (const piece of work) {
-    change[Math.min(cells, Math.floor(piece.arrivalSeconds / CELL_SECONDS))]!++;
-    change[Math.min(cells, windowEnd(piece, windowSeconds))]!--;
+    change[min(cells, floor(piece.arrivalSeconds / CELL_SECONDS))]!++;
+    change[min(cells, windowEnd(piece, windowSeconds))]!--;
   }
   const [within, after] = [new Float64Array(cells), new Float64Array(cells)];
   let windows = 0;
   for (let cell = 0; cell < cells; cell++) {
     windows += change[cell]!;
-    within[cell] = 1 / Math.min(slots, Math.max(1, windows));
+    within[cell] = 1 / min(slots, max(1, windows));
     after[cell] = windows >= slots ? 1 / slots : 0;
   }
   return { windowSeconds, within, after };
@@ -100,7 +103,7 @@ function sharesOf({ work, slots, horizonSeconds }: Problem, windowSeconds: numbe
 
 /** In cells. */
 function windowEnd({ arrivalSeconds, serviceSeconds }: Work, windowSeconds: number): number {
-  return Math.ceil((arrivalSeconds + serviceSeconds + windowSeconds) / CELL_SECONDS);
+  return ceil((arrivalSeconds + serviceSeconds + windowSeconds) / CELL_SECONDS);
 }
 
 /** What all cells before have cost a piece together: within its window, and after it. After the last, prices are 0. */
@@ -141,14 +144,14 @@ function mix(average: Float64Array, newest: Float64Array, share: number): void {
 
 /** What a piece pays that runs from one time to another. */
 function paid(from: number, to: number, windowEndsAt: number, { within, after }: Prices): number {
-  const [inside, outside] = [Math.min(to, windowEndsAt), Math.max(from, windowEndsAt)];
+  const [inside, outside] = [min(to, windowEndsAt), max(from, windowEndsAt)];
   const early = from < inside ? sumUntil(within, inside) - sumUntil(within, from) : 0;
   return early + (outside < to ? sumUntil(after, to) - sumUntil(after, outside) : 0);
 }
 
 function sumUntil(sums: Float64Array, at: number): number {
   const cells = sums.length - 1;
-  const cell = Math.min(cells, Math.floor(at / CELL_SECONDS));
+  const cell = min(cells, floor(at / CELL_SECONDS));
   if (cell === cells) return sums[cells]!;
   return sums[cell]! + (sums[cell + 1]! - sums[cell]!) * (at / CELL_SECONDS - cell);
 }
@@ -159,11 +162,11 @@ function leastPart(piece: Work, prices: Prices, { waitWorth }: Problem): number 
   const windowEndsAt = windowEnd(piece, prices.windowSeconds) * CELL_SECONDS;
   let least = paid(arrival, arrival + service, windowEndsAt, prices);
   for (const offset of [0, service]) {
-    for (let edge = Math.ceil((arrival + offset) / CELL_SECONDS); ; edge++) {
-      const start = Math.max(arrival, edge * CELL_SECONDS - offset);
+    for (let edge = ceil((arrival + offset) / CELL_SECONDS); ; edge++) {
+      const start = max(arrival, edge * CELL_SECONDS - offset);
       const wait = waitWorth * (start - arrival);
       if (wait >= least) break;
-      least = Math.min(least, wait + paid(start, start + service, windowEndsAt, prices));
+      least = min(least, wait + paid(start, start + service, windowEndsAt, prices));
     }
   }
   return least;
@@ -213,10 +216,10 @@ function addDemand(
   count: number,
   { within, after }: Shares,
 ): void {
-  const last = Math.min(demand.length, Math.ceil(to / CELL_SECONDS));
-  for (let cell = Math.floor(from / CELL_SECONDS); cell < last; cell++) {
+  const last = min(demand.length, ceil(to / CELL_SECONDS));
+  for (let cell = floor(from / CELL_SECONDS); cell < last; cell++) {
     const [begin, end] = [cell * CELL_SECONDS, (cell + 1) * CELL_SECONDS];
-    const seconds = Math.min(to, end) - Math.max(from, begin);
+    const seconds = min(to, end) - max(from, begin);
     demand[cell]! += (count * seconds * (begin < windowEndsAt ? within : after)[cell]!) / CELL_SECONDS;
   }
 }
@@ -231,12 +234,12 @@ interface Line {
 /** Lines that are nowhere above max(60 s, x + start-up): those that touch it where the minute ends. */
 function linesBelowBill(startUpSeconds: number): Line[] {
   if (startUpSeconds >= LEAST_BILLED_SECONDS) {
-    return [{ unitSeconds: CELL_SECONDS, perCell: 1, more: Math.floor(startUpSeconds / CELL_SECONDS) }];
+    return [{ unitSeconds: CELL_SECONDS, perCell: 1, more: floor(startUpSeconds / CELL_SECONDS) }];
   }
   return [1, 3, 5].map((perCell) => {
     const slope = perCell / CELL_SECONDS;
     const more = LEAST_BILLED_SECONDS - (LEAST_BILLED_SECONDS - startUpSeconds) * slope;
-    return { unitSeconds: 1, perCell, more: Math.floor(more + 1e-9) };
+    return { unitSeconds: 1, perCell, more: floor(more + 1e-9) };
   });
 }
 
@@ -263,7 +266,7 @@ function dearestBelow(demand: Float64Array, { unitSeconds, perCell, more }: Line
       gains[state] = of * best + paid[best]!;
     }
     for (let state = 0; state < states; state++) {
-      const least = Math.max(0, state - perCell);
+      const least = max(0, state - perCell);
       paid[state] = gains[least]! - of * (state - perCell);
       next[cell * states + state] = bestFrom[least]!;
     }

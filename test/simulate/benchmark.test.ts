@@ -71,6 +71,12 @@ const STALE =
   'docs/benchmark.md has the figures of an earlier policy or model. Run `npm run bench:policy -- --write`, which takes about' +
   ' half an hour on two cores, and commit what it writes.';
 
+test('threads change nothing in the figures', async () => {
+  const cells = ['trickle', 'heavy-tail', 'bursts'].map((load) => ({ regime: BASE, load, seed: UNSEEN_SEED }));
+  const players = { versions: [{ name: OURS }], peers: ['formula'], bound: true };
+  expect(await runCells(cells, players, 2)).toEqual(await runCells(cells, players, 1));
+});
+
 test('every rule can still be switched off, and the rest of the policy works', async () => {
   const decisions = await Promise.all(
     Object.values(ABLATIONS).map(async ({ replace }) => decideOf(await bundlePolicy(replace))),
