@@ -66,7 +66,6 @@ export function cellRunner({ versions, peers = [], bound = false }: Players): Ru
 /** In as many threads as asked for; the results are in the order of the cells. */
 export async function runCells(cells: Cell[], players: Players, threads: number): Promise<CellResult[]> {
   const results: CellResult[] = [];
-  if (threads <= 1) return cells.map(cellRunner(players));
   let next = 0;
   const work = async (): Promise<void> => {
     const thread = new Worker(new URL('bench-thread.ts', import.meta.url), { workerData: players });
