@@ -100,20 +100,22 @@ async function comparePeers(): Promise<TraceTotals[]> {
   return rows;
 }
 
-/** Ours under all regimes. */
+/** Ours under all regimes; under the base with the loads that it shares with others. */
 async function judge(): Promise<Standing[]> {
   const standings: Standing[] = [];
   for (const regime of options.regimes) {
     const players = { versions: [{ name: OURS }] };
-    const tuned = await run([regime], tuning, players);
-    standings.push(standingOf(regime, tuned, await run([regime], judging, { ...players, bound: !options.quick })));
+    const tuned = await run([regime], tuning, players, REPRESENTATIVE);
+    const judged = await run([regime], judging, { ...players, bound: !options.quick }, REPRESENTATIVE);
+    standings.push(standingOf(regime, tuned, judged));
   }
   console.log(`\n${standingsTable(standings)}`);
   return standings;
 }
 
 async function compareWith(other: Version): Promise<void> {
-  const results = await run(options.regimes, [...tuning, ...judging], { versions: [{ name: OURS }, other] });
+  const players = { versions: [{ name: OURS }, other] };
+  const results = await run(options.regimes, [...tuning, ...judging], players, options.quick && REPRESENTATIVE);
   const rows = [tuning, judging]
     .filter((seeds) => seeds.length > 0)
     .map((seeds) =>
@@ -152,10 +154,9 @@ function isChanged(cell: CellResult, version: string): boolean {
   return summaryOf(cell, version).score !== summaryOf(cell, OURS).score;
 }
 
-function run(regimes: string[], seeds: number[], players: Players, ofBase?: object): Promise<CellResult[]> {
+function run(regimes: string[], seeds: number[], players: Players, ofBase?: object | undefined): Promise<CellResult[]> {
   const isWanted = (regime: string, load: string) =>
-    (options.only?.includes(load) ?? true) &&
-    (regime !== BASE || load in (options.quick ? REPRESENTATIVE : (ofBase ?? REGIMES[BASE]!.loads)));
+    (options.only?.includes(load) ?? true) && (regime !== BASE || load in (ofBase ?? REGIMES[BASE]!.loads));
   const cells: Cell[] = regimes.flatMap((regime) =>
     Object.keys(REGIMES[regime]!.loads)
       .filter((load) => isWanted(regime, load))

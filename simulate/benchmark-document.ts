@@ -207,14 +207,15 @@ function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-const ABOUT_STANDINGS = `One thing differs from the base at a time. A score is the geometric mean over the loads, ± the 95 % confidence interval of its mean
-over the seeds. The base has all traces; the start-ups, ticks and heartbeats have \`bursts\`, \`trickle\`, \`on-off\`, \`heavy-tail\` and \`fan-out\`;
-a stress has \`fan-out\` and waves of work of 20 s, or a load of its own ([\`simulate/regimes.ts\`](../simulate/regimes.ts)). So scores compare along a line, and not from line to line. The bound knows
-of a stress only that the work is to be done, so that some of what a stress costs is no policy's fault.`;
+const ABOUT_STANDINGS = `One thing differs from the base at a time. A score is the geometric mean over the loads, ± the 95 % confidence interval of its
+mean over the seeds. The loads of the base, the start-ups, ticks, heartbeats and open polls are \`bursts\`, \`trickle\`, \`on-off\`,
+\`heavy-tail\` and \`fan-out\`, where policies differ most; a stress has \`fan-out\` and waves of work of 20 s, or a load of its own
+([\`simulate/regimes.ts\`](../simulate/regimes.ts)). The bound knows of a stress only that the work is to be done, so that some of what a
+stress costs is no policy's fault; where work is short or of workflows it is far too low.`;
 
 const ABOUT_ABLATIONS = `By how many percent the score gets worse (+) or better (−) when one rule is switched off, on the judging seeds, ± the 95 % confidence interval
-of the paired difference. A dot: within chance. Empty: no decision changes. The base has the loads of the other
-start-ups here. A rule that is worth nothing in any column may guard against what the model leaves out, and the tests of the policy
+of the paired difference. A dot: within chance. Empty: no decision changes. The loads are those of
+the table before. A rule that is worth nothing in any column may guard against what the model leaves out, and the tests of the policy
 say what that is. \`npm run bench:policy -- --ablate\` repeats it, [\`simulate/ablations.ts\`](../simulate/ablations.ts) has the changes.`;
 
 /** '1–10', where they follow on each other. */
