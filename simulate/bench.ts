@@ -125,7 +125,7 @@ async function compareWith(other: Version): Promise<void> {
         results.filter(({ seed }) => seeds.includes(seed)),
       ),
     );
-  console.log(ablationTables(rows));
+  console.log(ablationTables(rows, { withChance: true }));
 }
 
 /** By the judging seeds. A rule that changes nothing in a regime with the first of them is not tried with the others. */

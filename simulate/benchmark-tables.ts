@@ -80,7 +80,7 @@ export function ablationRow(rule: string, version: string, results: CellResult[]
 }
 
 /** Two tables, as one would be too wide: how tasks start and are seen, and the stresses. */
-export function ablationTables(rows: AblationRow[]): string {
+export function ablationTables(rows: AblationRow[], { withChance = false } = {}): string {
   const regimes = Object.keys(rows[0]?.differences ?? {});
   const isStress = (regime: string) =>
     Object.keys(REGIMES).indexOf(regime) > Object.keys(REGIMES).indexOf('open polls');
@@ -89,21 +89,26 @@ export function ablationTables(rows: AblationRow[]): string {
     .map((part) =>
       table(
         ['without', ...part],
-        rows.map(({ rule, differences }) => [rule, ...part.map((regime) => differenceCell(differences[regime]!))]),
+        rows.map(({ rule, differences }) => [
+          rule,
+          ...part.map((regime) => differenceCell(differences[regime]!, withChance)),
+        ]),
       ),
     )
     .join('\n\n');
 }
 
-/** Nothing where it changes nothing at all, a dot where chance may be all there is to it. */
-function differenceCell(difference: Difference): string {
+/** Nothing where it changes nothing at all; a dot, or parentheses, where chance may be all there is to it. */
+function differenceCell(difference: Difference, withChance: boolean): string {
   const { percent, margin } = difference;
   if (percent === 0 && margin === 0) return '';
-  return isSure(difference) ? `${percent > 0 ? '+' : ''}${percent.toFixed(1)} ± ${margin.toFixed(1)}` : '·';
+  const figures = `${percent > 0 ? '+' : ''}${percent.toFixed(1)} ± ${margin.toFixed(1)}`;
+  if (isSure(difference)) return figures;
+  return withChance ? `(${figures})` : '·';
 }
 
 export function figure(value: number | undefined): string {
-  return value === undefined ? '' : value.toFixed(2);
+  return value === undefined || value === Infinity ? '' : value.toFixed(2);
 }
 
 export function table(head: string[], lines: string[][]): string {

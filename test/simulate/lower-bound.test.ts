@@ -97,6 +97,20 @@ test('a single piece pays its task, the start-up included, or waits for as much'
   expect(boundOf([at(500, 100)], settings)).toBeLessThanOrEqual(1.25);
 });
 
+test.each([5, 25, 180])(
+  'it is close to a fleet that is ordered just in time for a batch: start-up of %d s',
+  (startUp) => {
+    const settings = { ...DEFAULT_SETTINGS, slots: 10, startUpSeconds: [startUp, startUp] as [number, number] };
+    const work = Array.from({ length: 40 }, () => at(500, 100));
+    const controller = scheduled([{ from: 500 - startUp, to: 601, tasks: 4 }]);
+    const reference = clairvoyant(work, settings);
+    const { score } = summarize(simulate(work, controller, settings), reference, settings.slots);
+    const bound = scoreBound(work, settings, reference.billedSeconds);
+    expect(bound).toBeLessThanOrEqual(score);
+    expect(bound).toBeGreaterThan(0.85 * score);
+  },
+);
+
 test('nothing is proven where others do the work, or nothing comes', () => {
   expect(boundOf([at(0, 10)], { foreign: { workers: 1, slots: 1 } })).toBe(0);
   expect(scoreBound([], DEFAULT_SETTINGS, 0)).toBe(0);
