@@ -1,86 +1,184 @@
 /**
- * The benchmark: every named trace with several seeds, under fast and slow heartbeats, our policy and its peers; prints
- * a table, and writes docs/benchmark.md with --write. Its figures depend on nothing but the code: neither on the
- * machine nor on its clock.
+ * The benchmark: our policy under all regimes, by the seeds that it was tuned with and by others; its peers under the base
+ * regime; and what each of its rules is worth. Prints tables, and writes docs/benchmark.md with --write. Its figures
+ * depend on nothing but the code: neither on the machine nor on its clock.
  */
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { format, resolveConfig } from 'prettier';
 import type { PoolPolicy } from '../contract/pool-config.ts';
+import { ABLATIONS } from './ablations.ts';
+import {
+  ablationRow,
+  ablationTables,
+  standingOf,
+  standingsTable,
+  type AblationRow,
+  type Standing,
+} from './benchmark-tables.ts';
 import { benchmarkDocument } from './benchmark-document.ts';
-import { compare, dominates, OURS, totalsOf, type Total, type TraceTotals } from './comparison.ts';
-import { namesOf, policyOverrides, positiveIntegers } from './options.ts';
+import { runCells, type Cell, type CellResult, type Players, type Version } from './cells.ts';
+import { dominates, OURS, totalsOf, type TraceTotals } from './comparison.ts';
+import { fingerprint } from './fingerprint.ts';
+import { namesOf, policyOverrides, positiveInteger, positiveIntegers } from './options.ts';
+import { summaryOf } from './paired.ts';
 import { PEERS } from './peers.ts';
+import { bundlePolicy } from './policy-variant.ts';
 import realPeers from './real-peers.json' with { type: 'json' };
+import { BASE, JUDGING_SEEDS, REGIMES, REPRESENTATIVE, TUNING_SEEDS } from './regimes.ts';
 import { geometricMean } from './score.ts';
-import { TRACES } from './traces.ts';
 
 interface Options {
-  only: string[];
-  heartbeat: number[];
-  seed: number[];
+  regimes: string[];
+  only?: string[];
+  seeds?: number[];
+  quick?: true;
   peers: string[] | false;
-  policy: PoolPolicy;
+  ablate?: true | string[];
+  against?: string;
+  policy?: PoolPolicy;
+  threads: number;
   write?: true;
 }
 
 const DOCUMENT = join(import.meta.dirname, '../docs/benchmark.md');
+const QUICK_SEEDS = 3;
+const SEEDS_TO_SEE_A_CHANGE = 2;
+const LOADS = [...new Set(Object.values(REGIMES).flatMap(({ loads }) => Object.keys(loads)))];
 
 const command = new Command('bench')
-  .description('Scores the policy and its peers over the named traces.')
-  .option('--only <traces>', 'some of the traces, with commas', namesOf(Object.keys(TRACES)), Object.keys(TRACES))
-  .option('--heartbeat <seconds>', 'of the workers, with commas', positiveIntegers, [10, 60])
-  .option('--seed <seeds>', 'of the traces and the model, with commas', positiveIntegers, [1, 2, 3])
+  .description('Scores the policy under all regimes, its peers under the base, and what each rule of it is worth.')
+  .option('--regimes <names>', 'some of the regimes, with commas', namesOf(Object.keys(REGIMES)), Object.keys(REGIMES))
+  .option('--only <loads>', 'some of the loads, with commas', namesOf(LOADS))
+  .option('--seeds <numbers>', 'of the loads and the model, with commas; taken as judging seeds', positiveIntegers)
+  .option('--quick', 'three seeds of each kind, few loads and no peers: under a minute')
   .option('--peers <names>', 'some of the peers, with commas', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
   .option('--no-peers', 'our policy alone')
-  .option('--policy <json>', 'overrides of our policy, such as \'{"targetWaitSeconds":10}\'', policyOverrides, {})
-  .option('--write', 'write docs/benchmark.md')
+  .option('--ablate [rules]', 'what each rule is worth; or some of them, with commas', namesOf(Object.keys(ABLATIONS)))
+  .option('--against <folder>', 'compare with the policy of another checkout, seed by seed')
+  .option('--policy <json>', 'compare with other settings, such as \'{"targetWaitSeconds":10}\'', policyOverrides)
+  .option('--threads <count>', 'to run in', positiveInteger, availableParallelism())
+  .option('--write', 'write docs/benchmark.md: all regimes, peers and rules')
   .parse();
 const options = command.opts<Options>();
+const quick = (seeds: number[]) => (options.quick ? seeds.slice(0, QUICK_SEEDS) : seeds);
+const tuning = options.seeds ? [] : quick(TUNING_SEEDS);
+const judging = options.seeds ?? quick(JUDGING_SEEDS);
 
-const rows: TraceTotals[] = [];
-printHeader();
-for (const trace of options.only) {
-  const row = { trace, totals: benchTrace(trace) };
-  rows.push(row);
-  printRow(row);
+if (options.write) await write();
+else if (options.ablate) await ablate();
+else if (options.against !== undefined)
+  await compareWith({ name: 'other', bundle: await bundlePolicy([], options.against) });
+else if (options.policy !== undefined) await compareWith({ name: 'other', overrides: options.policy });
+else {
+  if (!options.quick && options.peers && options.regimes.includes(BASE)) printMeans(await comparePeers());
+  await judge();
 }
-printMeans(rows);
-if (options.write) {
-  const text = benchmarkDocument(rows, { seeds: options.seed, heartbeats: options.heartbeat }, realPeers);
+
+async function write(): Promise<void> {
+  const [rows, standings, ablations] = [await comparePeers(), await judge(), await ablate()];
+  const text = benchmarkDocument(
+    { rows, standings, ablations },
+    { tuning, judging, fingerprint: await fingerprint() },
+    realPeers,
+  );
   writeFileSync(DOCUMENT, await format(text, { ...(await resolveConfig(DOCUMENT)), parser: 'markdown' }));
 }
 
-function benchTrace(trace: string): Total[] {
-  const { draw, slots } = TRACES[trace]!;
-  const peers = options.peers || [];
-  return totalsOf(
-    options.seed.flatMap((seed) => {
-      const work = draw(seed);
-      return options.heartbeat.flatMap((heartbeatSeconds) =>
-        compare(work, { settings: { slots, heartbeatSeconds, seed }, policy: options.policy, peers }).runs.map(
-          ({ summary }) => summary,
-        ),
-      );
-    }),
+async function comparePeers(): Promise<TraceTotals[]> {
+  const players = { versions: [{ name: OURS }], peers: options.peers || [], bound: true };
+  const results = await run([BASE], judging, players);
+  const rows = [...Map.groupBy(results, ({ load }) => load)].map(([trace, ofTrace]) => ({
+    trace,
+    totals: totalsOf(ofTrace.flatMap(({ summaries }) => summaries)),
+    bound: geometricMean(ofTrace.map(({ bound }) => bound)),
+  }));
+  printHeader();
+  rows.forEach(printRow);
+  return rows;
+}
+
+/** Ours under all regimes; under the base with the loads that it shares with others. */
+async function judge(): Promise<Standing[]> {
+  const standings: Standing[] = [];
+  for (const regime of options.regimes) {
+    const players = { versions: [{ name: OURS }] };
+    const tuned = await run([regime], tuning, players, REPRESENTATIVE);
+    const judged = await run([regime], judging, { ...players, bound: !options.quick }, REPRESENTATIVE);
+    standings.push(standingOf(regime, tuned, judged));
+  }
+  console.log(`\n${standingsTable(standings)}`);
+  return standings;
+}
+
+async function compareWith(other: Version): Promise<void> {
+  const players = { versions: [{ name: OURS }, other] };
+  const results = await run(options.regimes, [...tuning, ...judging], players, options.quick && REPRESENTATIVE);
+  const rows = [tuning, judging]
+    .filter((seeds) => seeds.length > 0)
+    .map((seeds) =>
+      ablationRow(
+        seeds === tuning ? 'other, tuning seeds' : 'other, judging seeds',
+        other.name,
+        results.filter(({ seed }) => seeds.includes(seed)),
+      ),
+    );
+  console.log(ablationTables(rows, { withChance: true }));
+}
+
+/** By the judging seeds. A rule that changes nothing in a regime with the first of them is not tried with the others. */
+async function ablate(): Promise<AblationRow[]> {
+  const rules = options.ablate === true || options.ablate === undefined ? Object.keys(ABLATIONS) : options.ablate;
+  const versions = await Promise.all(
+    rules.map(async (name) => ({ name, bundle: await bundlePolicy(ABLATIONS[name]!.replace) })),
   );
+  const results: CellResult[] = [];
+  for (const regime of options.regimes) {
+    const first = await runWithout(regime, judging.slice(0, SEEDS_TO_SEE_A_CHANGE), versions);
+    const others = versions.filter(({ name }) => first.some((cell) => isChanged(cell, name)));
+    results.push(...first, ...(await runWithout(regime, judging.slice(SEEDS_TO_SEE_A_CHANGE), others)));
+    console.log(`${regime}: ${others.length} of ${rules.length} rules change something`);
+  }
+  const rows = rules.map((rule) => ablationRow(rule, rule, results));
+  console.log(`\n${ablationTables(rows)}`);
+  return rows;
+}
+
+function runWithout(regime: string, seeds: number[], versions: Version[]): Promise<CellResult[]> {
+  return run([regime], seeds, { versions: [{ name: OURS }, ...versions] }, REPRESENTATIVE);
+}
+
+function isChanged(cell: CellResult, version: string): boolean {
+  return summaryOf(cell, version).score !== summaryOf(cell, OURS).score;
+}
+
+function run(regimes: string[], seeds: number[], players: Players, ofBase?: object | undefined): Promise<CellResult[]> {
+  const isWanted = (regime: string, load: string) =>
+    (options.only?.includes(load) ?? true) && (regime !== BASE || load in (ofBase ?? REGIMES[BASE]!.loads));
+  const cells: Cell[] = regimes.flatMap((regime) =>
+    Object.keys(REGIMES[regime]!.loads)
+      .filter((load) => isWanted(regime, load))
+      .flatMap((load) => seeds.map((seed) => ({ regime, load, seed }))),
+  );
+  return runCells(cells, players, options.threads);
 }
 
 function printHeader(): void {
-  const columns = ['cost', 'mean s', 'p95 s', 'score', 'worst', 'killed', 'left', 'peak'];
-  console.log(`${'trace'.padEnd(16)}${'policy'.padEnd(21)}${columns.map((name) => name.padStart(8)).join('')}`);
+  const columns = ['cost', 'mean s', 'p95 s', 'score', 'worst', 'x bound', 'killed', 'left', 'peak'];
+  console.log(`${'trace'.padEnd(16)}${'policy'.padEnd(26)}${columns.map((name) => name.padStart(8)).join('')}`);
 }
 
-function printRow({ trace, totals }: TraceTotals): void {
+function printRow({ trace, totals, bound }: TraceTotals): void {
   const ours = totals.find(({ controller }) => controller === OURS)!;
   for (const total of totals.toSorted((a, b) => a.score - b.score)) {
     const { costRatio, waitMean, waitP95, score, worstScore, killed, left, peakTasks } = total;
-    const figures = [costRatio, waitMean, waitP95, score, worstScore].map((figure) => figure.toFixed(2).padStart(8));
-    const counts = [killed, left, peakTasks].map((count) => String(count).padStart(8));
+    const figures = [costRatio, waitMean, waitP95, score, worstScore, score / bound];
+    const cells = [...figures.map((figure) => figure.toFixed(2)), ...[killed, left, peakTasks].map(String)];
     const name = total === ours ? `${total.controller} *` : total.controller;
     const beaten = dominates(total, ours) ? '  cheaper and faster' : '';
-    console.log(`${trace.padEnd(16)}${name.padEnd(21)}${figures.join('')}${counts.join('')}${beaten}`);
+    console.log(`${trace.padEnd(16)}${name.padEnd(26)}${cells.map((cell) => cell.padStart(8)).join('')}${beaten}`);
   }
 }
 
@@ -90,7 +188,7 @@ function printMeans(all: TraceTotals[]): void {
     const own = all.map(({ totals }) => totals.find((total) => total.controller === controller)!);
     const best = all.filter(({ totals }, index) => totals.every(({ score }) => score >= own[index]!.score));
     console.log(
-      `${controller.padEnd(21)} score ${geometricMean(own.map(({ score }) => score)).toFixed(3)}` +
+      `${controller.padEnd(26)} score ${geometricMean(own.map(({ score }) => score)).toFixed(3)}` +
         ` cost ${geometricMean(own.map(({ costRatio }) => costRatio)).toFixed(3)}` +
         ` (worst ${Math.max(...own.map(({ costRatio }) => costRatio)).toFixed(2)})` +
         `, best on ${best.length} of ${all.length}, killed ${own.reduce((sum, { killed }) => sum + killed, 0)}`,

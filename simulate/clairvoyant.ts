@@ -1,7 +1,8 @@
 /**
- * The reference: what a fleet would cost that knows every arrival and service time beforehand, and in which nothing ever
- * waits. Its tasks are up the moment they are needed and their start-up is not paid; they are billed as all others, by
- * the second and a minute at least, and kept over a lull where that is cheaper than a new minute. No maximum.
+ * The unit of cost: what a fleet would cost that knows every arrival and service time beforehand, and in which nothing ever
+ * waits. It is no bound, as work that waits a little may cost less: lower-bound.ts has one. Its tasks are up the moment they
+ * are needed and their start-up is not paid; they are billed as all others, by the second and a minute at least, and kept over
+ * a lull where that is cheaper than a new minute. No maximum.
  *
  * Finding the true least is hard; the cheaper of two estimates is taken. One packs work into tasks, best fit first; the
  * other counts, moment by moment, the tasks that hold the running work, as if it could be moved between them. No real

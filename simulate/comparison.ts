@@ -38,13 +38,16 @@ export function* runsOf(
   reference: Clairvoyant,
 ): Generator<Run> {
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
-  for (const controller of [elastic(settings, policy), ...peers.map((name) => peerNamed(name, settings))]) {
+  for (const controller of [
+    elastic(settings, { overrides: policy }),
+    ...peers.map((name) => peerNamed(name, settings)),
+  ]) {
     const result = simulate(work, controller, settings);
     yield { result, summary: summarize(result, reference, settings.slots, size) };
   }
 }
 
-function peerNamed(name: string, settings: Settings): Controller {
+export function peerNamed(name: string, settings: Settings): Controller {
   const make = PEERS[name];
   if (make === undefined) throw new Error(`there is no peer '${name}'; there are ${Object.keys(PEERS).join(', ')}`);
   return make(settings);
@@ -70,6 +73,8 @@ export interface Total {
 export interface TraceTotals {
   trace: string;
   totals: Total[];
+  /** No policy's score can be lower. */
+  bound: number;
 }
 
 /** In the order of the first runs. */

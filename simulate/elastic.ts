@@ -4,15 +4,26 @@ import { EPOCH_MS, type Controller, type Settings } from './model.ts';
 
 export const TICK_SECONDS = 10;
 
-export function elastic({ minTasks, maxTasks, slots }: Settings, overrides: Partial<Policy> = {}): Controller {
+export type Decide = typeof decide;
+
+export interface Variant {
+  overrides?: Partial<Policy>;
+  tickSeconds?: number;
+  /** Another version of the policy, to compare with. */
+  decide?: Decide;
+}
+
+export function elastic({ minTasks, maxTasks, slots }: Settings, variant: Variant = {}): Controller {
+  const { overrides, tickSeconds = TICK_SECONDS } = variant;
+  const decideWith = variant.decide ?? decide;
   const policy: Policy = { ...DEFAULT_POLICY, minTasks, maxTasks, slotsPerTask: slots, ...overrides };
   let memory: unknown;
   return {
     name: 'elastic',
-    tickSeconds: TICK_SECONDS,
+    tickSeconds,
     protects: true,
     look(signals, _truth, nowSeconds) {
-      const outcome = decide(signals(), memory, policy, EPOCH_MS + nowSeconds * 1000);
+      const outcome = decideWith(signals(), memory, policy, EPOCH_MS + nowSeconds * 1000);
       memory = outcome.memory;
       return outcome.decision;
     },

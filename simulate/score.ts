@@ -9,7 +9,7 @@ export interface TaskSize {
   gigabytes: number;
 }
 export const DEFAULT_TASK_SIZE: TaskSize = { vcpu: 1, gigabytes: 2 };
-const SCORE_WAIT_SECONDS = 30;
+export const SCORE_WAIT_SECONDS = 30;
 
 export interface Summary {
   controller: string;

@@ -17,7 +17,7 @@ const MINUTE = 60;
 const HOUR = 3600;
 const SLOTS = 20;
 
-function trace(about: string, make: (random: Random) => Work[], slots = SLOTS): Trace {
+export function trace(about: string, make: (random: Random) => Work[], slots = SLOTS): Trace {
   return { about, slots, draw: (seed) => make(seeded(seed)).sort((a, b) => a.arrivalSeconds - b.arrivalSeconds) };
 }
 
@@ -100,7 +100,12 @@ export const TRACES: Record<string, Trace> = {
 };
 
 /** Poisson, with a rate that changes: by thinning, a second at a time. */
-function arrivals(random: Random, seconds: number, rateAt: (at: number) => number, service: () => number): Work[] {
+export function arrivals(
+  random: Random,
+  seconds: number,
+  rateAt: (at: number) => number,
+  service: () => number,
+): Work[] {
   const work: Work[] = [];
   for (let second = 0; second < seconds; second++) {
     const rate = rateAt(second + 0.5);
@@ -117,7 +122,7 @@ function lognormalOf(random: Random, mean: number, spread: number): () => number
 }
 
 /** Begins at its lowest. */
-function wave(period: number, low: number, high: number): (at: number) => number {
+export function wave(period: number, low: number, high: number): (at: number) => number {
   return (at) => low + ((high - low) * (1 - Math.cos((2 * Math.PI * at) / period))) / 2;
 }
 

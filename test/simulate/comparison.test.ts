@@ -1,5 +1,5 @@
 import { benchmarkDocument } from '../../simulate/benchmark-document.ts';
-import { compare, dominates, totalsOf } from '../../simulate/comparison.ts';
+import { compare, dominates, totalsOf, type Total } from '../../simulate/comparison.ts';
 import { dollarsOf, geometricMean, quantile, type Summary } from '../../simulate/score.ts';
 import { TRACES } from '../../simulate/traces.ts';
 
@@ -60,9 +60,13 @@ test('the document names the traces where a peer has the lower score, and says s
   const ours = { ...run!, controller: 'elastic', score: 2, costRatio: 1.5, waitMean: 15 };
   const better = { ...ours, controller: 'formula', score: 1.5, costRatio: 1.4 };
   const worse = { ...ours, controller: 'formula', score: 2.5, costRatio: 2.4 };
-  const runs = { seeds: [1], heartbeats: [10] };
-  const lost = benchmarkDocument([{ trace: 'trickle', totals: [ours, better] }], runs);
+  const document = (totals: Total[]) =>
+    benchmarkDocument(
+      { rows: [{ trace: 'trickle', totals, bound: 1 }], standings: [], ablations: [] },
+      { tuning: [1], judging: [2], fingerprint: '' },
+    );
+  const lost = document([ours, better]);
   expect(lost).toMatch(/\| trickle \| formula \| cheaper +\| 1\.40 : 1\.50/);
-  const won = benchmarkDocument([{ trace: 'trickle', totals: [ours, worse] }], runs);
+  const won = document([ours, worse]);
   expect(won).toContain('Nowhere');
 });

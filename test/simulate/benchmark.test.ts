@@ -1,0 +1,154 @@
+/** The policy keeps what the benchmark says of it, under every regime; and the document is of the policy as it is. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ABLATIONS } from '../../simulate/ablations.ts';
+import { FINGERPRINT } from '../../simulate/benchmark-document.ts';
+import { ablationRow, ablationTables, standingOf } from '../../simulate/benchmark-tables.ts';
+import { runCells, type CellResult, type Version } from '../../simulate/cells.ts';
+import { OURS } from '../../simulate/comparison.ts';
+import { fingerprint } from '../../simulate/fingerprint.ts';
+import { differenceOf, isSure, marginOf } from '../../simulate/paired.ts';
+import { bundlePolicy, decideOf } from '../../simulate/policy-variant.ts';
+import { BASE, JUDGING_SEEDS, REGIMES, REPRESENTATIVE, TUNING_SEEDS } from '../../simulate/regimes.ts';
+
+/** Of none of the benchmark's seeds. */
+const UNSEEN_SEED = 201;
+
+/** What our score and cost may be at the most: as measured, and a twelfth more. */
+const MOST: Record<string, [score: number, cost: number]> = {
+  base: [2.18, 1.26],
+  'start-up 5–15 s': [1.5, 1.02],
+  'start-up 180–300 s': [4.2, 1.92],
+  'tick 2 s': [2.51, 1.88],
+  'tick 5 s': [2.23, 1.38],
+  'tick 30 s': [2.47, 1.44],
+  'heartbeat 5 s': [2.27, 1.31],
+  'heartbeat 60 s': [2.27, 1.3],
+  'open polls': [2.26, 1.35],
+  'no reports': [3.71, 3.46],
+  unlisted: [2.18, 1.68],
+  'eager starts': [2.16, 1.64],
+  outage: [4.52, 2.16],
+  'blind spells': [2.37, 1.5],
+  deployments: [2.29, 1.81],
+  bottleneck: [2.26, 1.82],
+  'rate limit': [3.91, 1.39],
+  'limited key': [3.33, 1.49],
+  'dead tasks': [2.2, 1.71],
+  'workflow tasks': [2.06, 1.79],
+  'very short work': [1.26, 1.26],
+};
+
+/** In threads of their own, which are several times as fast as a test is. */
+async function run(regimes: string[], versions: Version[] = []): Promise<CellResult[]> {
+  const cells = regimes.flatMap((regime) =>
+    Object.keys(regime === BASE ? REPRESENTATIVE : REGIMES[regime]!.loads).map((load) => ({
+      regime,
+      load,
+      seed: UNSEEN_SEED,
+    })),
+  );
+  return runCells(cells, { versions: [{ name: OURS }, ...versions] }, 2);
+}
+
+describe('score and cost are no worse than they were', () => {
+  let results: CellResult[];
+  beforeAll(async () => {
+    results = await run(Object.keys(REGIMES));
+  }, 180_000);
+
+  test.each(Object.keys(REGIMES))('under %s', (name) => {
+    const [score, cost] = MOST[name]!;
+    const standing = standingOf(
+      name,
+      [],
+      results.filter(({ regime }) => regime === name),
+    );
+    expect(standing.judging).toBeLessThanOrEqual(score);
+    expect(standing.cost).toBeLessThanOrEqual(cost);
+    expect(standing.killed).toBe(0);
+  });
+});
+
+test('a rule that only workers without reports need is missed when it is gone', async () => {
+  const name = 'work-shown';
+  const results = await run(['no reports'], [{ name, bundle: await bundlePolicy(ABLATIONS[name]!.replace) }]);
+  const without = results.map((cell) => ({ ...cell, summaries: [{ ...cell.summaries[1]!, controller: OURS }] }));
+  expect(standingOf('no reports', [], without).judging).toBeGreaterThan(MOST['no reports']![0]);
+});
+
+test('the document is of the policy and the model as they are', async () => {
+  const document = readFileSync(join(import.meta.dirname, '../../docs/benchmark.md'), 'utf8');
+  const line = document.split('\n').find((each) => each.startsWith(FINGERPRINT)) ?? 'no fingerprint';
+  const isCurrent = line === `${FINGERPRINT}${await fingerprint()}\``;
+  expect(isCurrent ? 'current' : STALE).toBe('current');
+});
+
+const STALE =
+  'docs/benchmark.md has the figures of an earlier policy or model. Run `npm run bench:policy -- --write`, which takes about' +
+  ' half an hour on two cores, and commit what it writes.';
+
+test('threads change nothing in the figures', async () => {
+  const cells = ['trickle', 'heavy-tail', 'bursts'].map((load) => ({ regime: BASE, load, seed: UNSEEN_SEED }));
+  const players = { versions: [{ name: OURS }], peers: ['formula'], bound: true };
+  expect(await runCells(cells, players, 2)).toEqual(await runCells(cells, players, 1));
+});
+
+test('every rule can still be switched off, and the rest of the policy works', async () => {
+  const decisions = await Promise.all(
+    Object.values(ABLATIONS).map(async ({ replace }) => decideOf(await bundlePolicy(replace))),
+  );
+  expect(decisions.every((decide) => typeof decide === 'function')).toBe(true);
+});
+
+test('a rule that is not there any more is an error that says what to do', async () => {
+  const gone = [{ file: 'need.ts', from: 'const NO_SUCH_RULE = 1;', to: '' }];
+  await expect(bundlePolicy(gone)).rejects.toThrow(/NO_SUCH_RULE.*need\.ts.*0 times.*write there/);
+});
+
+test('seeds for judging are none of those for tuning', () => {
+  expect(JUDGING_SEEDS.filter((seed) => TUNING_SEEDS.includes(seed))).toEqual([]);
+  expect(Math.min(JUDGING_SEEDS.length, TUNING_SEEDS.length)).toBeGreaterThanOrEqual(10);
+});
+
+describe('a paired comparison', () => {
+  test('sees a small difference that all seeds agree on, however much the seeds differ', () => {
+    const ours = [1, 2, 4, 8];
+    const difference = differenceOf(ours, [1.02, 2.03, 4.08, 8.19]);
+    expect(difference.percent).toBeCloseTo(1.97, 1);
+    expect(isSure(difference)).toBe(true);
+  });
+
+  test('takes a larger one for chance when the seeds do not agree', () => {
+    expect(isSure(differenceOf([1, 1, 1, 1], [1.4, 0.8, 1.5, 0.7]))).toBe(false);
+  });
+
+  test('has the confidence interval of Student’s t', () => {
+    // A standard deviation of 1, and 3 degrees of freedom: 3.182 / √4.
+    expect(marginOf([-1, 1, -Math.SQRT1_2, Math.SQRT1_2])).toBeCloseTo(3.182 / 2, 3);
+    const many = Array.from({ length: 31 }, (_, index) => (index % 2 === 0 ? 1 : -1));
+    // 30 degrees of freedom: 2.042.
+    expect(marginOf(many) / (Math.sqrt((31 - 1 / 31) / 30) / Math.sqrt(31))).toBeCloseTo(2.042, 3);
+    expect(marginOf([1])).toBe(Infinity);
+  });
+
+  test('shows a sure difference with its interval, a dot for chance, and nothing where nothing changed', async () => {
+    const results = await run(['very short work']);
+    const [cell] = results;
+    const score = (of: string, factor: number) => ({ ...cell!.summaries[0]!, controller: of, score: factor });
+    const seeds = [1, 2, 3].map((seed) => ({
+      ...cell!,
+      seed,
+      summaries: [
+        score(OURS, 1),
+        score('worse', 1.1 + seed / 1000),
+        score('chance', 1 + (seed - 2) / 10),
+        score('same', 1),
+      ],
+    }));
+    const tables = ablationTables(['worse', 'chance', 'same'].map((name) => ablationRow(name, name, seeds)));
+    expect(tables).toContain('| worse | +10.2 ± 0.2 |');
+    expect(tables).toContain('| chance | · |');
+    expect(tables).toContain('| same |  |');
+  });
+});
