@@ -5,6 +5,7 @@ import { dominates, OURS, type Total, type TraceTotals } from './comparison.ts';
 import { DEFAULT_SETTINGS } from './model.ts';
 import { PEER_TITLES, TUNED_GRACE_SECONDS } from './peers.ts';
 import { realPeersSection, type RealRuns } from './real-peers.ts';
+import { REGIMES } from './regimes.ts';
 import { geometricMean } from './score.ts';
 import { TRACES } from './traces.ts';
 
@@ -45,6 +46,7 @@ export function benchmarkDocument({ rows, standings, ablations }: Figures, runs:
     '### What each rule is worth',
     ABOUT_ABLATIONS,
     ablationTables(ablations),
+    ...notAblated(ablations),
     'Without:',
     ablations.map(({ rule }) => `- **${rule}**: ${ABLATIONS[rule]!.about}`).join('\n'),
     `${FINGERPRINT}${runs.fingerprint}\``,
@@ -224,6 +226,14 @@ mean over the seeds. The loads of the base, the start-ups, ticks, heartbeats and
 \`heavy-tail\` and \`fan-out\`, where policies differ most; a stress has \`fan-out\` and waves of work of 20 s, or a load of its own
 ([\`simulate/regimes.ts\`](../simulate/regimes.ts)). The bound knows of a stress only that the work is to be done, so that some of what a
 stress costs is no policy's fault; where work is short or of workflows it is far too low.`;
+
+/** A run of some regimes only says so. */
+function notAblated(ablations: AblationRow[]): string[] {
+  const missing = Object.keys(REGIMES).filter((regime) =>
+    ablations.every(({ differences }) => !(regime in differences)),
+  );
+  return missing.length === 0 ? [] : [`Not measured with this policy: ${missing.join(', ')}.`];
+}
 
 const ABOUT_ABLATIONS = `By how many percent the score gets worse (+) or better (−) when one rule is switched off, on the judging seeds, ± the 95 % confidence interval
 of the paired difference. A dot: within chance. Empty: no decision changes. The loads are those of
