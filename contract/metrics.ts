@@ -64,3 +64,6 @@ export function isPublished(key: MetricKey, set: MetricSet, protection: Protecti
   if ('fromWorkers' in METRICS[key]) return protection === 'worker';
   return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection !== 'worker');
 }
+
+/** As infra/alarms.ts makes them. */
+export const ALARMS_A_POOL = 6;

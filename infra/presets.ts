@@ -1,6 +1,7 @@
 /** The defaults, and the sets of them for development, staging and production. */
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { isPrivate } from './private-address.ts';
+import { DEFAULT_SCALER_MEMORY } from '../contract/invocation.ts';
 import type { MetricSet } from '../contract/metrics.ts';
 import type { Protection } from '../contract/protection.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, SlotsRange, TemporalProps, WorkerPoolProps } from './props.ts';
@@ -30,7 +31,7 @@ const NO_PRESET: Preset = {
   tracing: false,
   logRetention: RetentionDays.ONE_MONTH,
   tickSeconds: 10,
-  scalerMemory: 384,
+  scalerMemory: DEFAULT_SCALER_MEMORY,
 };
 
 export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset> = {

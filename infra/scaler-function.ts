@@ -12,6 +12,7 @@ import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct, type IConstruct } from 'constructs';
 import { chunks } from '../contract/chunks.ts';
+import { LONGEST_INVOCATION_SECONDS } from '../contract/invocation.ts';
 import { METRIC_NAMESPACE, type MetricSet } from '../contract/metrics.ts';
 import { acknowledge, acknowledgeLint, acknowledgeWildcard } from './acknowledge.ts';
 import { scalerCode } from './assets.ts';
@@ -78,8 +79,7 @@ export class ScalerFunction extends Construct {
       handler: 'index.handler',
       role,
       memorySize: props.scalerMemory,
-      // The next minute's invocation, which ends this one, may come two minutes later.
-      timeout: Duration.seconds(150),
+      timeout: Duration.seconds(LONGEST_INVOCATION_SECONDS),
       // A failed or late minute is not made up for: the next one reads the world afresh.
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),

@@ -3,7 +3,8 @@
  * Work costs beside it what its tasks cost: `taskDollarsPerHour`.
  */
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
-import type { MetricSet } from '../contract/metrics.ts';
+import { secondsBilledAMinute } from '../contract/invocation.ts';
+import { ALARMS_A_POOL, type MetricSet } from '../contract/metrics.ts';
 import { HOURS_A_MONTH } from '../contract/pool-config.ts';
 import { PRICES } from '../contract/prices.ts';
 import { metricsOf } from './metrics.ts';
@@ -33,7 +34,6 @@ const SCALER_WRITES_A_MINUTE = 4;
 const RECORD_BYTES = { pool: 900, task: 250 };
 /** What the table keeps of a pool, memory and newest record, as measured with 1 to 100 tasks; a write is billed by the KiB. */
 const ITEM_BYTES = { pool: 3700, task: 390 };
-const ALARMS_A_POOL = 6;
 /** A worker looks for its cordon so often, at two items, each half a read. */
 const CORDON_POLL_SECONDS = 3;
 /** The scaler sends its metrics so often in an invocation. */
@@ -59,10 +59,9 @@ export function taskDollarsPerHour({ capacityProvider, taskDollarsPerHour: given
   return Number(dollars.toFixed(6));
 }
 
-/** The scaler ticks all the time; and each minute the next invocation waits for the older one's next tick, half a tick on average. */
 function scaler({ scalerMemory, tracing, tickSeconds }: StandingCostInput): CostLine {
   const gigabytes = scalerMemory / 1024;
-  const secondsAMinute = 60 + tickSeconds / 2;
+  const secondsAMinute = secondsBilledAMinute(tickSeconds);
   const seconds = gigabytes * secondsAMinute * MINUTES;
   return line('scaler', [
     {

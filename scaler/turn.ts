@@ -3,14 +3,13 @@
  * there, and the next one waits until the one before has written what it remembers. When that fails, both tick for a while, and
  * the state's versions let only one of them act.
  */
+import { LONGEST_INVOCATION_SECONDS } from '../contract/invocation.ts';
 import type { Clock } from './loop.ts';
 import type { StateTable } from './state.ts';
 
 export type TurnTable = Pick<StateTable, 'announce' | 'readTurn' | 'beginTurn' | 'endTurn'>;
 
 const LOOK_EVERY_MS = 1000;
-/** Of an invocation that has begun so long ago Lambda has made an end. */
-const LONGEST_TURN_MS = 150_000;
 
 export class Turn {
   readonly #table: TurnTable;
@@ -31,7 +30,7 @@ export class Turn {
       while (this.#clock.now() < giveUpAt) {
         const { newest, ticking, since } = await this.#table.readTurn(true);
         if (newest !== this.#invocation) return false;
-        if (ticking === undefined || this.#clock.now() - since > LONGEST_TURN_MS) break;
+        if (ticking === undefined || this.#clock.now() - since > LONGEST_INVOCATION_SECONDS * 1000) break;
         await this.#clock.sleep(LOOK_EVERY_MS);
       }
       await this.#table.beginTurn(this.#invocation, this.#clock.now());

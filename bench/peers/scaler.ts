@@ -1,9 +1,9 @@
 /** Invokes the scaler as it is built, as its schedule does: each minute, whether or not the last invocation is over. */
 import { createRequire } from 'node:module';
+import { LONGEST_INVOCATION_SECONDS } from '../../contract/invocation.ts';
 
 const INVOKED_EVERY_MS = 60_000;
-/** As the function's timeout. */
-const INVOCATION_MS = 150_000;
+const INVOCATION_MS = LONGEST_INVOCATION_SECONDS * 1000;
 
 interface Scaler {
   handler(event: unknown, context: { getRemainingTimeInMillis(): number }): Promise<unknown>;

@@ -1,5 +1,6 @@
 /** What a proof costs at most, before it begins: each line with its arithmetic, by the prices that the stack's own estimate has. */
-import { METRICS } from '../../contract/metrics.ts';
+import { DEFAULT_SCALER_MEMORY, secondsBilledAMinute } from '../../contract/invocation.ts';
+import { ALARMS_A_POOL, METRICS } from '../../contract/metrics.ts';
 import { HOURS_A_MONTH } from '../../contract/pool-config.ts';
 import { PRICES } from '../../contract/prices.ts';
 import { PROOF_POOL } from '../../contract/proof.ts';
@@ -14,18 +15,16 @@ export interface ProofCost {
 export const MOST_HOURS = 1;
 /** A deployment has a second fleet come up beside the first. */
 const FLEETS = 2;
-const ALARMS = 6;
-/** Of the scaler, which ticks all the time, and for some seconds of each minute as two. */
-const GIGABYTES = 0.375;
-const SECONDS_A_MINUTE = 65;
+/** By default. */
+const TICK_SECONDS = 10;
 
 export function costOfProof(): ProofCost[] {
   const { maxTasks, vcpus, gigabytes } = PROOF_POOL;
   const tasks = maxTasks * FLEETS;
   const taskHour = vcpus * PRICES.x86VcpuHour + gigabytes * PRICES.x86GigabyteHour + PRICES.publicAddressHour;
   const metrics = Object.keys(METRICS).length;
-  const watchingMonth = metrics * PRICES.metricMonth + ALARMS * PRICES.alarmMonth + PRICES.dashboardMonth;
-  const seconds = GIGABYTES * SECONDS_A_MINUTE * 60 * MOST_HOURS;
+  const watchingMonth = metrics * PRICES.metricMonth + ALARMS_A_POOL * PRICES.alarmMonth + PRICES.dashboardMonth;
+  const seconds = (DEFAULT_SCALER_MEMORY / 1024) * secondsBilledAMinute(TICK_SECONDS) * 60 * MOST_HOURS;
   return [
     line('tasks with a public address', `${tasks} tasks x ${MOST_HOURS} h`, tasks * MOST_HOURS, taskHour),
     line('the scaler', `${seconds} GB-seconds`, seconds, PRICES.lambdaGigabyteSecond),

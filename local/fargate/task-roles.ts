@@ -33,36 +33,37 @@ export class TaskRoles {
     await this.#emulator.judge({ as, action: `ecs:${action}`, resource: task.arn, context });
   }
 
-  /** Throws a TaskStartError when the execution role does not allow the pull of an image from ECR. */
-  async allowPulls({ id, origin: { taskDefinition } }: Task): Promise<void> {
-    const { executionRoleArn, containerDefinitions } = taskDefinition;
-    const pulled = new Set(
-      containerDefinitions.flatMap(({ image }) => ECR_IMAGE.exec(image)?.slice(1, 4).join(' ') ?? []),
-    );
-    if (!executionRoleArn || pulled.size === 0) return;
-    const { AccessKeyId: as } = await this.#emulator.assumeRole(executionRoleArn, id);
-    await this.#emulator.judge({ as, action: 'ecr:GetAuthorizationToken', resource: '*' }).catch(cannotPull);
-    for (const [account, region, repository] of [...pulled].map((each) => each.split(' '))) {
-      const resource = `arn:aws:ecr:${region}:${account}:repository/${repository}`;
-      for (const action of ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage']) {
-        await this.#emulator.judge({ as, action, resource }).catch(cannotPull);
-      }
-    }
+  /** Throws a TaskStartError when the execution role does not allow the pulls of the containers' images from ECR. */
+  async allowPulls(task: Task): Promise<void> {
+    const images = imagesOf(task).flatMap((image) => {
+      const [, account, region, repository] = ECR_IMAGE.exec(image) ?? [];
+      return repository === undefined ? [] : [`arn:aws:ecr:${region}:${account}:repository/${repository}`];
+    });
+    if (images.length === 0) return;
+    await this.#allow(task, ['ecr:GetAuthorizationToken'], ['*'], CANNOT_PULL);
+    await this.#allow(task, PULL_ACTIONS, images, CANNOT_PULL);
   }
 
   /** Throws a TaskStartError when the execution role does not allow the containers' logs. */
-  async allowLogs({ arn, id, origin: { taskDefinition } }: Task): Promise<void> {
-    const { executionRoleArn, containerDefinitions } = taskDefinition;
-    const groups = new Set(
-      containerDefinitions.flatMap((each) => each.logConfiguration?.options['awslogs-group'] ?? []),
+  async allowLogs(task: Task): Promise<void> {
+    const place = task.arn.split(':').slice(3, 5).join(':');
+    const groups = task.origin.taskDefinition.containerDefinitions.flatMap(
+      ({ logConfiguration }) => logConfiguration?.options['awslogs-group'] ?? [],
     );
-    if (!executionRoleArn || groups.size === 0) return;
+    const streams = groups.map((group) => `arn:aws:logs:${place}:log-group:${group}:log-stream:${task.id}`);
+    await this.#allow(task, ['logs:CreateLogStream', 'logs:PutLogEvents'], streams, CANNOT_LOG);
+  }
+
+  /** What is done in the execution role's name; nothing is, where there is none. */
+  async #allow({ id, origin }: Task, actions: string[], resources: string[], failure: string): Promise<void> {
+    const { executionRoleArn } = origin.taskDefinition;
+    if (!executionRoleArn || resources.length === 0) return;
     const { AccessKeyId: as } = await this.#emulator.assumeRole(executionRoleArn, id);
-    const place = arn.split(':').slice(3, 5).join(':');
-    for (const group of groups) {
-      const resource = `arn:aws:logs:${place}:log-group:${group}:log-stream:${id}`;
-      for (const action of ['logs:CreateLogStream', 'logs:PutLogEvents']) {
-        await this.#emulator.judge({ as, action, resource }).catch(cannotLog);
+    for (const resource of new Set(resources)) {
+      for (const action of actions) {
+        await this.#emulator.judge({ as, action, resource }).catch((cause: Error) => {
+          throw new TaskStartError(`${failure}: ${cause.name}: ${cause.message}`, { cause });
+        });
       }
     }
   }
@@ -77,12 +78,10 @@ export class TaskRoles {
 
 /** Account, region and repository. */
 const ECR_IMAGE = /^(\d{12})\.dkr\.ecr\.([\w-]+)\.amazonaws\.com\/([^:@]+)/;
+const PULL_ACTIONS = ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'];
+const CANNOT_PULL = 'CannotPullECRContainerError';
+const CANNOT_LOG = 'ResourceInitializationError: failed to validate logger args';
 
-function cannotPull(cause: Error): never {
-  throw new TaskStartError(`CannotPullECRContainerError: ${cause.name}: ${cause.message}`, { cause });
-}
-
-function cannotLog(cause: Error): never {
-  const why = `ResourceInitializationError: failed to validate logger args: ${cause.name}: ${cause.message}`;
-  throw new TaskStartError(why, { cause });
+function imagesOf({ origin }: Task): string[] {
+  return origin.taskDefinition.containerDefinitions.map(({ image }) => image);
 }

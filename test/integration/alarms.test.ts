@@ -10,6 +10,7 @@ import {
   paginateDescribeAlarms,
   type MetricAlarm,
 } from '@aws-sdk/client-cloudwatch';
+import { LONGEST_INVOCATION_SECONDS } from '../../contract/invocation.ts';
 import { localClient } from '../../local/observe.ts';
 import { LOCAL_WORKER_DIRECTORY } from '../../local/stack.ts';
 import { REPOSITORY } from '../../local/tools.ts';
@@ -28,8 +29,6 @@ const processId = join(stack.directory, 'process-id');
 
 /** In minutes, where an alarm thinks for three of them by default. */
 const SOONER = 2;
-/** Of the scaler: once its schedule is stopped, the invocation that ticks goes on until it has no time left. */
-const LAST_INVOCATION_SECONDS = 150;
 
 const always = { minTasks: 1, maxTasks: 1 };
 const watched: TestedWorkers = {
@@ -160,7 +159,8 @@ function secondsUntil(alarm: string): number {
   const runbook = readFileSync(join(REPOSITORY, 'docs/runbooks', `${name}.md`), 'utf8');
   const [, minutes] = /The alarm fires within (\d+) minutes/.exec(runbook) ?? [];
   const isSooner = `${alarm[0]!.toLowerCase()}${alarm.slice(1)}Minutes` in watched.alarmThresholds!;
-  const last = alarm === 'ScalerDown' ? LAST_INVOCATION_SECONDS : 0;
+  // Once the scaler's schedule is stopped, the invocation that ticks goes on until it has no time left.
+  const last = alarm === 'ScalerDown' ? LONGEST_INVOCATION_SECONDS : 0;
   return (Number(minutes) - (isSooner ? SOONER : 0)) * 60 + last;
 }
 

@@ -635,23 +635,31 @@ describe('tasks that are gone unasked', () => {
         tasks: { ...running(), desired: 4, pending },
       });
     const { startUpSeconds } = decide(signals(), undefined, cap, 0).memory;
+    const needs: (string | undefined)[] = [];
     for (const pending of [['a', 'b'], []]) {
       let outcome = decide(waiting(0, pending), undefined, cap, 0);
+      let mostSpent = 0;
       const told: [number, string][] = [];
       for (let seconds = 10; seconds <= 3600; seconds += 10) {
         outcome = decide(waiting(seconds, pending), outcome.memory, cap, seconds * second);
         told.push([seconds, outcome.decision.reason]);
+        mostSpent = Math.max(mostSpent, outcome.memory.spent);
       }
       const [since] = told.find(([, reason]) => reason === 'not-starting') ?? [Infinity];
       expect(since).toBeLessThan(300);
       expect(new Set(told.filter(([seconds]) => seconds >= since).map(([, reason]) => reason)).size).toBe(1);
       expect(outcome.decision).toMatchObject({ desired: 4, reason: 'not-starting' });
       expect(outcome.decision.detail).toContain('4 of the tasks that were ordered do not come up');
+      // As long as they may still come up, two tasks are paid for; an hour of them would be two dollars.
+      expect(mostSpent).toBeLessThanOrEqual((2 * since) / 3600);
+      expect(outcome.memory.taskSeconds).toBeLessThanOrEqual(2 * since);
+      needs.push(/need \d+/.exec(outcome.decision.detail)?.[0]);
       const up = { ...waiting(3610, ['b']), workers: [worker('a', 0)], tasks: { ...running('a'), desired: 4 } };
       const placed = decide(up, outcome.memory, cap, 3610 * second);
       expect(placed.decision.reason).not.toBe('not-starting');
       expect(placed.memory.startUpSeconds).toBeLessThan(2 * startUpSeconds);
     }
+    expect(needs[0]).toBe(needs[1]);
   });
 
   test('because somebody has lowered the count, say nothing of those to come', () => {

@@ -7,6 +7,7 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { LONGEST_INVOCATION_SECONDS } from '../../contract/invocation.ts';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { PoolReader } from '../../scaler/config.ts';
 import { runInvocation } from '../../scaler/loop.ts';
@@ -19,8 +20,7 @@ import { MINUTE, type VirtualTime } from './time.ts';
 
 export const STATE_TABLE = 'state';
 export const POOLS_PATH = '/pools';
-/** As the stack sets it. */
-const TIMEOUT_MS = 150_000;
+const TIMEOUT_MS = LONGEST_INVOCATION_SECONDS * 1000;
 
 export type ServiceName = 'ecs' | 'table' | 'cloudwatch' | 'ssm' | 'temporal';
 
