@@ -50,10 +50,10 @@ async function serve(address: string, identity: string, more: Partial<WorkerOpti
 }
 
 /** What the scaler reads there of the queue's workers, now. */
-function readerOf(address: string) {
+function readerOf(address: string, taskQueue = 'q') {
   const reader = new TemporalReader({ address, namespace: 'default' });
   readers.push(reader);
-  return async () => (await reader.read([{ pool: 'p', taskQueue: 'q' }], Date.now())).get('p')!.workers;
+  return async () => (await reader.read([{ pool: 'p', taskQueue }], Date.now())).get('p')!.workers;
 }
 
 async function until<T>(read: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
@@ -104,7 +104,8 @@ describe('a namespace that others share', () => {
   beforeAll(async () => {
     address = await server();
     await Promise.all([serve(address, 'ours'), serve(address, 'theirs', { taskQueue: 'another' })]);
-    await until(readerOf(address), (read) => !('unknown' in read) && read.length === 1);
+    for (const taskQueue of ['q', 'another'])
+      await until(readerOf(address, taskQueue), (read) => !('unknown' in read) && read.length === 1);
   });
 
   /** A reader, and what its server makes of the list of workers. */
