@@ -24,18 +24,12 @@ export const ABLATIONS: Record<string, Ablation> = {
     'if (seconds <= LEAST_GAP_SECONDS) return;',
     'if (seconds > 0) return;',
   ]),
-  'hold-25': without(
-    'gaps.ts',
-    'each task is held for 25 s, and none is started ahead, instead of the odds of gaps',
-    ['plan.keep[step] === 1', 'idleSeconds <= 25'],
-    ['plan.start[step] === 1 ? task : start', 'start'],
-  ),
-  'starting-ahead': without('gaps.ts', 'no task is started ahead of the need', [
-    'plan.start[step] === 1 ? task : start',
-    'start',
+  'hold-25': without('gaps.ts', 'each task is held for 25 s, instead of by the odds of gaps', [
+    'const isWorthIt = keepOf(cost * GAP_GROUPS + groupOf(task))[step] === 1;',
+    'const isWorthIt = idleSeconds <= 25 || (cost < 0 && keepOf(step));',
   ]),
+  fading: constant('gaps.ts', 'learned gaps do not fade', 'GAP_MEMORY_SECONDS', '86_400', 'Infinity'),
   'least-gap': constant('gaps.ts', 'short gaps are learned as well', 'LEAST_GAP_SECONDS', '12', '0'),
-  fading: constant('gaps.ts', 'learned gaps do not fade', 'FADING', '0.998', '1'),
   alike: constant('gaps.ts', 'a gap tells nothing of those a little longer or shorter', 'ALIKE', '0.25', '0'),
   // rhythm.ts
   rhythm: without('rhythm.ts', 'no jump is expected by the clock', [
@@ -131,10 +125,6 @@ export const ABLATIONS: Record<string, Ablation> = {
     '(of.busy + short) / 2 + of.owed',
     'of.busy + of.owed',
   ]),
-  'useless-starts': without('need.ts', 'starting tasks are kept although they will find nothing to do', [
-    'if (queueIn(seconds, of, load, index) > 0 || count < forFlow) count += 1;',
-    'if (seconds >= 0 || queueIn(seconds, of, load, index) > forFlow) count += 1;',
-  ]),
   stalled: without('need.ts', 'work that is not taken gets as many tasks as other work', [
     'of.stalledSeconds > policy.targetWaitSeconds;',
     'of.stalledSeconds === Infinity;',
@@ -195,10 +185,6 @@ export const ABLATIONS: Record<string, Ablation> = {
     'worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1',
     'Math.exp(-seconds / SERVICE_MEMORY_SECONDS)',
   ]),
-  'heartbeat-age': without('kinds.ts', 'counts are believed however old the heartbeats are', [
-    'return age > 2 * FRESH_SECONDS ? adds.rate : Math.max(rate, adds.rate);',
-    'return Math.max(rate, adds.rate);',
-  ]),
   'burst-is-no-flow': without('kinds.ts', 'the interval in which most came is part of the rate', [
     'recent.length > 2 ? 1 : recent.length',
     '0',
@@ -215,10 +201,6 @@ export const ABLATIONS: Record<string, Ablation> = {
     '60',
     '0',
   ),
-  'likely-fill': without('kinds.ts', 'service times are assumed whatever the flow', [
-    'Math.max(LEAST_UNKNOWN_SERVICE_SECONDS, likely)',
-    'Infinity',
-  ]),
   // load.ts
   following: without('load.ts', 'waiting workflow tasks do not count as activities to come', [
     "kind === 'activities' ? activitiesToFollow(signals.workflowQueue, live) : 0",

@@ -233,7 +233,7 @@ class Model {
       case 'ends':
         return this.#attemptEnds(event.work, event.attempt, event.slots);
       case 'returns':
-        return this.#enqueue(event.work);
+        return this.#return(event.work);
       case 'starts':
         return this.#taskStarts(event.task);
       case 'heartbeat':
@@ -268,12 +268,23 @@ class Model {
 
   #arrive(work: number): void {
     const kind = this.#kindOf(work);
-    const isFree = this.#available[kind].count > 0 && this.#queues[kind].length === 0;
-    if (!isFree) this.#unmatched++;
+    const isFree = this.#findsFree(kind);
     const { eagerShare, stickyShare } = this.#settings;
     if (kind === 'workflowTask' && stickyShare > 0 && this.#noise() < stickyShare) return this.#arriveSticky(work);
     if (kind === 'activity' && eagerShare > 0 && this.#noise() < eagerShare && isFree) return this.#start(work);
     this.#enqueue(work);
+  }
+
+  /** What is tried again finds a free slot, or none, as what comes anew. */
+  #return(work: number): void {
+    this.#findsFree(this.#kindOf(work));
+    this.#enqueue(work);
+  }
+
+  #findsFree(kind: Kind): boolean {
+    const isFree = this.#available[kind].count > 0 && this.#queues[kind].length === 0;
+    if (!isFree) this.#unmatched++;
+    return isFree;
   }
 
   /** Of a workflow that one of the workers has cached. If that has no slot free for long, any may take it. */

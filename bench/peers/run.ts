@@ -1,6 +1,7 @@
 /** One load on the fleets of several policies at once: the same work, at the same moments, each with a task queue of its own. */
 import { loadavg } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
+import { ActivityExecutionAlreadyStartedError, isGrpcServiceError, ServiceError } from '@temporalio/client';
 import type { TaskSummary } from '../../local/fargate/index.ts';
 import { horizonOf, LEAST_BILLED_SECONDS, type Work } from '../../simulate/model.ts';
 import { PEER_LOADS, PEER_TAIL_SECONDS } from '../../simulate/peer-loads.ts';
@@ -15,6 +16,8 @@ const SETTLED_SECONDS = 70;
 /** Work that is started later than this after its time, or an activity that takes so much longer: the machine was too slow. */
 const LATE_SECONDS = 2;
 const SAMPLE_SECONDS = 5;
+/** As in google.rpc.Code. */
+const DEADLINE_EXCEEDED = 4;
 
 interface Contestant {
   policy: string;
@@ -86,17 +89,36 @@ async function startWork(stage: Stage, fleet: Fleet, work: readonly Work[], star
   for (const [index, { arrivalSeconds, serviceSeconds }] of work.entries()) {
     const due = startedAt + arrivalSeconds * 1000;
     if (due > Date.now()) await wait(due - Date.now());
-    const accepted = stage.client.activity.start('work', {
-      id: `${fleet.name}-${index}`,
-      taskQueue: fleet.name,
-      args: [index, Math.round(serviceSeconds * 1000)],
-      startToCloseTimeout: '10 minutes',
-      heartbeatTimeout: HEARTBEAT_SECONDS * 1000,
-      retry: { initialInterval: '1 second', maximumInterval: '5 seconds' },
-    });
+    const accepted = untilAccepted(() =>
+      stage.client.activity.start('work', {
+        id: `${fleet.name}-${index}`,
+        taskQueue: fleet.name,
+        args: [index, Math.round(serviceSeconds * 1000)],
+        startToCloseTimeout: '10 minutes',
+        heartbeatTimeout: HEARTBEAT_SECONDS * 1000,
+        retry: { initialInterval: '1 second', maximumInterval: '5 seconds' },
+      }),
+    );
     late.push(accepted.then(() => (Date.now() - due) / 1000));
   }
   return Promise.all(late);
+}
+
+/** A start that a busy server does not answer in time is sent again, with the same id; how late it was is counted. */
+async function untilAccepted(start: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await start();
+      return;
+    } catch (error) {
+      if (error instanceof ActivityExecutionAlreadyStartedError) return;
+      if (!(error instanceof ServiceError && isTimeout(error.cause))) throw error;
+    }
+  }
+}
+
+function isTimeout(cause: unknown): boolean {
+  return isGrpcServiceError(cause) && cause.code === DEADLINE_EXCEEDED;
 }
 
 /** Of the time from the load's start: what the fleet cost before is nobody's. */

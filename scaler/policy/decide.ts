@@ -9,7 +9,7 @@
 import { leavingForGood, withDrained, withoutDrained, withoutFinal } from './drained.ts';
 import { holdings, learnFallen, withoutHoldings, whyTheyFall } from './fallen.ts';
 import { chooseLeavers } from './leavers.ts';
-import { learnGaps, standby } from './gaps.ts';
+import { learnGaps, tasksToKeep } from './gaps.ts';
 import { isFailing, isProbing, learnProbe } from './probe.ts';
 import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
 import { sum } from './kinds.ts';
@@ -32,8 +32,8 @@ export interface Outcome {
   memory: Memory;
 }
 
-/** How much one order changes the idea of a typical order. */
-const ORDER_WEIGHT = 0.3;
+/** How fast the idea of a typical order follows the orders: after this time of ordering e⁻¹ of the difference is left. */
+const ORDERS_FOLLOWED_SECONDS = 28;
 /** From this share of failed attempts on, more workers would only fail faster. */
 const FAILING_SHARE = 0.5;
 /** Growth under a standing backlog has helped when it brought this part of the throughput that it should have. */
@@ -78,21 +78,16 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const seen = neededTasks(load, tasks, policy);
   const need = heldFor(fallen.owedSlots + retriedSlots(failing, load, now), seen, load, tasks, policy);
   const waiting = need.grow > tasks.desired ? need.waiting : 0;
-  const waitingAtOrders =
-    before.waitingAtOrders + (waiting > 0 ? ORDER_WEIGHT * (waiting - before.waitingAtOrders) : 0);
+  const followed = waiting > 0 ? 1 - Math.exp(-Math.max(0, now - before.at) / 1000 / ORDERS_FOLLOWED_SECONDS) : 0;
+  const waitingAtOrders = before.waitingAtOrders + followed * (waiting - before.waitingAtOrders);
 
   const blindNeed = blind.length > 0 ? Math.max(need.tasks, tasks.desired) : need.tasks;
   const gaps = learnGaps(before, blindNeed, now);
   const rhythm = learnRhythm(before, need.tasks, now);
   const jump = nextJump(rhythm);
-  const { keep, start } = standby(
+  const keep = tasksToKeep(
     gaps,
-    {
-      needed: blindNeed,
-      present: tasks.desired,
-      startUpSeconds: load.startUpSeconds,
-      leastSeconds: policy.scaleInAfterSeconds,
-    },
+    { needed: blindNeed, present: tasks.desired, leastSeconds: policy.scaleInAfterSeconds },
     // What is back in time by the clock is not missed: it costs its start-up, and no waiting.
     (task) =>
       jump !== undefined && now < jump.at && task <= jump.tasks
@@ -100,7 +95,7 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
         : restartCost(task, load, waitingAtOrders, need),
     now,
   );
-  const expected = Math.max(start, expectedNeed(jump, load.startUpSeconds, now), needOfJump(rhythm, need.tasks, now));
+  const expected = Math.max(expectedNeed(jump, load.startUpSeconds, now), needOfJump(rhythm, need.tasks, now));
   const probe = learnProbe(before, load, tasks, now);
   const growth = judgeGrowth(before.growth, load, need, tasks, now);
   const paid = tasks.running.length + (load.unplaced > 0 ? 0 : tasks.pending.length);

@@ -1,8 +1,7 @@
 /**
- * How long to keep what is not needed now, and when to have it back. Each time tasks that had become needless are needed
- * again, the length of the gap is learned: for the first task, for the next two, the next four and so on, since the
- * first is missed more often than the tenth. From these odds follows what it costs from any age of a gap on to keep a
- * task, to let it go, and to start it ahead of the need; the least of these is done. It is the problem of renting skis.
+ * How long to keep tasks that are not needed now. Each time tasks that had become needless are needed again, the length of the
+ * gap is learned: for the first task, for the next two, the next four and so on, since the first is missed more often than the
+ * tenth. From these odds follows what it costs, at any age of a gap, to keep a task or to let it go; the cheaper is done.
  */
 import { GAP_CLASSES, GAP_GROUPS, type Memory } from './memory.ts';
 
@@ -11,8 +10,8 @@ const LONGEST_GAP_SECONDS = 900;
 const MOST_LEVELS = 80;
 /** More than a service can have: a need beyond it, of a queue that is told to be endless, is not gone through task by task. */
 const MOST_TASKS = 10_000;
-/** What a tick takes off the weight of what was learned before. */
-const FADING = 0.998;
+/** What was learned fades, so that the habits of last week do not outweigh those of today: after a day e⁻¹ of it is left. */
+const GAP_MEMORY_SECONDS = 86_400;
 /** Shorter gaps are noise of the readings. */
 const LEAST_GAP_SECONDS = 12;
 /** Before anything was learned: gaps of every order of magnitude are equally likely, and endless ones nearly as all. */
@@ -33,7 +32,8 @@ const COST_FACTOR = 1.1;
 
 /** Brings the levels and gaps of the past up to `needed` tasks now. */
 export function learnGaps(before: Memory, needed: number, now: number): Pick<Memory, 'levels' | 'gaps'> {
-  const gaps = before.gaps.map((weight) => weight * FADING);
+  const kept = Math.exp(-Math.max(0, now - before.at) / 1000 / GAP_MEMORY_SECONDS);
+  const gaps = before.gaps.map((weight) => weight * kept);
   const above: [number, number][] = [];
   before.levels.forEach(([at, tasks], index) => {
     const below = before.levels[index + 1]?.[1] ?? 0;
@@ -77,40 +77,31 @@ function groupOf(task: number): number {
   return Math.min(GAP_GROUPS - 1, Math.floor(Math.log2(task)));
 }
 
-export interface Standby {
-  /** The tasks to keep, of those at hand, although fewer are needed. */
-  keep: number;
-  /** The tasks to have up because the need is likely to come back soon; 0 when none is worth it. */
-  start: number;
-}
-
 /**
- * What to keep, and what to start ahead of the need. `restartCost` is what it costs, in task-seconds, to be without the
- * fleet's n-th task when it is needed again; `present` tasks are at hand.
+ * The tasks to keep, of those that are present, although fewer are needed. `restartCost` is what it costs, in task-seconds, to
+ * be without the fleet's n-th task when it is needed again.
  */
-export function standby(
+export function tasksToKeep(
   { levels, gaps }: Pick<Memory, 'levels' | 'gaps'>,
-  fleet: { needed: number; present: number; startUpSeconds: number; leastSeconds: number },
+  fleet: { needed: number; present: number; leastSeconds: number },
   restartCost: (task: number) => number,
   now: number,
-): Standby {
+): number {
   const oddsOf = memoized((group: number) => oddsOfReturn(gaps, group));
-  const planOf = memoized((key: number) => {
-    const cost = COST_FACTOR ** Math.floor(key / GAP_GROUPS);
-    return planFor(oddsOf(key % GAP_GROUPS), cost, fleet.startUpSeconds);
-  });
-  let [keep, start] = [fleet.needed, 0];
+  const keepOf = memoized((key: number) =>
+    stepsWorthKeeping(oddsOf(key % GAP_GROUPS), COST_FACTOR ** Math.floor(key / GAP_GROUPS)),
+  );
+  let keep = fleet.needed;
   for (const [at, tasks] of levels) {
     const idleSeconds = (now - at) / 1000;
     const step = Math.min(STEPS, Math.floor(idleSeconds / STEP_SECONDS));
-    for (let task = Math.min(tasks, MOST_TASKS); task > Math.max(keep, start); task -= 1) {
+    for (let task = Math.min(tasks, fleet.present, MOST_TASKS); task > keep; task -= 1) {
       const cost = Math.round(Math.log(Math.max(1, restartCost(task))) / Math.log(COST_FACTOR));
-      const plan = planOf(cost * GAP_GROUPS + groupOf(task));
-      if (task > fleet.present) start = plan.start[step] === 1 ? task : start;
-      else if (idleSeconds <= fleet.leastSeconds || plan.keep[step] === 1) keep = task;
+      const isWorthIt = keepOf(cost * GAP_GROUPS + groupOf(task))[step] === 1;
+      if (idleSeconds <= fleet.leastSeconds || isWorthIt) keep = task;
     }
   }
-  return { keep, start };
+  return keep;
 }
 
 /** For each step of a gap: the odds that the need comes back within it, when it has not before. */
@@ -132,45 +123,21 @@ function oddsOfReturn(gaps: number[], group: number): Float64Array {
   return odds;
 }
 
-/** By the age of a gap, whether a task that is up is best kept, and one that is not is best started: 1 for yes. */
-interface Plan {
-  keep: Uint8Array;
-  start: Uint8Array;
-}
-
-/** From the longest gap backwards: what each choice costs from there on, when the best is chosen ever after. */
-function planFor(odds: Float64Array, restartCost: number, startUpSeconds: number): Plan {
-  const plan = { keep: new Uint8Array(STEPS + 1), start: new Uint8Array(STEPS + 1) };
-  const [up, down] = [new Float64Array(STEPS + 1), new Float64Array(STEPS + 1)];
+/**
+ * By the age of a gap, whether a task is best kept (1) or let go (0). Reckoned from the longest gap backwards: what each choice
+ * costs from there on, when the better one is taken at each later step.
+ */
+function stepsWorthKeeping(odds: Float64Array, restartCost: number): Uint8Array {
+  const keep = new Uint8Array(STEPS + 1);
+  let [up, down] = [0, 0];
   for (let step = STEPS - 1; step >= 0; step -= 1) {
     const returns = odds[step]!;
-    const keeping = (1 - returns / 2) * STEP_SECONDS + (1 - returns) * up[step + 1]!;
-    const waiting = returns * restartCost + (1 - returns) * down[step + 1]!;
-    const starting = costOfStarting(odds, step, restartCost, startUpSeconds, up);
-    down[step] = Math.min(waiting, starting);
-    up[step] = Math.min(keeping, down[step]!);
-    plan.keep[step] = keeping <= down[step]! ? 1 : 0;
-    plan.start[step] = starting < waiting ? 1 : 0;
+    const keeping = (1 - returns / 2) * STEP_SECONDS + (1 - returns) * up;
+    down = returns * restartCost + (1 - returns) * down;
+    up = Math.min(keeping, down);
+    keep[step] = keeping <= down ? 1 : 0;
   }
-  return plan;
-}
-
-/** Needed while it starts, it spares only the part of the wait that it has started for. */
-function costOfStarting(
-  odds: Float64Array,
-  from: number,
-  restartCost: number,
-  startUpSeconds: number,
-  up: Float64Array,
-): number {
-  const steps = Math.max(1, Math.round(startUpSeconds / STEP_SECONDS));
-  let [cost, unneeded] = [0, 1];
-  for (let step = 0; step < steps && from + step < STEPS; step += 1) {
-    const returns = odds[from + step]!;
-    cost += unneeded * (STEP_SECONDS + returns * restartCost * (1 - (step + 0.5) / steps));
-    unneeded *= 1 - returns;
-  }
-  return cost + unneeded * up[Math.min(STEPS, from + steps)]!;
+  return keep;
 }
 
 function memoized<T>(compute: (key: number) => T): (key: number) => T {

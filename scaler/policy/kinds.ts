@@ -6,34 +6,37 @@
  * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides. Work that is
  * shorter than any heartbeat can see shows in what the workers have processed.
  */
-import { INTERVALS, REPORTS_WITHIN_SECONDS, type Interval, type Kind, type KindMemory } from './memory.ts';
+import { INTERVALS_KEPT_SECONDS, REPORTS_WITHIN_SECONDS, type Interval, type Kind, type KindMemory } from './memory.ts';
 import { known, type Policy, type QueueReading, type Reading } from './types.ts';
 
-/** Before anything was finished, work is taken to last so long, or less where so much comes that it cannot. */
+/**
+ * Before anything has finished, a piece of work is taken to last this long. For activities it is between what a first burst
+ * costs when they turn out to be short (too many tasks) and to be long (too few): see "First bursts" in docs/benchmark.md.
+ */
 const UNKNOWN_SERVICE_SECONDS = { activities: 20, workflowTasks: 0.1, nexusTasks: 1 };
-const LEAST_UNKNOWN_SERVICE_SECONDS = 0.5;
 /** An activity of unknown length that has left the queue is taken to be at work for so long at least. */
 const UNKNOWN_LASTING_SECONDS = 60;
-/** The share of the largest fleet that a load of unknown service time is taken to fill. */
-const LIKELY_FILL = 0.1;
 /** How many finished attempts outweigh the assumption. */
 const ASSUMED_ATTEMPTS = 2;
 /** And how many tell without it. */
 const ENOUGH_ATTEMPTS = 5;
 const SERVICE_MEMORY_SECONDS = 600;
-/** What a full task gets done is known when as many tasks have been full for so many ticks, and for so long. */
-const FULL_TICKS = 6;
+/** What a full task gets done is known when as many tasks have been full for this long; and it is believed for this long. */
+const FULL_SECONDS = 60;
 const CAPACITY_MEMORY_SECONDS = 3600;
 const CAPACITY_WEIGHT = 0.2;
 /** A queue that was silent for so long reports false rates at first, for about so long. */
 const SILENT_SECONDS = 120;
 const FALSE_RATES_SECONDS = 40;
+/** Rates are of the last minute; what a server queues again after a restart, it queues within less. */
+const RATE_SECONDS = 60;
+const QUEUED_AGAIN_SECONDS = 40;
 /** Heartbeats up to this age, as a queue's reading, are of now. */
 const FRESH_SECONDS = 6;
 /** The head of a queue with a free slot before it is gone sooner than this. */
 const STANDING_SECONDS = 5;
-/** In so many ticks in a row, work waited and the slots in use stayed as they were: the task has no more. */
-const TAKES_NO_MORE_TICKS = 2;
+/** Work has waited for this long, and the slots in use stayed as they were: the task has no more. */
+const TAKES_NO_MORE_SECONDS = 20;
 const NO_MORE_WEIGHT = 0.3;
 /** Work that waits although so many pieces should have been finished meanwhile, and none was, is not being taken. */
 const MISSED_COMPLETIONS = 3;
@@ -153,7 +156,8 @@ export function estimateKind(
     begun: Math.max(0, before.queued - queued + adds.rate * seconds),
     done: done.processed,
   };
-  const intervals = [...before.intervals, interval].slice(-INTERVALS);
+  const intervals = within(INTERVALS_KEPT_SECONDS, [...before.intervals, interval], now);
+  const lastMinute = within(RATE_SECONDS, intervals, now);
   const looksFree = slots.witnessed && use.perActive < MUCH_LESS * use.stated;
   const shown = workShown({
     before,
@@ -164,8 +168,8 @@ export function estimateKind(
     slotsPerTask: slots.perTask,
   });
   const waiting = { queued: queued + seen.following, headAge: queue.ageSeconds };
-  const service = serviceTime({ before, done, shown, waiting, adds, seen, policy });
-  const throughput = throughputOf(intervals.slice(-6), isUnheard(seen));
+  const service = serviceTime(before, seen, done, shown);
+  const throughput = throughputOf(lastMinute, isUnheard(seen));
   const busy = busyNow(seen, intervals, service);
   const doneAt = done.processed > 0 || before.doneAt === 0 ? now : before.doneAt;
   const undoneSeconds = (now - doneAt) / 1000;
@@ -196,7 +200,7 @@ export function estimateKind(
       serviceSeconds,
       // Of work that has only begun, the short pieces end first.
       shownSeconds: Math.min(service.shown ?? undoneSeconds, (now - busySince) / 1000),
-      rate: arrivalRate(intervals.slice(-6), workers, adds),
+      rate: arrivalRate(lastMinute, adds),
       flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
       stalledSeconds: isStalled ? waitSeconds : 0,
       throughput,
@@ -214,7 +218,7 @@ export function estimateKind(
       emptyAt: isRead && queue.backlog === 0 ? now : before.emptyAt,
       // What takes nothing at all any more says nothing of the slots that others have.
       slots: throughput > 0 ? slots.learned : before.slots,
-      noMoreTicks: slots.ticks,
+      noMoreSeconds: slots.noMoreSeconds,
       intervals,
       addsSince: adds.since,
       addsUntil: adds.until,
@@ -243,7 +247,7 @@ function countedTwice(
   if (!isRead || !isFull || processed > 0) return 0;
   if (before.again > 0) return Math.min(before.again, queue.backlog);
   const more = queue.backlog - before.queued;
-  const came = Math.max(more, sum(before.intervals.slice(-3).map((each) => each.came)));
+  const came = Math.max(more, sum(within(QUEUED_AGAIN_SECONDS, before.intervals, now).map((each) => each.came)));
   const isOlder = before.emptyAt > 0 && queue.ageSeconds > (now - before.emptyAt) / 1000 + QUEUE_LAG_SECONDS;
   const isJustLoaded = queue.addRate * LEAST_RATE_SECONDS > came;
   return isOlder || isJustLoaded || before.wasUnread > 0 ? Math.max(0, Math.min(more, busySlots)) : 0;
@@ -291,11 +295,17 @@ function useOf({ workers, active }: KindSeen, before: KindMemory, { slotsPerTask
   };
 }
 
+/** Attempts finished since the last tick, and the slot-seconds that tasks worked for them. */
+interface WorkDone {
+  processed: number;
+  slotSeconds: number;
+}
+
 interface TaskSlots {
   perTask: number;
   /** To be remembered: 0 where what is stated is right as far as one knows. */
   learned: number;
-  ticks: number;
+  noMoreSeconds: number;
   /** The workers' heartbeats are younger than the wait. */
   witnessed: boolean;
 }
@@ -305,7 +315,7 @@ interface TaskSlots {
  * load are as many as a task has come to hold: a new task, which has not held any yet, will come to that.
  */
 function slotsLearned(
-  { active }: KindSeen,
+  { active, seconds }: KindSeen,
   { tasks, stated, isReported, able }: Use,
   { waits, headAge }: { waits: boolean; headAge: number },
   before: KindMemory,
@@ -315,20 +325,20 @@ function slotsLearned(
   const suffice = witnesses.length > 0 && 2 * witnesses.length >= active.length;
   const used = mean((suffice ? witnesses : tasks).map((each) => each.used));
   const takesNoMore = suffice && used > 0;
-  const ticks = takesNoMore ? before.noMoreTicks + 1 : waits ? before.noMoreTicks : 0;
+  const noMoreSeconds = takesNoMore ? before.noMoreSeconds + seconds : waits ? before.noMoreSeconds : 0;
   const known = Math.max(before.slots, able);
   let learned = known > 0 ? Math.max(known, used) : 0;
-  if (takesNoMore && ticks >= TAKES_NO_MORE_TICKS)
+  if (takesNoMore && noMoreSeconds >= TAKES_NO_MORE_SECONDS)
     learned = before.slots > 0 ? before.slots + NO_MORE_WEIGHT * (used - before.slots) : used;
   const isLess = learned > 0 && (!isReported || learned < MUCH_LESS * stated);
-  return { perTask: isLess ? Math.max(1, learned) : stated, learned, ticks, witnessed: waits && suffice };
+  return { perTask: isLess ? Math.max(1, learned) : stated, learned, noMoreSeconds, witnessed: waits && suffice };
 }
 
 /**
  * Finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran; one that has run
  * for long was only not listed for a while, and its totals are a beginning, not progress.
  */
-function workDone(workers: WorkerSlots[] | undefined, seconds: number): { processed: number; slotSeconds: number } {
+function workDone(workers: WorkerSlots[] | undefined, seconds: number): WorkDone {
   let [processed, slotSeconds] = [0, 0];
   // With nothing remembered, totals are a beginning, not progress.
   if (seconds === 0) return { processed, slotSeconds };
@@ -357,7 +367,7 @@ function workShown(parts: {
   adds: Adds;
   seen: KindSeen;
   slotsPerTask: number;
-}): { processed: number; slotSeconds: number } {
+}): WorkDone {
   const { before, interval, queued, adds, slotsPerTask } = parts;
   const { active, activeBefore } = parts.seen;
   const slotSeconds = activeBefore * slotsPerTask * interval.seconds;
@@ -383,15 +393,13 @@ function arrivalsReported(queue: Reading<QueueReading>, before: KindMemory, now:
   return { since, until, trusted, none, rate: trusted ? queue.addRate : 0 };
 }
 
-/** From counts, without the interval in which most came: one burst is no flow. With old heartbeats the queue knows better. */
-function arrivalRate(recent: Interval[], workers: WorkerSlots[] | undefined, adds: Adds): number {
+/** From counts, without the interval in which most came: one burst is no flow. The queue's own rate counts where it is higher. */
+function arrivalRate(recent: Interval[], adds: Adds): number {
   const perSecond = ({ came, seconds }: Interval) => came / (seconds || 1);
   const counted = recent.toSorted((a, b) => perSecond(b) - perSecond(a)).slice(recent.length > 2 ? 1 : recent.length);
   const seconds = sum(counted.map((each) => each.seconds));
   const rate = seconds > 0 ? Math.max(0, sum(counted.map(({ came }) => came)) / seconds) : 0;
-  if (!adds.trusted) return rate;
-  const age = workers?.length ? sum(workers.map(({ ageSeconds }) => ageSeconds)) / workers.length : Infinity;
-  return age > 2 * FRESH_SECONDS ? adds.rate : Math.max(rate, adds.rate);
+  return Math.max(rate, adds.rate);
 }
 
 interface Service {
@@ -403,52 +411,38 @@ interface Service {
   memory: Pick<KindMemory, 'slotSeconds' | 'completed'>;
 }
 
-/** Slot-seconds over attempts: how long a slot is taken by one. */
-function serviceTime(parts: {
-  before: KindMemory;
-  done: { processed: number; slotSeconds: number };
-  shown: { processed: number; slotSeconds: number };
-  waiting: { queued: number; headAge: number };
-  adds: Adds;
-  seen: KindSeen;
-  policy: Policy;
-}): Service {
-  const { before, done, shown, adds, policy } = parts;
-  const { queued, headAge } = parts.waiting;
-  const { kind, seconds } = parts.seen;
+/** Slot-seconds over attempts: how long one attempt takes a slot. `done` is what workers reported, `shown` what the queue showed. */
+function serviceTime(before: KindMemory, { kind, seconds }: KindSeen, done: WorkDone, shown: WorkDone): Service {
   const slotSeconds = before.slotSeconds + done.slotSeconds + shown.slotSeconds;
   const completed = before.completed + done.processed + shown.processed;
-  const flow = Math.max(queued / Math.max(STANDING_SECONDS, headAge), adds.rate);
-  const likely = flow > 0 ? (LIKELY_FILL * policy.maxTasks * policy.slotsPerTask) / flow : Infinity;
-  const assumed = Math.min(UNKNOWN_SERVICE_SECONDS[kind], Math.max(LEAST_UNKNOWN_SERVICE_SECONDS, likely));
   // Only work fades what earlier work has taught: after a quiet night its length is still known.
   const worked = done.slotSeconds + done.processed > 0;
   const keep = worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1;
   return {
-    seconds: (assumed * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed),
+    seconds: (UNKNOWN_SERVICE_SECONDS[kind] * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed),
     completed,
     shown: completed >= ENOUGH_ATTEMPTS ? slotSeconds / completed : undefined,
     memory: { slotSeconds: slotSeconds * keep, completed: completed * keep },
   };
 }
 
-type Capacity = Pick<KindMemory, 'capacity' | 'capacityAt' | 'fullTicks'>;
+type Capacity = Pick<KindMemory, 'capacity' | 'capacityAt' | 'fullSeconds'>;
 
 /**
  * What a full task gets done a second. It may be less than its slots would, where the processor is what is scarce: a fleet
  * is sized to be nearly full, so that is what counts. Tasks that get more done have shown that it is not so any more.
  */
 function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: number, full: boolean): Capacity {
-  const { active, activeBefore, now } = seen;
+  const { active, activeBefore, seconds, now } = seen;
   const each = active.length > 0 ? throughput / active.length : 0;
-  const fullTicks = full && active.length === activeBefore ? before.fullTicks + 1 : 0;
+  const fullSeconds = full && active.length === activeBefore ? before.fullSeconds + seconds : 0;
   const isOld = now - before.capacityAt > CAPACITY_MEMORY_SECONDS * 1000;
   const known = isOld ? 0 : before.capacity;
-  if (fullTicks < FULL_TICKS) {
-    return { fullTicks, capacity: known > 0 ? Math.max(known, each) : 0, capacityAt: before.capacityAt };
+  if (fullSeconds < FULL_SECONDS) {
+    return { fullSeconds, capacity: known > 0 ? Math.max(known, each) : 0, capacityAt: before.capacityAt };
   }
   const capacity = known > each ? known + CAPACITY_WEIGHT * (each - known) : each;
-  return { fullTicks, capacity, capacityAt: now };
+  return { fullSeconds, capacity, capacityAt: now };
 }
 
 function busyNow(
@@ -470,6 +464,15 @@ function busyNow(
     return begun * left(ago) * unreported;
   });
   return seen + sum(unseen);
+}
+
+/**
+ * The intervals that lie in this many seconds before now, however far apart the ticks are; the newest in any case. The first
+ * tick's has no length, and is of what was there before.
+ */
+function within(seconds: number, intervals: Interval[], now: number): Interval[] {
+  const isWithin = (each: Interval) => each.seconds > 0 && (now - each.at) / 1000 + each.seconds <= seconds;
+  return intervals.filter((each, index) => index === intervals.length - 1 || isWithin(each));
 }
 
 /** As workers report it; of workers that never do, as the queue shows it. */

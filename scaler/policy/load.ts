@@ -3,15 +3,7 @@
  * of work (kinds.ts).
  */
 import { EMPTY_QUEUE, estimateKind, type KindLoad, sum, type WorkerSlots } from './kinds.ts';
-import {
-  FOLLOWED,
-  INTERVALS,
-  KINDS,
-  REPORTS_WITHIN_SECONDS,
-  type Kind,
-  type Memory,
-  type WorkerTotals,
-} from './memory.ts';
+import { FOLLOWED, KINDS, REPORTS_WITHIN_SECONDS, type Kind, type Memory, type WorkerTotals } from './memory.ts';
 import {
   known,
   type Policy,
@@ -34,6 +26,8 @@ const LEAST_BILLED_SECONDS = 60;
 const HEARTBEAT_STALE_SECONDS = 180;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
+/** Whether work is being taken can be told once it was watched for this long. */
+const SEEN_FOR_SECONDS = 50;
 /** A task that has not come up after so many of the usual start-ups, and so long, has not been placed. */
 const STARTS_WAITED_FOR = 3;
 const PLACED_WITHIN_SECONDS = 180;
@@ -194,7 +188,7 @@ export function estimate(
         live !== undefined &&
         headAge >= UNSERVED_SECONDS &&
         longRunning &&
-        activities.intervals.length === INTERVALS &&
+        now - (activities.intervals[0]?.at ?? now) >= SEEN_FOR_SECONDS * 1000 &&
         !KINDS.some((kind) => kinds[kind].serving),
       asked: askedAt > 0 && now - askedAt < (ages.startUpSeconds + ASKS_AGAIN_SECONDS) * 1000,
     },

@@ -4,10 +4,10 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 8;
+export const MEMORY_VERSION = 9;
 
-/** Ticks of arrivals that are kept. */
-export const INTERVALS = 7;
+/** Arrivals of ticks this old are kept. */
+export const INTERVALS_KEPT_SECONDS = 70;
 /** Workers and tasks followed one by one; a larger fleet is judged by these. */
 export const FOLLOWED = 500;
 
@@ -35,9 +35,9 @@ export interface KindMemory {
   /** When something was last finished; and when the queue was last seen empty; 0 for never. */
   doneAt: number;
   emptyAt: number;
-  /** The slots that a task really takes, where that was seen; 0 before. And for how many ticks it has taken no more. */
+  /** The slots that a task really takes, where that was seen; 0 before. And for how many seconds it has taken no more. */
   slots: number;
-  noMoreTicks: number;
+  noMoreSeconds: number;
   intervals: Interval[];
   /** The queue's present spell of arrivals, and its newest: rates of a queue that was silent are not to be trusted. */
   addsSince: number;
@@ -45,10 +45,10 @@ export interface KindMemory {
   /** Slot-seconds worked and attempts finished: their ratio is the service time. */
   slotSeconds: number;
   completed: number;
-  /** What a full task gets done a second, 0 before that was seen; when it was; and for how many ticks as many were full. */
+  /** What a full task gets done a second, 0 before that was seen; when it was; and for how many seconds as many were full. */
   capacity: number;
   capacityAt: number;
-  fullTicks: number;
+  fullSeconds: number;
 }
 
 export const KINDS = ['activities', 'workflowTasks', 'nexusTasks'] as const;
@@ -209,7 +209,7 @@ function ofKind(): KindMemory {
     doneAt: 0,
     emptyAt: 0,
     slots: 0,
-    noMoreTicks: 0,
+    noMoreSeconds: 0,
     intervals: [],
     addsSince: 0,
     addsUntil: 0,
@@ -217,7 +217,7 @@ function ofKind(): KindMemory {
     completed: 0,
     capacity: 0,
     capacityAt: 0,
-    fullTicks: 0,
+    fullSeconds: 0,
   };
 }
 

@@ -85,7 +85,7 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   const isStalled = of.stalledSeconds > policy.targetWaitSeconds;
   const stalled = isStalled ? Math.max(tasksFor(busy), Math.ceil(A_LITTLE * Math.min(active, usable))) : 0;
   const tasks =
-    isStalled || load.notServing ? 1 : Math.max(1, forFlow, atHand(of, load, active, forFlow, usable), grow);
+    isStalled || load.notServing ? 1 : Math.max(1, forFlow, Math.min(active + load.startingIn.length, usable), grow);
   // One free slot is enough to see what there is to it.
   const doubtful = of.isAgain ? active + Math.max(1, load.startingIn.length) : 0;
   // How much of it limits for single keys hold cannot be seen: full slots get a little more, and then by what that has brought.
@@ -110,16 +110,6 @@ function mostOfLimit({ rateLimit, shownSeconds, slotsPerTask, foreign }: KindLoa
 
 function spareFor(slots: number): number {
   return SPARE * Math.sqrt(Math.max(0, slots));
-}
-
-/** What waits keeps the tasks that it can use, and of those starting the ones that will still find something to do. */
-function atHand(of: KindLoad, load: Load, active: number, forFlow: number, usable: number): number {
-  let count = Math.min(active, usable);
-  for (const [index, seconds] of load.startingIn.entries()) {
-    if (count >= usable) break;
-    if (queueIn(seconds, of, load, index) > 0 || count < forFlow) count += 1;
-  }
-  return count;
 }
 
 /** What will be queued in so many seconds, with the tasks at hand and the first `starting` of those that start. */

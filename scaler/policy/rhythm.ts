@@ -19,13 +19,14 @@ const AHEAD_MS = 15_000;
 /** A jump shows but its beginning at first: so many before it tell how far it will go. */
 const JUMPS_LIKE_IT = 2;
 const JUST_BEGUN_MS = 20_000;
-/** How fast the usual follows the need, a tick, when it rises; it falls at once. */
-const RISING = 0.1;
+/** How fast the usual follows the need when that rises: after this time e⁻¹ of the difference is left. It falls at once. */
+const USUAL_FOLLOWS_SECONDS = 95;
 
 /** Adds what the tick needs to the rhythm. */
-export function learnRhythm(before: Rhythm, need: number, now: number): Rhythm {
+export function learnRhythm(before: Rhythm & Pick<Memory, 'at'>, need: number, now: number): Rhythm {
   const { onsets } = before;
-  const usualNeed = need < before.usualNeed ? need : before.usualNeed + RISING * (need - before.usualNeed);
+  const followed = 1 - Math.exp(-Math.max(0, now - before.at) / 1000 / USUAL_FOLLOWS_SECONDS);
+  const usualNeed = need < before.usualNeed ? need : before.usualNeed + followed * (need - before.usualNeed);
   const last = onsets.at(-1);
   if (last !== undefined && now - last[0] < ONE_JUMP_MS) {
     return { onsets: [...onsets.slice(0, -1), [last[0], Math.max(last[1], need)]], usualNeed };

@@ -998,37 +998,6 @@ describe('work that comes by the clock', () => {
     expect(sizeOfLast(5).desired).toBeGreaterThan(7);
   });
 
-  test('or about when it has come before, finds a task up although no clock could tell', () => {
-    let memory: unknown;
-    let at = 0;
-    let ahead = 0;
-    for (let round = 0; round < 30; round += 1) {
-      const gapSeconds = [240, 280, 320, 260, 300][round % 5]!;
-      let desired = 0;
-      for (let since = 0; since < gapSeconds; since += 10) {
-        const { decision, memory: next } = decide(
-          signals({ tasks: running(...'abcdefghij'.slice(0, desired)) }),
-          memory,
-          policy,
-          (at += 10) * second,
-        );
-        ({ desired } = decision);
-        memory = next;
-        if (round >= 25 && decision.reason === 'expected' && since > 100) ahead += 1;
-      }
-      for (let tick = 0; tick < 6; tick += 1) {
-        const up = 'abcdefghij'.slice(0, tick < 5 ? desired : 10);
-        const read = signals({
-          activityQueue: tick < 5 ? { ...queue(400), ageSeconds: 10 * tick + 5 } : queue(0),
-          workers: [...up].map((task) => worker(task, 10)),
-          tasks: running(...up),
-        });
-        ({ memory } = decide(read, memory, policy, (at += 10) * second));
-      }
-    }
-    expect(ahead).toBeGreaterThan(0);
-  });
-
   test('is not expected where the distances differ, nor before they were seen', () => {
     expect(between(8, (round) => [4, 11, 7, 15][round % 4] ?? 4).map(({ reason }) => reason)).not.toContain('expected');
     expect(between(3, () => 10).map(({ reason }) => reason)).not.toContain('expected');
