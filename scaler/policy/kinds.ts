@@ -10,8 +10,8 @@ import { INTERVALS_KEPT_SECONDS, REPORTS_WITHIN_SECONDS, type Interval, type Kin
 import { known, type Policy, type QueueReading, type Reading } from './types.ts';
 
 /**
- * Before anything has finished, a piece of work is taken to last this long. For activities it is between what a first burst
- * costs when they turn out to be short (too many tasks) and to be long (too few): see "First bursts" in docs/benchmark.md.
+ * Before anything has finished, a piece of work is taken to last this long. For activities it is a compromise: a first burst
+ * gets too many tasks when they turn out to be short, and too few when long (test/simulate/first-bursts.test.ts).
  */
 const UNKNOWN_SERVICE_SECONDS = { activities: 20, workflowTasks: 0.1, nexusTasks: 1 };
 /** An activity of unknown length that has left the queue is taken to be at work for so long at least. */
