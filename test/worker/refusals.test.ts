@@ -8,6 +8,7 @@ import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { apiKeyProxy, type Proxy, type Refusal, refusingProxy } from './temporal-proxies.ts';
 import { WorkerProcess } from './worker-process.ts';
 
+// Most of the time of a test here is waiting, so they run side by side.
 jest.setTimeout(300_000);
 
 let temporal: LocalTemporal;
@@ -29,12 +30,9 @@ beforeAll(async () => {
   secrets = new SecretsManagerClient({ endpoint: emulator.url, region: 'us-east-1', credentials });
 });
 
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.kill()));
-  await Promise.all(proxies.splice(0).map((proxy) => proxy.stop()));
-});
-
 afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.kill()));
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
   secrets?.destroy();
   await client?.connection.close();
   await Promise.all([temporal?.stop(), emulator?.stop()]);
@@ -92,7 +90,7 @@ const asked = expect.objectContaining({ asks: 1 });
 /** Longer than a minute of refusals: those of the SDK's Workers that give up have done so by then. */
 const givenUp = (worker: WorkerProcess) => worker.says('Polls were refused');
 
-describe('a worker that the server refuses', () => {
+describe('a worker', () => {
   const GIVES_UP: [Refusal, number][] = [
     [7, 1],
     [7, 2],
@@ -106,45 +104,50 @@ describe('a worker that the server refuses', () => {
     ['goaway', 1],
   ];
 
-  it('for longer than the SDK bears finishes what it runs, reports it when the server is well, and takes work again', async () => {
-    const start = async ([refusal, processes]: [Refusal, number]) => {
+  it.concurrent(
+    'that the server refuses for longer than the SDK bears finishes what it runs, reports it when the server is well, and takes work again',
+    async () => {
+      const start = async ([refusal, processes]: [Refusal, number]) => {
+        const proxy = await refusingProxy(temporal.address);
+        proxies.push(proxy);
+        const { begin, ...rest } = await startWorker(proxy.address, processes, {}, refusal === 5 ? SILENT : undefined);
+        return { ...rest, begin, refusal, proxy, running: [await begin(15), await begin(90)] };
+      };
+      const cases = await Promise.all([...GIVES_UP, ...GOES_ON].map(start));
+      for (const { proxy, refusal } of cases) proxy.state.refusal = refusal;
+      await Promise.all(cases.slice(0, GIVES_UP.length).map(({ worker }) => givenUp(worker)));
+      for (const { status } of cases)
+        expect([await status('/health'), await status('/health/live')]).toEqual([503, 200]);
+      for (const { proxy } of cases) proxy.state.refusal = undefined;
+      for (const { begin, running, status } of cases) {
+        await expect((await begin(0)).result()).resolves.toEqual(asked);
+        for (const each of running) await expect(each.result()).resolves.toEqual(asked);
+        expect(await status('/health')).toBe(200);
+      }
+      for (const { worker } of cases) worker.signal('SIGTERM');
+      for (const { worker } of cases) expect(await worker.exitCode).toBe(0);
+    },
+  );
+
+  it.concurrent(
+    'that the server refuses leaves within its drain all the same, and names what it could not report',
+    async () => {
       const proxy = await refusingProxy(temporal.address);
       proxies.push(proxy);
-      const { begin, ...rest } = await startWorker(proxy.address, processes, {}, refusal === 5 ? SILENT : undefined);
-      return { ...rest, begin, refusal, proxy, running: [await begin(15), await begin(90)] };
-    };
-    const cases = await Promise.all([...GIVES_UP, ...GOES_ON].map(start));
-    for (const { proxy, refusal } of cases) proxy.state.refusal = refusal;
-    await Promise.all(cases.slice(0, GIVES_UP.length).map(({ worker }) => givenUp(worker)));
-    for (const { status } of cases) expect([await status('/health'), await status('/health/live')]).toEqual([503, 200]);
-    for (const { proxy } of cases) proxy.state.refusal = undefined;
-    for (const { begin, running, status } of cases) {
-      await expect((await begin(0)).result()).resolves.toEqual(asked);
-      for (const each of running) await expect(each.result()).resolves.toEqual(asked);
-      expect(await status('/health')).toBe(200);
-    }
-    for (const { worker } of cases) worker.signal('SIGTERM');
-    for (const { worker } of cases) expect(await worker.exitCode).toBe(0);
-  });
+      const { worker, begin, status } = await startWorker(proxy.address, 1, { ELASTIC_WORKERS_DRAIN_SECONDS: '5' });
+      await begin(1);
+      proxy.state.refusal = 14;
+      while ((await status('/health')) === 200) await wait(50);
+      worker.signal('SIGTERM');
+      expect(await worker.exitCode).toBe(1);
+      expect(await worker.says('activities unfinished')).toMatchObject({
+        unfinished: [expect.objectContaining({ activityType: 'executeStrategyDirectly', attempt: 1 })],
+      });
+    },
+  );
 
-  it('leaves within its drain all the same, and names what it could not report', async () => {
-    const proxy = await refusingProxy(temporal.address);
-    proxies.push(proxy);
-    const { worker, begin, status } = await startWorker(proxy.address, 1, { ELASTIC_WORKERS_DRAIN_SECONDS: '5' });
-    await begin(1);
-    proxy.state.refusal = 14;
-    while ((await status('/health')) === 200) await wait(50);
-    worker.signal('SIGTERM');
-    expect(await worker.exitCode).toBe(1);
-    expect(await worker.says('activities unfinished')).toMatchObject({
-      unfinished: [expect.objectContaining({ activityType: 'executeStrategyDirectly', attempt: 1 })],
-    });
-  });
-});
-
-describe('a worker whose API key is revoked', () => {
-  it.each([1, 2])(
-    'at once with its rotation reads the new one at once, with %i process(es), and loses nothing',
+  it.concurrent.each([1, 2])(
+    'whose API key is revoked at once with its rotation reads the new one at once, with %i process(es), and loses nothing',
     async (n) => {
       const valid = new Set(['first-key']);
       const proxy = await apiKeyProxy(temporal.address, valid);
@@ -161,17 +164,20 @@ describe('a worker whose API key is revoked', () => {
     },
   );
 
-  it('long before there is a new one reports with the new one what it ran meanwhile', async () => {
-    const valid = new Set(['first-key']);
-    const proxy = await apiKeyProxy(temporal.address, valid);
-    proxies.push(proxy);
-    const { worker, begin } = await startWorker(proxy.address, 1, await newKey('late', 'first-key'));
-    const running = [await begin(5), await begin(90)];
-    valid.clear();
-    await givenUp(worker);
-    valid.add('second-key');
-    await secrets.send(new PutSecretValueCommand({ SecretId: 'late', SecretString: 'second-key' }));
-    await expect((await begin(0)).result()).resolves.toEqual(asked);
-    for (const each of running) await expect(each.result()).resolves.toEqual(asked);
-  });
+  it.concurrent(
+    'whose API key is revoked long before there is a new one reports with the new one what it ran meanwhile',
+    async () => {
+      const valid = new Set(['first-key']);
+      const proxy = await apiKeyProxy(temporal.address, valid);
+      proxies.push(proxy);
+      const { worker, begin } = await startWorker(proxy.address, 1, await newKey('late', 'first-key'));
+      const running = [await begin(5), await begin(90)];
+      valid.clear();
+      await givenUp(worker);
+      valid.add('second-key');
+      await secrets.send(new PutSecretValueCommand({ SecretId: 'late', SecretString: 'second-key' }));
+      await expect((await begin(0)).result()).resolves.toEqual(asked);
+      for (const each of running) await expect(each.result()).resolves.toEqual(asked);
+    },
+  );
 });
