@@ -163,7 +163,7 @@ export class Rig {
 
   /** Asks until the answer is as wanted; of what lags behind by some seconds. */
   async eventually<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
-    for (const giveUpAt = Date.now() + 45_000; ; await delay(200)) {
+    for (const giveUpAt = Date.now() + 90_000; ; await delay(200)) {
       const answer = await ask();
       if (wanted(answer)) return answer;
       if (Date.now() > giveUpAt) throw new Error(`never: ${wanted}\n${JSON.stringify(answer, null, 1)}`);
