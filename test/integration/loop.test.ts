@@ -69,7 +69,7 @@ test('-c env=staging is deployed over it: two tasks a pool are there, and are wa
   );
   expect(dashboard).toBeDefined();
   expect(await countAlarms()).toBe(18);
-}, 240_000);
+}, 420_000);
 
 test('-c env=development is deployed over that: workers start with it, and nobody is woken up', async () => {
   const { dashboard } = await tested.deployPreset('development');
@@ -77,7 +77,7 @@ test('-c env=development is deployed over that: workers start with it, and nobod
   expect(dashboard).toBeUndefined();
   expect(await countAlarms()).toBe(0);
   expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
-}, 240_000);
+}, 420_000);
 
 test('no task has ended by itself in all that', () => {
   expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));

@@ -20,7 +20,7 @@ import { makeServiceLinkedRole } from '../cli/account.ts';
 import { onCall } from '../cli/on-call.ts';
 import { runCli, type Ran, type RunOptions } from '../cli/rig.ts';
 
-jest.setTimeout(420_000);
+jest.setTimeout(720_000);
 
 /** Within the repository, whose CDK it finds. */
 const directory = join(LOCAL_DIRECTORY, 'prove');
