@@ -117,7 +117,7 @@ beforeAll(async () => {
   }
 }, 300_000);
 
-afterAll(() => stack.stop(), 60_000);
+afterAll(() => stack.stop(), 120_000);
 
 test.each(Object.keys(faults).map((what) => [what, faults[what]!.alarms.join(' and ')]))(
   '%s: %s fires, and clears when that is over',

@@ -31,8 +31,8 @@ let keys: Record<string, string>;
 beforeAll(async () => {
   await tested.start();
   keys = await onCall(tested.plant.emulatorUrl);
-}, 180_000);
-afterAll(() => tested.stop(), 60_000);
+}, 300_000);
+afterAll(() => tested.stop(), 120_000);
 
 test('status, doctor, explain and eval tell of the pools as the document shows', async () => {
   await Promise.all(

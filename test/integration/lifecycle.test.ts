@@ -85,7 +85,7 @@ test('what its dashboard reads from the log is there', async () => {
   const logs = new CloudWatchLogsClient(localClient(stack.site.emulatorUrl));
   const { logGroups = [] } = await logs.send(new DescribeLogGroupsCommand({}));
   const logGroupName = logGroups.find((each) => each.logGroupName?.includes('ScalerLogs'))?.logGroupName;
-  const record = await until('an invocation has ended, whose log is there', 90, async () => {
+  const record = await until('an invocation has ended, whose log is there', 180, async () => {
     const { events = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName }));
     const line = events.find(({ message = '' }) => message.startsWith('{"v":1,'))?.message;
     return line === undefined ? undefined : JSON.parse(line);

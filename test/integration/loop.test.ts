@@ -18,8 +18,8 @@ const PIECES = 80;
 
 const tested = new TestedPlant('loop');
 
-beforeAll(() => tested.start(), 180_000);
-afterAll(() => tested.stop(), 60_000);
+beforeAll(() => tested.start(), 300_000);
+afterAll(() => tested.stop(), 120_000);
 
 test('a fleet is taken to zero, grows for work that waits, loses none of it, and goes back to zero', async () => {
   const pool = tested.plant.pools.find(({ taskQueue }) => taskQueue === 'complex-analysis-queue');
