@@ -4,7 +4,7 @@ import { bootstrapAsTheCdk, makeServiceLinkedRole } from './account.ts';
 import { until } from '../until.ts';
 import { Rig, type Ran } from './rig.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(240_000);
 
 const rig = new Rig();
 let temporal: Record<string, string>;
@@ -91,8 +91,8 @@ test('with --wait it says what it waits for, and ends as soon as all is well', a
   const { env, stop } = await withQuota(1000);
   let waits = '';
   const onOutput = (printed: string) => (waits = printed);
-  const waiting = rig.cliWith({ env, onOutput }, 'doctor', '--pre', '--wait', '60', '--stack', 'waited');
-  await until('it waits', 30, () => waits.includes('Waiting for'));
+  const waiting = rig.cliWith({ env, onOutput }, 'doctor', '--pre', '--wait', '120', '--stack', 'waited');
+  await until('it waits', 90, () => waits.includes('Waiting for'));
   await rig.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
   await bootstrapAsTheCdk(rig.awsUrl);
   await makeServiceLinkedRole(rig.awsUrl);

@@ -187,7 +187,7 @@ describe('before a deployment', () => {
     const started = await Promise.all([start('video-17', 'encoders'), start('video-18', 'nobody-serves')]);
     const before = Date.now();
     await serve('encoders');
-    await client.activity.start('encode', {
+    const clip = await client.activity.start('encode', {
       id: 'clip-3',
       taskQueue: 'videos',
       startToCloseTimeout: '3 hours',
@@ -197,7 +197,9 @@ describe('before a deployment', () => {
       () => longWorkIn(2, 'videos', 'encoders'),
       (checks) => checks.every(({ ok }) => ok === false),
     );
-    expect(wrong(await longWorkIn(2, 'videos', 'encoders', 'idle'))).toMatchObject([
+    const { lastStartedTime } = await clip.describe();
+    const later = lastStartedTime!.getTime() + 2 * HOUR_MS;
+    expect(wrong(await longWorkAt(later, 'videos', 'encoders', 'idle'))).toMatchObject([
       {
         of: 'videos-pool',
         says: '1 activity has run for longer than an hour; the oldest: encode of no workflow, clip-3, for 2.0 h, which may go on for 60 min more',

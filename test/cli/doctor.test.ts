@@ -325,7 +325,8 @@ test('what whoever asks may not see is no fault of the stack, but not well eithe
 
 test('a scaler that is silent, and one that never ticked', async () => {
   await serve('silent-queue');
-  await deploy('silent', {}, Date.now() - 3_600_000);
+  // Sixty minutes, rounded, for all of the minute from now on.
+  await deploy('silent', {}, Date.now() - 3_572_000);
   expect(wrong(await examine('silent'))).toMatchObject([
     {
       check: 'schedule',

@@ -3,15 +3,15 @@ import { DRAIN_TAG } from '../../contract/service-tags.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 import { runCli } from './rig.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 const fleet = fleetOfOurs({ minTasks: 2, maxTasks: 2 });
 
 beforeAll(async () => {
   await fleet.start();
   await fleet.tellCommandLine();
-}, 60_000);
-afterAll(() => fleet.stop(), 30_000);
+}, 120_000);
+afterAll(() => fleet.stop(), 60_000);
 
 const drain = (...args: string[]) => runCli(['drain', ...args], { env: fleet.environment });
 
@@ -25,11 +25,12 @@ const isRunning = (task: string) => fleet.running().some(({ taskId }) => taskId 
 
 test('a task that is drained finishes what may be tried once only, has a successor meanwhile, and is gone', async () => {
   await fleet.until('two workers report', () => workers().length === 2);
+  // For as long as it takes to begin to drain the task, to see its successor and to be refused a second time.
   const activity = await fleet.client.activity.start('executeStrategyDirectly', {
     id: 'once',
     taskQueue: fleet.taskQueue,
-    args: ['sequential', { task: 'x', steps: ['Answer'] }, { offlineModel: { secondsPerAsk: 15 } }],
-    startToCloseTimeout: '60 seconds',
+    args: ['sequential', { task: 'x', steps: ['Answer'] }, { offlineModel: { secondsPerAsk: 30 } }],
+    startToCloseTimeout: '2 minutes',
     retry: { maximumAttempts: 1 },
   } as Parameters<typeof fleet.client.activity.start>[1]);
   const task = await fleet.until('the activity runs', () => busyTask() ?? undefined);
@@ -61,7 +62,8 @@ test('without waiting the command ends at once, and the task leaves all the same
     code: 0,
     told: { pool: 'fleet', task: first!.taskId, gone: false },
   });
-  await fleet.until('it has left', () => !isRunning(first!.taskId));
+  const statusOf = (task: string) => fleet.fargate.tasks().find(({ taskId }) => taskId === task)?.lastStatus;
+  await fleet.until('it is gone', () => statusOf(first!.taskId) === 'STOPPED');
   await fleet.until('its successor is up', () => workers().length === 2 && fleet.running().length === 2);
   const [second] = fleet.running();
   await drain(second!.taskId, '--no-wait');

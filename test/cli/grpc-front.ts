@@ -24,7 +24,10 @@ export async function grpcFront(target: string, change: Change): Promise<GrpcFro
   const server = createServer();
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => void sessions.add(session));
-  server.on('stream', (stream: ServerHttp2Stream, headers) => void handOn(stream, headers));
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    // A client that gives up, as one does after its deadline, leaves nobody to answer.
+    handOn(stream, headers).catch(() => stream.destroy());
+  });
   await once(server.listen(0, '127.0.0.1'), 'listening');
 
   async function handOn(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {

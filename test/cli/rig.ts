@@ -163,7 +163,7 @@ export class Rig {
 
   /** Asks until the answer is as wanted; of what lags behind by some seconds. */
   async eventually<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
-    for (const giveUpAt = Date.now() + 45_000; ; await delay(200)) {
+    for (const giveUpAt = Date.now() + 90_000; ; await delay(200)) {
       const answer = await ask();
       if (wanted(answer)) return answer;
       if (Date.now() > giveUpAt) throw new Error(`never: ${wanted}\n${JSON.stringify(answer, null, 1)}`);
@@ -231,8 +231,9 @@ export class Rig {
     change: (operation: string, answer: string) => { status: number; body: string },
   ): Promise<Pick<LocalEmulator, 'url' | 'stop'>> {
     const server = createServer(async (request, response) => {
-      // As it was signed, host and all.
-      const onward = httpRequest(`${this.#emulator.url}${request.url}`, { method: 'POST', headers: request.headers });
+      // As it was signed, host and all; by a connection of its own, which the emulator cannot have just closed.
+      const options = { method: 'POST', headers: request.headers, agent: false as const };
+      const onward = httpRequest(`${this.#emulator.url}${request.url}`, options);
       request.pipe(onward);
       const [answer] = (await once(onward, 'response')) as [IncomingMessage];
       const operation = String(request.headers['x-amz-target']).split('.').at(-1) ?? '';

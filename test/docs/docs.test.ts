@@ -7,7 +7,7 @@ import { REASONS } from '../../scaler/policy.ts';
 import { commandsIn, problemOf } from './commands.ts';
 import { documents, parse, root, type Snippet } from './markdown.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 const pages = documents();
 const snippets = pages.flatMap((page) => page.snippets);

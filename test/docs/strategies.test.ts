@@ -11,7 +11,7 @@ import { WorkerProcess } from '../worker/worker-process.ts';
 import { commandsIn } from './commands.ts';
 import { parse, root } from './markdown.ts';
 
-jest.setTimeout(40_000);
+jest.setTimeout(180_000);
 
 const run = promisify(execFile);
 const page = readFileSync(join(root, 'docs/strategies.md'), 'utf8');

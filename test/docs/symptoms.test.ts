@@ -2,12 +2,12 @@
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(600_000);
 
 const fleet = fleetOfOurs({ maxTasks: 1 });
 
-beforeAll(() => fleet.start(), 90_000);
-afterAll(() => fleet.stop(), 30_000);
+beforeAll(() => fleet.start(), 120_000);
+afterAll(() => fleet.stop(), 60_000);
 
 const last = (count: number) => fleet.decisions.slice(-count);
 
@@ -16,10 +16,11 @@ test('another hand on the count is undone again and again, always with the same 
   for (let round = 0; round < 3; round += 1) {
     const before = fleet.decisions.length;
     await fleet.setDesired(1);
-    await fleet.until('the scaler has seen it and put it back', async () => {
+    const isUndone = async () => {
       const since = fleet.decisions.slice(before);
       return since.some(({ reason }) => reason === 'scale-in') && (await fleet.service()).desiredCount === 0;
-    });
+    };
+    await fleet.until('the scaler has seen it and put it back', isUndone, 150);
     const reasons = new Set(fleet.decisions.slice(before).map(({ reason }) => reason));
     expect([...reasons].filter((reason) => !['idle', 'steady', 'cooling', 'scale-in'].includes(reason))).toEqual([]);
   }

@@ -13,6 +13,9 @@ import type { WorkerPoolProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
 import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
+// The apps are loaded, and their templates made.
+jest.setTimeout(180_000);
+
 const examples = readdirSync(join(import.meta.dirname, '../../examples')).filter((file) => file.endsWith('.ts'));
 
 async function appOf(file: string): Promise<App> {

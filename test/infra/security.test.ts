@@ -14,6 +14,9 @@ import type { ElasticWorkersProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
 import { emptyStack, ownApp, joined, synthesize } from './synthesize.ts';
 
+// The apps are loaded, and their templates made.
+jest.setTimeout(180_000);
+
 const root = join(import.meta.dirname, '../..');
 /** What a new CDK app has in its cdk.json, and what an old one has: nothing. */
 const FLAGS = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')).context as Record<string, unknown>;

@@ -31,8 +31,8 @@ let keys: Record<string, string>;
 beforeAll(async () => {
   await tested.start();
   keys = await onCall(tested.plant.emulatorUrl);
-}, 180_000);
-afterAll(() => tested.stop(), 60_000);
+}, 300_000);
+afterAll(() => tested.stop(), 120_000);
 
 test('status, doctor, explain and eval tell of the pools as the document shows', async () => {
   await Promise.all(
@@ -61,7 +61,7 @@ test('drain empties a task at work as the document shows', async () => {
   await Promise.all(
     Array.from({ length: 20 }, (_, index) => tested.startWork(`drained-${index}`, 'quick-response-queue', 60)),
   );
-  const task = await until('a task is at work', 60, async () => {
+  const task = await until('a task is at work', 120, async () => {
     const [{ record }] = JSON.parse(await cli('eval', 'quick-response', '--json')) as [{ record: TickRecord }];
     const workers = Array.isArray(record.workers) ? record.workers : [];
     return workers.find(({ usedSlots }) => usedSlots > 0)?.task ?? undefined;
@@ -69,7 +69,7 @@ test('drain empties a task at work as the document shows', async () => {
   expect(missingFrom([await cli('drain', task)], 'drain')).toEqual([]);
   await until('the fleets are at zero', 180, () => tested.tasksAtWork() === 0);
   expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));
-}, 480_000);
+}, 600_000);
 
 test('the AWS CLI is answered to every command that the documents show', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'aws-cli-'));
@@ -97,7 +97,7 @@ test('the AWS CLI is answered to every command that the documents show', async (
   }
   rmSync(folder, { recursive: true });
   expect(unanswered).toEqual([]);
-}, 240_000);
+}, 480_000);
 
 /** What the variables in the documents' commands stand for, and a task at work. */
 async function namesForCommands(): Promise<Record<string, string>> {

@@ -18,7 +18,7 @@ import type { TestedWorkers } from './app.ts';
 import { until } from '../until.ts';
 import { TestedStack } from './tested-stack.ts';
 
-jest.setTimeout(300_000);
+jest.setTimeout(600_000);
 
 const stack = new TestedStack('lifecycle');
 const FLEET = 40;
@@ -85,7 +85,7 @@ test('what its dashboard reads from the log is there', async () => {
   const logs = new CloudWatchLogsClient(localClient(stack.site.emulatorUrl));
   const { logGroups = [] } = await logs.send(new DescribeLogGroupsCommand({}));
   const logGroupName = logGroups.find((each) => each.logGroupName?.includes('ScalerLogs'))?.logGroupName;
-  const record = await until('an invocation has ended, whose log is there', 90, async () => {
+  const record = await until('an invocation has ended, whose log is there', 180, async () => {
     const { events = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName }));
     const line = events.find(({ message = '' }) => message.startsWith('{"v":1,'))?.message;
     return line === undefined ? undefined : JSON.parse(line);
@@ -123,10 +123,10 @@ test('with a pool more, its work is done and the others are left as they are', a
 test('with a pool less, what it holds is finished and the others are left as they are', async () => {
   const before = await deploymentsOf(Object.keys(pools));
   const work = ask('late', 15);
-  await until('it is at work', 60, () => inHand('late'));
+  await until('it is at work', 150, () => inHand('late'));
   await stack.deploy(workers(changed));
   await work;
-  await until('its tasks are gone', 60, () => stack.tasks('late').length === 0);
+  await until('its tasks are gone', 120, () => stack.tasks('late').length === 0);
   expect(await deploymentsOf(Object.keys(pools))).toEqual(before);
   expect((await readPoolConfigs(stack.site.emulatorUrl)).map(({ pool }) => pool)).not.toContain('late');
   expect((await stack.service('forty')).desiredCount).toBe(FLEET);
@@ -136,10 +136,10 @@ test('destroyed, what is in the hands of our workers is finished, and nothing st
   enough.abort();
   await Promise.all(flows);
   const work = ask('ours', 15);
-  await until('it is at work', 90, () => inHand('ours'));
+  await until('it is at work', 150, () => inHand('ours'));
   await stack.cdk('destroy', workers(changed), '--force');
   await work;
-  await until('all tasks are gone', 90, () =>
+  await until('all tasks are gone', 150, () =>
     stack.site.fargate.tasks().every(({ lastStatus }) => lastStatus === 'STOPPED'),
   );
   expect(await readPoolConfigs(stack.site.emulatorUrl)).toEqual([]);

@@ -18,8 +18,8 @@ const PIECES = 80;
 
 const tested = new TestedPlant('loop');
 
-beforeAll(() => tested.start(), 180_000);
-afterAll(() => tested.stop(), 60_000);
+beforeAll(() => tested.start(), 300_000);
+afterAll(() => tested.stop(), 120_000);
 
 test('a fleet is taken to zero, grows for work that waits, loses none of it, and goes back to zero', async () => {
   const pool = tested.plant.pools.find(({ taskQueue }) => taskQueue === 'complex-analysis-queue');
@@ -69,7 +69,7 @@ test('-c env=staging is deployed over it: two tasks a pool are there, and are wa
   );
   expect(dashboard).toBeDefined();
   expect(await countAlarms()).toBe(18);
-}, 240_000);
+}, 420_000);
 
 test('-c env=development is deployed over that: workers start with it, and nobody is woken up', async () => {
   const { dashboard } = await tested.deployPreset('development');
@@ -77,7 +77,7 @@ test('-c env=development is deployed over that: workers start with it, and nobod
   expect(dashboard).toBeUndefined();
   expect(await countAlarms()).toBe(0);
   expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
-}, 240_000);
+}, 420_000);
 
 test('no task has ended by itself in all that', () => {
   expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));

@@ -20,7 +20,7 @@ import { makeServiceLinkedRole } from '../cli/account.ts';
 import { onCall } from '../cli/on-call.ts';
 import { runCli, type Ran, type RunOptions } from '../cli/rig.ts';
 
-jest.setTimeout(420_000);
+jest.setTimeout(720_000);
 
 /** Within the repository, whose CDK it finds. */
 const directory = join(LOCAL_DIRECTORY, 'prove');
@@ -58,11 +58,11 @@ beforeAll(async () => {
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     CDK_DISABLE_VERSION_CHECK: 'true',
   };
-}, 120_000);
+}, 240_000);
 
 afterAll(async () => {
   for (const close of closers.toReversed()) await close();
-}, 60_000);
+}, 120_000);
 
 /** Where the scaler is there, it is invoked at once: its schedule first fires a minute later. */
 function prove(args: string[], options: RunOptions = {}): Promise<Ran> {

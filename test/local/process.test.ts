@@ -15,6 +15,8 @@ import {
 } from '../../local/process.ts';
 import type { RunningProcess } from '../../local/process.ts';
 
+jest.setTimeout(90_000);
+
 const directory = mkdtempSync(join(tmpdir(), 'process-test-'));
 const logFile = join(directory, 'log');
 const started: RunningProcess[] = [];
@@ -87,9 +89,10 @@ test('one that never gets ready is stopped after the limit', async () => {
 });
 
 test('a port that is taken is named, with what to do', async () => {
-  const server = createServer().listen(0, '127.0.0.1');
+  // None that the system could give to somebody else once the server is closed.
+  const [port] = (await freePorts(1)) as [number];
+  const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as { port: number };
   await expect(usablePort(port, 'the UI', 'choose another.')).rejects.toThrow(
     `Port ${port} on 127.0.0.1, asked for as the UI, is already in use: choose another.`,
   );

@@ -5,6 +5,8 @@ import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../lo
 import { startLocalFargate, type LocalFargate } from '../../local/fargate/index.ts';
 import { takeRefusedRequests } from '../refused-requests.ts';
 
+jest.setTimeout(60_000);
+
 let emulator: LocalEmulator;
 let fargate: LocalFargate;
 
@@ -17,7 +19,7 @@ beforeAll(async () => {
     logDirectory: tmpdir(),
     environment: emulatorCredentials(emulator.url),
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await fargate?.stop();

@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 import { ensureTools } from '../../local/tools.ts';
 import { until } from '../until.ts';
 
+jest.setTimeout(90_000);
+
 const folder = mkdtempSync(join(tmpdir(), 'tools-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -136,7 +138,7 @@ describe('with Python', () => {
     const log = join(folder, 'killed');
     const part = join(directory, 'venv', 'part-of-a-package');
     const killed = processOf(directory, pathOf({ python3: fakePython(log, `touch '${part}'; sleep 600`) }));
-    await until('a part is fetched', 30, () => existsSync(part), undefined, 20);
+    await until('a part is fetched', 60, () => existsSync(part), undefined, 20);
     killed.child.kill('SIGKILL');
     await expect(killed.ended).rejects.toMatchObject({ signal: 'SIGKILL' });
     const PATH = pathOf({ python3: fakePython(log) });

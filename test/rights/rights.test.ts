@@ -12,6 +12,8 @@ import * as needed from './needed.ts';
 import { ELSEWHERE, KEY, PLACE } from './needed.ts';
 import { needless, statementsIn, unusedActions, type Template } from './statements.ts';
 
+jest.setTimeout(120_000);
+
 const SCALER = 'WorkersScalerRole';
 const INVOKER = 'WorkersScalerInvokeRole';
 const OWN = 'WorkersPoolsownTaskRole';
@@ -53,7 +55,7 @@ beforeAll(async () => {
     poolsPath: '/elastic-workers/StackWorkersBB84B11A',
   };
   for (const role of [OWN, FOREIGN]) roleIds[role] = await deployed.roleId(role);
-}, 60_000);
+});
 afterAll(() => deployed.stop());
 
 describe('What each role is for is allowed:', () => {

@@ -11,8 +11,8 @@ beforeEach(async () => {
   fleet = fleetOfOurs({ minTasks: 2, maxTasks: 2 });
   await fleet.start();
   await fleet.until('two workers report', async () => (await fleet.deployed()) && fleet.reporting().length === 2);
-}, 60_000);
-afterEach(() => fleet.stop(), 30_000);
+}, 150_000);
+afterEach(() => fleet.stop(), 60_000);
 
 test('five deployments in a row while long activities run lose none of them, and the last one ends', async () => {
   const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
@@ -38,7 +38,7 @@ test('five deployments in a row while long activities run lose none of them, and
 
 test('a deployment of the same task definition ends, loses nothing, and keeps two fleets only for as long as the old one works', async () => {
   const old = fleet.running().map(({ taskId }) => taskId);
-  const long = await Promise.all([fleet.startWork('long-1', 25), fleet.startWork('long-2', 25)]);
+  const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
   await fleet.until('the long activities run', () => fleet.busySlots() === 2);
 
   await fleet.forceDeployment();

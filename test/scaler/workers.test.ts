@@ -155,7 +155,10 @@ describe('slots of other kinds', () => {
 
     const { activities, ...others } = await until(
       () => everyOne(address),
-      (read) => read['workflows']?.localActivities === 1 && read['unbounded']?.localActivities === 1,
+      (read) =>
+        read['activities'] !== undefined &&
+        read['workflows']?.localActivities === 1 &&
+        read['unbounded']?.localActivities === 1,
     );
     expect(activities).not.toHaveProperty('workflowTasks');
     expect(activities).not.toHaveProperty('localActivities');

@@ -11,6 +11,8 @@ import { differenceOf, isSure, marginOf } from '../../simulate/paired.ts';
 import { bundlePolicy, decideOf } from '../../simulate/policy-variant.ts';
 import { BASE, JUDGING_SEEDS, REGIMES, REPRESENTATIVE, TUNING_SEEDS } from '../../simulate/regimes.ts';
 
+jest.setTimeout(300_000);
+
 /** Of none of the benchmark's seeds. */
 const UNSEEN_SEED = 201;
 
@@ -55,7 +57,7 @@ describe('score and cost are no worse than they were', () => {
   let results: CellResult[];
   beforeAll(async () => {
     results = await run(Object.keys(REGIMES));
-  }, 180_000);
+  });
 
   test.each(Object.keys(REGIMES))('under %s', (name) => {
     const [score, cost] = MOST[name]!;

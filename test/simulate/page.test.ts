@@ -8,6 +8,8 @@ import { reportHtml } from '../../simulate/report.ts';
 import { COLUMNS } from '../../simulate/table.ts';
 import { arrivalsPerSecond, sampleSecondsOf, viewOf, workOf, type Source } from '../../simulate/view.ts';
 
+jest.setTimeout(180_000);
+
 /** Debian's; elsewhere its path is given. Without one there is nothing to run these tests in. */
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 const inChromium = existsSync(executablePath) ? describe : describe.skip;
@@ -79,10 +81,11 @@ inChromium('the report', () => {
 
     browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
     page = await browser.newPage();
+    page.setDefaultTimeout(90_000);
     page.on('request', (request) => requests.push(request.url()));
     page.on('pageerror', (error) => errors.push(String(error.stack)));
     await page.goto(`file://${file}`);
-  }, 60_000);
+  });
 
   afterAll(() => browser?.close());
 

@@ -7,6 +7,8 @@ import type { Summary } from '../../simulate/score.ts';
 import { search } from '../../simulate/search.ts';
 import { TRACES } from '../../simulate/traces.ts';
 
+jest.setTimeout(120_000);
+
 const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'simulate-'));
 
