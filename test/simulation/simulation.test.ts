@@ -3,7 +3,7 @@ import type { Rule } from './checks.ts';
 import { REQUESTS } from './lambda.ts';
 import { MUTANTS, simulateWorld, type WorldOptions, type WorldResult } from './world.ts';
 
-jest.setTimeout(400_000);
+jest.setTimeout(120_000);
 
 async function brokenIn(options: WorldOptions): Promise<string[]> {
   const { violations } = await simulateWorld({ ...options, untilBroken: true });
