@@ -1,7 +1,7 @@
 /** The short form of `npm run test:faults`. */
 import { loseNothing } from './nothing-lost.ts';
 
-jest.setTimeout(240_000);
+jest.setTimeout(600_000);
 
 test('no attempt ends through a scale-in or a deployment, and without protection and cordon some do', async () => {
   const story: string[] = [];

@@ -220,12 +220,12 @@ export class Rig {
     }
   }
 
-  /** kill -9 of the worker in the task; false when it has not reported yet. */
+  /** kill -9 of the worker in the task; false when it has not reported yet, or has ended. */
   kill(taskId: string): Promise<boolean> {
     return this.#signal(taskId, 'SIGKILL');
   }
 
-  /** The event loop of the worker in the task stands still for its pool's seconds; false when it has not reported yet. */
+  /** The event loop of the worker in the task stands still for its pool's seconds; false when it has not reported yet, or has ended. */
   block(taskId: string): Promise<boolean> {
     return this.#signal(taskId, 'SIGUSR2');
   }
@@ -256,14 +256,20 @@ export class Rig {
     const pid = Number(heartbeat?.workerHeartbeat?.hostInfo?.processId ?? 0);
     const runs = this.fargate.tasks().some((task) => task.taskId === taskId && task.lastStatus === 'RUNNING');
     if (pid === 0 || !runs) return false;
-    process.kill(pid, signal);
-    return true;
+    try {
+      process.kill(pid, signal);
+      return true;
+    } catch (error) {
+      // It has ended, and local Fargate has not noticed yet.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      return false;
+    }
   }
 
   async until<T>(
     what: string,
     condition: () => Promise<T | false | undefined> | T | false | undefined,
-    seconds = 90,
+    seconds = 150,
   ): Promise<T> {
     const whileTheScalerRuns = async () => {
       const found = await condition();
@@ -420,7 +426,7 @@ export class Rig {
       detached: true,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    if (child.pid !== undefined) endWithThisProcess(child.pid);
+    if (child.pid !== undefined) child.once('exit', endWithThisProcess(child.pid));
     void once(child, 'exit').then(([code, signal]) => (this.scalerEnd = `${code ?? signal}`));
     createInterface({ input: child.stdout }).on('line', (line) => {
       const told = JSON.parse(line) as TickLine & { message?: string };

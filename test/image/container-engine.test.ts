@@ -17,9 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), 'dev-image-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Says which task queue it was given, and on SIGTERM ends in its own way. */
-const PROGRAM = `console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);
+const PROGRAM = `process.on('SIGTERM', () => process.exit(7));
 setInterval(() => {}, 1000);
-process.on('SIGTERM', () => process.exit(7));`;
+console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);`;
 
 withEngine('an image that is built from a folder', () => {
   test('is run with the task’s variables, and gets the task’s SIGTERM', async () => {

@@ -102,6 +102,7 @@ withEngine('the image', () => {
       exitCode,
       async says(message: string) {
         const ended = exitCode.then((code) => Promise.reject(new Error(`Ended (${code}): ${lines.join('\n')}`)));
+        ended.catch(() => undefined);
         while (!lines.some((line) => line.includes(message))) await Promise.race([once(output, 'line'), ended]);
       },
       ask: (code: string) => execFileSync(engine!, ['exec', CONTAINER, 'node', '-e', code], { encoding: 'utf8' }),

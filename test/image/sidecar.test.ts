@@ -49,7 +49,7 @@ withEngine('the sidecar’s image', () => {
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     stage.listen(sidecar);
-    const ended = once(sidecar, 'exit');
+    const ended = once(sidecar, 'close');
     stage.containerId = run(WORKER, [...shared, '--user', '12345'], ['node', '-e', WORKS]);
     await stage.until(() => stage.said('Found the worker'));
     await stage.until(() => stage.protected);

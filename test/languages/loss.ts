@@ -54,7 +54,7 @@ const OPEN_AT_MOST = 8;
 const SETTLES = 0.9;
 const SETTLES_WITHIN_MS = 15_000;
 const LONG_POLL_SECONDS = 10;
-const LEAVES_WITHIN_MS = 30_000;
+const LEAVES_WITHIN_MS = 60_000;
 const TOLD_EVERY = 20;
 const KILLED = 137;
 

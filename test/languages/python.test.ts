@@ -2,7 +2,7 @@
 import { loseNothingBeside } from './loss.ts';
 import { LANGUAGES } from './workers.ts';
 
-jest.setTimeout(240_000);
+jest.setTimeout(600_000);
 
 test('a worker in Python with the sidecar beside it loses no attempt to a scale-in', async () => {
   const story: string[] = [];

@@ -12,7 +12,7 @@ import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { WorkerProcess } from '../worker/worker-process.ts';
 import { projectOf, type Project } from './project.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(240_000);
 
 const projects: Project[] = [];
 const said: string[] = [];

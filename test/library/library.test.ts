@@ -7,10 +7,11 @@ import { Client, Connection } from '@temporalio/client';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { SDK_VERSIONS } from '../../worker/sdk.ts';
+import { ensureDeclarations } from '../declarations.ts';
 import { WorkerProcess } from '../worker/worker-process.ts';
 import { installedSdk, projectOf, type Project } from './project.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(240_000);
 
 const NEWEST = '1.24.0';
 const repository = join(import.meta.dirname, '../..');
@@ -20,7 +21,7 @@ let temporal: LocalTemporal;
 let client: Client;
 
 beforeAll(async () => {
-  execFileSync('npm', ['run', '-s', 'declarations'], { cwd: repository });
+  await ensureDeclarations();
   temporal = await startTemporal({ dynamicConfig: { 'matching.longPollExpirationInterval': '2s' } });
   client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
 });
@@ -78,7 +79,8 @@ describe.each([
     await worker.says('Worker started');
     await expect((await order(taskQueue, 'short')).result()).resolves.toBe('charged short');
 
-    const long = await order(taskQueue, 'long', 4);
+    // Long enough to be seen: the worker reports its slots once a second, and a busy machine is late.
+    const long = await order(taskQueue, 'long', 10);
     const busy = async () => {
       const query = `TaskQueue='${taskQueue}'`;
       const { workersInfo } = await client.workflowService.listWorkers({ namespace: 'default', query });

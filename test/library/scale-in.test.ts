@@ -6,7 +6,7 @@ import { seeded } from '../../simulate/random.ts';
 import { Rig } from '../faults/rig.ts';
 import { projectOf, type Project } from './project.ts';
 
-jest.setTimeout(600_000);
+jest.setTimeout(900_000);
 
 const STEPS = 100;
 const POOLS = ['orders-1', 'orders-2', 'orders-3', 'orders-4'];

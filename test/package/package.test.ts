@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };
+import { ensureDeclarations } from '../declarations.ts';
 
 jest.setTimeout(300_000);
 
@@ -25,9 +26,9 @@ const workers = new ElasticWorkers(stack, 'Workers', props);
 workers.pool('fast').metricBacklog();
 `;
 
-beforeAll(() => {
+beforeAll(async () => {
   // What a release builds is built already, by the tests' setup; only the declarations are not.
-  run('npm', ['run', '-s', 'declarations'], repository);
+  await ensureDeclarations();
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', app], repository);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
   writeFileSync(join(app, 'package.json'), '{ "name": "somebody-elses-app", "private": true }');

@@ -8,6 +8,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureTools } from '../../local/tools.ts';
+import { ensureDeclarations } from '../declarations.ts';
 import { until } from '../until.ts';
 
 jest.setTimeout(600_000);
@@ -29,7 +30,7 @@ function run(directory: string, command: string, ...args: string[]): string {
 beforeAll(async () => {
   // As a user who has a Temporal CLI; it is fetched where there is none, which others test.
   environment = { ...process.env, TEMPORAL_CLI: (await ensureTools()).temporal, XDG_CACHE_HOME: join(folder, 'cache') };
-  run(repository, 'npm', 'run', '-s', 'declarations');
+  await ensureDeclarations();
   const packed = run(repository, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
   writeFileSync(join(folder, 'package.json'), '{ "name": "folder", "private": true }');

@@ -7,6 +7,8 @@ import { OtherScalerError } from '../../scaler/state.ts';
 import type { TickRecord } from '../../scaler/tick-record.ts';
 import { startStrictTable, type StrictTable } from './strict-table.ts';
 
+jest.setTimeout(120_000);
+
 const NOW = 1_800_000_000_000;
 const queue = { backlog: 3, ageSeconds: 9, addRate: 1, dispatchRate: 1, rateLimited: false };
 const worker = { key: 'w', task: 't1', ageSeconds: 1, usedSlots: 2, slots: 5, processed: 9, failed: 1 };

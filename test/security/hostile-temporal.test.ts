@@ -8,6 +8,8 @@ import { tickRecordSchema, type TickRecord } from '../../scaler/tick-record.ts';
 import { queue, startHostileServer, workers, type Heartbeat, type HostileServer } from './hostile-server.ts';
 import { startStrictTable, type StrictTable } from './strict-table.ts';
 
+jest.setTimeout(120_000);
+
 const NOW = 1_800_000_000_000;
 const MOST = 2n ** 63n - 1n;
 const LEAST = -(2n ** 63n);

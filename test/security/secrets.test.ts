@@ -15,7 +15,7 @@ import { Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
 import { startHostileServer, type HostileServer } from './hostile-server.ts';
 import { Watched } from './watched.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');
 const API_KEY = 'tmprl_S3cr3t+key/of=a%test~0123456789?abcdef';
@@ -134,8 +134,10 @@ describe('the worker', () => {
 
   test('at work, at its endpoints, and when it dies of an error that tells them', async () => {
     const worker = start({ TEMPORAL_ADDRESS: temporalWithTls.address });
-    await worker.says('Listening for health checks');
-    const [, ports = ''] = /^(.*Listening for health checks.*)$/m.exec(worker.output) ?? [];
+    // The whole line: it may come in two parts.
+    const line = /^(.*Listening for health checks.*)\n/m;
+    await worker.until((output) => line.test(output), 'where its endpoints are');
+    const [, ports = ''] = line.exec(worker.output) ?? [];
     const { health, metrics } = JSON.parse(ports) as { health: number; metrics: number };
     for (const address of [`${health}/health`, `${health}/health/live`, `${health}/metrics`, `${metrics}/metrics`]) {
       const answer = await fetch(`http://127.0.0.1:${address}`);

@@ -14,8 +14,8 @@ export class Watched {
     const preload = ['--import', join(import.meta.dirname, 'fixtures/dies.mjs')];
     this.#child = spawn(process.execPath, [...preload, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream.on('data', (data: Buffer) => {
-        this.output += data.toString();
+      stream.setEncoding('utf8').on('data', (data: string) => {
+        this.output += data;
         for (const look of this.#looking) look();
       });
     }

@@ -1,6 +1,8 @@
 /** The sidecar as it is built, beside a process of the test's that stands for a worker. */
 import { Stage } from './stage.ts';
 
+jest.setTimeout(120_000);
+
 let stage: Stage;
 
 beforeEach(async () => {

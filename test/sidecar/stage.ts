@@ -33,7 +33,10 @@ export class Stage {
   readonly lines: Line[] = [];
   readonly #directory = mkdtempSync(join(tmpdir(), 'sidecar-'));
   readonly #proc = fakeProc(join(this.#directory, 'proc'));
-  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  readonly #server = createServer((request, response) => {
+    // One that was killed in the middle of its request gets no answer.
+    this.#answer(request, response).catch(() => response.destroy());
+  });
   readonly #children: ChildProcess[] = [];
 
   async start(): Promise<void> {
@@ -117,7 +120,8 @@ export class Stage {
     this.listen(child);
     this.#proc.add(child.pid!, 'sidecar-2');
     return {
-      ended: once(child, 'exit').then(([code]) => code as number | null),
+      // Not at its exit, when the last of what it said may still be on its way.
+      ended: once(child, 'close').then(([code]) => code as number | null),
       terminate: () => void child.kill('SIGTERM'),
       isRunning: () => child.exitCode === null && child.signalCode === null,
     };
@@ -133,7 +137,7 @@ export class Stage {
   }
 
   async until(condition: () => unknown): Promise<void> {
-    const giveUpAt = Date.now() + 15_000;
+    const giveUpAt = Date.now() + 45_000;
     while (!condition()) {
       if (Date.now() > giveUpAt) throw new Error(`never: ${condition}\n${JSON.stringify(this.lines, null, 1)}`);
       await delay(20);

@@ -10,7 +10,7 @@ import { describeAccess, readAccess, secretsOf, watchAccess, type AccessSource }
 import { TemporalWorkerManager } from '../../worker/manager.ts';
 import { apiKeyProxy, Authority, tlsProxy } from './temporal-proxies.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 const authority = new Authority();
 const now = () => Date.now();

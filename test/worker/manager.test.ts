@@ -204,7 +204,7 @@ describe('TemporalWorkerManager, with a server,', () => {
     while (!manager.drained) await once(changes, 'change');
     await expect(manager.stopWorker()).resolves.toEqual({ unfinished: [] });
     await ended;
-  }, 30_000);
+  }, 50_000);
 
   it('can be stopped before it ran', async () => {
     const manager = await start();
@@ -243,7 +243,7 @@ describe('TemporalWorkerManager, with a server,', () => {
         id: `count-${(count += 1)}`,
         taskQueue: 'counts',
         args,
-        startToCloseTimeout: '5 seconds',
+        startToCloseTimeout: '1 minute',
       });
     await execute('nap', [0.2]);
     await execute('fail', []).catch(() => undefined);

@@ -7,7 +7,7 @@ import { workflowMemoryFor } from '../../worker/workflow-memory.ts';
 import { until } from '../until.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(400_000);
 
 const MEBIBYTE = 2 ** 20;
 const MAIN = join(import.meta.dirname, 'fixtures/memory-worker.mjs');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/pool.ts';
 
-jest.setTimeout(30_000);
+jest.setTimeout(120_000);
 
 const pools: PersistentWorkerPool[] = [];
 afterEach(() => Promise.allSettled(pools.splice(0).map((pool) => pool.stop())));
@@ -85,6 +85,7 @@ describe('PersistentWorkerPool', () => {
   it('restarts for as long as it takes a process that says why it cannot start, once the pool serves', async () => {
     const { pool, until } = poolOf({ processes: 3, env: { PATH: process.env.PATH, CANNOT_START: 'no server' } });
     await pool.start();
+    pool.pause('cordoned');
     await until(() => pool.getStatus().restarts > 5);
     expect(pool.getStatus().failed).toBe(0);
   });

@@ -21,7 +21,7 @@ import { FakeEcs } from './fake-ecs.ts';
 import { apiKeyProxy } from './temporal-proxies.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(180_000);
 
 const TABLE = 'state';
 const ROLE = 'AROATEST';
@@ -209,7 +209,9 @@ describe('the worker', () => {
   });
 
   it('cancels in time what cannot be finished before the end of the drain, and such an attempt fails as retryable', async () => {
-    const { worker, startActivity } = await startWorker({ ELASTIC_WORKERS_DRAIN_SECONDS: '10' });
+    // By itself the grace ends a second before the drain: too little for a busy machine to report the attempt.
+    const drain = { ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: '5', ELASTIC_WORKERS_DRAIN_SECONDS: '15' };
+    const { worker, startActivity } = await startWorker(drain);
     const activity = await startActivity(60);
     await activity.started();
     worker.signal('SIGTERM');
@@ -228,11 +230,14 @@ describe('what others see of the worker', () => {
     await eventually(async () => (await get(health, '/health')).status === 200);
     for (const each of await Promise.all([startActivity(0), startActivity(0), startActivity(0)])) await each.result();
     await eventually(async () => (await (await get(health, '/metrics')).json()).tasks_processed === 3);
-    const text = await (await get(metrics, '/metrics')).text();
-    expect(text).toMatch(/^active_workers 2$/m);
+    // One process may have done it all while the other still starts.
+    let text = '';
+    await eventually(async () => {
+      text = await (await get(metrics, '/metrics')).text();
+      return /^active_workers 2$/m.test(text) && /^temporal_\w+\{.*process="\w+#2"\} /m.test(text);
+    });
     expect(text).toMatch(/^task_duration_seconds_count\{.*\} /m);
-    expect(text).toMatch(/^temporal_\w+\{.*process="\w+#2"\} /m);
-    const long = await startActivity(3);
+    const long = await startActivity(8);
     await long.started();
     worker.signal('SIGTERM');
     await eventually(async () => (await get(health, '/health')).status === 503);
@@ -253,7 +258,7 @@ describe('what others see of the worker', () => {
       const all = workersInfo?.map(({ workerHeartbeat }) => workerHeartbeat?.activityTaskSlotsInfo) ?? [];
       return all.map((each) => [each?.slotSupplierKind, each?.currentAvailableSlots]).toSorted();
     };
-    await eventually(async () => (await slots()).length === 2);
+    await eventually(async () => (await slots()).filter(([kind]) => kind === 'Elastic').length === 2);
     expect(await slots()).toEqual([
       ['Elastic', 1],
       ['Elastic', 2],
@@ -393,7 +398,7 @@ describe('the scale-in protocol', () => {
       ELASTIC_WORKERS_PROCESSES: '2',
       ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '2',
     });
-    const running = [await startActivity(4), await startActivity(4)];
+    const running = [await startActivity(10), await startActivity(10)];
     for (const each of running) await each.started();
     await cordon();
     await worker.says('Cordoned');

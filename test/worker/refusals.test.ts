@@ -9,7 +9,7 @@ import { apiKeyProxy, type Proxy, type Refusal, refusingProxy } from './temporal
 import { WorkerProcess } from './worker-process.ts';
 
 // Most of the time of a test here is waiting, so they run side by side.
-jest.setTimeout(300_000);
+jest.setTimeout(600_000);
 
 let temporal: LocalTemporal;
 let emulator: LocalEmulator;
@@ -68,7 +68,7 @@ async function begin(taskQueue: string, seconds: number) {
     id: `activity-${Math.random()}`,
     taskQueue,
     args: ['sequential', { task: 'test', steps: ['step'] }, { offlineModel: { secondsPerAsk: seconds } }],
-    startToCloseTimeout: '4 minutes',
+    startToCloseTimeout: '8 minutes',
     retry: { maximumAttempts: 1 },
   });
   while ((await handle.describe()).lastStartedTime === undefined) await wait(50);
@@ -135,7 +135,8 @@ describe('a worker', () => {
       const proxy = await refusingProxy(temporal.address);
       proxies.push(proxy);
       const { worker, begin, status } = await startWorker(proxy.address, 1, { ELASTIC_WORKERS_DRAIN_SECONDS: '5' });
-      await begin(1);
+      // Longer than an answer counts, so that it is refused when this ends.
+      await begin(5);
       proxy.state.refusal = 14;
       while ((await status('/health')) === 200) await wait(50);
       worker.signal('SIGTERM');

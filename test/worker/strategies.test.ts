@@ -11,6 +11,8 @@ import type { Strategy } from '../../worker/strategies/strategy.ts';
 import type { MapReduceOutput, RouterOutput, SequentialOutput } from '../../worker/types.ts';
 import { listening } from './listening.ts';
 
+jest.setTimeout(120_000);
+
 describe('the registry', () => {
   it('takes a strategy of one’s own and runs it by its name, without Temporal', async () => {
     registerStrategy('shout', async (input: { text: string }, context) =>

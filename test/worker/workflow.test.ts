@@ -8,6 +8,7 @@ import {
   type BatchResult,
   GENERIC_STRATEGY_WORKFLOW as GENERIC,
 } from '../../worker/types.ts';
+import { until } from '../until.ts';
 import { type Serving, startServing } from './serving.ts';
 import './own-workflows.ts';
 
@@ -213,17 +214,24 @@ describe('a batch', () => {
       const item = await serving.client.workflow.getHandle(`${workflowId}/6`).result();
       expect(item).toEqual(await executeStrategyDirectly('specialist', { task: 'item 6' }));
       const query = `TaskQueue = '${taskQueue}' AND WorkflowId = '${workflowId}'`;
-      expect((await serving.client.workflow.count(query)).count).toBe(3);
+      const runs = async () => (await serving.client.workflow.count(query)).count;
+      // The server lists a run some time after it has begun.
+      await until('all runs are listed', 60, async () => (await runs()) >= 3, undefined, 50);
+      expect(await runs()).toBe(3);
     });
   });
 
   it('works on as many items side by side as its width says, and no more', async () => {
     let running = 0;
     let most = 0;
+    const sideBySide = Promise.withResolvers<void>();
     const languageModel = () => ({
       ...offlineModel(),
       async doGenerate(call: Parameters<ReturnType<typeof offlineModel>['doGenerate']>[0]) {
         most = Math.max(most, ++running);
+        if (running > 1) sideBySide.resolve();
+        // However late the second item comes: the first one is still there.
+        await sideBySide.promise;
         const result = await offlineModel('0.1').doGenerate(call);
         running -= 1;
         return result;
