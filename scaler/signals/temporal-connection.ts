@@ -69,6 +69,8 @@ export class TemporalConnection {
     } catch (error) {
       if (isRefusal(error)) throw error;
       await this.#renew(now, RENEW_AFTER_FAILURE_MS);
+      // Another call may have begun it.
+      await this.#renewing;
       return await this.#callOnce(request);
     }
   }

@@ -2,6 +2,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
@@ -42,11 +43,12 @@ function readerOf(place: TemporalPlace, options: ConstructorParameters<typeof Te
   };
 }
 
-/** A secret that can be rotated, and the times it was read. */
+/** A secret that can be rotated, and the times it was read. Calls that are refused while it is read must wait for it. */
 function secretOf(text: string) {
   const secret = { text, reads: 0 };
   const readSecret = async () => {
     secret.reads += 1;
+    await wait(50);
     if (secret.text === '') throw new Error('AccessDeniedException');
     return secret.text;
   };
