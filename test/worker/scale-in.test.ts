@@ -22,7 +22,7 @@ class World implements PollingWorker {
   heardAt = this.now;
   /** What ECS answers from now on. */
   ecs: 'works' | 'fails' | 'refuses' | 'blocks' = 'works';
-  /** A task was told that a deployment is blocked, and nothing else since. */
+  /** A task asked to be protected was told that a deployment is blocked, and nothing else since. */
   blocked = false;
   /** The answer is lost, though ECS did what it was asked. */
   answersLost = false;
@@ -95,8 +95,9 @@ class World implements PollingWorker {
     this.onCall(name);
     this.calls.push(name);
     if (this.ecs === 'fails') return { outcome: 'failed', why: 'HTTP 500' };
-    this.blocked = name === 'protect' && this.ecs === 'blocks';
-    if (this.blocked) return { outcome: 'blocked', why: 'DEPLOYMENT_BLOCKED' };
+    const isBlocked = name === 'protect' && this.ecs === 'blocks';
+    if (name === 'protect') this.blocked = isBlocked;
+    if (isBlocked) return { outcome: 'blocked', why: 'DEPLOYMENT_BLOCKED' };
     if (this.ecs === 'refuses') return { outcome: 'refused', why: 'TASK_NOT_VALID' };
     effect();
     return this.answersLost ? { outcome: 'failed', why: 'timed out' } : { outcome: 'done' };
