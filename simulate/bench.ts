@@ -87,16 +87,18 @@ async function write(): Promise<void> {
   writeFileSync(DOCUMENT, await format(text, { ...(await resolveConfig(DOCUMENT)), parser: 'markdown' }));
 }
 
+/** Row by row, as it takes minutes. */
 async function comparePeers(): Promise<TraceTotals[]> {
   const players = { versions: [{ name: OURS }], peers: options.peers || [], bound: true };
-  const results = await run([BASE], judging, players);
-  const rows = [...Map.groupBy(results, ({ load }) => load)].map(([trace, ofTrace]) => ({
-    trace,
-    totals: totalsOf(ofTrace.flatMap(({ summaries }) => summaries)),
-    bound: geometricMean(ofTrace.map(({ bound }) => bound)),
-  }));
+  const rows: TraceTotals[] = [];
   printHeader();
-  rows.forEach(printRow);
+  for (const [trace, cells] of Map.groupBy(cellsOf([BASE], judging), ({ load }) => load)) {
+    const results = await runCells(cells, players, options.threads);
+    const totals = totalsOf(results.flatMap(({ summaries }) => summaries));
+    const row = { trace, totals, bound: geometricMean(results.map(({ bound }) => bound)) };
+    printRow(row);
+    rows.push(row);
+  }
   return rows;
 }
 
@@ -108,6 +110,7 @@ async function judge(): Promise<Standing[]> {
     const tuned = await run([regime], tuning, players, REPRESENTATIVE);
     const judged = await run([regime], judging, { ...players, bound: !options.quick }, REPRESENTATIVE);
     standings.push(standingOf(regime, tuned, judged));
+    console.error(`${regime}: judged, ${standings.length} of ${options.regimes.length}`);
   }
   console.log(`\n${standingsTable(standings)}`);
   return standings;
@@ -155,14 +158,17 @@ function isChanged(cell: CellResult, version: string): boolean {
 }
 
 function run(regimes: string[], seeds: number[], players: Players, ofBase?: object | undefined): Promise<CellResult[]> {
+  return runCells(cellsOf(regimes, seeds, ofBase), players, options.threads);
+}
+
+function cellsOf(regimes: string[], seeds: number[], ofBase: object = REGIMES[BASE]!.loads): Cell[] {
   const isWanted = (regime: string, load: string) =>
-    (options.only?.includes(load) ?? true) && (regime !== BASE || load in (ofBase ?? REGIMES[BASE]!.loads));
-  const cells: Cell[] = regimes.flatMap((regime) =>
+    (options.only?.includes(load) ?? true) && (regime !== BASE || load in ofBase);
+  return regimes.flatMap((regime) =>
     Object.keys(REGIMES[regime]!.loads)
       .filter((load) => isWanted(regime, load))
       .flatMap((load) => seeds.map((seed) => ({ regime, load, seed }))),
   );
-  return runCells(cells, players, options.threads);
 }
 
 function printHeader(): void {
