@@ -26,8 +26,8 @@ const LEAST_BILLED_SECONDS = 60;
 const HEARTBEAT_STALE_SECONDS = 180;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
-/** Whether work is being taken can be told once it was watched for this long. */
-const SEEN_FOR_SECONDS = 50;
+/** Whether work is being taken can be told once it was watched for this long; ticks as far apart as a pool may have them keep more. */
+const SEEN_FOR_SECONDS = 30;
 /** A task that has not come up after so many of the usual start-ups, and so long, has not been placed. */
 const STARTS_WAITED_FOR = 3;
 const PLACED_WITHIN_SECONDS = 180;
@@ -188,7 +188,7 @@ export function estimate(
         live !== undefined &&
         headAge >= UNSERVED_SECONDS &&
         longRunning &&
-        now - (activities.intervals[0]?.at ?? now) >= SEEN_FOR_SECONDS * 1000 &&
+        sum(activities.intervals.map(({ seconds }) => seconds)) >= SEEN_FOR_SECONDS &&
         !KINDS.some((kind) => kinds[kind].serving),
       asked: askedAt > 0 && now - askedAt < (ages.startUpSeconds + ASKS_AGAIN_SECONDS) * 1000,
     },

@@ -185,6 +185,14 @@ describe('growth that would not help', () => {
     expect(outcome.decision).toMatchObject({ desired: 1, cordon: [], reason: 'not-serving' });
   });
 
+  test.each([2, 12, 20, 30, 40, 50])('it is told however far apart the ticks are: %d s', (tickSeconds) => {
+    const read = (at: number) => signals({ activityQueue: { ...queue(1), ageSeconds: at }, tasks: running('x') });
+    let outcome = decide(read(0), undefined, policy, 0);
+    for (let at = tickSeconds; at <= 200; at += tickSeconds)
+      outcome = decide(read(at), outcome.memory, policy, at * second);
+    expect(outcome.decision.reason).toBe('not-serving');
+  });
+
   test('a pool in which all fails keeps its tasks: work in back-off is in no count', () => {
     const read = (processed: number) =>
       signals({ workers: [{ ...worker('x', 0), processed, failed: processed }], tasks: running('x') });
