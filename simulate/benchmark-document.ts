@@ -178,7 +178,7 @@ scenarios of [omes](https://github.com/temporalio/omes), Temporal's own load gen
 ([\`bench/stranger/scenarios.ts\`](../bench/stranger/scenarios.ts)). It succeeds only if every workflow completes, no attempt is lost, no
 alarm fires, each pool returns to zero, and every decision has a reason that fits.`;
 
-/** Why a trace is a peer's. */
+/** Why a peer is better on this trace. */
 const WHY: Record<string, string> = {
   trickle: `On \`trickle\` each piece of work mostly has a task of its own, so all that a policy decides is when that task goes.
 Ours learns from a heartbeat, up to 10 s old, that the work is done; the formula is told at once, which saves about as many
@@ -186,7 +186,7 @@ of the 60 s that such a task is billed at the least. Keeping a task up instead w
 KEDA looks every 5 s for work at a pool that has no task, ours every 10.`,
   'fast-tasks': `On \`fast-tasks\` ours knows nothing of the work when the first thousands of pieces wait. It takes a piece to last 20 s, and
 orders up to the maximum; when the first tasks are up it learns that a piece lasts 0.2 s, and lets most of them go. This happens once in
-the life of a pool, and the trace is ten minutes long. Bursts of longer work begin sooner for it.`,
+the life of a pool, and the trace is ten minutes long. In return, the first burst of longer work starts sooner.`,
 };
 
 function notBest(rows: TraceTotals[]): string[] {

@@ -468,7 +468,7 @@ function busyNow(
 
 /**
  * The intervals that lie in this many seconds before now, however far apart the ticks are; the newest in any case. The first
- * tick's has no length, and is of what was there before.
+ * tick's interval has no length, since it holds what was there before, and is left out.
  */
 function within(seconds: number, intervals: Interval[], now: number): Interval[] {
   const isWithin = (each: Interval) => each.seconds > 0 && (now - each.at) / 1000 + each.seconds <= seconds;

@@ -26,7 +26,7 @@ const LEAST_BILLED_SECONDS = 60;
 const HEARTBEAT_STALE_SECONDS = 180;
 /** Work that waits for so long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
-/** Whether work is being taken can be told once it was watched for this long; ticks as far apart as a pool may have them keep more. */
+/** Work must have been watched for this long before it can be said that no task takes it. Memory covers more at every tick that a stack allows. */
 const SEEN_FOR_SECONDS = 30;
 /** A task that has not come up after so many of the usual start-ups, and so long, has not been placed. */
 const STARTS_WAITED_FOR = 3;

@@ -185,7 +185,7 @@ describe('growth that would not help', () => {
     expect(outcome.decision).toMatchObject({ desired: 1, cordon: [], reason: 'not-serving' });
   });
 
-  test.each([2, 12, 20, 30, 40, 50])('it is told however far apart the ticks are: %d s', (tickSeconds) => {
+  test.each([2, 12, 20, 30, 40, 50])('work that no task takes is reported at ticks of %d s, too', (tickSeconds) => {
     const read = (at: number) => signals({ activityQueue: { ...queue(1), ageSeconds: at }, tasks: running('x') });
     let outcome = decide(read(0), undefined, policy, 0);
     for (let at = tickSeconds; at <= 200; at += tickSeconds)

@@ -42,10 +42,10 @@ function run(burst: Burst, seed: number): { ours: Summary; theirs: Summary } {
 const mean = (runs: { ours: Summary; theirs: Summary }[], who: 'ours' | 'theirs', figure: 'score' | 'waitMean') =>
   runs.reduce((sum, of) => sum + of[who][figure], 0) / runs.length;
 
-test.each(bursts)('$pieces pieces of $seconds s, $maxTasks tasks at most: no worse than the formula', (burst) => {
+test.each(bursts)('$pieces pieces of $seconds s, $maxTasks tasks at most: within 6 % of the formula', (burst) => {
   const runs = SEEDS.map((seed) => run(burst, seed));
   expect(runs.map(({ ours }) => [ours.killed, ours.undone])).toEqual(SEEDS.map(() => [0, 0]));
-  // Where both order the maximum, ours leaves later by the age of a heartbeat: up to 6 % of the score.
+  // Behind it where both order the same tasks: ours leave later, by the age of a heartbeat.
   expect(mean(runs, 'ours', 'score')).toBeLessThan(1.06 * mean(runs, 'theirs', 'score'));
   expect(mean(runs, 'ours', 'waitMean')).toBeLessThan(1.3 * mean(runs, 'theirs', 'waitMean'));
 });
