@@ -189,6 +189,10 @@ export const ABLATIONS: Record<string, Ablation> = {
     'recent.length > 2 ? 1 : recent.length',
     '0',
   ]),
+  'likely-time': without('kinds.ts', 'how fast work comes tells nothing of how long a piece of it lasts', [
+    'done, shown, likelySeconds(rate, policy))',
+    'done, shown, Infinity)',
+  ]),
   fresh: constant('kinds.ts', 'heartbeats of a few seconds count as old', 'FRESH_SECONDS', '6', '0'),
   unseen: without('kinds.ts', 'what has left the queue since a heartbeat does not count as busy', [
     'return begun * left(ago) * unreported;',

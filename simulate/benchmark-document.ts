@@ -184,9 +184,9 @@ const WHY: Record<string, string> = {
 Ours learns from a heartbeat, up to 10 s old, that the work is done; the formula is told at once, which saves about as many
 of the 60 s that such a task is billed at the least. Keeping a task up instead would cost more than the waiting it spares. A tuned
 KEDA looks every 5 s for work at a pool that has no task, ours every 10.`,
-  'fast-tasks': `On \`fast-tasks\` ours knows nothing of the work when the first thousands of pieces wait. It takes a piece to last 20 s, and
-orders up to the maximum; when the first tasks are up it learns that a piece lasts 0.2 s, and lets most of them go. This happens once in
-the life of a pool, and the trace is ten minutes long. In return, the first burst of longer work starts sooner.`,
+  'fast-tasks': `On \`fast-tasks\` ours knows nothing of the work when the first thousands of pieces wait. It assumes longer
+pieces than these of 0.2 s, and orders more tasks than it needs; when the first of them are up it learns better, and lets most of them
+go. This happens once in the life of a pool, and the trace is ten minutes long. In return, a first burst of longer work starts sooner.`,
 };
 
 function notBest(rows: TraceTotals[]): string[] {

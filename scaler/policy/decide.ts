@@ -196,7 +196,9 @@ function judgeGrowth(
   if (running <= before.tasks) return { ...current, throughput: Math.max(before.throughput, throughput) };
   if (throughput > 0 && throughput >= before.throughput * (1 + GAIN_SHARE * (running / before.tasks - 1)))
     return { ...current, tried: before.tried > 0 ? running : 0 };
-  return now - before.at >= TRY_AGAIN_SECONDS * 1000 ? { ...current, tried: running } : before;
+  // What has been tried again, and has not helped, is not built upon.
+  if (before.tried > 0 || now - before.at < TRY_AGAIN_SECONDS * 1000) return before;
+  return { ...current, tried: running };
 }
 
 /** Slower work under more tasks looks like longer work, which asks for more tasks: what has not helped is not repeated. */

@@ -13,7 +13,7 @@ import { known, type Policy, type QueueReading, type Reading } from './types.ts'
  * Before anything has finished, a piece of work is taken to last this long. For activities it is a compromise: a first burst
  * gets too many tasks when they turn out to be short, and too few when long (test/simulate/first-bursts.test.ts).
  */
-const UNKNOWN_SERVICE_SECONDS = { activities: 20, workflowTasks: 0.1, nexusTasks: 1 };
+const UNKNOWN_SERVICE_SECONDS = { activities: 25, workflowTasks: 0.1, nexusTasks: 1 };
 /** An activity of unknown length that has left the queue is taken to be at work for so long at least. */
 const UNKNOWN_LASTING_SECONDS = 60;
 /** How many finished attempts outweigh the assumption. */
@@ -168,14 +168,15 @@ export function estimateKind(
     slotsPerTask: slots.perTask,
   });
   const waiting = { queued: queued + seen.following, headAge: queue.ageSeconds };
-  const service = serviceTime(before, seen, done, shown);
+  const rate = arrivalRate(lastMinute, adds);
+  const service = serviceTime(before, seen, done, shown, likelySeconds(rate, policy));
   const throughput = throughputOf(lastMinute, isUnheard(seen));
   const busy = busyNow(seen, intervals, service);
   const doneAt = done.processed > 0 || before.doneAt === 0 ? now : before.doneAt;
   const undoneSeconds = (now - doneAt) / 1000;
   const busySince = use.reportedBusy > 0 && before.busySince > 0 ? before.busySince : now;
   const waitSeconds = Math.min(queue.ageSeconds, undoneSeconds, Math.max(0, ...seen.active.map(seen.ranSeconds)));
-  const missed = (waitSeconds * use.reportedBusy) / service.seconds;
+  const missed = service.shown === undefined ? 0 : (waitSeconds * use.reportedBusy) / service.shown;
   const isStalled = full && looksFree && (use.reportedBusy === 0 || missed >= MISSED_COMPLETIONS);
   const capacity = capacityOfTask(before, seen, throughput, full && slots.witnessed && !isStalled);
   // Slots that follow the load do not outnumber what the processor can do.
@@ -200,7 +201,7 @@ export function estimateKind(
       serviceSeconds,
       // Of work that has only begun, the short pieces end first.
       shownSeconds: Math.min(service.shown ?? undoneSeconds, (now - busySince) / 1000),
-      rate: arrivalRate(lastMinute, adds),
+      rate,
       flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,
       stalledSeconds: isStalled ? waitSeconds : 0,
       throughput,
@@ -412,18 +413,34 @@ interface Service {
 }
 
 /** Slot-seconds over attempts: how long one attempt takes a slot. `done` is what workers reported, `shown` what the queue showed. */
-function serviceTime(before: KindMemory, { kind, seconds }: KindSeen, done: WorkDone, shown: WorkDone): Service {
+function serviceTime(
+  before: KindMemory,
+  { kind, seconds }: KindSeen,
+  done: WorkDone,
+  shown: WorkDone,
+  likely: number,
+): Service {
   const slotSeconds = before.slotSeconds + done.slotSeconds + shown.slotSeconds;
   const completed = before.completed + done.processed + shown.processed;
   // Only work fades what earlier work has taught: after a quiet night its length is still known.
   const worked = done.slotSeconds + done.processed > 0;
   const keep = worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1;
   return {
-    seconds: (UNKNOWN_SERVICE_SECONDS[kind] * ASSUMED_ATTEMPTS + slotSeconds) / (ASSUMED_ATTEMPTS + completed),
+    seconds:
+      (Math.min(UNKNOWN_SERVICE_SECONDS[kind], likely) * ASSUMED_ATTEMPTS + slotSeconds) /
+      (ASSUMED_ATTEMPTS + completed),
     completed,
     shown: completed >= ENOUGH_ATTEMPTS ? slotSeconds / completed : undefined,
     memory: { slotSeconds: slotSeconds * keep, completed: completed * keep },
   };
+}
+
+/** Owners set a maximum that suffices: a flow, unlike a single burst, is likely to fill no more than this part of it. */
+const LIKELY_FILL = 0.1;
+const LEAST_LIKELY_SECONDS = 0.5;
+
+function likelySeconds(rate: number, { maxTasks, slotsPerTask }: Policy): number {
+  return rate > 0 ? Math.max(LEAST_LIKELY_SECONDS, (LIKELY_FILL * maxTasks * slotsPerTask) / rate) : Infinity;
 }
 
 type Capacity = Pick<KindMemory, 'capacity' | 'capacityAt' | 'fullSeconds'>;

@@ -269,10 +269,12 @@ describe('what others see of the worker', () => {
     const { worker, queue } = await startWorker({
       ELASTIC_WORKERS_HUNG_SECONDS: '5',
       BLOCKED_SECONDS: '3600',
+      LOG_LEVEL: 'debug',
       NODE_OPTIONS: `--import=${join(import.meta.dirname, '../faults/fixtures/blocking.mjs')}`,
     });
-    const { handle, started } = await startActivity(queue, 3600);
-    await started();
+    const { handle } = await startActivity(queue, 3600);
+    // The server calls it started before the event loop has heard of it.
+    await worker.says('Activity started');
     worker.signal('SIGUSR2');
     expect(await worker.exitCode).toBeNull();
     expect(worker.log.at(-1)).toMatchObject({ level: 'fatal', message: expect.stringContaining('stood still') });
