@@ -1,6 +1,6 @@
 /**
- * What each pool has cost and would cost in a month at that rate: task-hours by the metrics that the scaler publishes, times
- * the price of a task. Hours of which there is no metric are unknown, not free: they are told, and the forecast leaves them out.
+ * What each pool has cost, and would cost in a month at that rate: task-hours from the metrics that the scaler publishes, times
+ * the price of a task. Hours without metrics are unknown, not free: they are reported, and the forecast leaves them out.
  */
 import { GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-cloudwatch';
 import { dimensionsOf, METRIC_NAMESPACE, METRICS, type MetricSubject } from '../contract/metrics.ts';
@@ -18,16 +18,16 @@ const PERIOD_SECONDS = 300;
 
 export interface PoolCost {
   pool: string;
-  /** Which metric the tasks were counted by; null when there is none. */
+  /** The metric that the tasks were counted by; null if there is none. */
   by: string | null;
-  /** Hours of which it is known how many tasks there were. */
+  /** Hours for which the number of tasks is known. */
   knownHours: number;
   taskHours: number;
   taskDollarsPerHour: number;
-  /** False when the price is the default one, since the pool's settings name none. */
+  /** False if the pool's settings name no price and the default is used. */
   priced: boolean;
   dollars: number;
-  /** At this rate; null when nothing is known. */
+  /** At this rate; null if nothing is known. */
   monthDollars: number | null;
 }
 
@@ -45,11 +45,11 @@ export async function cost(shell: Shell, options: CostOptions): Promise<void> {
 
 interface CountedTasks {
   by: string | null;
-  /** Averages of the periods that are known. */
+  /** Averages of the known periods. */
   tasks: number[];
 }
 
-/** Running tasks are published with `metrics: 'full'` only; without, the desired ones stand for them. */
+/** RunningTasks is published only with `metrics: 'full'`; otherwise DesiredTasks stands in for it. */
 async function readTasks(stack: Stack, pool: string, hours: number, now: number): Promise<CountedTasks> {
   const metrics = [METRICS.runningTasks.name, METRICS.desiredTasks.name];
   const values = metrics.map(() => [] as number[]);
@@ -69,7 +69,7 @@ async function readTasks(stack: Stack, pool: string, hours: number, now: number)
     } while (NextToken);
   } catch (error) {
     throw new CommandError(
-      `CloudWatch did not tell the metrics: ${reasonOf(error)}. cloudwatch:GetMetricData is needed.`,
+      `Cannot read the metrics from CloudWatch: ${reasonOf(error)}. This needs cloudwatch:GetMetricData.`,
       {
         cause: error,
       },
@@ -113,7 +113,7 @@ function render(costs: PoolCost[], hours: number): string {
     by === null ? '?' : money(dollars),
     monthDollars === null ? '?' : money(monthDollars),
   ]);
-  // A total of which a part is unknown is unknown.
+  // If a part is unknown, so is the total.
   const sum = (of: (cost: PoolCost) => number | null) => {
     const all = costs.map(of);
     return all.includes(null) ? '?' : money(all.reduce<number>((total, each) => total + (each ?? 0), 0));
@@ -126,21 +126,21 @@ function render(costs: PoolCost[], hours: number): string {
     table([HEADS, ...rows, ...(costs.length > 1 ? [total] : [])], new Set([1, 2, 3, 4])),
     '',
     ...costs.flatMap((each) => notes(each, hours).map(hanging)),
-    `A month has ${HOURS_A_MONTH} h. Prices are list prices of on-demand tasks; Spot costs less, data transfer and logs are not in it.`,
+    `A month is ${HOURS_A_MONTH} h. Prices are list prices of on-demand tasks: Spot costs less. Data transfer and logs are not included.`,
   ].join('\n');
 }
 
 function notes({ pool, by, knownHours, priced }: PoolCost, hours: number): string[] {
-  if (by === null) return [`${pool}: no metric says how many tasks there were: unknown, not free.`];
+  if (by === null) return [`${pool}: there is no metric of its number of tasks: the cost is unknown, not zero.`];
   return [
     ...(knownHours < hours - Math.min(1, hours / 4)
-      ? [`${pool}: ${knownHours.toFixed(1)} of ${hours} h are known; the rest is unknown, not free.`]
+      ? [`${pool}: ${knownHours.toFixed(1)} of ${hours} h are known; the cost of the rest is unknown, not zero.`]
       : []),
     ...(by === METRICS.desiredTasks.name
-      ? [
-          `${pool}: counted by ${by}; tasks that finish their work before they leave are not in it. RunningTasks is published with metrics: 'full'.`,
-        ]
+      ? [`${pool}: counted by ${by}, which leaves out draining tasks. For RunningTasks, set metrics: 'full'.`]
       : []),
-    ...(priced ? [] : [`${pool}: its settings name no price (taskDollarsPerHour); this one is of 1 vCPU and 2 GB.`]),
+    ...(priced
+      ? []
+      : [`${pool}: its settings have no price (taskDollarsPerHour); the price used is for 1 vCPU and 2 GB.`]),
   ];
 }

@@ -43,7 +43,7 @@ export async function dev(shell: Shell, options: Options): Promise<void> {
       closers,
     });
   } catch (error) {
-    // What is interrupted while it starts has not failed.
+    // An interruption during start-up is not a failure.
     if (!shell.signal.aborted) throw new CommandError((error as Error).message);
   } finally {
     screen.done();

@@ -1,7 +1,7 @@
 /**
- * Draining one task by hand: a tag on its pool's ECS service names it, and the scaler cordons it with its next tick and orders
- * another if there is need of it. It finishes what it holds, gives up its protection, and ECS stops it: nothing is killed.
- * CloudTrail records who has set the tag (TagResource).
+ * Drains one task by hand: a tag on the pool's ECS service names the task, and the scaler cordons it on its next tick and orders
+ * another if one is needed. The task finishes its work and gives up its protection, and ECS stops it: nothing is killed.
+ * CloudTrail records who set the tag (TagResource).
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { DescribeTasksCommand, TagResourceCommand, UntagResourceCommand, type Task } from '@aws-sdk/client-ecs';
@@ -35,7 +35,7 @@ export async function drain(shell: Shell, wanted: string, options: DrainOptions)
     return shell.printJson({ pool: pool.pool, task, since: new Date(since).toISOString(), gone, stoppedReason });
   }
   if (stoppedReason !== undefined) say(`gone after ${duration(seconds)}: ${stoppedReason}`);
-  else say('It goes on by itself: elastic-workers status counts it as cordoned until it has left.');
+  else say('The drain continues by itself: elastic-workers status counts the task as cordoned until it is gone.');
 }
 
 interface Found {
@@ -43,7 +43,7 @@ interface Found {
   task: string;
 }
 
-/** Returns why ECS stopped it; undefined when that was not waited for, or the wait was broken off. */
+/** Returns why ECS stopped the task; undefined without a wait, or when the wait was interrupted. */
 export async function drainTask(
   shell: Shell,
   stack: Stack,
@@ -52,7 +52,7 @@ export async function drainTask(
 ): Promise<string | undefined> {
   const arn = await tag(stack, pool, task, shell.now());
   say(
-    `${pool.pool}: task ${task} takes no new work from the scaler’s next tick on, finishes what it holds, and leaves`,
+    `${pool.pool}: from the scaler’s next tick, task ${task} takes no new work; it stops when its current work is done`,
   );
   if (!wait) return undefined;
   const stoppedReason = await untilGone(shell, stack, { pool, task }, say);
@@ -60,7 +60,7 @@ export async function drainTask(
   return stoppedReason;
 }
 
-/** By the beginning of its id, or by its ARN. */
+/** Finds a task by the beginning of its id, or by its ARN. */
 async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
   const start = taskIdOf(wanted);
   const read = await new EcsServices(aws.ecs).read(pools);
@@ -68,7 +68,7 @@ async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
   const all = pools.flatMap((pool): Found[] => {
     const tasks = read.get(pool.pool)?.tasks ?? { unknown: 'not read' };
     if (known(tasks)) return [...tasks.running, ...tasks.pending].map((task) => ({ pool, task }));
-    unread.push(`; the tasks of ${pool.pool} could not be read: ${tasks.unknown}`);
+    unread.push(`; could not read the tasks of ${pool.pool}: ${tasks.unknown}`);
     return [];
   });
   const found = all.filter(({ task }) => start !== '' && task.startsWith(start));
@@ -77,34 +77,36 @@ async function find({ pools, aws }: Stack, wanted: string): Promise<Found> {
   if (only !== undefined && found.length === 1) return only;
   throw new UsageError([
     found.length > 1
-      ? `'${wanted}' is the beginning of ${found.length} tasks, give more of it: ${list(found)}`
-      : `no task's id begins with '${wanted}': there is ${list(all) || 'none'}${unread.join('')}`,
+      ? `'${wanted}' matches ${found.length} tasks, give more of the id: ${list(found)}`
+      : `no task's id begins with '${wanted}'; tasks: ${list(all) || 'none'}${unread.join('')}`,
   ]);
 }
 
-/** Without one that acts, workers obey no cordon. */
+/** Workers obey no cordon unless a scaler is at work. */
 async function refuseWithoutScaler(stack: Stack, now: number): Promise<void> {
   const scaler = await readScaler(stack).catch((error: unknown) => {
     throw new CommandError(
-      `Whether the scaler is there cannot be read: ${reasonOf(error)}. dynamodb:GetItem is needed on the table ${stack.config.stateTable}.`,
+      `Cannot read whether the scaler is running: ${reasonOf(error)}. This needs dynamodb:GetItem on the table ${stack.config.stateTable}.`,
       { cause: error },
     );
   });
   if (scaler?.observing) {
-    throw new CommandError("The scaler only observes, and cordons nobody: deploy the stack without mode: 'observe'.");
+    throw new CommandError(
+      "The scaler only observes, so it cordons no task: deploy the stack without mode: 'observe'.",
+    );
   }
   if (scaler === undefined || now - scaler.tickAt > SILENT_AFTER_SECONDS * 1000) {
-    throw new CommandError('The scaler is silent, and without it nobody is cordoned: elastic-workers doctor says why.');
+    throw new CommandError('The scaler is silent, so no task is cordoned: run elastic-workers doctor to find out why.');
   }
 }
 
-/** Tags of tasks that are gone are taken off with it: a service has room for fifty. Returns the service's ARN. */
+/** Also removes the tags of tasks that are gone, because a service can have only fifty. Returns the service's ARN. */
 async function tag(stack: Stack, pool: PoolConfig, task: string, now: number): Promise<string> {
   const { arn, allTags } = await readService(stack, pool);
   const key = `${DRAIN_TAG}${task}`;
   const before = allTags.find((each) => each.key === key);
   if (before !== undefined) {
-    throw new CommandError(`Task ${task} of ${pool.pool} is being drained already, since ${before.value}.`);
+    throw new CommandError(`Task ${task} of ${pool.pool} is already being drained, since ${before.value}.`);
   }
   const value = new Date(now).toISOString();
   try {
@@ -131,7 +133,7 @@ async function read({ aws }: Stack, { cluster }: PoolConfig, task: string): Prom
   return tasks[0];
 }
 
-/** Says what changes meanwhile. Returns why it was stopped, or undefined when the wait was broken off. */
+/** Reports progress. Returns why the task was stopped, or undefined if the wait was interrupted. */
 async function untilGone(
   shell: Shell,
   stack: Stack,
@@ -141,9 +143,10 @@ async function untilGone(
   let said = '';
   while (!shell.signal.aborted) {
     const state = await read(stack, pool, task).catch(reasonOf);
-    if (state === undefined) return 'ECS lists it no more';
+    if (state === undefined) return 'ECS no longer lists it';
     if (typeof state !== 'string' && state.lastStatus === 'STOPPED') return state.stoppedReason ?? 'no reason given';
-    const progress = typeof state === 'string' ? `not seen: ${state}` : await progressOf(stack, pool.pool, task, state);
+    const progress =
+      typeof state === 'string' ? `could not read it: ${state}` : await progressOf(stack, pool.pool, task, state);
     if (progress !== said) say(`  ${progress}`);
     said = progress;
     await delay(LOOK_EVERY_MS, undefined, { signal: shell.signal }).catch(() => undefined);
@@ -151,16 +154,14 @@ async function untilGone(
   return undefined;
 }
 
-/** What it holds is as the scaler last wrote it. Empty until that has cordoned it. */
+/** Its remaining work, as the scaler last reported it. Empty until the scaler has cordoned it. */
 async function progressOf(stack: Stack, pool: string, task: string, { desiredStatus }: Task): Promise<string> {
-  if (desiredStatus === 'STOPPED') return 'ECS stops it';
+  if (desiredStatus === 'STOPPED') return 'ECS is stopping it';
   const state = await readPoolState(stack, pool).catch(() => undefined);
   if (!state?.decision.cordon.includes(task)) return '';
   const { workers } = state.record;
   const ofTask = known(workers) ? workers.filter((worker) => worker.task === task) : [];
-  if (ofTask.length === 0) return 'cordoned; what it still holds is not known';
+  if (ofTask.length === 0) return 'cordoned; its remaining work is unknown';
   const busy = ofTask.reduce((sum, { usedSlots }) => sum + usedSlots, 0);
-  return busy === 0
-    ? 'cordoned, and holds no activity any more'
-    : `cordoned; ${count(busy, 'activity', 'activities')} left`;
+  return busy === 0 ? 'cordoned; no activities left' : `cordoned; ${count(busy, 'activity', 'activities')} left`;
 }

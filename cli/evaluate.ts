@@ -1,4 +1,4 @@
-/** One tick with the shipped code that reads everything, decides, and changes nothing: try before you trust. */
+/** Runs one tick of the shipped code: it reads everything, decides, and changes nothing. Try before you trust. */
 import { EcsServices } from '../scaler/signals/ecs.ts';
 import { TemporalReader } from '../scaler/signals/temporal.ts';
 import { StateTable } from '../scaler/state.ts';
@@ -34,7 +34,7 @@ export async function evaluate(shell: Shell, name: string | undefined, options: 
   shell.print(evaluations.map((evaluation) => render(shell, evaluation)).join('\n\n'));
 }
 
-/** As in the handler, but nothing is written: neither what is remembered, nor cordons, counts, metrics or the log. */
+/** As in the handler, but nothing is written: no memory, cordons, counts, metrics or log. */
 async function tickOnce({ aws, config }: Stack, { pools, readSecret }: Places, now: number): Promise<Evaluation[]> {
   const temporal = new TemporalReader(config.temporal, { readSecret });
   const state = new StateTable(aws.table, config.stateTable);
@@ -74,7 +74,7 @@ function render(shell: Shell, { record, outcome: { decision }, errors }: Evaluat
   return [
     `${hanging(record.pool)}: desired ${present}, ${shell.style('bold', reason)}: ${MEANINGS[reason]}`,
     `  ${detail}`,
-    ...(cordon.length > 0 ? [`  would leave: ${cordon.join(', ')}`] : []),
+    ...(cordon.length > 0 ? [`  would be removed: ${cordon.join(', ')}`] : []),
     ...[...unknowns(record), ...errors].map((problem) => `  ${shell.style('red', hanging(problem))}`),
     `  ${shell.style('dim', JSON.stringify(record))}`,
   ].join('\n');

@@ -9,7 +9,7 @@ export interface ExplainOptions extends Common {
   last: string;
 }
 
-/** So far back, in steps, until there are enough. */
+/** How far back to look, step by step, until there are enough. */
 const LOOK_BACK_MINUTES = [15, 60, 360, 1440, 10_080];
 
 export async function explain(shell: Shell, name: string, options: ExplainOptions): Promise<void> {
@@ -20,7 +20,7 @@ export async function explain(shell: Shell, name: string, options: ExplainOption
   if (options.json) return shell.printJson(spells.map(({ tick, ...spell }) => ({ ...spell, to: tick.now, ...tick })));
   if (spells.length === 0) {
     throw new CommandError(
-      `The scaler's log ${stack.config.scalerLogGroup} has no decision about ${name} in the last 7 days: elastic-workers doctor says why.`,
+      `The scaler's log ${stack.config.scalerLogGroup} has no decision about ${name} in the last 7 days: run elastic-workers doctor to find out why.`,
     );
   }
   shell.print(
@@ -38,12 +38,12 @@ async function readSpells(stack: Stack, pool: string, last: number, now: number)
       ticks.unshift(...(await readTicks(stack, pool, { from, to: to - 1 })));
       to = from;
       const spells = spellsOf(ticks);
-      // One more than asked for: of the first it is not known when it began.
+      // One more than asked for, because the start of the first is not known.
       if (spells.length > last) return spells;
     }
   } catch (error) {
     throw new CommandError(
-      `The scaler's log ${stack.config.scalerLogGroup} cannot be read: ${reasonOf(error)}. logs:FilterLogEvents is needed on it.`,
+      `Cannot read the scaler's log ${stack.config.scalerLogGroup}: ${reasonOf(error)}. This needs logs:FilterLogEvents on it.`,
       { cause: error },
     );
   }

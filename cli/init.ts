@@ -1,4 +1,4 @@
-/** `elastic-workers init`: a small project of the user's own, copied from the package's templates. Nothing that is there is overwritten. */
+/** `elastic-workers init`: creates a small project from the package's templates. Existing files are never overwritten. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
@@ -10,7 +10,7 @@ interface Options {
   json?: true;
 }
 
-/** Of a project's name, which is also its task queue's and its stack's. */
+/** A project's name, which is also the name of its task queue and its stack. */
 const NAME = /^[a-z][a-z0-9-]{0,48}[a-z0-9]$/;
 
 export async function init(shell: Shell, folder: string | undefined, { language, json }: Options): Promise<void> {
@@ -26,9 +26,11 @@ export async function init(shell: Shell, folder: string | undefined, { language,
     ...(NAME.test(name)
       ? []
       : [
-          `the folder's name becomes the project's: lower-case letters, digits and hyphens, 2 to 50 of them, got '${name}'`,
+          `the folder's name becomes the project's name: 2 to 50 lower-case letters, digits and hyphens, got '${name}'`,
         ]),
-    ...(present.length > 0 ? [`${target} has ${present.join(', ')} already: choose another folder, or move them`] : []),
+    ...(present.length > 0
+      ? [`${target} already has ${present.join(', ')}: choose another folder, or move these files`]
+      : []),
   ];
   if (problems.length > 0) throw new UsageError(problems);
   const values = valuesFor(name, target);
@@ -44,9 +46,9 @@ export async function init(shell: Shell, folder: string | undefined, { language,
     'npm install',
     'npm run dev',
   ];
-  shell.print(`Made ${made.length} files in ${target}:\n${made.map((file) => `  ${file}`).join('\n')}`);
+  shell.print(`Created ${made.length} files in ${target}:\n${made.map((file) => `  ${file}`).join('\n')}`);
   shell.print(
-    `\nNext:\n${steps.map((step) => `  ${step}`).join('\n')}\n\nREADME.md says what each file is, and how it is deployed.`,
+    `\nNext:\n${steps.map((step) => `  ${step}`).join('\n')}\n\nREADME.md explains each file and how to deploy.`,
   );
 }
 
@@ -57,7 +59,7 @@ function filesIn(directory: string): string[] {
     .toSorted();
 }
 
-/** A package cannot hold a `.gitignore`, so names that begin with a dot begin with an underscore there. */
+/** A package cannot contain a `.gitignore`, so in templates a leading dot is written as an underscore. */
 function plainName(file: string): string {
   return file
     .split(sep)
@@ -78,7 +80,7 @@ function filled(text: string, values: Record<string, string>): string {
   return text.replaceAll(/__([A-Z]+)__/g, (found, key: string) => values[key] ?? found);
 }
 
-/** How the new project gets this package: as it came here. */
+/** The new project gets this package from where it was installed here. */
 function packageSpec(target: string): string {
   const own = packageDirectory();
   if (basename(dirname(own)) !== 'node_modules') return `file:${relative(target, own)}`;

@@ -4,11 +4,11 @@ import { CommanderError } from 'commander';
 import { programOf } from './program.ts';
 import { CommandError, hanging, Shell, UsageError, visible } from './shell.ts';
 
-// What a dependency does that Node will one day forbid is nothing to whoever is on call.
+// Node's deprecation warnings about our dependencies are of no use to whoever is on call.
 process.noDeprecation = true;
 const ended = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort());
-// Whoever reads our output may stop reading: head, less.
+// The reader of our output may stop early: head, less.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 const shell = new Shell({

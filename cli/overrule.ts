@@ -1,6 +1,6 @@
 /**
- * Pausing a pool and overruling its limits, by tags on its ECS service that the scaler reads with each tick. CloudTrail
- * records who has set and removed them (TagResource, UntagResource), and a deployment leaves them alone.
+ * Pauses a pool and overrides its limits with tags on its ECS service, which the scaler reads on each tick. CloudTrail
+ * records who sets and removes them (TagResource, UntagResource), and a deployment leaves them alone.
  */
 import { DescribeServicesCommand, TagResourceCommand, UntagResourceCommand, type Tag } from '@aws-sdk/client-ecs';
 import { MOST_TASKS, type PoolConfig } from '../contract/pool-config.ts';
@@ -20,7 +20,7 @@ export interface SetOptions extends Common {
 type TagName = keyof typeof SERVICE_TAGS;
 type Tags = Partial<Record<TagName, string>>;
 
-/** What holds for the pool now, schedules and tags minded. */
+/** What is in force for the pool now, with schedules and tags applied. */
 interface Effective {
   minTasks: number;
   maxTasks: number;
@@ -41,8 +41,8 @@ export async function set(shell: Shell, name: string, options: SetOptions): Prom
   const max = wholeNumber('--max', options.max, [1, MOST_TASKS], problems);
   if (min !== undefined && max !== undefined && min > max) problems.push(`--min ${min} is more than --max ${max}`);
   const limits = options.min !== undefined || options.max !== undefined;
-  if (options.reset && limits) problems.push('--reset takes the limits off again: leave --min and --max out');
-  if (!options.reset && !limits) problems.push('say what to set: --min, --max, or --reset to take both off again');
+  if (options.reset && limits) problems.push('--reset removes both overrides: leave --min and --max out');
+  if (!options.reset && !limits) problems.push('give --min or --max, or --reset to remove both overrides');
   const opened = await openPool(name, options, problems);
   const changes: Partial<Record<TagName, string | undefined>> = options.reset
     ? { minTasks: undefined, maxTasks: undefined }
@@ -55,7 +55,7 @@ interface Opened {
   pool: PoolConfig;
 }
 
-/** A change to undefined takes the tag off. */
+/** A change to undefined removes the tag. */
 async function change(
   shell: Shell,
   { stack, pool }: Opened,
@@ -72,7 +72,7 @@ async function change(
   if (json) return shell.printJson({ pool: pool.pool, before: { ...before, tags }, after: { ...after, tags: wanted } });
   shell.print(`${pool.pool}: ${describe(before, tags)}\n${' '.repeat(pool.pool.length)}→ ${describe(after, wanted)}`);
   shell.print(
-    'The scaler minds it with its next tick, until the tag is taken off again; a deployment leaves it alone.',
+    'Takes effect on the scaler’s next tick and lasts until the tag is removed; a deployment does not change it.',
   );
 }
 
@@ -96,18 +96,18 @@ export async function readService({ aws }: Stack, { cluster, service }: PoolConf
     });
     return { arn: found.serviceArn, tags: Object.fromEntries(tags), allTags: found.tags ?? [] };
   } catch (error) {
-    throw new CommandError(`The ECS service ${service} of cluster ${cluster} cannot be read: ${reasonOf(error)}`, {
+    throw new CommandError(`Cannot read the ECS service ${service} of cluster ${cluster}: ${reasonOf(error)}`, {
       cause: error,
     });
   }
 }
 
-/** Of what will stand there, old and new together: the scaler would pass over both. */
+/** Checks the tags as they will be, old and new together: the scaler would ignore both if they contradicted each other. */
 function refuseContradiction({ minTasks, maxTasks }: Tags): void {
   if (minTasks === undefined || maxTasks === undefined || !(Number(minTasks) > Number(maxTasks))) return;
   throw new UsageError([
-    `minTasks would be ${minTasks} and maxTasks ${maxTasks}, by this command and a tag that is there already: ` +
-      `give both --min and --max, or take both off with --reset`,
+    `with a tag that is already set, minTasks would be ${minTasks} and maxTasks ${maxTasks}: ` +
+      `give both --min and --max, or remove both overrides with --reset`,
   ]);
 }
 
@@ -133,7 +133,7 @@ async function writeTags(
 
 export function taggingFailed(arn: string, cause: unknown): CommandError {
   return new CommandError(
-    `The tags of ${arn} cannot be changed: ${reasonOf(cause)}. ecs:TagResource and ecs:UntagResource are needed on it: the construct's grantOverrule() gives them.`,
+    `Cannot change the tags of ${arn}: ${reasonOf(cause)}. This needs ecs:TagResource and ecs:UntagResource on it, which the construct's grantOverrule() grants.`,
     { cause },
   );
 }

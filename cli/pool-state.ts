@@ -1,4 +1,4 @@
-/** What the scaler last wrote of each pool, and of itself, into the state table; and the pools' alarms. */
+/** Reads what the scaler last wrote about each pool and itself to the state table, and the pools' alarms. */
 import { paginateDescribeAlarms, type MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ import { REASONS } from '../scaler/policy.ts';
 import { tickRecordSchema } from '../scaler/tick-record.ts';
 import type { Stack } from './stacks.ts';
 
-/** A scaler ticks at least each minute; one that has not for so long is silent. As in the alarm. */
+/** A scaler ticks at least once a minute; after this long without a tick it counts as silent. As in the alarm. */
 export const SILENT_AFTER_SECONDS = 180;
 
 const decisionSchema = z.object({
@@ -22,22 +22,22 @@ const poolItemSchema = z.object({ tickAt: z.number(), decision: decisionSchema, 
 
 export type PoolState = z.infer<typeof poolItemSchema>;
 
-/** Undefined when the scaler never wrote it. Throws when the table cannot be read or understood. */
+/** Undefined if the scaler has never written it. Throws if the table cannot be read or parsed. */
 export async function readPoolState({ aws, config }: Stack, pool: string): Promise<PoolState | undefined> {
   const { Item } = await aws.table.send(new GetCommand({ TableName: config.stateTable, Key: { id: poolKey(pool) } }));
   if (Item === undefined) return undefined;
   const parsed = poolItemSchema.safeParse(Item);
   if (parsed.success) return parsed.data;
-  throw new Error(`the item ${poolKey(pool)} cannot be understood: ${z.prettifyError(parsed.error)}`);
+  throw new Error(`the item ${poolKey(pool)} cannot be parsed: ${z.prettifyError(parsed.error)}`);
 }
 
-/** The scaler's newest sign of life, as workers see it; undefined when it never gave one. */
+/** The scaler's latest sign of life, as workers see it; undefined if it has never given one. */
 export async function readScaler({ aws, config }: Stack): Promise<Omit<ScalerItem, 'id'> | undefined> {
   const { Item } = await aws.table.send(new GetCommand({ TableName: config.stateTable, Key: { id: SCALER_KEY } }));
   return typeof Item?.tickAt === 'number' ? (Item as ScalerItem) : undefined;
 }
 
-/** The alarms on the metrics of each of the stack's pools, by the pool's name. */
+/** The alarms on the metrics of the stack's pools, by pool name. */
 export async function readAlarms({ id, aws }: Pick<Stack, 'id' | 'aws'>): Promise<Map<string, MetricAlarm[]>> {
   const byPool = new Map<string, MetricAlarm[]>();
   for await (const { MetricAlarms = [] } of paginateDescribeAlarms(

@@ -1,4 +1,4 @@
-/** The policy over a log of tick records: one decision a line, as they come. */
+/** Runs the policy over a log of tick records: one decision per line, as they come. */
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { poolPolicySchema } from '../contract/pool-config.ts';
@@ -28,5 +28,5 @@ function policyIn(text: string) {
   }
   const parsed = poolPolicySchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new UsageError([`--policy is wrong:\n${z.prettifyError(parsed.error)}`]);
+  throw new UsageError([`--policy is not valid:\n${z.prettifyError(parsed.error)}`]);
 }

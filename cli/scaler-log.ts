@@ -1,4 +1,4 @@
-/** What the scaler has said in its log: the tick records with their decisions, and its complaints. */
+/** Reads the scaler's log: the tick records with their decisions, and the errors it reported. */
 import { paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import { z } from 'zod';
 import { REASONS } from '../scaler/policy.ts';
@@ -6,7 +6,7 @@ import { tickRecordSchema } from '../scaler/tick-record.ts';
 import type { Stack } from './stacks.ts';
 
 const loggedTickSchema = tickRecordSchema.extend({
-  /** The stack's id; a record of an earlier version lacks it. */
+  /** The stack's id; records of earlier versions lack it. */
   stack: z.string().optional(),
   desired: z.number(),
   cordon: z.array(z.string()),
@@ -24,7 +24,7 @@ export interface Span {
   to: number;
 }
 
-/** A pool's ticks in the span, oldest first; another stack may write to the same log. Throws when the log cannot be read. */
+/** A pool's ticks in the span, oldest first; another stack may write to the same log. Throws if the log cannot be read. */
 export async function readTicks(stack: Stack, pool: string, span: Span): Promise<LoggedTick[]> {
   const lines = await readLines(stack, span, `{ $.pool = ${JSON.stringify(pool)} }`);
   return lines
@@ -33,7 +33,7 @@ export async function readTicks(stack: Stack, pool: string, span: Span): Promise
     .toSorted((a, b) => a.now - b.now);
 }
 
-/** Everything in the span, of the platform too. */
+/** Every line in the span, including the platform's. */
 export async function readLines({ aws, config }: Stack, span: Span, filterPattern?: string): Promise<string[]> {
   const request = { logGroupName: config.scalerLogGroup, startTime: span.from, endTime: span.to };
   const lines: string[] = [];
@@ -48,7 +48,7 @@ export function tickIn(line: string): LoggedTick | undefined {
 
 const complaintSchema = z.object({ level: z.literal('error'), message: z.string() });
 
-/** What the line complains of: the scaler's errors in a tick, its own words, or the platform's of a failed invocation. */
+/** The errors in a line: those of a tick, those the scaler logs itself, or the platform's report of a failed invocation. */
 export function complaintsIn(line: string): string[] {
   const value = jsonOf(line);
   const tick = loggedTickSchema.safeParse(value).data;

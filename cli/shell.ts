@@ -1,4 +1,4 @@
-/** What every command shares: where it prints, how it complains, and the exit code: 0 ok, 1 a problem was found, 2 usage. */
+/** What every command shares: output, errors, and the exit codes: 0 ok, 1 a problem was found, 2 usage. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Command } from 'commander';
 import { shown } from '../contract/shown.ts';
@@ -10,7 +10,7 @@ export interface ShellOptions {
   stderr: NodeJS.WriteStream;
   /** Epoch milliseconds. */
   now: () => number;
-  /** Ends what would go on for ever. */
+  /** Aborts commands that would run forever. */
   signal: AbortSignal;
 }
 
@@ -21,7 +21,7 @@ export interface Common {
 
 export type Colour = Parameters<typeof styleText>[0];
 
-/** Thrown for bad input, with all that is wrong with it. */
+/** Thrown for bad input; lists every problem with it. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly problems: string[];
@@ -32,7 +32,7 @@ export class UsageError extends Error {
   }
 }
 
-/** Thrown when a command cannot do what it was asked to; the message says what to do about it. */
+/** Thrown when a command cannot do what it was asked; the message says what to do about it. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
@@ -59,27 +59,27 @@ export class Shell {
     this.stdout.write(`${visible(text)}\n`);
   }
 
-  /** One document a call. */
+  /** Prints one document per call. */
   printJson(value: unknown): void {
     this.print(JSON.stringify(value, undefined, 2));
   }
 
-  /** Only a terminal gets colours, and none when NO_COLOR is set. */
+  /** Only a terminal gets colors, and not when NO_COLOR is set. */
   style(colour: Colour, text: string): string {
     return styleText(colour, text, { stream: this.stdout });
   }
 }
 
-/** A command over a stack. */
+/** A command that works on a stack. */
 export function stackCommand(program: Command, name: string, description: string): Command {
   return program
     .command(name)
     .description(description)
-    .option('--stack <id>', 'which stack, where there are several')
+    .option('--stack <id>', 'stack to use, if there are several')
     .option('--json', 'print JSON');
 }
 
-/** Columns as wide as their widest cell; the first is aligned to the left, figures to the right, words by their head. */
+/** Columns are as wide as their widest cell: the first is left-aligned, figures are right-aligned, words align with their heading. */
 export function table(rows: string[][], right: Set<number>): string {
   const cells = rows.map((row) => row.map((cell) => visible(cell).replaceAll('\n', '\\n')));
   const width = (text: string) => stripVTControlCharacters(text).length;
@@ -92,15 +92,15 @@ export function table(rows: string[][], right: Set<number>): string {
 }
 
 /**
- * What others have named or said reaches a terminal as text, never as its commands: control characters, and those that turn
- * the direction of writing, are shown as JSON writes them. Line ends stay, and the few styles that this program uses.
+ * Other people's names and texts reach a terminal as text, never as commands: control characters, and those that change the
+ * direction of writing, are escaped as in JSON. Line ends stay, and so do the few styles that this program uses.
  */
 export function visible(text: string): string {
   const parts = text.split(OWN_STYLES);
   return parts.map((part, index) => (index % 2 === 1 ? part : shown(part))).join('');
 }
 
-/** A message of several lines within a list: none of them can be taken for a line of ours. */
+/** Indents a multi-line message in a list, so that none of its lines can be mistaken for one of ours. */
 export function hanging(message: string): string {
   return message.replaceAll(/\r\n|[\n\r]/g, '\n      ');
 }
@@ -117,7 +117,7 @@ export function count(amount: number, singular: string, plural = `${singular}s`)
   return `${amount} ${amount === 1 ? singular : plural}`;
 }
 
-/** The number that an option says, or undefined and a problem more. */
+/** The option's number; if it is not valid, adds a problem and returns undefined. */
 export function wholeNumber(
   name: string,
   value: string | undefined,

@@ -2,6 +2,6 @@
 import { simulateCommand } from '../simulate/simulate.ts';
 
 export async function simulate(args: string[]): Promise<void> {
-  // It throws, instead of ending the process, when its arguments are wrong.
+  // It throws on wrong arguments instead of ending the process.
   await simulateCommand().exitOverride().parseAsync(args, { from: 'user' });
 }

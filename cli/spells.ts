@@ -1,7 +1,7 @@
-/** Ticks that decided the same, one after the other, as one. */
+/** Groups consecutive ticks that decided the same. */
 import type { Reason } from '../scaler/policy.ts';
 
-/** What tells a decision from the next. */
+/** What distinguishes one decision from the next. */
 interface DecidedTick {
   /** Epoch milliseconds. */
   now: number;

@@ -1,6 +1,6 @@
 /**
- * Finds the stacks of the account and region that the AWS SDK's own variables and profile choose, and their pools: from SSM
- * parameters alone.
+ * Finds stacks and their pools from SSM parameters alone, in the account and region chosen by the AWS SDK's own variables
+ * and profile.
  */
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
@@ -20,7 +20,7 @@ export const CLIENT_SETTINGS = {
   requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true },
 };
 
-/** Clients of AWS; each is told by its own variables whom to ask. */
+/** AWS clients; each is configured by the AWS SDK's own environment variables. */
 export class Aws {
   readonly ssm = new SSMClient(CLIENT_SETTINGS);
   readonly ecs = new ECSClient(CLIENT_SETTINGS);
@@ -30,7 +30,7 @@ export class Aws {
   readonly table = DynamoDBDocumentClient.from(new DynamoDBClient(CLIENT_SETTINGS));
 }
 
-/** Thrown where nothing is deployed in this account and region. */
+/** Thrown when nothing is deployed in this account and region. */
 export class NoStackError extends CommandError {}
 
 export interface Stack {
@@ -38,12 +38,12 @@ export interface Stack {
   config: StackConfig;
   /** Sorted by name. */
   pools: PoolConfig[];
-  /** One message for each parameter that could not be understood. */
+  /** One message for each parameter that could not be parsed. */
   problems: string[];
   aws: Aws;
 }
 
-/** `problems` are those already known of the input: what is found wrong here is told together with them. */
+/** `problems` are the known problems with the input; problems found here are reported together with them. */
 export async function openStack({ stack: wanted }: Common, problems: string[] = []): Promise<Stack> {
   const aws = new Aws();
   try {
@@ -51,7 +51,7 @@ export async function openStack({ stack: wanted }: Common, problems: string[] = 
     const [id, parsed] = choose(stacks, wanted, problems);
     if (!parsed.success) {
       throw new CommandError(
-        `The parameter ${STACKS_PATH}/${id} cannot be understood; deploy the stack again:\n${z.prettifyError(parsed.error)}`,
+        `Cannot parse the parameter ${STACKS_PATH}/${id}; redeploy the stack:\n${z.prettifyError(parsed.error)}`,
       );
     }
     const { pools, problems: ofPools } = await readPools(aws.ssm, parsed.data.poolsPath);
@@ -61,14 +61,14 @@ export async function openStack({ stack: wanted }: Common, problems: string[] = 
     if (error instanceof UsageError || error instanceof CommandError) throw error;
     if (problems.length > 0) throw new UsageError(problems);
     throw new CommandError(
-      `AWS did not tell which stacks there are: ${reasonOf(error)}. AWS_PROFILE and AWS_REGION choose the account and the ` +
-        `region; ssm:GetParametersByPath is needed on ${STACKS_PATH} and on the pools' path.`,
+      `Cannot list the stacks: ${reasonOf(error)}. AWS_PROFILE and AWS_REGION choose the account and the ` +
+        `region; this needs ssm:GetParametersByPath on ${STACKS_PATH} and on the pools' path.`,
       { cause: error },
     );
   }
 }
 
-/** The stack and its pool of that name; everything that is wrong with the input is told at once. */
+/** The stack and its pool of that name; all problems with the input are reported at once. */
 export async function openPool(
   name: string,
   common: Common,
@@ -77,8 +77,7 @@ export async function openPool(
   const stack = await openStack(common, problems);
   const pool = stack.pools.find(({ pool }) => pool === name);
   const names = stack.pools.map(({ pool }) => pool).join(', ');
-  if (pool === undefined)
-    throw new UsageError([...problems, `there is no pool '${name}': there is ${names || 'none'}`]);
+  if (pool === undefined) throw new UsageError([...problems, `there is no pool '${name}'; pools: ${names || 'none'}`]);
   if (problems.length > 0) throw new UsageError(problems);
   return { stack, pool };
 }
@@ -106,8 +105,8 @@ function choose(stacks: Map<string, Parsed>, wanted: string | undefined, problem
   const ids = [...stacks.keys()].toSorted();
   if (ids.length === 0) {
     throw new NoStackError(
-      `There is no stack of elastic workers in this account and region: no parameter below ${STACKS_PATH}. ` +
-        `AWS_PROFILE and AWS_REGION choose them; a stack writes the parameter when it is deployed.`,
+      `Found no elastic-workers stack in this account and region: there is no parameter below ${STACKS_PATH}. ` +
+        `AWS_PROFILE and AWS_REGION choose the account and region; a stack writes its parameter when it is deployed.`,
     );
   }
   const id = wanted ?? (ids.length === 1 ? ids[0] : undefined);
@@ -125,6 +124,6 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return `no JSON: ${text.slice(0, 80)}`;
+    return `not JSON: ${text.slice(0, 80)}`;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * All pools at a glance, from what the scaler last wrote of each (at every change, and once a minute) and from the alarms.
- * What could not be read is a question mark, and exit code 1 says that something wants attention.
+ * All pools at a glance, from what the scaler last wrote about each (on every change, and once a minute) and from the alarms.
+ * A value that could not be read is shown as a question mark; exit code 1 means that something needs attention.
  */
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -26,9 +26,9 @@ export interface PoolStatus {
   cordoned: number | null;
   reason: string | null;
   detail: string | null;
-  /** How old these figures are; null when there are none. */
+  /** Age of these figures; null if there are none. */
   seenSecondsAgo: number | null;
-  /** Those in ALARM, by their metric; null when they could not be read. */
+  /** Those in ALARM, by metric; null if they could not be read. */
   alarms: string[] | null;
   problem?: string;
 }
@@ -68,7 +68,7 @@ export async function read(shell: Shell, stack: Stack, reading = readAlarms(stac
   const pools = await Promise.all(
     stack.pools.map(async ({ pool }) => {
       const state = await readPoolState(stack, pool).catch(reasonOf);
-      return statusOf(pool, state ?? 'the scaler has not written anything of it yet', alarms, shell.now());
+      return statusOf(pool, state ?? 'the scaler has not reported on it yet', alarms, shell.now());
     }),
   );
   const problems = [
@@ -109,12 +109,12 @@ function statusOf(
     seenSecondsAgo,
     alarms: names,
     ...(silent && {
-      problem: `the scaler has not written anything for ${duration(seenSecondsAgo)}: elastic-workers doctor says why`,
+      problem: `the scaler has reported nothing for ${duration(seenSecondsAgo)}: run elastic-workers doctor to find out why`,
     }),
   };
 }
 
-/** The policy's own figures; what it remembers has no part in them, but in how many attempts there were. */
+/** The policy's own figures. Its memory has no part in them, except in the number of attempts. */
 export function figuresOf({ record }: Pick<PoolState, 'record'>): Figures {
   const policy = { ...DEFAULT_POLICY, ...(record.policy as Partial<Policy>) };
   return decide(record, undefined, policy, record.now).figures;
@@ -166,7 +166,7 @@ function render(shell: Shell, { stack, pools, problems }: Status): string {
   return [...lines, ...(all.length > 0 ? ['', ...all] : [])].join('\n');
 }
 
-/** Nobody needs to be told more of these. */
+/** These need no explanation. */
 const QUIET = new Set(['idle', 'steady']);
 
 function row(shell: Shell, pool: PoolStatus): string[] {

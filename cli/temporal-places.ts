@@ -1,6 +1,6 @@
 /**
- * Where Temporal is, as the stack has told the scaler; over it stand Temporal's standard variables in the environment of
- * whoever runs the command, since a laptop may reach the server by another address and with another key.
+ * Where Temporal is, as the stack has configured it for the scaler. Temporal's standard variables in the environment of
+ * whoever runs the command take precedence, because a laptop may reach the server by another address and with another key.
  */
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { PoolConfig } from '../contract/pool-config.ts';
@@ -17,7 +17,7 @@ export interface Places {
   readSecret: SecretReader;
 }
 
-/** Stands for the secret of a place that has none, where the environment says something of it. */
+/** Stands for the secret of a place that has none, when the environment has settings for it. */
 const ENVIRONMENT = 'TEMPORAL_… variables of the environment';
 
 export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' | 'aws'>, { env }: Shell): Places {
@@ -31,7 +31,7 @@ export function placesOf({ pools, config, aws }: Pick<Stack, 'pools' | 'config' 
   };
 }
 
-/** A place as it is reached from here, and what reads its secret. */
+/** The place as reached from here, and a function that reads its secret. */
 export function placing(env: Shell['env'], aws: Pick<Aws, 'secrets'>) {
   const own = variablesOf(env);
   return {
@@ -49,7 +49,7 @@ export function placing(env: Shell['env'], aws: Pick<Aws, 'secrets'>) {
   };
 }
 
-/** Temporal's own, by their form; an empty one counts as not there. */
+/** Temporal's own variables, recognized by their form; an empty one counts as not set. */
 function variablesOf(env: Shell['env']): Record<string, string> {
   const entries = Object.entries(env).filter(([name, value]) => /^TEMPORAL_[A-Z_]+$/.test(name) && value);
   return Object.fromEntries(entries.filter(([name]) => name !== 'TEMPORAL_CLI')) as Record<string, string>;
@@ -57,6 +57,6 @@ function variablesOf(env: Shell['env']): Record<string, string> {
 
 async function readSecret({ secrets }: Pick<Aws, 'secrets'>, secret: string): Promise<string> {
   const { SecretString } = await secrets.send(new GetSecretValueCommand({ SecretId: secret }));
-  if (!SecretString) throw new Error('it holds no text');
+  if (!SecretString) throw new Error('it contains no text');
   return SecretString;
 }

@@ -1,4 +1,4 @@
-/** The scaler, its rights and what it sees; the ECS services; the alarms. */
+/** Checks the scaler, its permissions and its signals, the ECS services, and the alarms. */
 import { DescribeServicesCommand, DescribeTasksCommand, type ECSClient, type Service } from '@aws-sdk/client-ecs';
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import type { PoolConfig } from '../../contract/pool-config.ts';
@@ -14,12 +14,12 @@ import { reasonOf, type Stack } from '../stacks.ts';
 import { ok, refused, unseen, wrong, type Check } from './check.ts';
 import { checkZones } from './deployment.ts';
 
-/** The tasks of a pool, by their ids; undefined when ECS did not tell. */
+/** The tasks of a pool, by id; undefined if ECS could not be read. */
 export interface Fleet {
   desired: number;
   running: string[];
   pending: string[];
-  /** Since when each running task runs, in epoch milliseconds. */
+  /** When each running task started, in epoch milliseconds. */
   startedAt: Map<string, number>;
   /** Tasks by their private address. */
   addresses: Map<string, string>;
@@ -47,29 +47,29 @@ export async function examineAws(stack: Stack, now: number): Promise<{ checks: C
 function checkSettings({ pools, problems, config }: Stack): Check {
   if (problems.length > 0) {
     return wrong('pool settings', problems.join('; '), {
-      matters: 'the scaler leaves such a pool out: its fleet stands still',
-      mend: `deploy the stack again; it writes the parameters below ${config.poolsPath}`,
+      matters: 'the scaler skips such a pool: its fleet stays the same size',
+      mend: `redeploy the stack, which writes the parameters below ${config.poolsPath}`,
     });
   }
   if (pools.length > 0) return ok('pool settings', `${count(pools.length, 'pool')} below ${config.poolsPath}`);
   return wrong('pool settings', `there is no pool below ${config.poolsPath}`, {
     matters: 'the scaler has nothing to scale',
-    mend: 'deploy the stack again',
+    mend: 'redeploy the stack',
   });
 }
 
 async function checkSchedule(stack: Stack, now: number): Promise<Check> {
   const { scalerFunction, scalerLogGroup, stateTable } = stack.config;
   const why = {
-    matters: 'fleets stand still, and no worker is told to leave',
+    matters: 'fleets stay the same size, and no task is removed',
     mend:
-      `see whether it is invoked and what it says: aws logs tail ${scalerLogGroup} --since 10m; then the schedule's state ` +
+      `check whether it is invoked and what it logs: aws logs tail ${scalerLogGroup} --since 10m; then check the schedule's state ` +
       `(aws scheduler list-schedules) and the function's concurrency (aws lambda get-function-concurrency --function-name ${scalerFunction})`,
   };
   try {
     const scaler = await readScaler(stack);
     if (scaler === undefined)
-      return wrong('schedule', 'the scaler has never ticked (it does within two minutes of its deployment)', why);
+      return wrong('schedule', 'the scaler has never ticked (it should within two minutes of its deployment)', why);
     const seconds = Math.max(0, (now - scaler.tickAt) / 1000);
     if (seconds <= SILENT_AFTER_SECONDS) return ok('schedule', `the scaler ticked ${duration(seconds)} ago`);
     return wrong('schedule', `the scaler is silent: it last ticked ${duration(seconds)} ago`, why);
@@ -78,28 +78,29 @@ async function checkSchedule(stack: Stack, now: number): Promise<Check> {
   }
 }
 
-/** Rights are judged by what the scaler was refused: nothing else is as true as that. */
+/** Judges permissions by what AWS denied the scaler, which is the only reliable check. */
 async function checkLog(stack: Stack, now: number): Promise<Check[]> {
   const group = stack.config.scalerLogGroup;
   try {
     const lines = await readLines(stack, { from: now - LOG_MINUTES * 60_000, to: now });
-    // Silence is the schedule's matter; of rights it says nothing.
-    if (lines.length === 0) return [unseen('rights', `not seen: ${group} has nothing of the last ${LOG_MINUTES} min`)];
+    // Silence is a matter of the schedule, and says nothing about permissions.
+    if (lines.length === 0)
+      return [unseen('rights', `could not check: ${group} has no lines of the last ${LOG_MINUTES} min`)];
     const complaints = [...new Set(lines.flatMap(complaintsIn))];
     const denied = complaints.filter((complaint) => DENIED.test(complaint));
     const others = complaints.filter((complaint) => !DENIED.test(complaint));
     return [
       denied.length === 0
-        ? ok('rights', `the scaler was refused nothing in the last ${LOG_MINUTES} min`)
-        : wrong('rights', `the scaler was refused: ${some(denied)}`, {
-            matters: 'what it may not read is unknown to it, and what it may not do does not happen',
-            mend: `deploy the stack again, which restores the role's policy; if it persists, a permissions boundary, a service control policy or a key's policy denies it`,
+        ? ok('rights', `AWS denied the scaler nothing in the last ${LOG_MINUTES} min`)
+        : wrong('rights', `AWS denied the scaler: ${some(denied)}`, {
+            matters: 'what the scaler may not read is unknown to it, and what it may not do does not happen',
+            mend: `redeploy the stack, which restores the role's policy; if the error persists, a permissions boundary, a service control policy or a key's policy denies access`,
           }),
       others.length === 0
         ? ok('scaler', `no errors in the last ${LOG_MINUTES} min of ${group}`)
         : wrong('scaler', `errors in the last ${LOG_MINUTES} min: ${some(others)}`, {
-            matters: 'a tick in which something failed does less than it should',
-            mend: `the errors' own words say what to mend; all of them: aws logs tail ${group} --since ${LOG_MINUTES}m`,
+            matters: 'a tick with errors does less than it should',
+            mend: `each error says what to fix; to see all of them: aws logs tail ${group} --since ${LOG_MINUTES}m`,
           }),
     ];
   } catch (error) {
@@ -125,7 +126,7 @@ async function readFleets({ aws, pools }: Stack): Promise<Fleets> {
   return new Map(await Promise.all(fleets));
 }
 
-/** Undefined when ECS did not tell. */
+/** Undefined if ECS could not be read. */
 async function readStarts(ecs: ECSClient, cluster: string, ids: string[]): Promise<Map<string, number> | undefined> {
   try {
     const requests = chunks(ids, TASKS_A_CALL).map((tasks) => ecs.send(new DescribeTasksCommand({ cluster, tasks })));
@@ -159,8 +160,8 @@ function missing({ pool, service, cluster }: PoolConfig, state: string): Check {
     'ECS service',
     `${service} in cluster ${cluster} is ${state}`,
     {
-      matters: 'there is nothing the scaler could give tasks to: work of this pool is not done',
-      mend: 'deploy the stack again',
+      matters: 'the scaler has no service to scale: work of this pool is not done',
+      mend: 'redeploy the stack',
     },
     pool,
   );
@@ -184,10 +185,10 @@ function stateOf({ pool, service, cluster }: PoolConfig, found: Service, now: nu
     'ECS service',
     `${service}: ${counts}; ${some(troubles)}`,
     {
-      matters: 'tasks that do not come up do no work, whatever the scaler orders',
+      matters: 'tasks that do not start do no work, however many the scaler orders',
       mend:
         `the newest stopped task says why: aws ecs list-tasks --cluster ${cluster} --service-name ${service} --desired-status STOPPED, ` +
-        `then aws ecs describe-tasks (stoppedReason); no capacity: other zones or less Spot; no image or secret: the execution role`,
+        `then aws ecs describe-tasks (stoppedReason); if it is capacity, use other zones or less Spot; if it is an image or secret, check the execution role`,
     },
     pool,
   );
@@ -196,7 +197,7 @@ function stateOf({ pool, service, cluster }: PoolConfig, found: Service, now: nu
 function checkTags({ pool, cluster, service }: PoolConfig, { tags = [] }: Service): Check[] {
   const { problems, policy } = readOverrides(tags);
   if (problems.length > 0) {
-    const matters = 'what somebody has said by it does not hold';
+    const matters = 'the override has no effect';
     const mend = `elastic-workers set ${pool} --min … --max …, or --reset (tags of service ${service}, cluster ${cluster})`;
     return [wrong('tags', problems.join('; '), { matters, mend }, pool)];
   }
@@ -204,14 +205,14 @@ function checkTags({ pool, cluster, service }: PoolConfig, { tags = [] }: Servic
     ...Object.entries(policy).map(([name, value]) => `${name} ${String(value)}`),
     ...readDrained(tags).map((task) => `task ${task} is drained`),
   ];
-  return set.length === 0 ? [] : [ok('tags', `overruled by hand: ${set.join(', ')}`, pool)];
+  return set.length === 0 ? [] : [ok('tags', `overridden by hand: ${set.join(', ')}`, pool)];
 }
 
-/** What is well from here may be out of the scaler's reach: it is somewhere else, and somebody else. */
+/** What can be read from here may be out of the scaler's reach: it has another network and other credentials. */
 async function checkSignals(stack: Stack, pool: string): Promise<Check> {
   try {
     const state = await readPoolState(stack, pool);
-    if (state === undefined) return unseen('signals', 'the scaler has not written anything of this pool yet', pool);
+    if (state === undefined) return unseen('signals', 'the scaler has not reported on this pool yet', pool);
     const { activityQueue, workflowQueue, workers, tasks } = state.record;
     const unknown = Object.entries({ activityQueue, workflowQueue, workers, tasks }).flatMap(([name, reading]) =>
       known<unknown>(reading) ? [] : [`${name}: ${(reading as { unknown: string }).unknown}`],
@@ -221,8 +222,8 @@ async function checkSignals(stack: Stack, pool: string): Promise<Check> {
       'signals',
       `the scaler could not read ${unknown.join('; ')}`,
       {
-        matters: 'a pool that is not seen does not shrink, and grows by what is left to see',
-        mend: `where it is well from here, the scaler's network, address or credentials differ: compare the environment of ${stack.config.scalerFunction}`,
+        matters: 'the pool does not shrink, and grows only by the signals that can be read',
+        mend: `if the other checks pass, the scaler's network, address or credentials differ from yours: compare the environment of ${stack.config.scalerFunction}`,
       },
       pool,
     );
@@ -231,7 +232,7 @@ async function checkSignals(stack: Stack, pool: string): Promise<Check> {
   }
 }
 
-/** One alarm a meaning; the latency alarm stands on one metric or another. */
+/** One metric per alarm; the latency alarm uses one metric or another. */
 const ALARMED = [
   METRICS.workersDown,
   METRICS.backlog,
@@ -250,7 +251,7 @@ async function checkAlarms(stack: Stack): Promise<Check[]> {
 }
 
 function checkAlarmsOf(pool: string, alarms: MetricAlarm[]): Check {
-  const nobody = 'when the pool breaks, nobody is told';
+  const nobody = 'when the pool breaks, nobody is notified';
   const absent = ALARMED.filter((metric) => !alarms.some(({ MetricName }) => MetricName === metric));
   if (absent.length > 0) {
     const says = `there is no alarm on ${absent.join(', ')}`;
@@ -263,9 +264,9 @@ function checkAlarmsOf(pool: string, alarms: MetricAlarm[]): Check {
   }
   const silent = alarms.filter(({ ActionsEnabled, AlarmActions = [] }) => !ActionsEnabled || AlarmActions.length === 0);
   if (silent.length > 0) {
-    const says = `${silent.length} of ${count(alarms.length, 'alarm')} have no action, or it is switched off`;
+    const says = `${silent.length} of ${count(alarms.length, 'alarm')} have no action, or their actions are turned off`;
     const mend =
-      'give the construct alarmTopics (or alarmActions) and deploy; switched off: aws cloudwatch enable-alarm-actions';
+      'set alarmTopics (or alarmActions) on the construct and deploy; if actions are turned off: aws cloudwatch enable-alarm-actions';
     return wrong('alarms', says, { matters: nobody, mend }, pool);
   }
   const ringing = alarms.filter(({ StateValue }) => StateValue === 'ALARM');
@@ -274,7 +275,7 @@ function checkAlarmsOf(pool: string, alarms: MetricAlarm[]): Check {
     'alarms',
     `in ALARM: ${ringing.map(({ MetricName, StateReason }) => `${MetricName} (${StateReason})`).join('; ')}`,
     {
-      matters: 'what the alarm was made for has come about',
+      matters: 'the problem that the alarm watches for has occurred',
       mend: ringing.map(({ AlarmDescription }) => AlarmDescription).join(' '),
     },
     pool,

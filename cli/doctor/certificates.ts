@@ -1,4 +1,4 @@
-/** Certificates that expire soon: until then nothing fails, and then everything at once. */
+/** Finds certificates that expire soon: until then nothing fails, and then everything fails at once. */
 import { X509Certificate } from 'node:crypto';
 import type { TemporalAccess } from '../../contract/temporal-access.ts';
 import { ok, wrong, type Check } from './check.ts';
@@ -6,10 +6,10 @@ import { serverCertificate } from './probe.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_MS = 30 * DAY_MS;
-/** One that lives for weeks only is renewed by a machine: soon is its last third. */
+/** A certificate that is valid for only a few weeks is renewed automatically: "soon" is its last third. */
 const LAST_PART = 1 / 3;
 
-/** Of a server that has answered; without TLS there is nothing to check. */
+/** For a server that has answered; without TLS there is nothing to check. */
 export async function checkCertificates(access: TemporalAccess, where: string, now: number): Promise<Check[]> {
   const { tls } = access;
   if (tls === undefined || tls === false) return [];
@@ -21,17 +21,17 @@ export async function checkCertificates(access: TemporalAccess, where: string, n
   ];
   const soon = all.filter(({ certificate }) => isSoon(certificate, now));
   const says = (some: typeof all) =>
-    some.map(({ whose, certificate }) => `the ${whose}'s is valid ${until(certificate, now)}`).join(', ');
+    some.map(({ whose, certificate }) => `${whose} certificate valid ${until(certificate, now)}`).join(', ');
   if (soon.length === 0) return all.length === 0 ? [] : [ok('certificates', says(all), where)];
   const mends = soon.map(({ whose }) => MENDS[whose as keyof typeof MENDS]);
-  const matters = 'from then on neither scaler nor workers reach Temporal';
+  const matters = 'after that, neither scaler nor workers can reach Temporal';
   return [wrong('certificates', says(soon), { matters, mend: mends.join('; ') }, where)];
 }
 
 const MENDS = {
   client:
-    'register a new client certificate with the namespace and put it and its key into the secret; both are read anew within minutes',
-  server: "renew the server's, or see why what renews it has not done so",
+    'register a new client certificate with the namespace and put it and its key into the secret; both are reread within minutes',
+  server: 'renew the server certificate, or find out why its automatic renewal has not run',
 };
 
 function isSoon({ validFrom, validTo }: X509Certificate, now: number): boolean {

@@ -1,6 +1,6 @@
-/** One thing that the doctor looked at: it is well, or it is not, and then why that matters and how it is mended. */
+/** One result of the doctor: whether the check passed and, if not, why that matters and how to fix it. */
 
-/** Every check there is. Each has a heading of its name in docs/doctor.md, which stays where it is. */
+/** All checks. Each has a heading with its name in docs/doctor.md, whose anchor never changes. */
 export const CHECKS = [
   'AWS credentials',
   'CDK bootstrap',
@@ -36,9 +36,9 @@ export type CheckName = (typeof CHECKS)[number];
 
 export interface Check {
   check: CheckName;
-  /** The pool, or the Temporal namespace; of the whole stack where absent. */
+  /** The pool or the Temporal namespace; absent for the whole stack. */
   of?: string;
-  /** Null when it could not be looked at. */
+  /** Null if it could not be checked. */
   ok: boolean | null;
   says: string;
   matters?: string;
@@ -57,17 +57,17 @@ export function unseen(check: CheckName, says: string, of?: string): Check {
   return { check, ...(of !== undefined && { of }), ok: null, says };
 }
 
-/** What AWS refuses to whoever runs the doctor says nothing about the stack. */
+/** That AWS denies a call to whoever runs the doctor says nothing about the stack. */
 export function refused(check: CheckName, reason: string, right: string, of?: string): Check {
-  return unseen(check, `not seen: ${reason}; ${right} is needed`, of);
+  return unseen(check, `could not check: ${reason}; this needs ${right}`, of);
 }
 
-/** The check's name as scripts and links have it: `ecs-service-linked-role`. */
+/** The check's name in scripts and links: `ecs-service-linked-role`. */
 export function idOf(check: CheckName): string {
   return check.toLowerCase().replaceAll(' ', '-');
 }
 
-/** Where the documents say more of it. */
+/** Where the docs explain it. */
 export function pageOf(check: CheckName): string {
   return `docs/doctor.md#${idOf(check)}`;
 }

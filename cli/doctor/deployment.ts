@@ -1,4 +1,4 @@
-/** What must hold before a deployment, and costs little to look at; and what ECS would do to tasks by itself. */
+/** Checks what must hold before a deployment and costs little to check, and what ECS would do to tasks by itself. */
 import {
   DescribeClustersCommand,
   DescribeServicesCommand,
@@ -20,7 +20,7 @@ export async function examineServices(stack: Stack, account: Account): Promise<C
   return [...(await Promise.all(ofClusters)), await checkQuota(stack, account, read), ...zones];
 }
 
-/** All pools on Fargate at their maximum, whatever share of them is on Spot. */
+/** Counts all Fargate pools at their maximum, whatever their share of Spot. */
 async function checkQuota({ aws }: Stack, account: Account, read: Read[]): Promise<Check> {
   try {
     const vcpus = read.map(async ({ pool, service }) => {
@@ -54,7 +54,7 @@ async function readService({ aws }: Stack, pool: PoolConfig): Promise<Read> {
   }
 }
 
-/** Of a service that says nothing of it there is nothing to say. */
+/** A service without the setting needs no check. */
 export function checkZones({ pool, cluster, service: name }: PoolConfig, service: Service | undefined): Check[] {
   const says = service?.availabilityZoneRebalancing;
   if (says === undefined) return [];
@@ -65,8 +65,8 @@ export function checkZones({ pool, cluster, service: name }: PoolConfig, service
       `ECS rebalances the tasks of ${name} across availability zones`,
       {
         matters:
-          'it starts and stops tasks by itself, against the scaler, and AWS promises nowhere that it spares those at work',
-        mend: `deploy the stack again, which turns it off; of a service that is not this stack's: aws ecs update-service --cluster ${cluster} --service ${name} --availability-zone-rebalancing DISABLED`,
+          'ECS then starts and stops tasks by itself, against the scaler, and AWS does not promise that it spares busy ones',
+        mend: `redeploy the stack, which turns it off; for a service that is not part of this stack: aws ecs update-service --cluster ${cluster} --service ${name} --availability-zone-rebalancing DISABLED`,
       },
       pool,
     ),
@@ -84,9 +84,9 @@ async function checkCapacityProviders({ aws }: Stack, cluster: string, read: Rea
       'capacity providers',
       `the cluster ${cluster} lacks ${missing.join(', ')}`,
       {
-        matters: 'a service cannot be created or updated with a capacity provider that its cluster does not have',
+        matters: 'a service cannot be created or updated with a capacity provider that its cluster lacks',
         mend:
-          'a cluster that the stack makes gets them with the deployment; for another one: ' +
+          'a cluster created by the stack gets them with the deployment; for another cluster: ' +
           putProviders(cluster, [...capacityProviders, ...missing], defaultCapacityProviderStrategy),
       },
       cluster,
@@ -98,7 +98,7 @@ async function checkCapacityProviders({ aws }: Stack, cluster: string, read: Rea
 
 const FARGATE = ['FARGATE', 'FARGATE_SPOT'];
 
-/** Both of Fargate's, whichever is in use: so that the other one may be chosen. */
+/** Both Fargate providers, whichever is in use, so that the other can be chosen later. */
 function neededBy(service: Service | undefined): string[] {
   return isOnFargate(service) ? FARGATE : providersOf(service);
 }
@@ -112,7 +112,7 @@ function providersOf(service: Service | undefined): string[] {
   return (service?.capacityProviderStrategy ?? []).flatMap(({ capacityProvider }) => capacityProvider ?? []);
 }
 
-/** The command replaces what is there: so it names that too. */
+/** The command replaces the whole list, so it names the existing providers too. */
 function putProviders(cluster: string, providers: string[], strategy: CapacityProviderStrategyItem[]): string {
   const command = `aws ecs put-cluster-capacity-providers --cluster ${cluster} --capacity-providers ${providers.join(' ')}`;
   return `${command} --default-capacity-provider-strategy '${JSON.stringify(strategy)}'`;

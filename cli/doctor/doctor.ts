@@ -1,4 +1,4 @@
-/** Looks at everything that must hold for a stack to work, and says of each thing whether it does; exit code 1 when one does not. */
+/** Checks everything that must hold for a stack to work; exit code 1 if a check does not pass. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError, type Common, type Shell } from '../shell.ts';
 import { NoStackError, openStack, type Stack } from '../stacks.ts';
@@ -13,9 +13,9 @@ import { examineReach } from './server.ts';
 import { examineTemporal } from './temporal.ts';
 
 export interface DoctorOptions extends Common {
-  /** Only what a deployment should wait for, or would fail on. */
+  /** Check only what a deployment should wait for or would fail on. */
   pre?: true;
-  /** Seconds, to look again and again until all is well. */
+  /** For how many seconds to repeat the checks until all pass. */
   wait?: string | true;
 }
 
@@ -42,12 +42,12 @@ function secondsOf({ wait }: DoctorOptions): number {
 }
 
 interface Found {
-  /** Its id; undefined where there is none yet. */
+  /** Its id; undefined if there is none yet. */
   stack?: string | undefined;
   checks: Check[];
 }
 
-/** Says what it waits for, whenever that changes. Looks once where there is no time to wait. */
+/** Prints what it waits for whenever that changes. Checks once if there is no time to wait. */
 async function untilWell(shell: Shell, options: DoctorOptions, giveUpAt: number): Promise<Found> {
   for (let told = ''; ;) {
     const found = await (options.pre ? lookBefore(shell, options) : look(shell, options));
@@ -67,7 +67,7 @@ async function look(shell: Shell, options: DoctorOptions): Promise<Found> {
   return { stack: stack.id, checks: [...(await examineTemporal(placesOf(stack, shell), fleets, now)), ...checks] };
 }
 
-/** The account first: without credentials nothing else of AWS can be looked at. */
+/** The account comes first: without credentials nothing else on AWS can be checked. */
 async function lookBefore(shell: Shell, options: DoctorOptions): Promise<Found> {
   const account = new Account();
   const checks = await examineAccount(account);
@@ -89,10 +89,11 @@ async function stackIfAny(options: DoctorOptions): Promise<Stack | undefined> {
   }
 }
 
-/** Without a stack, only the environment can tell where it is. */
+/** Without a stack, only the environment says where Temporal is. */
 async function examineTemporalOf({ env, now }: Shell, account: Account): Promise<Check[]> {
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace = 'default' } = env;
-  if (!address) return [unseen('server', 'not looked at: no stack says where it is; TEMPORAL_ADDRESS=host:port does')];
+  if (!address)
+    return [unseen('server', 'not checked: without a stack the address is unknown; set TEMPORAL_ADDRESS=host:port')];
   const { placed, readSecret } = placing(env, account);
   return examineReach(placed({ address, namespace }), readSecret, now());
 }

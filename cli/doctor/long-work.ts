@@ -1,6 +1,6 @@
 /**
- * Work that a deployment would have to wait for: activities that have run for longer than an hour. The server has no index of
- * running activities, so the workflows that have been open for longest are described one by one, which is limited and said.
+ * Finds work that a deployment would have to wait for: activities that have run for longer than an hour. The server has no index
+ * of running activities, so the workflows that have been open longest are described one by one, up to a limit that is reported.
  */
 import type { Connection } from '@temporalio/client';
 import { Pace } from '../../scaler/signals/pace.ts';
@@ -24,16 +24,16 @@ type Pending = NonNullable<Awaited<ReturnType<Service['describeWorkflowExecution
 
 interface LongActivity {
   taskQueue: string;
-  /** Its type, and whose it is. */
+  /** Its type, and the workflow it belongs to. */
   what: string;
   seconds: number;
-  /** How long the server lets it go on. */
+  /** How much longer the server lets it run. */
   leftSeconds?: number;
 }
 
 interface Found {
   activities: LongActivity[];
-  /** What was left out. */
+  /** What was not looked at. */
   notes: string[];
 }
 
@@ -49,7 +49,7 @@ async function checkLongWork(connection: TemporalConnection, pools: PlacedPool[]
     const byQueue = Map.groupBy([...ofWorkflows.activities, ...alone.activities], ({ taskQueue }) => taskQueue);
     return pools.map((pool) => judge(pool, byQueue.get(pool.taskQueue) ?? [], notes));
   } catch (error) {
-    return pools.map(({ pool }) => unseen('long work', `not seen: ${reasonOf(error)}`, pool));
+    return pools.map(({ pool }) => unseen('long work', `could not check: ${reasonOf(error)}`, pool));
   }
 }
 
@@ -59,21 +59,21 @@ function judge({ pool, taskQueue }: PlacedPool, activities: LongActivity[], note
   if (oldest === undefined) {
     return ok('long work', `no activity of '${taskQueue}' has run for longer than an hour${note}`, pool);
   }
-  const left = oldest.leftSeconds === undefined ? '' : `, which may go on for ${duration(oldest.leftSeconds)} more`;
+  const left = oldest.leftSeconds === undefined ? '' : `, which may run for another ${duration(oldest.leftSeconds)}`;
   const has = activities.length === 1 ? 'activity has' : 'activities have';
   return wrong(
     'long work',
-    `${activities.length} ${has} run for longer than an hour; the oldest: ${oldest.what}, for ${duration(oldest.seconds)}${left}${note}`,
+    `${activities.length} ${has} run for longer than an hour; the longest: ${oldest.what}, for ${duration(oldest.seconds)}${left}${note}`,
     {
       matters:
-        'a deployment that changes the service of this pool ends when its old tasks have finished their work; CloudFormation waits three hours, then rolls back all of the stack',
-      mend: 'wait until they have finished, or until the oldest has less than three hours to go; or deploy without waiting, with npx cdk deploy --express --rollback (docs/how-to/deploy-with-long-work.md)',
+        "a deployment that changes this pool's service ends only when its old tasks have finished their work; CloudFormation waits three hours, then rolls back the whole stack",
+      mend: 'wait until they have finished, or until the longest has less than three hours to go; or deploy without waiting: npx cdk deploy --express --rollback (docs/how-to/deploy-with-long-work.md)',
     },
     pool,
   );
 }
 
-/** One look at a namespace, paced so that nobody else is refused for it. */
+/** Searches a namespace, paced so that other clients are not throttled. */
 class Search {
   readonly #connection: TemporalConnection;
   readonly #now: number;
@@ -92,7 +92,7 @@ class Search {
     return { activities: activities.flat(), notes: noteOf(listed, oldest.length, 'open workflows') };
   }
 
-  /** Activities that belong to no workflow; older servers know of none. */
+  /** Activities that belong to no workflow; older servers have none. */
   async standalone(pools: PlacedPool[]): Promise<Found> {
     const queues = new Set(pools.map(({ taskQueue }) => taskQueue));
     try {
@@ -110,7 +110,7 @@ class Search {
     }
   }
 
-  /** Running and begun more than an hour ago; what began later cannot hold older work. */
+  /** Running and started more than an hour ago; what started later cannot contain older work. */
   async #list<T>(page: (service: Service, request: ListRequest) => Promise<Page<T>>): Promise<Listed<T>> {
     const before = new Date(this.#now - LONG_SECONDS * 1000).toISOString();
     const query = `ExecutionStatus = 'Running' AND StartTime < '${before}'`;
@@ -163,7 +163,7 @@ class Search {
     return [{ taskQueue: taskQueue ?? '', what: `${activityType?.name} of ${of}`, seconds, ...left }];
   }
 
-  /** Undefined of what has ended since it was listed. */
+  /** Undefined if it has ended since it was listed. */
   async #unlessGone<T>(request: (service: Service) => Promise<T>): Promise<T | undefined> {
     try {
       return await this.#call(request);
@@ -178,7 +178,7 @@ class Search {
   }
 }
 
-/** As in temporal.api.enums.v1.PendingActivityState: started, and asked to cancel or to pause but still running. */
+/** As in temporal.api.enums.v1.PendingActivityState: started, or asked to cancel or pause but still running. */
 const RUNNING = new Set([2, 3, 5]);
 
 type Running = Pick<Pending, 'lastStartedTime' | 'activityType'> & {
@@ -202,7 +202,7 @@ interface Page<T> {
 
 interface Listed<T> {
   all: T[];
-  /** There are more than were listed. */
+  /** Not all were listed. */
   truncated: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Why a server did not answer: what gRPC hides, a plain connection tells. */
+/** Finds out why a server did not answer: a plain connection shows what gRPC hides. */
 import type { X509Certificate } from 'node:crypto';
 import { connect as connectPlain } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
@@ -13,31 +13,31 @@ export async function probe({ address, tls }: TemporalAccess, reason: string): P
   if (plain !== undefined) {
     return {
       says: `${address} cannot be reached: ${plain}`,
-      mend: `check the address (temporal.address), that the server runs, and security groups and routes; from here another address may be right: TEMPORAL_ADDRESS=host:port elastic-workers doctor`,
+      mend: `check the address (temporal.address), that the server is running, security groups and routes; if it has another address from here: TEMPORAL_ADDRESS=host:port elastic-workers doctor`,
     };
   }
   if (tls === undefined || tls === false) {
     return {
-      says: `${address} takes connections but does not answer as Temporal does without TLS: ${reason}`,
-      mend: 'if the server wants TLS, set temporal.tls to true; else check that Temporal’s frontend listens on that port',
+      says: `${address} accepts connections, but does not answer like Temporal without TLS: ${reason}`,
+      mend: 'if the server requires TLS, set temporal.tls to true; otherwise check that Temporal’s frontend listens on that port',
     };
   }
   const shaken = await failure((done) => connectTls({ host, port: Number(port), ...tlsOptions(tls, host) }, done));
   if (shaken === undefined) {
     return {
-      says: `${address} speaks TLS, but does not answer as Temporal does: ${reason}`,
+      says: `${address} uses TLS, but does not answer like Temporal: ${reason}`,
       mend: 'check that Temporal’s frontend listens on that port, and that it accepts the client certificate',
     };
   }
   return {
     says: `TLS with ${address} fails: ${shaken}`,
     mend: /wrong version number|packet length too long/i.test(shaken)
-      ? 'the server speaks no TLS there: set temporal.tls to false, or use its TLS port'
-      : 'the certificate must be valid for that name and signed by a known authority: renew it, or name its authority and server name in the secret (TEMPORAL_TLS_SERVER_CA_CERT_DATA, TEMPORAL_TLS_SERVER_NAME)',
+      ? 'the server does not use TLS on that port: set temporal.tls to false, or use its TLS port'
+      : 'the certificate must be valid for that name and signed by a known authority: renew it, or put its authority and server name into the secret (TEMPORAL_TLS_SERVER_CA_CERT_DATA, TEMPORAL_TLS_SERVER_NAME)',
   };
 }
 
-/** What the server shows; undefined when none is to be had. */
+/** The certificate that the server presents; undefined if there is none. */
 export async function serverCertificate({ address, tls }: TemporalAccess): Promise<X509Certificate | undefined> {
   const [host = '', port = '7233'] = splitAddress(address);
   let certificate: X509Certificate | undefined;
@@ -70,7 +70,7 @@ function tlsOptions(tls: NonNullable<TemporalAccess['tls']>, host: string): Conn
 
 type Connect = (done: () => void) => ReturnType<typeof connectPlain>;
 
-/** What kept the connection from standing; undefined when it stands. */
+/** Why the connection failed; undefined if it succeeded. */
 function failure(connect: Connect): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(() => end(undefined));

@@ -1,4 +1,4 @@
-/** Checks as a person reads them, and as a script does. */
+/** Checks for people and for scripts. */
 import { count, hanging, type Shell } from '../shell.ts';
 import { idOf, pageOf, type Check } from './check.ts';
 
@@ -7,7 +7,7 @@ export function render(shell: Shell, { check, of, ok, says, matters, mend }: Che
     ok === true ? (['✓', 'green'] as const) : ok === null ? (['?', 'yellow'] as const) : (['✗', 'red'] as const);
   const lines = [`${shell.style(colour, sign)} ${hanging(`${check}${of === undefined ? '' : ` (${of})`}: ${says}`)}`];
   if (matters) lines.push(`    why it matters: ${hanging(matters)}`);
-  if (mend) lines.push(`    mend: ${hanging(mend)}`);
+  if (mend) lines.push(`    fix: ${hanging(mend)}`);
   if (ok !== true) lines.push(`    more: ${pageOf(check)}`);
   return lines.join('\n');
 }
@@ -18,7 +18,7 @@ export function asJson(check: Check) {
 
 export function summary(checks: Check[]): string {
   const [wrong, unseen] = [false, null].map((value) => checks.filter(({ ok }) => ok === value).length);
-  if (wrong === 0 && unseen === 0) return `All ${checks.length} checks are ok.`;
-  const others = unseen === 0 ? '' : `; ${unseen} could not be looked at`;
-  return `${count(wrong ?? 0, 'thing is', 'things are')} wrong, of ${count(checks.length, 'check')}${others}.`;
+  if (wrong === 0 && unseen === 0) return `All ${checks.length} checks passed.`;
+  const others = unseen === 0 ? '' : `; ${unseen} could not be checked`;
+  return `${wrong ?? 0} of ${count(checks.length, 'check')} failed${others}.`;
 }

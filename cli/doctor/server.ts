@@ -1,4 +1,4 @@
-/** Each Temporal that the pools use: it can be reached, lets us in, and has the namespace. Only then is there more to look at. */
+/** Checks each Temporal server that the pools use: it can be reached, accepts us, and has the namespace. Only then can more be checked. */
 import {
   CredentialsError,
   describeAccess,
@@ -20,14 +20,14 @@ const REFUSED = new Set([7, 16]);
 export interface Reached {
   connection: TemporalConnection;
   access: TemporalAccess;
-  /** The namespace and its address, as a check names it. */
+  /** The namespace and its address, as shown in a check. */
   where: string;
   pools: PlacedPool[];
-  /** Whether the namespace takes workers' heartbeats. */
+  /** Whether the namespace accepts worker heartbeats. */
   heartbeats: boolean;
 }
 
-/** What a namespace, once reached, looks like; `check` is what cannot be seen of its pools otherwise. */
+/** Runs `look` on each namespace that is reached; otherwise reports `check` as not checked for its pools. */
 export async function examinePlaces(
   { pools, readSecret }: Places,
   now: number,
@@ -37,14 +37,14 @@ export async function examinePlaces(
   const byPlace = Map.groupBy(pools, ({ temporal }) => JSON.stringify(temporal));
   const examined = await Promise.all(
     [...byPlace.values()].map(async (ofPlace) => {
-      const notSeen = ofPlace.map(({ pool }) => unseen(check, 'not seen: Temporal did not answer', pool));
+      const notSeen = ofPlace.map(({ pool }) => unseen(check, 'could not check: Temporal did not answer', pool));
       return examinePlace({ place: ofPlace[0]!.temporal, pools: ofPlace, readSecret, now, notSeen, look });
     }),
   );
   return examined.flat();
 }
 
-/** Where no pool is known yet. */
+/** For when no pool is known yet. */
 export function examineReach(place: TemporalPlace, readSecret: SecretReader, now: number): Promise<Check[]> {
   const look = ({ access, where }: Reached) => checkCertificates(access, where, now);
   return examinePlace({ place, pools: [], readSecret, now, notSeen: [], look });
@@ -55,7 +55,7 @@ interface Examined {
   pools: PlacedPool[];
   readSecret: SecretReader;
   now: number;
-  /** In place of what is only looked at once it is reached. */
+  /** Reported instead of the checks that need the server. */
   notSeen: Check[];
   look: (reached: Reached) => Promise<Check[]>;
 }
@@ -66,8 +66,8 @@ async function examinePlace({ place, pools, readSecret, now, notSeen, look }: Ex
     access = await accessTo(place, now, readSecret);
   } catch (error) {
     if (!(error instanceof CredentialsError)) throw error;
-    const matters = 'without credentials that make sense neither scaler nor workers reach Temporal';
-    const mend = 'correct what it names; the scaler and the workers read it anew within minutes';
+    const matters = 'without valid credentials neither scaler nor workers can reach Temporal';
+    const mend = 'correct the secret as the message says; scaler and workers reread it within minutes';
     return [wrong('credentials', error.message, { matters, mend }, placeName(place)), ...notSeen];
   }
   const connection = new TemporalConnection(place, { readSecret });
@@ -98,7 +98,7 @@ async function checkServer(connection: TemporalConnection, access: TemporalAcces
     connection.namespace === access.namespace ? access : { ...access, namespace: connection.namespace };
   const where = placeName({ address, namespace });
   const { tls, authentication } = describeAccess(access);
-  const matters = 'the scaler sees no queue and no worker, and nobody does any work';
+  const matters = 'the scaler sees no queues and no workers, and no work is done';
   try {
     const { serverVersion } = await connection.call(now, (service) => service.getSystemInfo({}));
     const says = `answers, version ${serverVersion}; TLS ${tls}, authentication: ${authentication}`;
@@ -117,27 +117,28 @@ async function checkNamespace(connection: TemporalConnection, where: string, now
     const { namespaceInfo } = await connection.call(now, (service) => service.describeNamespace({ namespace }));
     const heartbeats = namespaceInfo?.capabilities?.workerHeartbeats === true;
     const check = heartbeats
-      ? ok('namespace', `${namespace} exists and takes heartbeats`, where)
+      ? ok('namespace', `${namespace} exists and accepts heartbeats`, where)
       : withoutHeartbeats(namespace, where);
     return { checks: [check], reached: true, heartbeats };
   } catch (error) {
     if (REFUSED.has(codeOf(error))) return unreached(refusedKey(reasonOf(error), 'given', where));
-    if (codeOf(error) !== NOT_FOUND) return unreached(unseen('namespace', `not seen: ${reasonOf(error)}`, where));
+    if (codeOf(error) !== NOT_FOUND)
+      return unreached(unseen('namespace', `could not check: ${reasonOf(error)}`, where));
     const matters = 'workers cannot start, and no queue can be read';
     const mend = `correct temporal.namespace and deploy, or create it: temporal operator namespace create --namespace ${namespace}`;
     return unreached(wrong('namespace', `there is no namespace '${namespace}'`, { matters, mend }, where));
   }
 }
 
-/** Then the server lists no worker at all, and says of no error. */
+/** In this case the server lists no workers, without reporting an error. */
 function withoutHeartbeats(namespace: string, where: string): Check {
   const matters =
-    'the server lists no worker and no busy slot: the scaler adds tasks as work waits, but cannot know that one is idle, ' +
+    'the server lists no workers and no busy slots: the scaler adds tasks while work waits, but cannot know which are idle, ' +
     'so it removes none';
   const mend =
-    'on a server of your own: version 1.30 or newer, with frontend.WorkerHeartbeatsEnabled true in its dynamic configuration; ' +
-    'on Temporal Cloud ask for worker heartbeats';
-  const says = `${namespace} exists, but takes no heartbeats of workers`;
+    'on a self-hosted server, use version 1.30 or newer with frontend.WorkerHeartbeatsEnabled set to true in its dynamic configuration; ' +
+    'on Temporal Cloud, ask for worker heartbeats';
+  const says = `${namespace} exists, but does not accept worker heartbeats`;
   return wrong('namespace', says, { matters, mend }, where);
 }
 
@@ -146,8 +147,8 @@ function refusedKey(reason: string, authentication: string, where: string): Chec
     'credentials',
     `the server refuses us (authentication: ${authentication}): ${reason}`,
     {
-      matters: 'neither scaler nor workers get in with these credentials',
-      mend: 'put a key or certificate that is valid for this namespace into the secret; both read it anew within minutes',
+      matters: 'neither scaler nor workers can connect with these credentials',
+      mend: 'put a key or certificate that is valid for this namespace into the secret; scaler and workers reread it within minutes',
     },
     where,
   );

@@ -1,4 +1,4 @@
-/** Who polls the pools' queues, and with what; and work on queues that nobody polls. */
+/** Checks which workers poll the pools' queues, and finds work on queues that no worker polls. */
 import type { Connection } from '@temporalio/client';
 import { QUEUE_TYPES } from '../../scaler/signals/temporal.ts';
 import { secondsOf } from '../../scaler/signals/protobuf.ts';
@@ -15,9 +15,9 @@ import { checkHeartbeats, checkReports, listWorkers, type ListedWorker, type Wor
 type Service = Connection['workflowService'];
 type Pollers = NonNullable<Awaited<ReturnType<Service['describeTaskQueue']>>['pollers']>;
 
-/** A poll lasts a minute at most: who has not asked for longer is gone. */
+/** A poll lasts a minute at most: a poller that has been silent for longer is gone. */
 const POLLS_WITHIN_SECONDS = 90;
-/** A task that was ordered for work takes so long to start. */
+/** How long a task may take to start. */
 const PATIENCE_SECONDS = 180;
 const WORKFLOWS_LOOKED_AT = 1000;
 const QUEUES_LOOKED_AT = 50;
@@ -47,7 +47,7 @@ async function checkPool(
   try {
     const seen = await look(connection, pool.taskQueue, now);
     const polling = checkPolling(pool, seen, fleet);
-    // Without them no worker is listed, which the check of the namespace says already.
+    // Without heartbeats no worker is listed, which the namespace check already reports.
     if (!heartbeats) return [polling];
     const { workers, pollers } = seen;
     const reports = fleet === undefined ? [] : checkReports(pool, workers, fleet, now);
@@ -57,11 +57,11 @@ async function checkPool(
     return [polling, reporting, ...reports, ...checkVersions(pool, workers.alive)];
   } catch (error) {
     if (codeOf(error) === UNIMPLEMENTED) {
-      const matters = 'the scaler knows of no worker and no busy slot';
+      const matters = 'the scaler sees no workers and no busy slots';
       const mend = 'upgrade the Temporal server to 1.30 or newer';
       return [wrong('workers', `the server cannot list workers: ${reasonOf(error)}`, { matters, mend }, pool.pool)];
     }
-    return [unseen('workers', `not seen: ${reasonOf(error)}`, pool.pool)];
+    return [unseen('workers', `could not check: ${reasonOf(error)}`, pool.pool)];
   }
 }
 
@@ -104,18 +104,22 @@ function checkPolling({ pool, taskQueue }: PlacedPool, seen: Seen, fleet: Fleet 
   const matters = 'work on this queue is not done';
   if (workers.length === 0 && unpolled.length === 2) {
     if (fleet === undefined) {
-      return unseen('workers', `nobody polls '${taskQueue}', and ECS did not tell whether a task runs; ${waits}`, pool);
+      return unseen(
+        'workers',
+        `no worker polls '${taskQueue}', and ECS could not be asked whether a task is running; ${waits}`,
+        pool,
+      );
     }
     const running = fleet.running.length;
     if (running > 0) {
       return wrong(
         'workers',
-        `${count(running, 'task of the pool runs', 'tasks of the pool run')}, but nobody polls the task queue '${taskQueue}'; ${waits}`,
+        `${count(running, 'task of the pool is', 'tasks of the pool are')} running, but no worker polls the task queue '${taskQueue}'; ${waits}`,
         {
           matters,
           mend:
             `the workers poll another queue or namespace, or cannot reach the server: compare TEMPORAL_TASK_QUEUE, TEMPORAL_NAMESPACE and ` +
-            `TEMPORAL_ADDRESS of the task definition with '${taskQueue}' (exactly, case too), and read the newest task's log`,
+            `TEMPORAL_ADDRESS in the task definition with '${taskQueue}' (the match is exact and case-sensitive), and read the newest task's log`,
         },
         pool,
       );
@@ -123,22 +127,22 @@ function checkPolling({ pool, taskQueue }: PlacedPool, seen: Seen, fleet: Fleet 
     if (waiting > 0 && ageSeconds > PATIENCE_SECONDS) {
       return wrong(
         'workers',
-        `nobody polls the task queue '${taskQueue}' and no task of the pool runs, with ${waits}`,
+        `no worker polls the task queue '${taskQueue}' and no task of the pool is running, with ${waits}`,
         {
           matters,
-          mend: `elastic-workers explain ${pool} says what the scaler makes of it, the checks of ECS and scaler below what hinders`,
+          mend: `run elastic-workers explain ${pool} to see what the scaler decides; the ECS and scaler checks below show what blocks it`,
         },
         pool,
       );
     }
-    return ok('workers', `nobody polls '${taskQueue}', and no task runs; ${waits}`, pool);
+    return ok('workers', `no worker polls '${taskQueue}', and no task is running; ${waits}`, pool);
   }
   const starved = unpolled.find((type) => backlog[type] > 0 && ageSeconds > PATIENCE_SECONDS);
   if (starved !== undefined) {
     const mend =
       starved === 'activity'
-        ? 'register activities in the worker of this queue'
-        : 'register workflows in the worker of this queue';
+        ? "register activities in this queue's worker"
+        : "register workflows in this queue's worker";
     const says = `${count(backlog[starved], `${starved} task waits`, `${starved} tasks wait`)} on '${taskQueue}', whose workers poll for ${starved === 'activity' ? 'workflow' : 'activity'} tasks only`;
     return wrong('workers', says, { matters, mend }, pool);
   }
@@ -157,13 +161,13 @@ function checkVersions({ pool }: PlacedPool, workers: ListedWorker[]): Check[] {
   return [
     ok(
       'versions',
-      `workers run ${versions.join(' and ')}: a deployment is under way, or another service polls this queue`,
+      `workers run ${versions.join(' and ')}: a deployment is in progress, or another service polls this queue`,
       pool,
     ),
   ];
 }
 
-/** The classic: a client that names a queue a little differently from the workers, and waits for ever. */
+/** A common mistake: a client misspells the name of the workers' queue, and its workflows wait forever. */
 async function checkQueuesNobodyPolls(
   connection: TemporalConnection,
   pools: PlacedPool[],
@@ -188,22 +192,22 @@ async function checkQueuesNobodyPolls(
       }),
     );
     const lost = looked.filter(({ polled }) => !polled);
-    if (lost.length === 0) return ok('queue names', 'no workflow runs on a task queue that nobody polls', namespace);
+    if (lost.length === 0) return ok('queue names', 'no workflow runs on a task queue without pollers', namespace);
     const lines = lost.map(({ queue, workflows }) => {
       const [first] = workflows;
       return `${count(workflows.length, 'workflow')} on '${queue}' (such as ${first?.execution?.workflowId}, ${first?.type?.name})${suggestion(queue, queues)}`;
     });
     return wrong(
       'queue names',
-      `workflows run on task queues that nobody polls: ${lines.join('; ')}`,
+      `workflows run on task queues without pollers: ${lines.join('; ')}`,
       {
-        matters: 'they wait for ever, and no pool grows for them: their backlog is on no queue of this stack',
-        mend: `start them on a pool's queue (${queues.join(', ')}), or give the stack a pool with that taskQueue; those that wait already: terminate and start them again`,
+        matters: 'they wait forever, and no pool grows for them: their backlog is on none of the stack’s queues',
+        mend: `start them on a pool's queue (${queues.join(', ')}), or add a pool with that taskQueue to the stack; terminate those already waiting and start them again`,
       },
       namespace,
     );
   } catch (error) {
-    return unseen('queue names', `not seen: ${reasonOf(error)}`, namespace);
+    return unseen('queue names', `could not check: ${reasonOf(error)}`, namespace);
   }
 }
 
@@ -213,10 +217,10 @@ function suggestion(queue: string, known: string[]): string {
     const [a, b] = [plain(queue), plain(name)];
     return a !== '' && (a === b || a.includes(b) || b.includes(a) || differsByOne(a, b));
   });
-  return near === undefined ? '' : `: is '${near}' meant?`;
+  return near === undefined ? '' : `: did you mean '${near}'?`;
 }
 
-/** One letter more, less or other. */
+/** One letter added, missing or different. */
 function differsByOne(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false;
   let same = 0;

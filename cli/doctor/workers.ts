@@ -1,4 +1,4 @@
-/** The workers that the server lists for a pool's task queue: do they report their slots, and does every task report? */
+/** Checks whether the workers that the server lists for a pool's task queue report their slots, and whether every task reports. */
 import type { Connection } from '@temporalio/client';
 import { secondsOf } from '../../scaler/signals/protobuf.ts';
 import { ALIVE, taskOf, type Heartbeat } from '../../scaler/signals/workers.ts';
@@ -8,7 +8,7 @@ import type { PlacedPool } from '../temporal-places.ts';
 import type { Fleet } from './aws.ts';
 import { ok, wrong, type Check } from './check.ts';
 
-/** Twice the SDKs' default distance of heartbeats, and some. A task that has run for longer should have reported. */
+/** A little over twice the SDKs' default heartbeat interval. A task that has run for longer should have reported. */
 export const REPORTS_WITHIN_SECONDS = 150;
 const SHOWN = 3;
 
@@ -23,11 +23,11 @@ export interface ListedWorker {
 
 export interface Workers {
   alive: ListedWorker[];
-  /** The server has listed them without what they report: their slots can only be had of each by itself. */
+  /** The server lists them without their reports: slots can only be read for each worker separately. */
   withoutSlots: boolean;
 }
 
-/** Those that live and, as far as it can be told, have reported lately. */
+/** Workers that are alive and, as far as can be known, have reported recently. */
 export async function listWorkers(connection: TemporalConnection, taskQueue: string, now: number): Promise<Workers> {
   const { namespace } = connection;
   const query = `TaskQueue = '${taskQueue.replaceAll("'", "''")}'`;
@@ -82,14 +82,14 @@ export async function checkHeartbeats(
   if (!withoutSlots) {
     return ok('heartbeats', `${count(alive.length, 'worker')} reported within ${REPORTS_WITHIN_SECONDS} s`, pool);
   }
-  const says = `the server lists ${count(alive.length, 'worker')} of '${taskQueue}' without what they report`;
+  const says = `the server lists ${count(alive.length, 'worker')} of '${taskQueue}' without their reports`;
   if (await tellsSlots(connection, first, now)) {
-    return ok('heartbeats', `${says}, but tells it of each one that is asked for`, pool);
+    return ok('heartbeats', `${says}, but returns them for single workers`, pool);
   }
-  const matters = 'nobody knows which of them are busy: the scaler adds tasks as work waits, and removes none';
+  const matters = 'it is unknown which of them are busy: the scaler adds tasks while work waits, and removes none';
   const mend =
-    'see what the server, or a proxy before it, leaves out of ListWorkers (workersInfo) and DescribeWorker (workerHeartbeat), ' +
-    'and use a server of version 1.30 or newer';
+    'find out why the server, or a proxy in front of it, leaves out parts of ListWorkers (workersInfo) and DescribeWorker (workerHeartbeat), ' +
+    'and use server version 1.30 or newer';
   return wrong('heartbeats', says, { matters, mend }, pool);
 }
 
@@ -99,8 +99,8 @@ function mute(pool: string, taskQueue: string, pollers: string[]): Check {
     'heartbeats',
     `workers poll '${taskQueue}', but none has sent a heartbeat (${who})`,
     {
-      matters: 'the scaler does not know how busy they are, and so removes none',
-      mend: 'the first comes after a whole interval, 60 s unless set otherwise; if none comes then, use an SDK with worker heartbeats and do not turn them off (workerHeartbeatInterval)',
+      matters: 'the scaler does not know how busy they are, so it removes none',
+      mend: 'wait for one interval (default: 60 s), after which the first heartbeat is sent; if none comes, use an SDK with worker heartbeats and do not turn them off (workerHeartbeatInterval)',
     },
     pool,
   );
@@ -117,7 +117,7 @@ async function tellsSlots(connection: TemporalConnection, { key }: ListedWorker,
   }
 }
 
-/** Tasks whose workers the server does not know, though they have had the time to report. */
+/** Finds tasks whose workers the server does not know, although they have had time to report. */
 export function checkReports({ pool, taskQueue }: PlacedPool, { alive }: Workers, fleet: Fleet, now: number): Check[] {
   const old = [...fleet.startedAt].filter(([, at]) => now - at > REPORTS_WITHIN_SECONDS * 1000).map(([id]) => id);
   if (old.length === 0) return [];
@@ -126,16 +126,16 @@ export function checkReports({ pool, taskQueue }: PlacedPool, { alive }: Workers
   const silent = old.filter((id) => !reported.has(id));
   if (silent.length === 0) return [ok('reports', `a worker reports from each task (${old.length})`, pool)];
   const some = silent.length > SHOWN ? `${silent.slice(0, SHOWN).join(', ')}, …` : silent.join(', ');
-  const says = `${silent.length} of ${count(old.length, 'task')} that have run for longer than ${REPORTS_WITHIN_SECONDS} s report no worker of '${taskQueue}': ${some}`;
+  const says = `${silent.length} of ${count(old.length, 'task')} that have run for longer than ${REPORTS_WITHIN_SECONDS} s report no worker for '${taskQueue}': ${some}`;
   const matters =
-    'what such a task does is unknown: the scaler counts it as busy and does not remove it, and it is paid for though it may do nothing';
+    'what such a task does is unknown: the scaler counts it as busy and does not remove it, so you pay for it although it may do nothing';
   const mend =
-    "read the task's log: its worker may not have started, poll another queue or namespace, or have heartbeats turned off; " +
+    "read the task's log: its worker may not have started, may poll another queue or namespace, or may have heartbeats turned off; " +
     'tasks of an image of your own are recognized by their identity or host name (docs/any-worker.md)';
   return [wrong('reports', says, { matters, mend }, pool)];
 }
 
-/** As the scaler finds a worker's task. */
+/** Matches workers to tasks as the scaler does. */
 function asReported({ identity, host }: ListedWorker) {
   return { task: identity.split('#')[0] || null, names: [...identity.split(/[@#]/), host].filter(Boolean) };
 }

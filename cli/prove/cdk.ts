@@ -1,4 +1,4 @@
-/** The CDK's command line of the project that this is run in, over the app that this package brings along. */
+/** Runs the current project's CDK command line on the app that ships with this package. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -9,21 +9,21 @@ import { qualifierIn } from '../doctor/account.ts';
 import { packageDirectory } from '../package-directory.ts';
 import { CommandError, type Shell } from '../shell.ts';
 
-/** Built, so that it is the same from the sources as where the package is installed. */
+/** The built app, so that it is the same from source as from an installed package. */
 const appFile = () => join(packageDirectory(), 'dist/construct/proof-app.js');
 const LOG_LINES = 100;
 
-/** In the folder where the command is run; Git ignores it. */
+/** Created in the current folder; ignored by Git. */
 const DIRECTORY = '.elastic-workers';
 
-/** To its end; throws with the end of its log when it failed, or the signal ended it. */
+/** Runs it to the end; throws with the end of its log if it fails or the signal aborts it. */
 export async function cdk(
   command: 'deploy' | 'destroy',
   args: string[],
   settings: ProofSettings,
   { env, signal }: Pick<Shell, 'env'> & { signal?: AbortSignal },
 ): Promise<void> {
-  // What an earlier proof has looked up may be no more.
+  // What an earlier proof looked up may no longer exist.
   if (command === 'deploy') rmSync(join(DIRECTORY, 'proof'), { recursive: true, force: true });
   mkdirSync(join(DIRECTORY, 'proof'), { recursive: true });
   writeFileSync(join(DIRECTORY, '.gitignore'), '*\n');
@@ -65,7 +65,7 @@ export async function cdk(
   }
 }
 
-/** What the app needs of the project, by version. Throws with how to get it. */
+/** Versions of what the app needs from the project. Throws with instructions if something is missing. */
 export function cdkVersions(): { cli: string; library: string } {
   const cli = createRequire(cdkCommandLine(process.cwd()))('../package.json') as { version: string };
   const require = createRequire(appFile());

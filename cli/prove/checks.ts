@@ -1,4 +1,4 @@
-/** What must hold before a proof begins: else nothing is deployed. */
+/** Checks that must pass before a proof begins; otherwise nothing is deployed. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
@@ -12,7 +12,7 @@ import { placing } from '../temporal-places.ts';
 import { cdkVersions } from './cdk.ts';
 import { readStack } from './site.ts';
 
-/** A deployment has a second fleet come up beside the first. */
+/** During a deployment a second fleet runs beside the first. */
 const VCPUS = 2 * PROOF_POOL.maxTasks * PROOF_POOL.vcpus;
 
 export async function examineBeforeProof({ env, now }: Shell, settings: ProofSettings): Promise<Check[]> {
@@ -20,7 +20,7 @@ export async function examineBeforeProof({ env, now }: Shell, settings: ProofSet
   const { placed, readSecret } = placing(env, account);
   const looks = [
     examineAccount(account),
-    // By another address from here, it may be, but the namespace is the workers'.
+    // The address from here may differ, but the namespace is the workers'.
     examineReach({ ...placed(settings.temporal), namespace: settings.temporal.namespace }, readSecret, now()),
     checkCdk(),
     checkContainerEngine(env),
@@ -33,18 +33,18 @@ export async function examineBeforeProof({ env, now }: Shell, settings: ProofSet
 function checkCdk(): Check {
   try {
     const { cli, library } = cdkVersions();
-    return ok('CDK command line', `aws-cdk ${cli} and aws-cdk-lib ${library} of this folder's project`);
+    return ok('CDK command line', `aws-cdk ${cli} and aws-cdk-lib ${library} from this folder's project`);
   } catch (error) {
     return wrong('CDK command line', reasonOf(error).split('\n')[0]!, {
-      matters: 'the stack is deployed by the CDK of the project in this folder',
-      mend: 'in the folder of a CDK app, or an empty one: npm install --save-dev aws-cdk aws-cdk-lib constructs temporal-elastic-workers',
+      matters: 'the stack is deployed with the CDK of the project in this folder',
+      mend: 'in the folder of a CDK app, or in an empty one: npm install --save-dev aws-cdk aws-cdk-lib constructs temporal-elastic-workers',
     });
   }
 }
 
 const ENGINE_WITHIN_MS = 20_000;
 
-/** As the CDK chooses it. */
+/** Chooses the engine as the CDK does. */
 async function checkContainerEngine({ CDK_DOCKER: engine = 'docker' }: Shell['env']): Promise<Check> {
   try {
     await promisify(execFile)(engine, ['info'], { timeout: ENGINE_WITHIN_MS });
@@ -52,7 +52,7 @@ async function checkContainerEngine({ CDK_DOCKER: engine = 'docker' }: Shell['en
   } catch (error) {
     return wrong('container engine', reasonOf(error).split('\n')[0]!, {
       matters: "the CDK builds the worker's image with it",
-      mend: 'start Docker; or name another one that works: CDK_DOCKER=podman',
+      mend: 'start Docker, or choose another engine: CDK_DOCKER=podman',
     });
   }
 }
@@ -61,9 +61,9 @@ async function checkStack(): Promise<Check> {
   try {
     const stack = await readStack(new CloudFormationClient(CLIENT_SETTINGS));
     if (stack === undefined) return ok('proof stack', `there is no stack ${PROOF_STACK} yet`);
-    return wrong('proof stack', `there is a stack ${PROOF_STACK} already, which is ${stack.StackStatus}`, {
-      matters: 'a proof deploys this stack and destroys it, and touches no other one',
-      mend: `wait for the other proof; or, if it was kept or broken off: aws cloudformation delete-stack --stack-name ${PROOF_STACK}`,
+    return wrong('proof stack', `the stack ${PROOF_STACK} already exists and is ${stack.StackStatus}`, {
+      matters: 'a proof deploys and destroys this stack, and touches no other',
+      mend: `wait for the other proof to end; if it was kept or interrupted: aws cloudformation delete-stack --stack-name ${PROOF_STACK}`,
     });
   } catch (error) {
     return refused('proof stack', reasonOf(error), 'cloudformation:DescribeStacks');

@@ -1,4 +1,4 @@
-/** What a proof costs at most, before it begins: each line with its arithmetic, by the prices that the stack's own estimate has. */
+/** The maximum cost of a proof, shown before it begins: each line with its arithmetic, at the prices of the stack's own estimate. */
 import { DEFAULT_SCALER_MEMORY, secondsBilledAMinute } from '../../contract/invocation.ts';
 import { ALARMS_A_POOL, METRICS } from '../../contract/metrics.ts';
 import { HOURS_A_MONTH } from '../../contract/pool-config.ts';
@@ -13,9 +13,9 @@ export interface ProofCost {
 
 /** It takes about twenty minutes. */
 export const MOST_HOURS = 1;
-/** A deployment has a second fleet come up beside the first. */
+/** During a deployment a second fleet runs beside the first. */
 const FLEETS = 2;
-/** By default. */
+/** The default. */
 const TICK_SECONDS = 10;
 
 export function costOfProof(): ProofCost[] {

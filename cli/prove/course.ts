@@ -1,4 +1,4 @@
-/** The steps of a proof, one after the other: each has a name and a time, and passes or fails with evidence. */
+/** Runs the steps of a proof one after the other: each has a name and a duration, and passes or fails with evidence. */
 import { CommandError, type Shell } from '../shell.ts';
 import { reasonOf } from '../stacks.ts';
 
@@ -10,7 +10,7 @@ export interface Evidence {
 export interface Step extends Evidence {
   step: string;
   result: 'passed' | 'failed' | 'not run';
-  /** How long it took; null when it was not run. */
+  /** How long it took; null if it was not run. */
   seconds: number | null;
 }
 
@@ -22,7 +22,7 @@ export class Course {
     this.#shell = shell;
   }
 
-  /** Whether it passed. */
+  /** Returns whether it passed. */
   async run(step: string, work: () => Promise<Evidence>): Promise<boolean> {
     const { now } = this.#shell;
     const from = now();

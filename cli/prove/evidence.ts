@@ -1,4 +1,4 @@
-/** What a report tells beside the steps: what the scaler decided, and, where a step has failed, what AWS says. */
+/** What a report contains besides the steps: what the scaler decided and, if a step failed, what AWS reports. */
 import { paginateDescribeStackEvents } from '@aws-sdk/client-cloudformation';
 import { DescribeServicesCommand } from '@aws-sdk/client-ecs';
 import { PROOF_STACK } from '../../contract/proof.ts';
@@ -9,7 +9,7 @@ import type { Site } from './site.ts';
 
 const MOST_LINES = 40;
 
-/** Undefined where there is no stack. */
+/** Empty if there is no stack. */
 export async function decisionsOf(site: Site): Promise<string[]> {
   return lines(async () => {
     const { stackIfAny: stack, shell, startedAt } = site;
@@ -30,10 +30,10 @@ export async function troublesOf(site: Site): Promise<Record<string, string[]>> 
     lines(() => complaintsOfScaler(site)),
   ]);
   return {
-    'What CloudFormation could not do': stack,
-    'The service’s events': service,
+    'CloudFormation failures': stack,
+    'Service events': service,
     'Why tasks were stopped': tasks,
-    'What the scaler complained of': scaler,
+    'Scaler errors': scaler,
   };
 }
 
@@ -78,11 +78,11 @@ function timeOf(at: number): string {
   return new Date(at).toISOString().slice(11, 19);
 }
 
-/** A part that cannot be read does not keep the rest from being told. */
+/** A part that cannot be read does not keep the others out of the report. */
 async function lines(read: () => Promise<string[]>): Promise<string[]> {
   try {
     return (await read()).slice(0, MOST_LINES);
   } catch (error) {
-    return [`not seen: ${reasonOf(error)}`];
+    return [`could not read: ${reasonOf(error)}`];
   }
 }

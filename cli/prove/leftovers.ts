@@ -1,4 +1,4 @@
-/** Destroys the proof's stack, and asks AWS whether anything is left of it: CloudFormation, and the services themselves. */
+/** Destroys the proof's stack, and asks CloudFormation and the services themselves whether anything is left of it. */
 import { DescribeAlarmsCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
@@ -12,16 +12,16 @@ import type { Evidence } from './course.ts';
 import { readStack, type Site } from './site.ts';
 import { until } from './until.ts';
 
-/** What is deleted is still listed for a while. */
+/** Deleted resources are still listed for a while. */
 const LIMIT_SECONDS = 180;
 const STAYED = /DELETE_(?!COMPLETE)|^(CREATE|UPDATE)/;
 
-/** Also when the command has been ended: a second Ctrl-C ends it all the same. Work that is open waits for nobody then. */
+/** Runs even if the command was interrupted; a second Ctrl-C ends it anyway. Open workflows are terminated first. */
 export async function destroy({ settings, shell, work, cloudFormation }: Site): Promise<Evidence> {
   const terminated = await work.terminate();
-  if ((await readStack(cloudFormation)) === undefined) return { says: 'no stack has been made' };
+  if ((await readStack(cloudFormation)) === undefined) return { says: 'no stack was created' };
   await cdk('destroy', ['--force'], settings, { env: shell.env });
-  const ofWork = terminated === 0 ? '' : `; ${count(terminated, 'workflow')} of the proof terminated`;
+  const ofWork = terminated === 0 ? '' : `; terminated ${count(terminated, 'workflow')} of the proof`;
   return { says: `CloudFormation has deleted the stack${ofWork}` };
 }
 
@@ -36,14 +36,14 @@ export async function nothingLeft(site: Site): Promise<Evidence> {
   if (site.arn === undefined) return { says: 'there is no stack', figures: { left: 0 } };
   const all = count(site.resources.length, 'resource');
   return {
-    says: `of the stack's ${all} CloudFormation, ECS, SSM, DynamoDB, CloudWatch and its logs have none any more`,
+    says: `none of the stack's ${all} remain in CloudFormation, ECS, SSM, DynamoDB, CloudWatch or CloudWatch Logs`,
     figures: { left: 0 },
   };
 }
 
 async function stackOf(site: Site): Promise<string[]> {
   const stack = await readStack(site.cloudFormation);
-  if (stack !== undefined) return [`the stack, which is ${stack.StackStatus}`];
+  if (stack !== undefined) return [`the stack, ${stack.StackStatus}`];
   if (site.arn === undefined) return [];
   const resources = await site.resourcesOf(site.arn);
   return resources
@@ -88,7 +88,7 @@ async function services({ aws, pools }: Stack): Promise<string[]> {
   return (await Promise.all(left)).flat();
 }
 
-/** Of this stack alone; others have theirs. */
+/** Only this stack's parameters; other stacks have their own. */
 async function parameters({ aws, config }: Stack, Path: string): Promise<string[]> {
   const own = config.poolsPath.slice(config.poolsPath.lastIndexOf('/'));
   const found: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Proves the product on a real account: a small stack of its own, work through it, out, in, a deployment and a drain while
- * tasks are busy, and all of it gone again. Whatever happens, the stack is destroyed and a report written.
+ * Proves the product on a real account: deploys a small stack of its own, runs work on it, scales out and in, drains a task
+ * and deploys while tasks are busy, and removes everything again. Whatever happens, the stack is destroyed and a report written.
  */
 import { writeFileSync } from 'node:fs';
 import packageFile from '../../package.json' with { type: 'json' };
@@ -21,13 +21,13 @@ import { STEPS } from './steps.ts';
 
 export async function prove(shell: Shell, options: ProveOptions): Promise<void> {
   const settings = settingsOf(shell, options);
-  // What a person reads on the way is not part of the JSON.
+  // Progress output is not part of the JSON.
   const screen = new Shell({ ...shell, ...(options.json && { stdout: shell.stderr }) });
   const checks = await examineBeforeProof(shell, settings);
   for (const check of checks) screen.print(renderCheck(screen, check));
   if (checks.some(({ ok }) => ok === false)) {
     shell.exitCode = 1;
-    screen.print('\nNothing has been deployed: mend what is wrong (✗) first.');
+    screen.print('\nNothing has been deployed: fix the failed checks (✗) first.');
     if (options.json) shell.printJson({ ok: false, checks: checks.map(asJson), steps: [] });
     return;
   }
@@ -37,7 +37,9 @@ export async function prove(shell: Shell, options: ProveOptions): Promise<void> 
   const clean = redactor({ ...settings.temporal, env: shell.env, directory: process.cwd() });
   writeFileSync(options.report, clean(render(report)));
   if (!report.ok) shell.exitCode = 1;
-  screen.print(`\n${report.ok ? 'Proved.' : 'Not proved.'} The report, which can be sent as it is: ${options.report}`);
+  screen.print(
+    `\n${report.ok ? 'Passed.' : 'Failed.'} The report contains no secrets and can be shared as it is: ${options.report}`,
+  );
   const json = { ...report, checks: report.checks.map(asJson) };
   if (options.json) shell.printJson(JSON.parse(clean(JSON.stringify(json))));
 }
@@ -48,7 +50,7 @@ async function run(shell: Shell, settings: ProofSettings, checks: Check[], { kee
   let passed = true;
   for (const [name, step] of Object.entries(STEPS)) {
     if (passed) passed = await course.run(name, () => step(site));
-    else course.skip(name, 'as a step before it failed');
+    else course.skip(name, 'because an earlier step failed');
   }
   await site.work.end();
   const [decisions, troubles] = await Promise.all([decisionsOf(site), passed ? {} : troublesOf(site)]);
@@ -59,15 +61,15 @@ async function run(shell: Shell, settings: ProofSettings, checks: Check[], { kee
 }
 
 function leave(course: Course): true {
-  for (const name of ['destroy', 'nothing left']) course.skip(name, `as --keep leaves the stack ${PROOF_STACK}`);
+  for (const name of ['destroy', 'nothing left']) course.skip(name, `because --keep keeps the stack ${PROOF_STACK}`);
   return true;
 }
 
-/** Whatever has come of the steps before. */
+/** Whatever the outcome of the steps before. */
 async function remove(course: Course, site: Site): Promise<boolean> {
   await site.find().catch(() => undefined);
   if (await course.run('destroy', () => destroy(site))) return course.run('nothing left', () => nothingLeft(site));
-  course.skip('nothing left', `as the stack ${PROOF_STACK} is still there`);
+  course.skip('nothing left', `because the stack ${PROOF_STACK} still exists`);
   return false;
 }
 

@@ -1,17 +1,17 @@
-/** The report of a proof: a page that can be sent as it is. Nothing in it is secret, or says whose account and server it was. */
+/** The report of a proof: a page that can be shared as it is. It contains no secrets and does not identify the account or server. */
 import { hide, withoutSecrets } from '../../contract/shown.ts';
 import type { Check } from '../doctor/check.ts';
 import type { Step } from './course.ts';
 
 export interface Report {
   ok: boolean;
-  /** When it began. */
+  /** When the proof began. */
   at: string;
   versions: Record<string, string>;
   checks: Check[];
   steps: Step[];
   decisions: string[];
-  /** By what they are; empty where all went well. */
+  /** By title; empty if all steps passed. */
   troubles: Record<string, string[]>;
 }
 
@@ -21,7 +21,7 @@ export function render({ ok, at, versions, checks, steps, decisions, troubles }:
     tableOf(['', ''], [['began', at], ...Object.entries(versions)]),
     '## Steps',
     tableOf(
-      ['step', 'result', 'seconds', 'seen'],
+      ['step', 'result', 'seconds', 'evidence'],
       steps.map(({ step, result, seconds, says }) => [step, result, String(seconds ?? ''), firstLine(says)]),
     ),
     ...steps.filter(({ says }) => says.includes('\n')).map(({ step, says }) => quoted(`### ${step}`, says)),
@@ -50,7 +50,7 @@ function tableOf(heads: string[], rows: string[][]): string {
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Whose it was. */
+/** What identifies the owner. */
 export interface Private {
   env: Record<string, string | undefined>;
   address: string;
@@ -60,7 +60,7 @@ export interface Private {
 
 const SECRET_VARIABLES = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
 
-/** What makes a text one that can be sent. */
+/** Makes a text safe to share. */
 export function redactor({ env, address, namespace, directory }: Private): (text: string) => string {
   hide(SECRET_VARIABLES.flatMap((name) => env[name] ?? []));
   const host = address.replace(/:\d+$/, '');

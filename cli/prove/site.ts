@@ -1,4 +1,4 @@
-/** What a proof works with: the clients, the stack once it is deployed, and its work. */
+/** What a proof works with: clients, the stack once it is deployed, and its work. */
 import {
   CloudFormationClient,
   DescribeStacksCommand,
@@ -33,11 +33,11 @@ export class Site {
   readonly settings: ProofSettings;
   readonly cloudFormation = new CloudFormationClient(CLIENT_SETTINGS);
   readonly startedAt: number;
-  /** Of the stack, once it is there: its name tells nothing any more when it has been deleted. */
+  /** The stack's ARN, once it exists: a deleted stack can no longer be found by name. */
   arn: string | undefined;
   /** Empty until it is deployed. */
   resources: StackResourceSummary[] = [];
-  /** The most tasks seen at a time. */
+  /** The most tasks seen at once. */
   peak = 0;
   readonly work: Work;
   readonly serverVersion: string;
@@ -71,7 +71,7 @@ export class Site {
   }
 
   get stack(): Stack {
-    if (this.#stack === undefined) throw new CommandError('the stack is not there');
+    if (this.#stack === undefined) throw new CommandError('the stack does not exist');
     return this.#stack;
   }
 
@@ -81,7 +81,7 @@ export class Site {
     return pool;
   }
 
-  /** To be called when it is deployed, and before it is destroyed. */
+  /** Call this after the stack is deployed, and before it is destroyed. */
   async find(): Promise<void> {
     this.arn = (await readStack(this.cloudFormation))?.StackId;
     this.resources = await this.resourcesOf(PROOF_STACK);
@@ -90,7 +90,7 @@ export class Site {
     this.#stack = await openStack({ stack: parameter?.slice(STACKS_PATH.length + 1) ?? PROOF_STACK });
   }
 
-  /** Of a stack that has been deleted only by its ARN. */
+  /** A deleted stack is found only by its ARN. */
   async resourcesOf(StackName: string): Promise<StackResourceSummary[]> {
     const all: StackResourceSummary[] = [];
     const pages = paginateListStackResources({ client: this.cloudFormation }, { StackName });
@@ -101,7 +101,7 @@ export class Site {
   async tasks(): Promise<UncordonedTasks> {
     const read = await new EcsServices(this.stack.aws.ecs).read([this.pool]);
     const tasks = read.get(this.pool.pool)?.tasks ?? { unknown: 'not read' };
-    if (!known(tasks)) throw new CommandError(`the service's tasks cannot be read: ${tasks.unknown}`);
+    if (!known(tasks)) throw new CommandError(`cannot read the service's tasks: ${tasks.unknown}`);
     this.peak = Math.max(this.peak, tasks.running.length);
     return tasks;
   }
@@ -113,7 +113,7 @@ export class Site {
     return services[0]?.deployments ?? [];
   }
 
-  /** Also those that have been stopped within the hour. */
+  /** Includes tasks stopped within the last hour. */
   async allTasks(): Promise<Task[]> {
     const { cluster, service: serviceName } = this.pool;
     const { ecs } = this.stack.aws;
@@ -127,7 +127,7 @@ export class Site {
   }
 }
 
-/** Undefined where there is no such stack. */
+/** Undefined if there is no such stack. */
 export async function readStack(client: CloudFormationClient): Promise<CloudFormationStack | undefined> {
   try {
     const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: PROOF_STACK }));

@@ -1,4 +1,4 @@
-/** What a proof does to a deployed pool, in this order; each says what it has seen, or throws with what it has not. */
+/** What a proof does with a deployed pool, in this order; each step returns what it saw, or throws with what it did not see. */
 import { UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import { quantile } from '../../simulate/score.ts';
 import { drainTask } from '../drain.ts';
@@ -9,10 +9,10 @@ import type { Site } from './site.ts';
 import { until } from './until.ts';
 import type { Held } from './work.ts';
 
-/** Of one step. Fargate starts a task within a minute or two; the scaler's schedule first fires after one. */
+/** Limit of one step. Fargate starts a task within a minute or two; the scaler's schedule first fires after one. */
 const LIMIT_SECONDS = 600;
 const FEW = 3;
-/** CloudFormation would wait for hours for a service whose tasks do not start. */
+/** Without it, CloudFormation would wait for hours for a service whose tasks do not start. */
 const DEPLOY_SECONDS = 1800;
 
 export const STEPS: Record<string, (site: Site) => Promise<Evidence>> = {
@@ -22,7 +22,7 @@ export const STEPS: Record<string, (site: Site) => Promise<Evidence>> = {
   'scale out from zero': scaleOut,
   'drain of a busy task': drainBusy,
   'scale in after work': scaleInAfterWork,
-  // The last, since the scaler stops no task for some minutes after a deployment.
+  // Comes last, because the scaler stops no task for some minutes after a deployment.
   'deployment with busy tasks': deployAgain,
   'nothing lost': nothingLost,
 };
@@ -34,10 +34,10 @@ async function deploy(site: Site): Promise<Evidence> {
   await cdk('deploy', args, site.settings, { env, signal: limited });
   await site.find();
   const resources = site.resources.length;
-  return { says: `the stack is there, with ${count(resources, 'resource')}`, figures: { resources } };
+  return { says: `created the stack with ${count(resources, 'resource')}`, figures: { resources } };
 }
 
-/** It may have been stopped again meanwhile, as there is no work. */
+/** It may already have been stopped again, because there is no work. */
 async function firstTask(site: Site): Promise<Evidence> {
   let reasons: string[] = [];
   const first = await until(
@@ -54,7 +54,7 @@ async function firstTask(site: Site): Promise<Evidence> {
     () => [...new Set(reasons)].join('; '),
   );
   const startUpSeconds = secondsBetween(first.createdAt, first.startedAt);
-  return { says: `started ${startUpSeconds} s after ECS had made it`, figures: { startUpSeconds } };
+  return { says: `started ${startUpSeconds} s after ECS created it`, figures: { startUpSeconds } };
 }
 
 function secondsBetween(from: Date | undefined, to: Date | undefined): number {
@@ -78,7 +78,7 @@ async function scaleIn(site: Site): Promise<Evidence> {
     },
     () => standing,
   );
-  return { says: 'no task is left of a pool without work' };
+  return { says: 'a pool without work has no tasks' };
 }
 
 async function scaleOut(site: Site): Promise<Evidence> {
@@ -88,7 +88,7 @@ async function scaleOut(site: Site): Promise<Evidence> {
   let running = 0;
   await until(
     shell,
-    'two tasks run',
+    'two tasks are running',
     LIMIT_SECONDS,
     async () => {
       running = (await site.tasks()).running.length;
@@ -102,7 +102,7 @@ async function scaleOut(site: Site): Promise<Evidence> {
     return first?.waitSeconds === undefined ? undefined : rounded(first.waitSeconds);
   });
   return {
-    says: `work began ${secondsUntilWorkBegan} s after it had come to a pool without tasks; two tasks ran after ${secondsUntilTwoTasks} s`,
+    says: `work that arrived at a pool without tasks began after ${secondsUntilWorkBegan} s; two tasks were running after ${secondsUntilTwoTasks} s`,
     figures: { secondsUntilWorkBegan, secondsUntilTwoTasks },
   };
 }
@@ -117,50 +117,51 @@ async function drainBusy(site: Site): Promise<Evidence> {
   const byTask = Map.groupBy(await busy(site), ({ task }) => task);
   const [found] = [...byTask].filter(([id]) => running.includes(id)).toSorted(([, a], [, b]) => b.length - a.length);
   if (found === undefined)
-    throw new CommandError(`no task is known to hold work: it is held by ${[...byTask.keys()].join(', ')}`);
+    throw new CommandError(`work is held by none of the pool's tasks, but by ${[...byTask.keys()].join(', ')}`);
   const [task, held] = found;
   const signal = AbortSignal.any([shell.signal, AbortSignal.timeout(LIMIT_SECONDS * 1000)]);
   const limited = new Shell({ ...shell, signal });
   const say = (text: string) => shell.print(`    ${text.trim()}`);
   const stoppedReason = await drainTask(limited, stack, { pool, task }, { wait: true, say });
   if (stoppedReason === undefined) {
-    throw new CommandError(shell.signal.aborted ? 'interrupted' : `the task had not left within ${LIMIT_SECONDS} s`);
+    throw new CommandError(shell.signal.aborted ? 'interrupted' : `the task was not gone within ${LIMIT_SECONDS} s`);
   }
-  return { says: `it left: ${stoppedReason}; ${await kept(site, held)}`, figures: { heldByDrained: held.length } };
+  return { says: `stopped: ${stoppedReason}; ${await kept(site, held)}`, figures: { heldByDrained: held.length } };
 }
 
-/** What tasks have in their hands, as soon as it is a few activities. */
+/** The activities that tasks are running, as soon as there are a few. */
 function busy({ shell, work }: Site): Promise<Held[]> {
-  return until(shell, `${FEW} activities run`, LIMIT_SECONDS, async () => {
+  return until(shell, `${FEW} activities are running`, LIMIT_SECONDS, async () => {
     const held = await work.held();
     return held.length < FEW ? undefined : held;
   });
 }
 
-/** Throws when an attempt of it was lost. */
+/** Throws if an attempt was lost. */
 async function kept({ shell, work }: Site, held: Held[]): Promise<string> {
   const ids = held.map(({ workflowId }) => workflowId);
-  const ended = await until(shell, 'what they held is done', LIMIT_SECONDS, async () => {
+  const ended = await until(shell, 'their activities are done', LIMIT_SECONDS, async () => {
     const outcomes = await work.outcomes(ids);
     return outcomes.every(({ end }) => end !== 'still open') ? outcomes : undefined;
   });
   const lost = ended.flatMap(({ lostAttempts }) => lostAttempts);
   const what = count(held.length, 'activity', 'activities');
   if (lost.length > 0)
-    throw new CommandError(`${what} in hand, ${count(lost.length, 'attempt')} lost: ${lost.join('; ')}`);
-  return `${what} in hand, each finished in its first attempt`;
+    throw new CommandError(`${what} running, ${count(lost.length, 'attempt')} lost: ${lost.join('; ')}`);
+  return `${what} running, each finished in its first attempt`;
 }
 
-/** By one task at least: how long the last one is kept is learned, and need not be waited for. */
+/** By at least one task. How long the last one is kept is learned from load, so there is no need to wait for it. */
 async function scaleInAfterWork(site: Site): Promise<Evidence> {
   const before = (await site.tasks()).running.length;
   await allDone(site);
-  const { running } = await until(site.shell, `fewer than ${count(before, 'task')} run`, LIMIT_SECONDS, async () => {
+  const what = `fewer than ${count(before, 'task')} are running`;
+  const { running } = await until(site.shell, what, LIMIT_SECONDS, async () => {
     const tasks = await site.tasks();
     return Math.max(tasks.running.length, tasks.desired) < before ? tasks : undefined;
   });
   return {
-    says: `from ${count(before, 'task')} at work to ${running.length}; there were ${site.peak} at the most`,
+    says: `from ${count(before, 'task')} at work to ${running.length}; the peak was ${site.peak}`,
     figures: { peakTasks: site.peak },
   };
 }
@@ -181,7 +182,7 @@ async function deployAgain(site: Site): Promise<Evidence> {
   let standing = '';
   await until(
     shell,
-    'ECS has completed the deployment, and only new tasks run',
+    'ECS has completed the deployment, and only new tasks are running',
     LIMIT_SECONDS,
     async () => {
       const { running, pending } = await site.tasks();
@@ -200,7 +201,7 @@ async function deployAgain(site: Site): Promise<Evidence> {
   };
 }
 
-/** An attempt that timed out or failed is in the history, however it went on. */
+/** Attempts that timed out or failed are in the history, whatever happened afterwards. */
 async function nothingLost({ work }: Site): Promise<Evidence> {
   const outcomes = await work.outcomes();
   const lost = outcomes.flatMap(({ lostAttempts }) => lostAttempts);

@@ -1,10 +1,10 @@
-/** Waits for something of a real account, which tells of nothing by itself: it is asked again and again. */
+/** Waits for something on a real account by polling, because nothing there notifies us. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandError, type Shell } from '../shell.ts';
 
 const LOOK_EVERY_MS = 1000;
 
-/** The first answer there is; throws when there is none in time, or the command is ended. `detail` says how it stands. */
+/** Returns the first answer; throws if there is none in time or the command is interrupted. `detail` describes the current state. */
 export async function until<T>(
   { now, signal }: Pick<Shell, 'now' | 'signal'>,
   what: string,

@@ -1,10 +1,10 @@
-/** Work for the pool: a workflow each second, whose activity takes some seconds and asks no model; and what became of each. */
+/** Work for the pool: a workflow each second, whose activity takes some seconds and asks no model; and the outcome of each. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { chunks } from '../../contract/chunks.ts';
 import { outcomeOf, type Outcome } from '../../local/outcomes.ts';
 
-/** Of the package's worker. */
+/** A workflow of the package's worker. */
 const WORKFLOW = 'GenericStrategyWorkflow';
 /** At one a second: more than one task of the pool holds, less than two. */
 const SECONDS_A_PIECE = 6;
@@ -13,7 +13,7 @@ const AT_ONCE = 20;
 
 export interface Held {
   workflowId: string;
-  /** Which holds its activity. */
+  /** The task that runs its activity. */
   task: string;
 }
 
@@ -41,13 +41,13 @@ export class Work {
     this.#flow = this.#run();
   }
 
-  /** Nothing more is started; what is there goes on. */
+  /** Starts nothing more; running work continues. */
   async end(): Promise<void> {
     this.#over.abort();
     await this.#flow;
   }
 
-  /** What is in a task's hands now. */
+  /** The activities that are running now. */
   async held(): Promise<Held[]> {
     const held = await this.#each([...this.#open], async (workflowId) => {
       const { raw } = await this.#client.workflow.getHandle(workflowId).describe();
@@ -57,7 +57,7 @@ export class Work {
     return held.flat();
   }
 
-  /** As Temporal's histories have it. */
+  /** As recorded in Temporal's histories. */
   outcomes(ids = this.ids): Promise<Outcome[]> {
     return this.#each(ids, async (workflowId) => {
       const history = await this.#client.workflow.getHandle(workflowId).fetchHistory();
@@ -65,7 +65,7 @@ export class Work {
     });
   }
 
-  /** So that nothing of it waits for a pool that is no more. Returns how many there were. */
+  /** So that no workflow waits for a pool that no longer exists. Returns how many were open. */
   async terminate(): Promise<number> {
     const open = [...this.#open];
     await this.#each(open, (workflowId) =>

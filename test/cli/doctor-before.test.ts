@@ -82,7 +82,7 @@ test('a quota that is too small for all pools at their maximum is told', async (
   const { checks } = JSON.parse(stdout) as { checks: Check[] };
   expect(checks.find(({ check }) => check === 'Fargate quota')).toMatchObject({
     ok: false,
-    says: '1 vCPUs of Fargate at a time in this account and region; all tasks together are 2',
+    says: '1 concurrent Fargate vCPUs in this account and region; all tasks together need 2',
   });
 });
 
@@ -100,7 +100,7 @@ test('with --wait it says what it waits for, and ends as soon as all is well', a
   await stop();
   expect(stdout).toMatch(/^Waiting for .*CDK bootstrap.*ECS service-linked role/);
   expect(stdout).toMatch(/^✓ deployment roles: /m);
-  expect(stdout).toMatch(/^All 10 checks are ok\.$/m);
+  expect(stdout).toMatch(/^All 10 checks passed\.$/m);
   expect(code).toBe(0);
 });
 

@@ -104,7 +104,7 @@ test('a stack that is well has nothing wrong', async () => {
   );
   expect(examined.text).toMatch(/^✓ workers \(well-pool\): 1 worker polling 'well-queue'; nothing waits$/m);
   expect(examined.text).toMatch(/^✓ versions \(well-pool\): all workers run temporal-typescript \d/m);
-  expect(examined.text).toMatch(/^All 14 checks are ok\.$/m);
+  expect(examined.text).toMatch(/^All 14 checks passed\.$/m);
 });
 
 test('no server', async () => {
@@ -116,7 +116,7 @@ test('no server', async () => {
     { check: 'signals', says: expect.stringContaining('the scaler could not read activityQueue: ') },
   ]);
   expect(examined.text).toMatch(
-    /^✗ server \(default at 127.0.0.1:1\): .+\n {4}why it matters: .+\n {4}mend: .+temporal\.address/m,
+    /^✗ server \(default at 127.0.0.1:1\): .+\n {4}why it matters: .+\n {4}fix: .+temporal\.address/m,
   );
 });
 
@@ -132,7 +132,7 @@ test('a server that speaks no TLS, and one whose certificate nobody here trusts'
     {
       check: 'server',
       says: expect.stringMatching(/^TLS with .+ fails: .*(wrong version number|packet length)/i),
-      mend: expect.stringContaining('speaks no TLS'),
+      mend: expect.stringContaining('does not use TLS'),
     },
     { check: 'signals' },
   ]);
@@ -177,14 +177,14 @@ test('certificates that will expire soon, of the client and of the server', asyn
   expect(await certificatesIn(1)).toMatchObject({
     ok: true,
     says: expect.stringMatching(
-      /^the client's is valid for 89 more days \(CN=on-call\), the server's .* less than a day/,
+      /^client certificate valid for 89 more days \(CN=on-call\), server certificate .* less than a day/,
     ),
   });
-  expect(await certificatesIn(20)).toMatchObject({ ok: false, says: expect.stringMatching(/^the server's/) });
+  expect(await certificatesIn(20)).toMatchObject({ ok: false, says: expect.stringMatching(/^server certificate/) });
   expect(await certificatesIn(61 * 24)).toMatchObject({
     ok: false,
-    says: expect.stringMatching(/^the client's is valid for 28 more days/),
-    mend: expect.stringMatching(/^register a new client certificate .*; renew the server's/),
+    says: expect.stringMatching(/^client certificate valid for 28 more days/),
+    mend: expect.stringMatching(/^register a new client certificate .*; renew the server certificate/),
   });
 });
 
@@ -234,7 +234,7 @@ test('tasks that run, but poll another queue', async () => {
   expect(wrong(examined)).toMatchObject([
     {
       check: 'workers',
-      says: "1 task of the pool runs, but nobody polls the task queue 'unpolled-queue'; nothing waits",
+      says: "1 task of the pool is running, but no worker polls the task queue 'unpolled-queue'; nothing waits",
       mend: expect.stringContaining('TEMPORAL_TASK_QUEUE'),
     },
   ]);
@@ -252,8 +252,8 @@ test('workflows on a queue that nobody polls, with the name that was meant', asy
   expect(found).toMatchObject([
     {
       check: 'queue names',
-      says: "workflows run on task queues that nobody polls: 1 workflow on 'Orders_queue' (such as lost-order, order): is 'orders-queue' meant?",
-      matters: expect.stringContaining('they wait for ever'),
+      says: "workflows run on task queues without pollers: 1 workflow on 'Orders_queue' (such as lost-order, order): did you mean 'orders-queue'?",
+      matters: expect.stringContaining('they wait forever'),
     },
   ]);
 });
@@ -302,7 +302,7 @@ test('a queue nobody polls is not blamed while it is unknown whether a task runs
   await deploy('unknown');
   const { checks } = await examine('unknown', { AWS_ENDPOINT_URL_ECS: 'http://127.0.0.1:1' });
   expect(checks.filter(({ ok }) => ok !== true)).toMatchObject([
-    { check: 'workers', ok: null, says: expect.stringContaining('ECS did not tell whether a task runs') },
+    { check: 'workers', ok: null, says: expect.stringContaining('ECS could not be asked whether a task is running') },
     { check: 'ECS service', ok: null },
   ]);
 });
@@ -319,7 +319,7 @@ test('what whoever asks may not see is no fault of the stack, but not well eithe
   expect(wrong(examined)).toEqual([]);
   expect(examined.code).toBe(1);
   expect(examined.text).toMatch(
-    /^\? rights: not seen: AccessDeniedException: .+; logs:FilterLogEvents on veiled-scaler-log is needed$/m,
+    /^\? rights: could not check: AccessDeniedException: .+; this needs logs:FilterLogEvents on veiled-scaler-log$/m,
   );
 });
 
@@ -366,7 +366,7 @@ test('alarms that are not there, tell nobody, or ring', async () => {
   expect(wrong(await examine('alarms'))).toMatchObject([
     {
       check: 'alarms',
-      says: '5 of 5 alarms have no action, or it is switched off',
+      says: '5 of 5 alarms have no action, or their actions are turned off',
       mend: expect.stringContaining('alarmTopics'),
     },
   ]);

@@ -39,12 +39,12 @@ test('a task that is drained finishes what may be tried once only, has a success
   await fleet.until('a third task is up beside the two', () => fleet.running().length === 3);
   expect(isRunning(task)).toBe(true);
   const again = await drain(task, '--json');
-  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is being drained already, since 20') });
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is already being drained, since 20') });
 
   await expect(activity.result()).resolves.toMatchObject({ asks: 1 });
   const { code, stdout } = await drained;
   expect(stdout).toMatch(
-    /^fleet: task \w+ takes no new work[^]* cordoned; 1 activity left\n[^]*gone after \d+ s: Scaling activity/,
+    /^fleet: from the scaler’s next tick, task \w+ takes no new work[^]* cordoned; 1 activity left\n[^]*gone after \d+ s: Scaling activity/,
   );
   expect(code).toBe(0);
   const stopped = fleet.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'STOPPED');

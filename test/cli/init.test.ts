@@ -40,7 +40,7 @@ test('a file that is there is not overwritten, and nothing is half made', async 
   mkdirSync(join(folder, 'src'), { recursive: true });
   writeFileSync(join(folder, 'src/worker.ts'), '// mine\n');
   const { code, stderr } = await runCli(['init', folder]);
-  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('has src/worker.ts already') });
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('already has src/worker.ts') });
   expect(filesIn(folder)).toEqual(['src/worker.ts']);
   expect(readFileSync(join(folder, 'src/worker.ts'), 'utf8')).toBe('// mine\n');
 });

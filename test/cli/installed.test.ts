@@ -35,7 +35,7 @@ test.each([
 ])('%s asks AWS, and says so when it does not answer', async (...args) => {
   expect(await run(...args)).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('AWS did not tell which stacks'),
+    stderr: expect.stringContaining('Cannot list the stacks'),
   });
 });
 

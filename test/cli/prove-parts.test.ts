@@ -146,10 +146,10 @@ describe('the report', () => {
       checks: [check, { ...check, check: 'Fargate quota', ok: null }],
       steps: [
         { step: 'deploy', result: 'failed', seconds: 12.5, says: 'cdk deploy ended with exit code 1:\nno | room' },
-        { step: 'first task', result: 'not run', seconds: null, says: 'as a step before it failed' },
+        { step: 'first task', result: 'not run', seconds: null, says: 'because an earlier step failed' },
       ],
       decisions: ['08:01:00 3 x idle, desired 0: nothing to do'],
-      troubles: { 'Why tasks were stopped': ['OutOfCapacity'], 'What the scaler complained of': [] },
+      troubles: { 'Why tasks were stopped': ['OutOfCapacity'], 'Scaler errors': [] },
     };
     expect(render(report)).toBe(`# Proof of temporal-elastic-workers: failed
 
@@ -160,10 +160,10 @@ describe('the report', () => {
 
 ## Steps
 
-| step | result | seconds | seen |
+| step | result | seconds | evidence |
 | --- | --- | --- | --- |
 | deploy | failed | 12.5 | cdk deploy ended with exit code 1: |
-| first task | not run |  | as a step before it failed |
+| first task | not run |  | because an earlier step failed |
 
 ### deploy
 
@@ -189,7 +189,7 @@ no | room
 OutOfCapacity
 ~~~
 
-## What the scaler complained of
+## Scaler errors
 
 nothing
 `);

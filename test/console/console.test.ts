@@ -111,7 +111,7 @@ test('the demo’s is made from the sources; one that cannot start is told with 
   const ofDemo = await startConsole({ ...common, emulatorUrl: rig.environment['AWS_ENDPOINT_URL']! });
   expect(await (await fetch(`${ofDemo}/console.js`)).text()).toContain('uplot');
   const nowhere = startConsole({ ...common, emulatorUrl: 'http://127.0.0.1:1' });
-  await expect(nowhere).rejects.toThrow(/The console ended while starting[^]*AWS did not tell which stacks/);
+  await expect(nowhere).rejects.toThrow(/The console ended while starting[^]*Cannot list the stacks/);
   await Promise.all(closers.map((close) => close()));
 });
 
@@ -142,7 +142,7 @@ inChromium('the page', () => {
       expect.stringMatching(/^slow\t/),
     ]);
     expect(await page.locator('ol > li').first().innerText()).toMatch(
-      /steady, \d tasks?\s+the fleet fits the need\s+busy 0/,
+      /steady, \d tasks?\s+the fleet matches demand\s+busy 0/,
     );
     expect(await page.locator('.alarms > li').count()).toBe(5);
     const queue = await page.locator('.links a', { hasText: 'Task queue' }).getAttribute('href');

@@ -71,10 +71,10 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
     const { stdout, stderr } =
       start === 'simulate' ? await runCli([...words, '--html', html]) : await rig.cli(...words);
     if (start === 'pause') await rig.cli('resume', 'quick-response');
-    const elsewhere = 'there is complex-analysis, fast, orders, quick-response';
+    const elsewhere = 'pools: complex-analysis, fast, orders, quick-response';
     const said = `${stdout}${stderr}`
       .replace(html, '.local/simulation.html')
-      .replace(elsewhere, 'there is complex-analysis, quick-response');
+      .replace(elsewhere, 'pools: complex-analysis, quick-response');
     // The policy's figures change with it.
     const figures = (text: string) => (start === 'simulate' ? text.replaceAll(/ +[\d.]+/g, ' 0') : text).trim();
     expect(figures(said)).toBe(figures(answer.join('\n')));

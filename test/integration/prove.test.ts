@@ -139,7 +139,7 @@ test('when the deployment fails, the rest is not run, and the report has the CDK
   const report = readFileSync(join(directory, 'failed.md'), 'utf8');
   expect(report).toMatch(/^# Proof of temporal-elastic-workers: failed\n/);
   expect(report).toMatch(/^\| deploy \| failed \| [\d.]+ \| cdk deploy ended with exit code 1: \|$/m);
-  expect(report).toMatch(/^\| first task \| not run \| {2}\| as a step before it failed \|$/m);
+  expect(report).toMatch(/^\| first task \| not run \| {2}\| because an earlier step failed \|$/m);
   expect(report).toContain('vpc-0123456789abcdef0');
 });
 
