@@ -1,4 +1,4 @@
-/** The page's files, by their address. */
+/** The page's files, by address. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from '../simulate/report.ts';
@@ -6,7 +6,7 @@ import { bundle } from '../simulate/report.ts';
 export type Assets = Record<string, { type: string; text: string }>;
 
 const SCRIPT = 'text/javascript; charset=utf-8';
-/** Built ahead where it is installed; see build.ts. */
+/** Prebuilt in an installed package; see build.ts. */
 const page = join(import.meta.dirname, 'page');
 
 export async function pageAssets(): Promise<Assets> {

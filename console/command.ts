@@ -1,4 +1,4 @@
-/** `elastic-workers console`: a web page of this machine over what the other commands print, until it is ended. */
+/** `elastic-workers console`: serves a web page on this machine with what the other commands print, until it is stopped. */
 import { once } from 'node:events';
 import type { FastifyInstance } from 'fastify';
 import { CommandError, UsageError, wholeNumber, type Common, type Shell } from '../cli/shell.ts';
@@ -21,15 +21,15 @@ export async function serveConsole(shell: Shell, options: ConsoleOptions): Promi
   const server = await consoleServer(new Reader({ shell, stack, temporalUi }), await pageAssets());
   const url = await listen(server, port);
   if (options.json) shell.printJson({ url, stack: stack.id });
-  else shell.print(`The console of ${stack.id} is at ${url}\nCtrl-C ends it.`);
+  else shell.print(`Console for ${stack.id}: ${url}\nPress Ctrl-C to stop.`);
   if (!shell.signal.aborted) await once(shell.signal, 'abort');
   await server.close();
 }
 
-/** It becomes the target of links: nothing but the web. */
+/** It becomes the target of links, so only web addresses are accepted. */
 function checkedUrl(text: string | undefined, problems: string[]): string | undefined {
   if (text !== undefined && !/^https?:\/\/[^\s/]/.test(text)) {
-    problems.push(`--temporal-ui must be an address such as https://temporal.example.com, got '${text}'`);
+    problems.push(`--temporal-ui must be a URL such as https://temporal.example.com, got '${text}'`);
   }
   return text;
 }

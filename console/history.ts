@@ -1,6 +1,6 @@
 /**
- * A pool's last hours, from where the command line has them too: the scaler's log, which may lag by a minute; the state table,
- * in which its newest decision is at once; and the wait metrics. Read only while somebody asks, and only what is new.
+ * A pool's last hours, from the same sources as the command line: the scaler's log, which may lag by a minute; the state table,
+ * which has the newest decision at once; and the wait metrics. Read only while somebody asks, and only what is new.
  */
 import { METRICS } from '../contract/metrics.ts';
 import type { PoolConfig, PoolPolicy } from '../contract/pool-config.ts';
@@ -14,14 +14,14 @@ import type { PoolHistory, TickView, WaitView } from './view.ts';
 import { readWaits } from './waits.ts';
 
 export const MOST_MINUTES = 12 * 60;
-/** What is logged may be readable so much later only. */
+/** How long it may take until a logged line can be read. */
 const LOG_LAG_MS = 120_000;
 const LOG_EVERY_MS = 5000;
 const WAITS_EVERY_MS = 30_000;
 
 export interface HistoryRequest {
   minutes: number;
-  /** 0 tells everything. */
+  /** 0 requests everything. */
   cursor: number;
   now: number;
 }
@@ -36,7 +36,7 @@ export class History {
   #policy: PoolPolicy | undefined;
   #reading: Promise<string[]> | undefined;
 
-  /** Several who ask at once wait for one reading. */
+  /** Simultaneous requests wait for the same reading. */
   async read(stack: Stack, pool: PoolConfig, { minutes, cursor, now }: HistoryRequest): Promise<PoolHistory> {
     const from = now - minutes * 60_000;
     const covered = this.#log !== undefined && this.#log.from <= from;
@@ -52,19 +52,20 @@ export class History {
     };
   }
 
-  /** What could not be read, in words; the rest is there nevertheless. */
+  /** Returns what could not be read, in words; the rest is read anyway. */
   async #refresh(stack: Stack, pool: PoolConfig, from: number, now: number): Promise<string[]> {
-    const failed = (what: string, right: string) => (error: unknown) => `${what}: ${reasonOf(error)}. Needed: ${right}`;
+    const failed = (what: string, right: string) => (error: unknown) =>
+      `cannot read ${what}: ${reasonOf(error)}; this needs ${right}`;
     const problems = await Promise.all([
       this.#refreshLog(stack, pool.pool, from, now).catch(
-        failed(`the scaler’s log ${stack.config.scalerLogGroup} cannot be read`, 'logs:FilterLogEvents'),
+        failed(`the scaler’s log ${stack.config.scalerLogGroup}`, 'logs:FilterLogEvents'),
       ),
-      this.#refreshWaits(stack, pool, from, now).catch(failed('waits cannot be read', 'cloudwatch:GetMetricData')),
+      this.#refreshWaits(stack, pool, from, now).catch(failed('waits', 'cloudwatch:GetMetricData')),
     ]);
-    // After the log, which knows more of the same tick.
+    // After the log, which contains more about the same tick.
     problems.push(
       await this.#refreshState(stack, pool.pool).catch(
-        failed(`the state table ${stack.config.stateTable} cannot be read`, 'dynamodb:GetItem'),
+        failed(`the state table ${stack.config.stateTable}`, 'dynamodb:GetItem'),
       ),
     );
     for (const series of [this.#ticks, this.#waits]) series.forgetBefore(now - (MOST_MINUTES + 60) * 60_000);
@@ -95,7 +96,7 @@ export class History {
   }
 }
 
-/** How many attempts there were since the tick before, only the log knows. */
+/** Only the log has the number of attempts since the previous tick. */
 function asLogged({ record, decision }: PoolState): LoggedTick {
   return { ...record, ...decision, figures: { ...figuresOf({ record }), processed: null, failed: null }, errors: [] };
 }

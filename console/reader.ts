@@ -1,4 +1,4 @@
-/** What the page is told, read while somebody asks: many who ask within a moment are one who asks. */
+/** Reads the page's data while somebody asks: requests within a moment of each other share one reading. */
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import { readAlarms } from '../cli/pool-state.ts';
 import type { Shell } from '../cli/shell.ts';
@@ -10,15 +10,15 @@ import { temporalLinks } from './temporal-links.ts';
 import type { AlarmView, Overview, PoolHistory, PoolOverview } from './view.ts';
 
 const OVERVIEW_EVERY_MS = 1500;
-/** Alarms change by the minute, and CloudWatch answers few questions about them. */
+/** Alarms change by the minute, and CloudWatch allows few requests for them. */
 const ALARMS_EVERY_MS = 10_000;
-/** A deployment may bring or take pools. */
+/** A deployment may add or remove pools. */
 const STACK_EVERY_MS = 60_000;
 
 export interface ReaderOptions {
   shell: Shell;
   stack: Stack;
-  /** Of Temporal's Web UI; guessed unless given. */
+  /** URL of Temporal's Web UI; guessed by default. */
   temporalUi: string | undefined;
 }
 
@@ -39,7 +39,7 @@ export class Reader {
         newest = await openStack({ stack: stack.id });
         return { stack: newest, problems: [] };
       } catch (error) {
-        return { stack: newest, problems: [`whether the stack has changed: ${reasonOf(error)}`] };
+        return { stack: newest, problems: [`cannot check whether the stack has changed: ${reasonOf(error)}`] };
       }
     };
     this.#stack = new Remembered(reopen, STACK_EVERY_MS, shell.now);
@@ -51,7 +51,7 @@ export class Reader {
     return this.#overview.get();
   }
 
-  /** Undefined when there is no such pool. */
+  /** Undefined if there is no such pool. */
   async history(name: string, request: Omit<HistoryRequest, 'now'>): Promise<PoolHistory | undefined> {
     const { stack } = await this.#stack.get();
     const pool = stack.pools.find(({ pool }) => pool === name);
@@ -83,7 +83,7 @@ export class Reader {
   }
 }
 
-/** Read again when it is older than that; who asks meanwhile waits for the same reading. A failure is not remembered. */
+/** Read again when older than the given time; requests made meanwhile wait for the same reading. Failures are not cached. */
 class Remembered<T> {
   readonly #read: () => Promise<T>;
   readonly #forMs: number;
@@ -108,7 +108,7 @@ class Remembered<T> {
   }
 }
 
-/** Its name is its runbook's, where its description ends with one, as those of our construct do. */
+/** An alarm is named after its runbook if its description ends with one, as our construct's do. */
 function alarmView({ AlarmName = '', AlarmDescription, StateValue, StateUpdatedTimestamp }: MetricAlarm): AlarmView {
   return {
     name: /Runbook: .*\/([\w-]+)$/.exec(AlarmDescription ?? '')?.[1] ?? AlarmName,

@@ -1,4 +1,4 @@
-/** Values in the order of their time, of which a reader that comes again is told only what is new or has changed. */
+/** Values in order of time; a returning reader receives only those that are new or changed. */
 export class Series<T extends { now: number }> {
   readonly #entries = new Map<number, { value: T; text: string; change: number }>();
   readonly #nextChange: () => number;
@@ -12,7 +12,7 @@ export class Series<T extends { now: number }> {
     return this.#entries.has(now);
   }
 
-  /** One of the same time is replaced. */
+  /** Replaces a value of the same time. */
   put(value: T): void {
     const text = JSON.stringify(value);
     if (this.#entries.get(value.now)?.text === text) return;

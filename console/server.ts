@@ -1,7 +1,7 @@
 /**
- * The console's web server: one page and what it asks for, for this machine alone. It only reads. A page of somebody else's
- * in the same browser can neither read it (Host is checked, so that no name but this machine's leads here), nor make it ask
- * AWS, nor put it in a frame; and this page asks nobody else.
+ * The console's web server: serves one page and its data to this machine only. It only reads. Another site's page in the same
+ * browser can neither read it (Host is checked, so that only this machine's names lead here), nor make it call AWS, nor put it
+ * in a frame; and this page contacts nobody else.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { reasonOf } from '../cli/stacks.ts';
@@ -20,7 +20,7 @@ const HEADERS = {
   'cache-control': 'no-store',
 };
 
-/** By any of these, and any port: a tunnel may have another. */
+/** Any of these with any port: a tunnel may use another one. */
 const THIS_MACHINE = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/;
 
 export async function consoleServer(reader: Reader, assets: Assets): Promise<FastifyInstance> {
@@ -58,5 +58,5 @@ async function refuseOthers({ headers, url }: FastifyRequest, reply: FastifyRepl
   const { host = '', 'sec-fetch-site': site } = headers;
   const foreign = url.startsWith('/api/') && site !== undefined && site !== 'same-origin' && site !== 'none';
   if (THIS_MACHINE.test(host) && !foreign) return undefined;
-  return reply.code(403).send({ error: 'The console answers only its own page, at 127.0.0.1 or localhost.' });
+  return reply.code(403).send({ error: 'The console only answers its own page at 127.0.0.1 or localhost.' });
 }

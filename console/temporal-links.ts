@@ -1,4 +1,4 @@
-/** Links into Temporal's Web UI: Cloud's has one address, that of a server on this machine follows from its own; others are said. */
+/** Links into Temporal's Web UI. Its URL is known for Cloud and derived for a local server; any other must be given. */
 import type { PlacedPool } from '../cli/temporal-places.ts';
 import type { Link } from './view.ts';
 
@@ -17,6 +17,6 @@ export function temporalLinks({ taskQueue, temporal }: PlacedPool, base = uiOf(t
 function uiOf(address: string): string | undefined {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(address) ?? [];
   if (/\.(tmprl\.cloud|temporal\.io)$/.test(host)) return 'https://cloud.temporal.io';
-  // As `temporal server start-dev` chooses it.
+  // The port that `temporal server start-dev` chooses.
   return /^(localhost|127\.0\.0\.1)$/.test(host) ? `http://${host}:${Number(port) + 1000}` : undefined;
 }

@@ -1,4 +1,4 @@
-/** What the server tells the page: figures of one moment, of all pools, and the ticks and waits of one. Times are epoch milliseconds. */
+/** What the server sends to the page: current figures of all pools, and the ticks and waits of one. Times are epoch milliseconds. */
 import type { PoolStatus } from '../cli/status.ts';
 import type { Policy, Reason } from '../scaler/policy.ts';
 
@@ -14,7 +14,7 @@ export interface PoolOverview extends Omit<PoolStatus, 'alarms'> {
   taskQueue: string;
   namespace: string;
   links: Link[];
-  /** Null when they could not be read. */
+  /** Null if they could not be read. */
   alarms: AlarmView[] | null;
 }
 
@@ -30,7 +30,7 @@ export interface AlarmView {
   since: number | null;
 }
 
-/** A figure that is not known is null. */
+/** Unknown figures are null. */
 export interface TickView {
   now: number;
   queued: number | null;
@@ -40,7 +40,7 @@ export interface TickView {
   running: number | null;
   starting: number | null;
   cordoned: number | null;
-  /** Attempts since the tick before. */
+  /** Attempts since the previous tick. */
   processed: number | null;
   failed: number | null;
   desired: number;
@@ -57,11 +57,11 @@ export interface WaitView {
 }
 
 export interface PoolHistory {
-  /** Hand it in again to be told only what is new since. */
+  /** Send it back to receive only what is new since. */
   cursor: number;
   ticks: TickView[];
   waits: WaitView[];
-  /** The pool's settings as the scaler last took them: with schedules, and what an operator has overruled. */
+  /** The pool's settings as the scaler last used them, with schedules and an operator's overrides. */
   policy: Policy;
   problems: string[];
 }

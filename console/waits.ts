@@ -1,4 +1,4 @@
-/** How long work waited, minute by minute, as the metric says: half of it at most p50, all but one in twenty at most p95. */
+/** How long work waited, minute by minute, from the metric: p50 and p95. */
 import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import type { Span } from '../cli/scaler-log.ts';
 import type { Stack } from '../cli/stacks.ts';

@@ -1,4 +1,4 @@
-/** What the page's address says behind its #: the pool, and whether its what-if page is meant. */
+/** The part of the page's address after the #: the pool, and whether to show its what-if page. */
 import type { PoolHistory, PoolOverview } from '../view.ts';
 
 export function addressOf(pool: string, page?: 'what-if'): string {
@@ -10,11 +10,11 @@ export function readAddress(hash: string): { pool: string; whatIf: boolean } {
   return { pool: decodeURIComponent(pool), whatIf: page === 'what-if' };
 }
 
-/** What is shown of a pool below the table of all. */
+/** What is shown about a pool below the table of all pools. */
 export interface PageOfPool {
-  /** So far back it wants to know. */
+  /** How far back it needs data. */
   readonly minutes: number;
-  /** Told every few seconds, with what is new since the time before. */
+  /** Called every few seconds with what is new since the last call. */
   show(pool: PoolOverview, history: PoolHistory, now: number): void;
   remove(): void;
 }

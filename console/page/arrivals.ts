@@ -1,7 +1,7 @@
 /**
- * The work that a pool was given, as its ticks tell it: what came is what was finished, and what more of it is queued and in
- * the slots than before. Sums are right so, whatever rates the server reports; within a tick, work comes evenly. How long each
- * piece takes is not in the ticks, but their mean is (busy slots over attempts finished): pieces are drawn around it.
+ * Reconstructs a pool's load from its ticks: the work that arrived in a tick is the work finished plus the growth of queue and busy
+ * slots. This keeps the sums right, whatever rates the server reports; within a tick, arrivals are spread evenly. Ticks do not
+ * contain each duration, but they do give the mean (busy slots over finished attempts): durations are drawn around it.
  */
 import type { Work } from '../../simulate/model.ts';
 import { exponential, seeded } from '../../simulate/random.ts';
@@ -15,31 +15,31 @@ export interface PastLoad {
   from: number;
   serviceSeconds: number;
   startUpSeconds: number;
-  /** Of this time nothing is known. */
+  /** Time about which nothing is known. */
   unknownSeconds: number;
 }
 
-/** Thrown when no load can be made of the ticks; the message says why and what to do. */
+/** Thrown when no load can be reconstructed from the ticks; the message says why and what to do. */
 export class NoLoadError extends Error {
   override readonly name = 'NoLoadError';
 }
 
-/** More would take a browser minutes. */
+/** More would take the browser minutes. */
 const MOST_WORK = 300_000;
-/** A task's start, where none was seen. */
+/** A task's start-up time, if none was observed. */
 const USUAL_START_UP_SECONDS = 42;
 const SEED = 1;
 
 export function pastLoad(ticks: TickView[]): PastLoad {
   const known = ticks.filter(isKnown);
   const [first] = known;
-  if (first === undefined) throw new NoLoadError('In this time no tick is known: choose a longer one.');
+  if (first === undefined) throw new NoLoadError('No ticks are known in this period: choose a longer one.');
   const { arrivals, unknownSeconds, busySeconds, finished } = follow(known, first);
-  if (finished === 0) throw new NoLoadError('In this time no work was finished: choose a longer one.');
+  if (finished === 0) throw new NoLoadError('No work was finished in this period: choose a longer one.');
   if (arrivals.length > MOST_WORK) {
     const pieces = arrivals.length.toLocaleString('en');
     throw new NoLoadError(
-      `${pieces} pieces of work came: more than ${MOST_WORK} are too many to simulate. Choose a shorter time.`,
+      `${pieces} activities arrived in this period, and the simulation can take ${MOST_WORK} at most: choose a shorter one.`,
     );
   }
   const serviceSeconds = busySeconds / finished;
@@ -63,7 +63,7 @@ function isKnown(tick: TickView): tick is KnownTick {
 
 function follow(ticks: KnownTick[], first: KnownTick) {
   const seen = { arrivals: [] as number[], unknownSeconds: 0, busySeconds: 0, finished: 0 };
-  /** Came, but was not placed yet; below zero: was placed, but was no work, as tasks of workflows are none. */
+  /** Work that arrived but has not been placed in time yet. Below zero: counted work that was none, such as workflow tasks. */
   let owed = 0;
   let before = first;
   for (const tick of ticks.slice(1)) {
@@ -83,7 +83,7 @@ function follow(ticks: KnownTick[], first: KnownTick) {
   return seen;
 }
 
-/** How many were starting, on average, over how many were started a second. Who starts between two ticks is not seen to. */
+/** The mean number of starting tasks over the starts per second. Tasks that start between two ticks are not seen. */
 function startUpSeconds(ticks: TickView[]): number {
   let [startingSeconds, started] = [0, 0];
   const known = ticks.filter(({ running, starting }) => running !== null && starting !== null);

@@ -1,4 +1,4 @@
-/** The console's page: asks its server every few seconds for what is new, and shows all pools and the one that was chosen. */
+/** The console's page: asks its server for news every few seconds, and shows all pools and the selected one. */
 /// <reference lib="dom" />
 import type { Overview, PoolHistory, PoolOverview } from '../view.ts';
 import { addressOf, readAddress, type PageOfPool } from './address.ts';
@@ -10,7 +10,7 @@ import { figure, seconds } from './words.ts';
 const LOOK_EVERY_MS = 2000;
 const STALE_SECONDS = 10;
 
-/** The page that is shown, and what it was told. */
+/** The page that is shown, and what it has received. */
 interface Shown {
   address: string;
   page: PageOfPool;
@@ -38,7 +38,7 @@ class Console {
       await this.#showPool(overview);
       this.#seenAt = Date.now();
     } catch (error) {
-      fillList(byId('problems'), [`not up to date: ${error instanceof Error ? error.message : String(error)}`]);
+      fillList(byId('problems'), [`out of date: ${error instanceof Error ? error.message : String(error)}`]);
     }
     this.#sayHowFresh();
     document.body.dataset['state'] = 'ready';
@@ -47,7 +47,7 @@ class Console {
   #sayHowFresh(): void {
     const age = (Date.now() - this.#seenAt) / 1000;
     const stale = age > STALE_SECONDS;
-    setText(byId('freshness'), stale ? `last heard of ${seconds(age)} ago` : 'live');
+    setText(byId('freshness'), stale ? `last updated ${seconds(age)} ago` : 'live');
     byId('freshness').classList.toggle('bad', stale);
   }
 
@@ -58,7 +58,7 @@ class Console {
       .filter(({ names }) => names.length > 0);
     const count = ringing.reduce((sum, { names }) => sum + names.length, 0);
     const where = ringing.map(({ pool, names }) => `${pool} ${names.join(', ')}`).join('; ');
-    setText(byId('verdict'), count === 0 ? 'no alarm rings' : `${alarmsRing(count)}: ${where}`);
+    setText(byId('verdict'), count === 0 ? 'no alarms firing' : `${alarmsRing(count)}: ${where}`);
     byId('verdict').className = count === 0 ? 'good' : 'bad';
     fillList(byId('problems'), problems);
     const chosen = chosenOf(pools)?.pool;
@@ -72,11 +72,11 @@ class Console {
     const shown = this.#open(pool.pool);
     const { minutes } = shown.page;
     const path = `/api/pools/${encodeURIComponent(pool.pool)}`;
-    // Of a longer time than before everything is asked for again.
+    // For a longer period than before, everything is requested again.
     const cursor = minutes > shown.minutes ? 0 : shown.cursor;
     const history = await ask<PoolHistory>(`${path}?minutes=${minutes}&cursor=${cursor}`);
     if (this.#shown !== shown) return;
-    // A server that was started again counts anew.
+    // A restarted server counts from zero.
     shown.cursor = history.cursor < cursor ? 0 : history.cursor;
     shown.minutes = minutes;
     shown.page.show(pool, history, now);
@@ -102,7 +102,7 @@ async function ask<T>(path: string): Promise<T> {
 }
 
 function alarmsRing(count: number): string {
-  return count === 1 ? '1 alarm rings' : `${count} alarms ring`;
+  return count === 1 ? '1 alarm firing' : `${count} alarms firing`;
 }
 
 function ringingOf(alarms: PoolOverview['alarms']): string[] {

@@ -1,4 +1,4 @@
-/** Elements. What others have named or said gets into the page as text, never as markup. */
+/** Creates and updates elements. Names and texts of others get into the page as text, never as markup. */
 /// <reference lib="dom" />
 
 type Attributes = Record<string, string | number | boolean | undefined>;
@@ -20,12 +20,12 @@ export function byId(id: string): HTMLElement {
   return document.getElementById(id)!;
 }
 
-/** Leaves it alone where it says that already: what is looked at or read aloud stays where it is. */
+/** Does nothing if the text is the same, so that selection and screen readers are not disturbed. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** As `replaceChildren`, but what is there already stays, and with it focus, what is open, and what was read aloud. */
+/** Like `replaceChildren`, but keeps existing elements, and with them focus, open details, and what was read aloud. */
 export function update(parent: Element, children: Node[]): void {
   children.forEach((child, index) => {
     const present = parent.childNodes[index];
@@ -41,13 +41,13 @@ export function update(parent: Element, children: Node[]): void {
 function become(present: Element, wanted: Element): void {
   for (const { name, value } of wanted.attributes) present.setAttribute(name, value);
   for (const name of present.getAttributeNames()) {
-    // What somebody has opened stays open.
+    // What the user has opened stays open.
     if (!wanted.hasAttribute(name) && name !== 'open') present.removeAttribute(name);
   }
   update(present, [...wanted.childNodes]);
 }
 
-/** The web's addresses in a text become links; the rest stays text. */
+/** Turns web addresses in a text into links; the rest stays text. */
 export function linked(text: string): (Node | string)[] {
   return text
     .split(/(https?:\/\/[^\s<>"']+[^\s<>"'.,;:)])/)
@@ -58,7 +58,7 @@ export function link(url: string, text = url): HTMLAnchorElement {
   return make('a', { href: url, target: '_blank', rel: 'noreferrer' }, text);
 }
 
-/** For what may be too large for its place: the keyboard can scroll it, too. */
+/** For content that may be too large for its place; the keyboard can scroll it, too. */
 export function scrollable(label: string, child: Element, classes = 'scroll'): HTMLElement {
   return make('div', { class: classes, tabindex: 0, role: 'region', 'aria-label': label }, child);
 }
@@ -70,7 +70,7 @@ export function fillList(list: Element, texts: string[]): void {
   );
 }
 
-/** With its head; the first cell of a row names it. */
+/** Fills the table, including its head; the first cell of a row is its header. */
 export function fillTable(table: HTMLTableElement, heads: string[], rows: (Node | string)[][]): void {
   const head = make('tr', {}, ...heads.map((text) => make('th', { scope: 'col' }, text)));
   const body = rows.map((cells) =>

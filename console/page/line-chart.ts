@@ -1,6 +1,6 @@
 /**
- * A chart of lines over time, drawn by uPlot and made once: new values are handed to it. What it shows is there as a sentence
- * and as a table, too, for whoever does not see it.
+ * A line chart over time, drawn by uPlot. It is created once and then given new values. A sentence and a table show the same
+ * figures to people who cannot see the chart.
  */
 /// <reference lib="dom" />
 import uPlot from 'uplot';
@@ -9,15 +9,15 @@ import { clock, seconds } from './words.ts';
 
 export interface Line {
   label: string;
-  /** One of the style sheet's colours. */
+  /** One of the style sheet's colors. */
   color: string;
   text: (value: number | null | undefined) => string;
-  /** On an axis of its own, on the right. */
+  /** Has an axis of its own, on the right. */
   right?: boolean;
   fill?: boolean;
   stepped?: boolean;
   dashed?: boolean;
-  /** Its points are drawn, too: each stands for itself. */
+  /** Also draws each point. */
   points?: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface Columns {
 export interface ChartOptions {
   title: string;
   lines: Line[];
-  /** Charts of one name have one cursor. */
+  /** Charts with the same name share a cursor. */
   cursor: string;
 }
 
@@ -79,7 +79,7 @@ export class LineChart {
     this.#fillTable();
   }
 
-  /** When its place or the theme is another. */
+  /** Called when the size or the theme changes. */
   redraw(): void {
     const width = this.#host.clientWidth;
     if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
@@ -114,7 +114,7 @@ export class LineChart {
     };
   }
 
-  /** As long as nobody points at a moment, the figures below the chart are the newest. */
+  /** While nobody points at a moment, the legend shows the newest figures. */
   #showNewest(): void {
     const { x, y } = this.#columns;
     const idx = x.findLastIndex((_, index) => y.some((values) => values[index] !== null));
@@ -125,13 +125,13 @@ export class LineChart {
   #describe(): void {
     const parts = this.#options.lines.map(({ label, text }, index) => {
       const values = (this.#columns.y[index] ?? []).filter((value) => value !== null);
-      if (values.length === 0) return `${label}: not known`;
-      return `${label}: ${text(values.at(-1))} at the end, ${text(values.reduce((a, b) => Math.max(a, b)))} at most`;
+      if (values.length === 0) return `${label}: unknown`;
+      return `${label}: now ${text(values.at(-1))}, peak ${text(values.reduce((a, b) => Math.max(a, b)))}`;
     });
     setText(this.#summary, `${parts.join('; ')}.`);
   }
 
-  /** The newest first; while nobody looks at it, it is not there. */
+  /** Newest first; empty while it is closed. */
   #fillTable(): void {
     if (!this.#details.open) return this.#table.replaceChildren();
     const { lines } = this.#options;
@@ -141,7 +141,7 @@ export class LineChart {
   }
 }
 
-/** No halves of tasks and slots; and of times those that clocks have. */
+/** No halves of tasks and slots; times in steps that clocks have. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((step) => [step, 2 * step, 5 * step]);
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18_000, 36_000];
 
@@ -178,7 +178,7 @@ function seriesOf({ label, color: name, text, right, fill, stepped, dashed, poin
   };
 }
 
-/** What the style sheet says of now's theme, as a canvas understands it. */
+/** The style sheet's color in the current theme, in a form that a canvas understands. */
 function color(name: string): string {
   const present = COLORS.get(name);
   if (present !== undefined) return present;

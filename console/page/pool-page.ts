@@ -1,4 +1,4 @@
-/** One pool: what it does and why, its charts, its alarms, its decisions, and the way to Temporal's own pages. */
+/** One pool: what it does and why, its charts, alarms and decisions, and links to Temporal's own pages. */
 /// <reference lib="dom" />
 import { MEANINGS } from '../../cli/reasons.ts';
 import { spellsOf, type Spell } from '../../cli/spells.ts';
@@ -35,16 +35,16 @@ const LINES = {
   ],
   Slots: [
     { label: 'busy', color: '--green', fill: true, ...count },
-    { label: 'of', color: '--faint', stepped: true, ...count },
+    { label: 'total', color: '--faint', stepped: true, ...count },
   ],
-  'Wait before the start': [
+  'Wait before start': [
     { label: 'p95', color: '--orange', points: true, ...time },
     { label: 'p50', color: '--blue', points: true, ...time },
     { label: 'target', color: '--faint', dashed: true, ...time },
   ],
-  'Attempts a minute': [
+  'Attempts per minute': [
     { label: 'finished', color: '--green', fill: true, ...count },
-    { label: 'of them failed', color: '--red', ...count },
+    { label: 'failed', color: '--red', ...count },
   ],
 } satisfies Record<string, Line[]>;
 
@@ -62,7 +62,7 @@ export class PoolPage implements PageOfPool {
   readonly #alarms = make('ul', { class: 'alarms', 'aria-label': 'Alarms' });
   readonly #problems = make('ul', { class: 'problems' });
   readonly #decisions = make('ol');
-  /** Read aloud when the scaler changes its mind, and not at every tick. */
+  /** Read aloud when the decision changes, not on every tick. */
   readonly #spoken = make('p', { class: 'sr-only', role: 'status' });
 
   constructor(parent: HTMLElement, again: () => void) {
@@ -81,7 +81,7 @@ export class PoolPage implements PageOfPool {
   show(pool: PoolOverview, history: PoolHistory, now: number): void {
     this.#timeline.add(history);
     const ticks = this.#timeline.ticks(now - this.minutes * 60_000);
-    // A young pool's charts are filled, too.
+    // So that a new pool's charts are filled, too.
     const from = Math.min(ticks[0]?.now ?? now, now - LEAST_MS);
     this.#showHead(pool);
     update(this.#alarms, (pool.alarms ?? []).map(alarmItem));
@@ -115,7 +115,7 @@ export class PoolPage implements PageOfPool {
       words.map((word) => make('span', {}, word)),
     );
     setText(this.#detail, [`Task queue ${taskQueue}`, detail].filter(Boolean).join(' · '));
-    const whatIf = make('a', { href: addressOf(pool, 'what-if') }, 'What if …');
+    const whatIf = make('a', { href: addressOf(pool, 'what-if') }, 'What if…');
     const anchors = [whatIf, ...links.map(({ url, text }) => link(url, text))];
     update(
       this.#links,
@@ -137,9 +137,9 @@ export class PoolPage implements PageOfPool {
     );
     show('Slots', columnsOf(ticks, [({ busySlots }) => busySlots, ({ slots }) => slots]));
     const waits = this.#timeline.waits(span[0] * 1000);
-    show('Wait before the start', columnsOf(waits, [({ p95 }) => p95, ({ p50 }) => p50, () => targetWaitSeconds]));
+    show('Wait before start', columnsOf(waits, [({ p95 }) => p95, ({ p50 }) => p50, () => targetWaitSeconds]));
     const attempts = attemptsByMinute(ticks);
-    show('Attempts a minute', columnsOf(attempts, [({ processed }) => processed, ({ failed }) => failed]));
+    show('Attempts per minute', columnsOf(attempts, [({ processed }) => processed, ({ failed }) => failed]));
   }
 
   #showDecisions(spells: Spell<TickView>[]): void {
@@ -149,12 +149,12 @@ export class PoolPage implements PageOfPool {
   }
 }
 
-/** The word that logs and metrics have, and what it means. */
+/** The reason as logs and metrics have it, and what it means. */
 function reasonInWords(reason: Reason): string[] {
   return [reason, MEANINGS[reason]];
 }
 
-const STATES = { OK: 'ok', ALARM: 'rings', INSUFFICIENT_DATA: 'no data' };
+const STATES = { OK: 'ok', ALARM: 'firing', INSUFFICIENT_DATA: 'no data' };
 
 function alarmItem({ name, state, description, since }: AlarmView): HTMLElement {
   const when = since === null ? '' : ` since ${new Date(since).toLocaleString('en-GB')}`;
@@ -166,7 +166,7 @@ function alarmItem({ name, state, description, since }: AlarmView): HTMLElement 
 function decisionItem({ tick, from, ticks, errors }: Spell<TickView>): HTMLElement {
   const { reason, detail, cordon, now } = tick;
   const span = ticks === 1 ? clock(from) : `${clock(from)} – ${clock(now)}`;
-  const leaving = cordon.length === 0 ? [] : [make('p', {}, `leaving: ${cordon.join(', ')}`)];
+  const leaving = cordon.length === 0 ? [] : [make('p', {}, `cordoned: ${cordon.join(', ')}`)];
   return make(
     'li',
     {},

@@ -1,8 +1,8 @@
-/** The ticks and waits that the page has been told of so far, and the columns that charts are made of. */
+/** The ticks and waits that the page has received so far, and the columns that charts are made of. */
 import type { PoolHistory, TickView, WaitView } from '../view.ts';
 import type { Columns } from './line-chart.ts';
 
-/** Ticks this far apart are not of one spell: between them nothing is known, and nothing drawn. */
+/** Between ticks further apart than this nothing is known, so nothing is drawn. */
 export const GAP_MS = 150_000;
 const MINUTE_MS = 60_000;
 
@@ -24,7 +24,7 @@ export class Timeline {
   }
 }
 
-/** What is older is dropped. */
+/** Drops older values. */
 function within<T extends { now: number }>(values: Map<number, T>, from: number): T[] {
   for (const at of values.keys()) if (at < from) values.delete(at);
   return [...values.values()].sort((a, b) => a.now - b.now);
@@ -53,7 +53,7 @@ export interface MinuteOfAttempts {
   failed: number;
 }
 
-/** Attempts come in heaps, as heartbeats do: counted by the minute they make lines. The minute under way is left out. */
+/** Attempts arrive in batches, with heartbeats, so they are counted per minute to give smooth lines. The current minute is left out. */
 export function attemptsByMinute(ticks: TickView[]): MinuteOfAttempts[] {
   const known = ticks.filter(({ processed }) => processed !== null);
   const minuteOf = ({ now }: TickView) => Math.floor(now / MINUTE_MS) * MINUTE_MS;

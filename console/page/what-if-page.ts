@@ -1,4 +1,4 @@
-/** What if the pool had had other settings: the shipped policy on its own last hours, beside the settings it has. */
+/** What if the pool had had other settings? Runs the shipped policy on the pool's last hours with both sets of settings. */
 /// <reference lib="dom" />
 import type { Policy } from '../../scaler/policy.ts';
 import type { Summary } from '../../simulate/score.ts';
@@ -15,11 +15,11 @@ import { figure, seconds } from './words.ts';
 const HOURS = [1, 3, 6, 12];
 const SOON_MS = 250;
 const FIELDS = {
-  minTasks: { label: 'Fewest tasks', least: 0, most: 5000 },
-  maxTasks: { label: 'Most tasks', least: 1, most: 5000 },
-  targetWaitSeconds: { label: 'Wait target, s', least: 1, most: 86_400 },
-  slotsPerTask: { label: 'Slots a task', least: 1, most: 10_000 },
-  startUpSeconds: { label: 'Start of a task, s', least: 1, most: 900 },
+  minTasks: { label: 'Min tasks', least: 0, most: 5000 },
+  maxTasks: { label: 'Max tasks', least: 1, most: 5000 },
+  targetWaitSeconds: { label: 'Target wait (s)', least: 1, most: 86_400 },
+  slotsPerTask: { label: 'Slots per task', least: 1, most: 10_000 },
+  startUpSeconds: { label: 'Start-up time (s)', least: 1, most: 900 },
 } satisfies Record<keyof WhatIf, { label: string; least: number; most: number }>;
 type Field = keyof WhatIf;
 const NAMES = Object.keys(FIELDS) as Field[];
@@ -27,7 +27,7 @@ const NAMES = Object.keys(FIELDS) as Field[];
 type ChartName = 'tasks' | 'queued' | 'waits';
 
 const linesOf = (text: Line['text']): Line[] => [
-  { label: 'as it is', color: '--blue', text, stepped: true },
+  { label: 'current', color: '--blue', text, stepped: true },
   { label: 'what if', color: '--orange', text, stepped: true },
 ];
 const asPoints = (line: Line): Line => ({ ...line, points: true, stepped: false });
@@ -57,9 +57,9 @@ export class WhatIfPage implements PageOfPool {
   readonly #verdict = make('p', { role: 'status', class: 'reason' });
   readonly #error = make('p', { role: 'alert', class: 'error' });
   readonly #source = make('p', { class: 'detail' });
-  readonly #table = make('table', { 'aria-label': 'Both compared' });
+  readonly #table = make('table', { 'aria-label': 'Comparison' });
   readonly #charts: Record<ChartName, LineChart>;
-  /** What is simulated: taken once, and again when another time is chosen. */
+  /** The data to simulate: taken once, and again when another period is chosen. */
   #taken: Taken | undefined;
   #minutesTaken: number | undefined;
   #thread: Worker | undefined;
@@ -74,13 +74,13 @@ export class WhatIfPage implements PageOfPool {
     const words = make('div', {}, this.#title, this.#source);
     const head = make('div', { class: 'pool-head' }, words, make('p', {}, this.#back));
     const note = make('p', { class: 'detail' }, NOTE);
-    const table = scrollable('Both compared', this.#table);
+    const table = scrollable('Comparison', this.#table);
     parent.replaceChildren(head, this.#form, this.#error, this.#verdict, table, charts, note);
     const chart = (title: string, lines: Line[]) => new LineChart(charts, { title, lines, cursor: 'what-if' });
     this.#charts = {
       tasks: chart('Tasks running', [measured(figure), ...linesOf(figure)]),
       queued: chart('Queued', [measured(figure), ...linesOf(figure)]),
-      waits: chart('Wait of 95 in 100, by arrival', linesOf(seconds).map(asPoints)),
+      waits: chart('p95 wait, by arrival', linesOf(seconds).map(asPoints)),
     };
   }
 
@@ -113,7 +113,7 @@ export class WhatIfPage implements PageOfPool {
       this.minutes = Number(select.value) * 60;
       again();
     });
-    return make('label', {}, 'Load of', select);
+    return make('label', {}, 'Load from', select);
   }
 
   #field(name: Field): HTMLElement {
@@ -127,13 +127,13 @@ export class WhatIfPage implements PageOfPool {
     return make('label', {}, label, input);
   }
 
-  /** The pool's own settings are what one begins from. */
+  /** The form starts with the pool's own settings. */
   #take(ticks: TickView[], policy: Policy, first: boolean): void {
     const load = pastLoad(ticks);
     const asItIs = { ...policy, startUpSeconds: Math.max(1, Math.round(load.startUpSeconds)) };
     this.#taken = { ticks, policy, load, asItIs };
-    const unknown = load.unknownSeconds === 0 ? '' : ` ${seconds(load.unknownSeconds)} are not known and left out.`;
-    const pieces = `${figure(load.work.length)} pieces of work of ${seconds(load.serviceSeconds)} on average.`;
+    const unknown = load.unknownSeconds === 0 ? '' : ` ${seconds(load.unknownSeconds)} without data are left out.`;
+    const pieces = `${figure(load.work.length)} activities, mean duration ${seconds(load.serviceSeconds)}.`;
     setText(this.#source, `${pieces}${unknown}`);
     if (first) for (const [name, input] of this.#inputs) input.value = String(asItIs[name]);
     this.#run();
@@ -158,15 +158,15 @@ export class WhatIfPage implements PageOfPool {
       return `${label} must be a whole number from ${least} to ${most}, got '${this.#inputs.get(first)!.value}'.`;
     }
     const [fewest, most] = [this.#inputs.get('minTasks')!.value, this.#inputs.get('maxTasks')!.value];
-    return Number(fewest) > Number(most) ? `Fewest tasks must be at most ${most}, got ${fewest}.` : undefined;
+    return Number(fewest) > Number(most) ? `Min tasks must be at most ${most}, got ${fewest}.` : undefined;
   }
 
-  /** In a thread of its own, so that the page stays at hand; a newer question ends the older one. */
+  /** Runs in its own thread, so that the page stays responsive; a newer question ends the older one. */
   #ask(question: Question, taken: Taken): void {
     this.#thread?.terminate();
     this.#thread = new Worker('/what-if.js');
     document.body.dataset['whatIf'] = 'running';
-    setText(this.#verdict, 'Simulating …');
+    setText(this.#verdict, 'Simulating…');
     this.#thread.addEventListener('message', ({ data }: MessageEvent<Answer | { error: string }>) => {
       if ('error' in data) this.#fail(data.error);
       else this.#showAnswer(data, question, taken);
@@ -186,9 +186,9 @@ export class WhatIfPage implements PageOfPool {
   #showAnswer({ sampleSeconds, runs }: Answer, { policy, asItIs, whatIf }: Question, taken: Taken): void {
     const [before, then] = runs.map(({ summary }) => summary) as [Summary, Summary];
     const same = NAMES.every((name) => asItIs[name] === whatIf[name]);
-    setText(this.#verdict, same ? 'These are the settings that it has: change one.' : verdictOf(before, then));
+    setText(this.#verdict, same ? 'These are the current settings: change one to compare.' : verdictOf(before, then));
     const row = (name: string, summary: Summary) => [name, ...COLUMNS.map(([, cell]) => cell(summary, policy))];
-    const rows = [row('as it is', before), row('what if', then)];
+    const rows = [row('current', before), row('what if', then)];
     fillTable(this.#table, ['settings', ...COLUMNS.map(([head]) => head)], rows);
     this.#showCharts(taken, sampleSeconds, runs);
   }
@@ -215,10 +215,10 @@ export class WhatIfPage implements PageOfPool {
 }
 
 const NOTE =
-  'Modelled, not measured: the policy that runs in the scaler, on the work that came, as the ticks tell it. How long each ' +
-  'piece of work takes is drawn around their mean, and it begins without tasks. How far “as it is” lies from “measured” shows how much to trust it.';
+  'Simulated, not measured: the scaler’s policy on the load reconstructed from the ticks. Activity durations are drawn ' +
+  'around their mean, and the fleet starts with no tasks. The gap between “current” and “measured” shows how far to trust the result.';
 
-/** The tick's figure that stood at each moment. */
+/** The figure of the latest tick at each moment. */
 function sampled(ticks: TickView[], x: number[], of: (tick: TickView) => number | null): (number | null)[] {
   let index = -1;
   return x.map((at) => {
@@ -233,18 +233,17 @@ type Column = [head: string, cell: (summary: Summary, policy: Policy) => string]
 const COLUMNS: Column[] = [
   ['task-hours', ({ taskHours }) => taskHours.toFixed(2)],
   ['$', ({ taskHours }, { taskDollarsPerHour }) => (taskHours * taskDollarsPerHour).toFixed(3)],
-  ['wait, mean', ({ waitMean }) => seconds(waitMean)],
-  ['wait, 95 in 100', ({ waitP95 }) => seconds(waitP95)],
-  ['wait, 99 in 100', ({ waitP99 }) => seconds(waitP99)],
-  ['most tasks', ({ peakTasks }) => String(peakTasks)],
+  ['mean wait', ({ waitMean }) => seconds(waitMean)],
+  ['p95 wait', ({ waitP95 }) => seconds(waitP95)],
+  ['p99 wait', ({ waitP99 }) => seconds(waitP99)],
+  ['peak tasks', ({ peakTasks }) => String(peakTasks)],
   ['not done', ({ undone }) => String(undone)],
 ];
 
 function verdictOf(asItIs: Summary, whatIf: Summary): string {
   const change = asItIs.taskHours === 0 ? 0 : Math.round((100 * whatIf.taskHours) / asItIs.taskHours - 100);
-  const hours =
-    change === 0 ? 'As many task-hours' : `${Math.abs(change)} % ${change < 0 ? 'fewer' : 'more'} task-hours`;
-  const waits = `95 in 100 wait ${seconds(whatIf.waitP95)} at most`;
+  const hours = change === 0 ? 'Same task-hours' : `${Math.abs(change)}% ${change < 0 ? 'fewer' : 'more'} task-hours`;
+  const waits = `p95 wait: ${seconds(whatIf.waitP95)}`;
   const before = seconds(asItIs.waitP95);
-  return `${hours}; ${waits}, ${before === seconds(whatIf.waitP95) ? 'as now' : `instead of ${before}`}.`;
+  return `${hours}; ${waits}, ${before === seconds(whatIf.waitP95) ? 'unchanged' : `instead of ${before}`}.`;
 }

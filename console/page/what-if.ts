@@ -1,4 +1,4 @@
-/** The what-if page's own thread: runs the policy on a pool's past load, with the settings that it has and with others. */
+/** The what-if page's thread: runs the policy on a pool's past load, with its current settings and with others. */
 /// <reference lib="webworker" />
 import type { Policy } from '../../scaler/policy.ts';
 import { compare } from '../../simulate/comparison.ts';
@@ -23,13 +23,13 @@ export interface Question {
 
 export interface Answer {
   sampleSeconds: number;
-  /** As it is, and what if. */
+  /** Current settings first, then what-if settings. */
   runs: [RunView, RunView];
 }
 
-/** The fleet is watched for so long after the last of the work. */
+/** How long the fleet is watched after the last work. */
 const TAIL_SECONDS = 300;
-/** Around the mean. */
+/** Drawn around the mean. */
 const START_UP_LEAST = 0.6;
 const START_UP_MOST = 1.4;
 

@@ -1,11 +1,11 @@
-/** Figures and times as the page writes them. */
+/** Formats figures and times for the page. */
 
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return '?';
   return value.toLocaleString('en', { maximumFractionDigits: 0 });
 }
 
-/** Short, for a table or a legend. */
+/** Short form, for a table or a legend. */
 export function seconds(value: number | null | undefined): string {
   if (value === null || value === undefined) return '?';
   if (value < 10) return `${Number(value.toFixed(1))} s`;

@@ -170,7 +170,7 @@ inChromium('the page', () => {
     expect(await page.locator('canvas.known').count()).toBe(5);
     expect(await chart('Waiting').innerText()).toMatch(/queued\s*40/);
     expect(await page.locator('main [role=status]').textContent()).toBe(
-      'backlog: 7 tasks, more tasks, for work that waits',
+      'backlog: 7 tasks, more tasks, because work is waiting',
     );
     page.off('response', keep);
     expect((await Promise.all(histories)).flatMap(({ ticks }) => ticks)).toEqual([
@@ -178,12 +178,12 @@ inChromium('the page', () => {
     ]);
   });
 
-  test('an alarm that rings is told on top and at its pool', async () => {
-    const verdict = page.locator('#verdict.bad', { hasText: '1 alarm rings: fast fast-ErrorRate' });
+  test('an alarm that fires is shown at the top and at its pool', async () => {
+    const verdict = page.locator('#verdict.bad', { hasText: '1 alarm firing: fast fast-ErrorRate' });
     // The emulator may silence it when it looks at its alarms.
     const ring = () => rig.ring('fast-ErrorRate').then(() => verdict.count());
     await rig.eventually(ring, (count) => count === 1);
-    expect(await page.locator('.alarms > .alarm').innerText()).toMatch(/rings\s+fast-ErrorRate/);
+    expect(await page.locator('.alarms > .alarm').innerText()).toMatch(/firing\s+fast-ErrorRate/);
   });
 
   test('hostile texts are shown as texts', async () => {
@@ -242,18 +242,18 @@ inChromium('the page', () => {
   });
 
   test('what if: other settings on the pool’s own load, and a wrong one is told', async () => {
-    await page.getByText('What if …').click();
+    await page.getByText('What if…').click();
     const verdict = page.locator('main [role=status]');
-    await verdict.filter({ hasText: 'These are the settings that it has' }).waitFor();
-    await page.getByLabel('Most tasks').fill('2');
-    await verdict.filter({ hasText: /fewer task-hours; 95 in 100 wait .+ instead of/ }).waitFor();
+    await verdict.filter({ hasText: 'These are the current settings' }).waitFor();
+    await page.getByLabel('Max tasks').fill('2');
+    await verdict.filter({ hasText: /fewer task-hours; p95 wait: .+ instead of/ }).waitFor();
     const rows = await page.locator('main > .scroll tr').allInnerTexts();
     const most = rows.map((row) => row.split('\t').at(-2));
-    expect(most).toEqual(['most tasks', '8', '2']);
-    await page.getByLabel('Fewest tasks').fill('3');
-    await page.locator('.error', { hasText: 'Fewest tasks must be at most 2, got 3.' }).waitFor();
-    await page.getByLabel('Most tasks').fill('0');
-    await page.locator('.error', { hasText: "Most tasks must be a whole number from 1 to 5000, got '0'." }).waitFor();
+    expect(most).toEqual(['peak tasks', '8', '2']);
+    await page.getByLabel('Min tasks').fill('3');
+    await page.locator('.error', { hasText: 'Min tasks must be at most 2, got 3.' }).waitFor();
+    await page.getByLabel('Max tasks').fill('0');
+    await page.locator('.error', { hasText: "Max tasks must be a whole number from 1 to 5000, got '0'." }).waitFor();
   });
 
   test('it has asked nobody but its own server, and nothing went wrong in it', () => {
@@ -265,6 +265,6 @@ inChromium('the page', () => {
     const ended = once(command, 'exit');
     command.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
-    await page.locator('#problems', { hasText: 'not up to date' }).waitFor();
+    await page.locator('#problems', { hasText: 'out of date' }).waitFor();
   });
 });
