@@ -1,4 +1,4 @@
-/** Findings of cdk-nag and cfn-lint that are intended, acknowledged at the resource, with the reason. */
+/** Acknowledges intended findings of cdk-nag and cfn-lint at the resource, with the reason. */
 import { type CfnResource, Stack, Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
@@ -6,17 +6,17 @@ export function acknowledge(scope: IConstruct, rule: string, reason: string): vo
   Validations.of(scope).acknowledge({ id: `AwsSolutions-${rule}`, reason });
 }
 
-/** A right on more than one named resource: acknowledged for exactly this resource. */
+/** A permission on more than one named resource, acknowledged for exactly this resource. */
 export function acknowledgeWildcard(scope: IConstruct, resource: string, reason: string): void {
   acknowledge(scope, `IAM5[Resource::${flat(Stack.of(scope).resolve(resource))}]`, reason);
 }
 
-/** A rule of cfn-lint. It reads only the template, so the acknowledgement goes into the resource's metadata. */
+/** A cfn-lint rule. It reads only the template, so the acknowledgement goes into the resource's metadata. */
 export function acknowledgeLint({ node: { defaultChild } }: IConstruct, rule: string, reason: string): void {
   (defaultChild as CfnResource).addMetadata('cfn-lint', { config: { ignore_checks: [rule] }, reason });
 }
 
-/** As cdk-nag writes a reference: `<LogicalId>` or `<LogicalId.Attribute>`. */
+/** In cdk-nag's form of a reference: `<LogicalId>` or `<LogicalId.Attribute>`. */
 function flat(value: unknown): string {
   if (typeof value === 'string') return value;
   const reference = value as { Ref?: string; 'Fn::GetAtt'?: string[]; 'Fn::Join'?: [string, unknown[]] };

@@ -1,4 +1,4 @@
-/** A pool's six alarms: what each means, and where its runbook is, is in its description, which whoever is on call reads first. */
+/** A pool's six alarms. Each description, which whoever is on call reads first, says what the alarm means and where its runbook is. */
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { poolMetric, waitMetricOf } from './metrics.ts';
@@ -26,20 +26,20 @@ export class PoolAlarms extends Construct {
         metric: poolMetric(pool, 'workersDown', { statistic: cloudwatch.Stats.MAXIMUM }),
         threshold: 1,
         evaluationPeriods: workerDownMinutes,
-        alarmDescription: `${name}: for ${minutes(workerDownMinutes)} no worker has been alive although work waits or tasks are asked for, or a new revision does not start. The newest decision's reason says which: not-starting means that tasks find no capacity or crash at their start. Look at the service's events and the newest task's log.`,
+        alarmDescription: `${name}: for ${minutes(workerDownMinutes)}, no worker was alive although work is waiting or tasks are desired, or a new revision does not start. The newest decision's reason says which: not-starting means that tasks find no capacity or crash on start. Check the service's events and the newest task's log.`,
       }),
       this.#alarm('QueueDepth', 'queue-depth', {
         metric: poolMetric(pool, 'backlog', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: queueDepth,
         evaluationPeriods: queueDepthMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        alarmDescription: `${name}: for ${minutes(queueDepthMinutes)} more than ${queueDepth} tasks have waited in the queue. The newest decision's reason says why the fleet does not grow faster.`,
+        alarmDescription: `${name}: for ${minutes(queueDepthMinutes)}, more than ${queueDepth} tasks waited in the queue. The newest decision's reason says why the fleet does not grow faster.`,
       }),
       this.#alarm('ErrorRate', 'error-rate', {
         metric: poolMetric(pool, 'errorRate'),
         threshold: errorRatePercent,
         comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        alarmDescription: `${name}: more than ${errorRatePercent} % of activity attempts failed over 5 minutes. Look for what they depend on; more tasks do not help.`,
+        alarmDescription: `${name}: more than ${errorRatePercent}% of activity attempts failed over 5 minutes. Check what the activities depend on; more tasks do not help.`,
       }),
       this.#latency(pool, latencySeconds, latencyMinutes),
       this.#alarm('ScalerDown', 'scaler-down', {
@@ -48,13 +48,13 @@ export class PoolAlarms extends Construct {
         evaluationPeriods: scalerDownMinutes,
         comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
         treatMissingData: cloudwatch.TreatMissingData.BREACHING,
-        alarmDescription: `${name}: for ${minutes(scalerDownMinutes)} the scaler has not decided about the pool, as it does not run or cannot read Temporal or ECS. The fleet does not shrink, and hardly grows. Look at the scaler function's log and its schedule.`,
+        alarmDescription: `${name}: for ${minutes(scalerDownMinutes)}, the scaler made no decision about the pool, because it is not running or cannot read Temporal or ECS. The fleet does not shrink and hardly grows. Check the scaler function's log and its schedule.`,
       }),
       this.#alarm('PinnedAtMax', 'pinned-at-max', {
         metric: poolMetric(pool, 'pinnedAtMax', { statistic: cloudwatch.Stats.MINIMUM }),
         threshold: 1,
         evaluationPeriods: pinnedAtMaxMinutes,
-        alarmDescription: `${name}: for ${minutes(pinnedAtMaxMinutes)} more tasks were needed than maxTasks allows. Raise maxTasks, or find out why there is so much work.`,
+        alarmDescription: `${name}: for ${minutes(pinnedAtMaxMinutes)}, more tasks were needed than maxTasks allows. Raise maxTasks, or find out why there is so much work.`,
       }),
     ];
   }
@@ -65,7 +65,7 @@ export class PoolAlarms extends Construct {
       threshold: seconds,
       evaluationPeriods,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-      alarmDescription: `${pool.poolName}: for ${minutes(evaluationPeriods)} one activity in twenty has waited over ${seconds} seconds for a worker. Raise maxTasks or minTasks, or lower the wait target.`,
+      alarmDescription: `${pool.poolName}: for ${minutes(evaluationPeriods)}, the p95 wait for a worker was over ${seconds} seconds. Raise maxTasks or minTasks, or lower targetWaitSeconds.`,
     });
   }
 

@@ -1,6 +1,6 @@
 /**
- * docs/api.md, from the docstrings: jsii compiles the construct as it stands and says what it found, as it would for a
- * package in Python or Java. So a public API that jsii does not allow has no document, and a test fails.
+ * Generates docs/api.md from the docstrings. jsii compiles the construct and describes its API, as it would for a package in
+ * Python or Java. A public API that jsii does not allow therefore has no document, and a test fails.
  */
 import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -11,14 +11,14 @@ import packageFile from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 
-/** The part of jsii's assembly that is read here. */
+/** The part of jsii's assembly that is used here. */
 export interface Assembly {
   types: Record<string, ApiType>;
 }
 
 interface ApiType {
   name: string;
-  /** True of props. */
+  /** True for props. */
   datatype?: boolean;
   docs?: Docs;
   properties?: Property[];
@@ -45,7 +45,7 @@ interface TypeReference {
   union?: { types: TypeReference[] };
 }
 
-/** Throws what jsii says where the API breaks its rules. */
+/** Throws jsii's message if the API breaks its rules. */
 export async function compileWithJsii(): Promise<Assembly> {
   const directory = await mkdtemp(join(tmpdir(), 'elastic-workers-jsii-'));
   try {
@@ -68,7 +68,7 @@ export async function compileWithJsii(): Promise<Assembly> {
   }
 }
 
-/** Node runs the sources as they are, so imports have the ending .ts, which jsii's own settings do not know. */
+/** Node runs the sources directly, so imports end in .ts, which jsii's own settings do not support. */
 const TSCONFIG = {
   compilerOptions: {
     target: 'es2023',
@@ -114,7 +114,7 @@ export function apiDocument({ types }: Assembly): string {
   const sorted = Object.values(types).toSorted((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
   const parts = [
     '# API',
-    'Written by `node infra/write-api-document.ts` from the docstrings.',
+    'Generated from the docstrings by `node infra/write-api-document.ts`.',
     ...sorted.map(sectionOf),
   ];
   return `${parts.join('\n\n')}\n`;

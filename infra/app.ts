@@ -1,6 +1,6 @@
 /**
- * The app that `cdk deploy` deploys: three pools, for quick answers, for long analyses, and for batches, whose workflows have
- * another pool do the work.
+ * The app that `cdk deploy` deploys. It has three pools: one for quick answers, one for long analyses, and one for batches, whose
+ * workflows have another pool do the work.
  * Context: temporalAddress, which has no default; env (a preset: development, staging or production), temporalNamespace, temporalSecretArn,
  * plaintext (true: without TLS), workerImage and sidecarImage (an image’s URI, instead of building this package’s), model, metrics, tickSeconds, scaleInAfterSeconds, minTasks, maxTasks.
  */
@@ -82,17 +82,17 @@ for (const [name, value] of Object.entries(outputs)) if (value) new CfnOutput(st
 
 function readContext(scope: App): z.infer<typeof contextSchema> {
   const values = Object.keys(contextSchema.shape).map((key) => [key, scope.node.tryGetContext(key) as unknown]);
-  // It counts in place of what the construct is given.
+  // It replaces the construct's own address.
   const other = scope.node.tryGetContext(OTHER_TEMPORAL_CONTEXT) as string | undefined;
   const parsed = contextSchema.safeParse({
     ...Object.fromEntries(values),
     ...(other && { temporalAddress: other.split('/')[0] }),
   });
-  if (!parsed.success) throw new Error(`the context is wrong:\n${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw new Error(`the context is not valid:\n${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }
 
-/** Without what is undefined, for which the construct has its own defaults. */
+/** Leaves out undefined values, for which the construct has its own defaults. */
 function given<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

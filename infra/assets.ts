@@ -1,4 +1,4 @@
-/** The package's own assets, built beforehand: no build and no Docker is needed to synthesize. */
+/** The package's own assets, built beforehand: synth needs no build and no Docker. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
@@ -12,7 +12,7 @@ export function scalerCode(): lambda.Code {
   return lambda.Code.fromAsset(join(packageDirectory(), 'dist/scaler'));
 }
 
-/** Built by Docker when the app is deployed. `directory`: of another worker's files, laid out as this package's. */
+/** Built by Docker when the app is deployed. `directory`: another worker's files, laid out like this package's. */
 export function workerImage(
   cpuArchitecture?: ecs.CpuArchitecture,
   directory: string = packageDirectory(),
@@ -33,13 +33,13 @@ function imageOf(
 ): ecs.ContainerImage {
   return ecs.ContainerImage.fromAsset(directory, {
     file,
-    // The native libraries of other systems are for workers that are run without an image.
+    // Native libraries of other systems are only for workers that run without an image.
     exclude: ['*', `!${content}`, `${content}/releases/*darwin*`, `${content}/releases/*windows*`, `!${file}`],
     platform: cpuArchitecture === ecs.CpuArchitecture.ARM64 ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
   });
 }
 
-/** The nearest folder with the image's recipe: the same from the sources as from what is compiled of them. */
+/** The nearest folder with the Dockerfile: the same from the sources as from the compiled files. */
 export function packageDirectory(): string {
   let directory: string = import.meta.dirname;
   while (!existsSync(join(directory, DOCKERFILE))) directory = dirname(directory);

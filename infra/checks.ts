@@ -1,4 +1,4 @@
-/** Checks of one value: nothing when it is right or not given, else the value and what to choose. */
+/** Checks of one value: return nothing if it is valid or undefined, otherwise the value and what to choose. */
 
 export function oneOf(name: string, value: string | undefined, words: readonly string[]): string[] {
   if (value === undefined || words.includes(value)) return [];

@@ -1,6 +1,6 @@
 /**
- * One page for all pools: on top whether any alarm fires, then a row a pool, from left to right what waits, who works on it,
- * what goes wrong, what was decided, what it costs. What is not published as a metric is read from the tick records.
+ * One page for all pools: alarms at the top, then one row per pool: backlog, tasks, slots, waits, failures, decisions and cost.
+ * Figures that are not published as metrics are read from the tick records.
  */
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
@@ -30,7 +30,7 @@ export function poolsDashboard(scope: Construct, id: string, props: PoolsDashboa
   return dashboard;
 }
 
-/** CloudWatch shows a hundred at the most; so many are whole pools. */
+/** CloudWatch shows a hundred at most; this many are whole pools. */
 const ALARMS_A_WIDGET = 96;
 
 function statusOf(alarms: cloudwatch.Alarm[]): cloudwatch.IWidget {
@@ -38,16 +38,16 @@ function statusOf(alarms: cloudwatch.Alarm[]): cloudwatch.IWidget {
   return new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height });
 }
 
-/** Above the row, as the row's widgets are too narrow to say it in each title. */
+/** Above the row, because the row's widgets are too narrow to have it in each title. */
 function nameOf({ poolName, taskQueue }: WorkerPool): cloudwatch.IWidget {
   return new cloudwatch.TextWidget({ markdown: `### ${poolName}: task queue ${taskQueue}`, width: 24, height: 1 });
 }
 
 interface Line {
   label: string;
-  /** The metric, where it is published. */
+  /** The metric, if it is published. */
   key: MetricKey;
-  /** Else the tick record's field. */
+  /** Otherwise the tick record's field. */
   field: string;
   right?: boolean;
 }
@@ -92,7 +92,7 @@ function rowOf(pool: WorkerPool, props: PoolsDashboardProps): cloudwatch.IWidget
 
 const HEIGHT = 5;
 
-/** All lines of a widget from one source: metrics where each is published, else the scaler's log. */
+/** All lines of a widget come from one source: metrics if all are published, otherwise the scaler's log. */
 function linesOf(
   widget: { title: string; width: number; pool: WorkerPool; props: PoolsDashboardProps },
   lines: Line[],
@@ -115,7 +115,7 @@ function linesOf(
   });
 }
 
-/** The pool's tick records; another stack's may be in the same log group. */
+/** The pool's tick records; the log group may also contain another stack's. */
 function filterOf({ stackId, poolName }: WorkerPool): string {
   return `filter v = 1 and stack = '${stackId}' and pool = '${poolName}'`;
 }
@@ -129,14 +129,14 @@ function waits(pool: WorkerPool): cloudwatch.IMetric[] {
   );
 }
 
-/** Of the tasks that are asked for; where the price is not known, their number says as much. */
+/** The cost of the desired tasks; without a known price, their number has to do. */
 function costOf(pool: WorkerPool): cloudwatch.IWidget {
   const dollars = taskDollarsPerHour(pool.settings);
   const tasks = poolMetric(pool, 'desiredTasks', { label: 'Tasks' });
   const cost = new cloudwatch.MathExpression({
     expression: `tasks * ${dollars}`,
     usingMetrics: { tasks },
-    label: 'Dollars an hour',
+    label: 'USD per hour',
     period: Duration.minutes(1),
   });
   return new cloudwatch.SingleValueWidget({

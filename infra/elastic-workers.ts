@@ -32,7 +32,7 @@ import { ScalerFunction } from './scaler-function.ts';
 import { standingCost, totalOf } from './standing-cost.ts';
 import { WorkerPool, type IWorkerPool, type SharedByPools } from './worker-pool.ts';
 
-/** The parameter's path adds a pool's name of up to 64 characters, and SSM takes 1,011. */
+/** The parameter's path adds a pool name of up to 64 characters, and SSM allows 1,011. */
 const LONGEST_STACK_KEY = 200;
 
 /** Pools of Temporal workers on ECS, and the scaler that sizes them. */
@@ -40,16 +40,16 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   readonly cluster: ecs.ICluster;
   readonly stateTable: dynamodb.Table;
   readonly scaler: lambda.Function;
-  /** Where the scaler's decisions are, one tick record a pool a tick. */
+  /** The log of the scaler's decisions: one tick record per pool and tick. */
   readonly scalerLogGroup: logs.ILogGroup;
   readonly alarms: cloudwatch.Alarm[];
-  /** Undefined where the props want none. */
+  /** Undefined if `dashboard` is false. */
   readonly dashboard?: cloudwatch.Dashboard;
-  /** Of all workers, and of the scaler where it is in the VPC: what may they reach? */
+  /** Controls what all workers, and the scaler if it is in the VPC, may reach. */
   readonly connections: ec2.Connections;
   readonly #pools: WorkerPool[];
 
-  /** Throws one error that lists every problem of the props. */
+  /** Throws one error that lists every problem with the props. */
   constructor(scope: Construct, id: string, given: ElasticWorkersProps) {
     super(scope, id);
     const props = onTemporalOfContext(this, given);
@@ -61,11 +61,11 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     const preset = presetOf(props, region);
     const temporal = temporalOf(props.temporal);
     this.cluster = props.cluster ?? this.#newCluster(props);
-    // Whatever the pools run on now, so that a pool can change over; in an imported cluster its owner has to do it.
+    // Whatever the pools run on now, so that a pool can switch later. Imported clusters must enable this themselves.
     if (ecs.Cluster.isCluster(this.cluster)) this.cluster.enableFargateCapacityProviders();
     this.#allowLogsToUse(props);
     this.stateTable = this.#newStateTable(props);
-    // Two stacks of one account may have the same construct path, but not the same name.
+    // Two stacks of an account may have the same construct path, but not the same name.
     const poolsPath = `/elastic-workers/${Names.uniqueResourceName(this, { maxLength: LONGEST_STACK_KEY })}`;
     const subnets = props.vpcSubnets ?? defaultSubnets(this.cluster.vpc);
     const { hasPublic, subnetIds } = this.cluster.vpc.selectSubnets(subnets);
@@ -117,7 +117,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     return [...this.#pools];
   }
 
-  /** The pool of that name. Throws when there is none. */
+  /** The pool with that name. Throws if there is none. */
   pool(name: string): IWorkerPool {
     const found = this.#pools.find(({ poolName }) => poolName === name);
     if (found) return found;
@@ -126,7 +126,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     );
   }
 
-  /** The right to pause pools, to overrule their limits and to drain tasks, by tags on their services. */
+  /** Grants permission to pause pools, override their limits and drain tasks, with tags on their services. */
   grantOverrule(grantee: iam.IGrantable): iam.Grant {
     const resourceArns = this.#pools.map(({ service }) => service.serviceArn);
     const tags = [...Object.values(SERVICE_TAGS), `${DRAIN_TAG}*`];
@@ -134,12 +134,12 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       grantee,
       actions: ['ecs:TagResource', 'ecs:UntagResource'],
       resourceArns,
-      // Not the tag that says which pool a task is of, by which workers have their rights.
+      // Excludes the tag that assigns a task to its pool, which workers' permissions depend on.
       conditions: { 'ForAllValues:StringLike': { 'aws:TagKeys': tags }, Null: { 'aws:TagKeys': 'false' } },
     }).combine(iam.Grant.addToPrincipal({ grantee, actions: ['ecs:ListTagsForResource'], resourceArns }));
   }
 
-  /** The right to read the scaler's decisions. */
+  /** Grants permission to read the scaler's decisions. */
   grantReadDecisions(grantee: iam.IGrantable): iam.Grant {
     return this.scalerLogGroup.grantRead(grantee);
   }
@@ -150,7 +150,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     acknowledge(
       cluster,
       'ECS4',
-      'Container Insights would be metrics to pay for; alarms and dashboard stand on the scaler’s.',
+      'Container Insights would add paid metrics; alarms and dashboard use the scaler’s metrics.',
     );
     return cluster;
   }
@@ -162,7 +162,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       restrictDefaultSecurityGroup: false,
       subnetConfiguration: [{ name: 'workers', subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false }],
     });
-    acknowledge(vpc, 'VPC7', 'Nothing listens in it. Who wants flow logs gives a VPC that has them.');
+    acknowledge(vpc, 'VPC7', 'Nothing listens in it. For flow logs, pass a VPC that has them.');
     for (const subnet of vpc.publicSubnets) {
       acknowledgeLint(subnet, 'W3010', 'The CDK looks up the zones when the stack names its account and region.');
     }
@@ -173,7 +173,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     encryptionKey?.grantEncryptDecrypt(new iam.ServicePrincipal(`logs.${Stack.of(this).region}.amazonaws.com`));
   }
 
-  /** Nothing in it is worth keeping when the stack goes: the scaler starts afresh without it. */
+  /** Nothing in the table is worth keeping when the stack is deleted: the scaler can start without it. */
   #newStateTable({ encryptionKey }: ElasticWorkersProps): dynamodb.Table {
     const table = new dynamodb.Table(this, 'State', {
       partitionKey: { name: PARTITION_KEY, type: dynamodb.AttributeType.STRING },
@@ -182,7 +182,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       removalPolicy: RemovalPolicy.DESTROY,
       ...(encryptionKey && { encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED, encryptionKey }),
     });
-    acknowledge(table, 'DDB3', 'It holds what the scaler learns again by itself: nothing to restore.');
+    acknowledge(table, 'DDB3', 'The scaler relearns what the table holds, so there is nothing to restore.');
     return table;
   }
 
@@ -201,7 +201,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       encryptionKey: props.encryptionKey,
       preset: props.preset,
     };
-    // Below a construct of their own, so that a pool may have any name.
+    // In a construct of their own, so that a pool may have any name.
     const scope = new Construct(this, 'Pools');
     return Object.entries(props.pools).map(([poolName, pool]) => {
       const settings = settingsOf(pool, preset);
@@ -218,7 +218,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
   #newSecurityGroup(): ec2.SecurityGroup {
     return new ec2.SecurityGroup(this, 'WorkerSecurityGroup', {
       vpc: this.cluster.vpc,
-      description: 'Temporal workers: they call out, nothing calls in',
+      description: 'Temporal workers: outbound traffic only',
     });
   }
 
@@ -243,21 +243,21 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
         publicAddress: publicAddresses && !settings.capacityProvider,
       })),
     });
-    const total = `${totalOf(lines).toFixed(2)} USD a month`;
+    const total = `${totalOf(lines).toFixed(2)} USD per month`;
     const each = lines.map(
       ({ what, dollars, arithmetic }) => `  ${dollars.toFixed(2).padStart(8)}  ${what}: ${arithmetic}`,
     );
     const said = `standing cost, with every pool at minTasks (${PRICES_OF}): ${total}\n${each.join('\n')}`;
     this.#say(said);
     new CfnOutput(this, 'StandingCost', {
-      description: `With every pool at minTasks, by list prices of ${PRICES_OF}`,
+      description: `With every pool at minTasks, at list prices of ${PRICES_OF}`,
       value: `${total}: ${lines.map(({ what, dollars }) => `${what} ${dollars.toFixed(2)}`).join('; ')}`,
     });
   }
 
   /**
-   * When it is synthesized, once. The CLI prints notes; but where annotations go into the validation report, as in new apps,
-   * it leaves them out as soon as there is a warning.
+   * Prints the note once, at synth. The CLI prints info annotations; but in apps that put annotations into the validation report,
+   * as new ones do, it omits them as soon as there is a warning.
    */
   #say(note: string): void {
     if (!this.node.tryGetContext('@aws-cdk/core:annotationsInValidationReport')) {

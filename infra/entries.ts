@@ -1,6 +1,6 @@
 /**
- * The workers of pools with an `entry`: their files, made when the app is synthesized and without Docker, by a program of its own
- * (bundler/), since a construct cannot wait.
+ * Bundles the workers of pools with an `entry`, at synth and without Docker. A separate program (bundler/) does it, because a
+ * construct cannot await anything.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,15 +13,15 @@ import { DOCKERFILE, packageDirectory } from './assets.ts';
 import type { WorkerPoolProps } from './props.ts';
 
 export interface Bundled {
-  /** By the pool's name: a folder laid out as this package's, for `workerImage`. */
+  /** By pool name: a folder laid out like this package's, for `workerImage`. */
   files: Record<string, string>;
   problems: string[];
 }
 
-/** Two pools with one entry are bundled once, also in several stacks of an app. */
+/** An entry that several pools share is bundled once, even across stacks of an app. */
 const done = new Map<string, string[]>();
 
-/** Nothing where the command line needs no bundles, such as to list or to destroy. */
+/** Does nothing if the CDK command needs no bundles, such as list or destroy. */
 export function bundleEntries(scope: Construct, pools: Record<string, WorkerPoolProps>): Bundled {
   const bundled: Bundled = { files: {}, problems: [] };
   if (!Stack.of(scope).bundlingRequired) return bundled;
@@ -58,12 +58,12 @@ function run(options: object): string[] {
     encoding: 'utf8',
   });
   if (status === 0) return JSON.parse(stdout) as string[];
-  return [`it could not be bundled: ${error?.message ?? stderr.trim()}`];
+  return [`bundling failed: ${error?.message ?? stderr.trim()}`];
 }
 
 const LOCK_FILES = ['package-lock.json', 'yarn.lock', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb', 'npm-shrinkwrap.json'];
 
-/** The nearest folder with a lock file, or else with a package.json. */
+/** The nearest folder with a lock file, otherwise with a package.json. */
 function rootOf(entry: string): string {
   return folderWith(LOCK_FILES, dirname(entry)) ?? folderWith(['package.json'], dirname(entry)) ?? dirname(entry);
 }

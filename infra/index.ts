@@ -1,4 +1,4 @@
-/** What other CDK apps import from this package. */
+/** The public API for CDK apps. */
 export { ElasticWorkers } from './elastic-workers.ts';
 export type {
   AlarmThresholds,

@@ -11,7 +11,7 @@ import {
 } from '../contract/metrics.ts';
 import type { PoolSettings } from './presets.ts';
 
-/** What a metric says of its pool. */
+/** What identifies a metric's pool. */
 export interface PoolNames {
   stackId: string;
   poolName: string;
@@ -33,12 +33,12 @@ export function poolMetric(
   });
 }
 
-/** The metrics published of a pool. */
+/** The metrics published for a pool. */
 export function metricsOf({ protection }: Pick<PoolSettings, 'protection'>, set: MetricSet): MetricKey[] {
   return (Object.keys(METRICS) as MetricKey[]).filter((key) => isPublished(key, set, protection));
 }
 
-/** Only our workers say how long each activity waited; of another image, the age of the oldest in the queue stands for it. */
+/** Only our workers report how long each activity waited; for other images, the age of the oldest in the queue stands in. */
 export function waitMetricOf({ protection }: Pick<PoolSettings, 'protection'>): MetricKey {
   return protection === 'worker' ? 'scheduleToStart' : 'backlogAge';
 }

@@ -1,11 +1,11 @@
-/** The same app on another Temporal than its code names, such as one on this machine: `cdk deploy -c elastic-workers:temporal=…`. */
+/** Deploys an app on another Temporal than its code names, such as a local one: `cdk deploy -c elastic-workers:temporal=…`. */
 import type { Construct } from 'constructs';
 import { OTHER_TEMPORAL_CONTEXT } from '../contract/other-temporal.ts';
 import type { ElasticWorkersProps } from './props.ts';
 
 /**
  * With the context `elastic-workers:temporal`, an address and optionally a namespace (`localhost:7233/orders`), all pools and the
- * scaler use that Temporal, without TLS and without any secret, wherever their props say it is. Otherwise the props as they are.
+ * scaler use that Temporal, without TLS and without any secret, whatever their props say. Otherwise returns the props unchanged.
  */
 export function onTemporalOfContext(scope: Construct, props: ElasticWorkersProps): ElasticWorkersProps {
   const given: unknown = scope.node.tryGetContext(OTHER_TEMPORAL_CONTEXT);

@@ -1,6 +1,6 @@
 /**
- * What the scaler is told of each pool, and the command line of the stack: SSM parameters, written by the schemas that they
- * are read with.
+ * SSM parameters that describe each pool to the scaler, and the stack to the command line. They are written with the schemas
+ * that they are read with.
  */
 import { Stack } from 'aws-cdk-lib';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -18,7 +18,7 @@ export interface ToldToScaler {
   cluster: ecs.ICluster;
   service: ecs.IBaseService;
   taskRoleId: string;
-  /** The SSM path below which the scaler finds its pools. */
+  /** The SSM path under which the scaler finds its pools. */
   poolsPath: string;
 }
 
@@ -36,13 +36,13 @@ export function tellScaler(
     ...(settings.schedules && {
       schedules: settings.schedules.map((schedule) => ({ timeZone: 'UTC', ...schedule })),
     }),
-    // Else it is where the scaler's own environment says.
+    // Otherwise the scaler's own environment applies.
     ...(settings.temporal && { temporal: temporalConfig(temporal) }),
     protection: settings.protection,
   });
   return new ssm.StringParameter(pool, 'Config', {
     parameterName: `${told.poolsPath}/${poolName}`,
-    description: `What the scaler knows of the worker pool ${poolName}`,
+    description: `Settings of the worker pool ${poolName}, for the scaler`,
     stringValue: Stack.of(pool).toJsonString(config),
   });
 }
@@ -54,7 +54,7 @@ export function tellCommandLine(workers: Construct, { temporal, ...told }: ToldT
   const config = stackConfigSchema.parse({ ...told, region: stack.region, temporal: temporalConfig(temporal) });
   new ssm.StringParameter(workers, 'Config', {
     parameterName: `${STACKS_PATH}/${stackIdIn(told.poolsPath)}`,
-    description: `Where the parts of ${workers.node.path} are, for the elastic-workers command line`,
+    description: `Resources of ${workers.node.path}, for the elastic-workers command line`,
     stringValue: stack.toJsonString(config),
   });
 }
@@ -63,7 +63,7 @@ function policyOf(settings: PoolSettings) {
   return {
     minTasks: settings.minTasks,
     maxTasks: settings.maxTasks,
-    // The least: what a task has come to hold beyond it is in its heartbeats, and remembered.
+    // The minimum: more slots than that are reported in heartbeats, and remembered.
     slotsPerTask: typeof settings.slots === 'number' ? settings.slots : settings.slots.min,
     targetWaitSeconds: settings.targetWaitSeconds,
     scaleInAfterSeconds: settings.scaleInAfterSeconds,

@@ -1,4 +1,4 @@
-/** The mistakes in one pool's props: the value and the mend. */
+/** Finds mistakes in one pool's props; each message has the value and the fix. */
 import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { MODEL_ID } from '../contract/model-id.ts';
@@ -8,7 +8,7 @@ import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
 import { ofSchedules } from './schedule-problems.ts';
 import { problemsOfPorts } from './worker-ports.ts';
 
-/** `hasCluster`: whether the user gave one. */
+/** `hasCluster`: whether the user passed a cluster. */
 export function problemsOfPool(name: string, pool: PoolSettings, hasCluster: boolean): string[] {
   return [...ofName(name), ...ofSizes(pool), ...ofMachine(pool, hasCluster), ...ofContainer(pool), ...ofRole(pool)].map(
     (problem) => `pool ${name}: ${problem}`,
@@ -17,10 +17,10 @@ export function problemsOfPool(name: string, pool: PoolSettings, hasCluster: boo
 
 function ofName(name: string): string[] {
   if (/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) return [];
-  return ["use letters, digits, '.', '_' and '-', 64 at most, a letter or digit first"];
+  return ["the name must have at most 64 letters, digits, '.', '_' and '-', and start with a letter or digit"];
 }
 
-/** SSM's limit for a standard parameter; and what else is in it: policy, cluster, service, role and secret. */
+/** SSM's limit for a standard parameter, and room for its other contents: policy, cluster, service, role and secret. */
 const LONGEST_PARAMETER = 4096;
 const REST_OF_PARAMETER = 1000;
 
@@ -40,18 +40,18 @@ function ofSizes(pool: PoolSettings): string[] {
   ];
   if (taskQueue.trim() === '') problems.push('taskQueue is empty; name the queue its workflows use');
   if (!Token.isUnresolved(taskQueue) && taskQueue.length > LONGEST_TASK_QUEUE) {
-    problems.push(`taskQueue has ${taskQueue.length} characters; Temporal takes ${LONGEST_TASK_QUEUE} at most`);
+    problems.push(`taskQueue has ${taskQueue.length} characters; Temporal allows ${LONGEST_TASK_QUEUE} at most`);
   }
   const parameter = REST_OF_PARAMETER + JSON.stringify([taskQueue, pool.schedules, pool.temporal?.namespace]).length;
   if (parameter > LONGEST_PARAMETER) {
     problems.push(
-      `taskQueue and schedules make its SSM parameter about ${parameter} characters long; ${LONGEST_PARAMETER} is the limit: give fewer schedules, or a shorter taskQueue`,
+      `taskQueue and schedules make the SSM parameter about ${parameter} characters long; the limit is ${LONGEST_PARAMETER}: use fewer schedules, or a shorter taskQueue`,
     );
   }
   if (minTasks > maxTasks) problems.push(`minTasks ${minTasks} is above maxTasks ${maxTasks}; raise maxTasks`);
   if (spot && onDemandBase >= maxTasks) {
     problems.push(
-      `onDemandBase ${onDemandBase} leaves nothing of maxTasks ${maxTasks} to Spot; lower it, or remove spot`,
+      `onDemandBase ${onDemandBase} leaves no tasks of maxTasks ${maxTasks} for Spot; lower it, or remove spot`,
     );
   }
   return problems;
@@ -68,13 +68,13 @@ function ofSlots({ slots, protection }: PoolSettings): string[] {
   if (problems.length === 0 && min > max) problems.push(`slots.min ${min} is above slots.max ${max}; raise slots.max`);
   if (protection === 'sidecar') {
     problems.push(
-      `slots { min: ${min}, max: ${max} } is for workers of runElasticWorker; give your image a number of slots`,
+      `slots { min: ${min}, max: ${max} } works only with runElasticWorker; for your image, set slots to a number`,
     );
   }
   return problems;
 }
 
-/** MiB of memory that Fargate offers for so many CPU units. */
+/** MiB of memory that Fargate offers for each number of CPU units. */
 const FARGATE_MEMORY: Record<number, number[]> = {
   256: [512, 1024, 2048],
   512: inSteps(1024, 4096, 1024),
@@ -97,9 +97,8 @@ function ofMachine(pool: PoolSettings, hasCluster: boolean): string[] {
     ...within('cpu', pool.cpu, 128, 196_608),
     ...within('memory', pool.memory, 128, 4_000_000),
   ];
-  if (!hasCluster) problems.push(`capacityProvider ${pool.capacityProvider} is of which cluster? Give cluster too`);
-  if (pool.spot)
-    problems.push('spot is for Fargate; the instances of a capacity provider are its own business: remove spot');
+  if (!hasCluster) problems.push(`capacityProvider ${pool.capacityProvider} needs a cluster; set cluster too`);
+  if (pool.spot) problems.push('spot is for Fargate; a capacity provider chooses its own instances: remove spot');
   if (pool.ephemeralStorageGiB !== undefined) {
     problems.push(`ephemeralStorageGiB ${pool.ephemeralStorageGiB} is for Fargate; size the instances' volume instead`);
   }
@@ -109,7 +108,7 @@ function ofMachine(pool: PoolSettings, hasCluster: boolean): string[] {
 function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, minTasks }: PoolSettings): string[] {
   const problems = within('ephemeralStorageGiB', ephemeralStorageGiB, 21, 200);
   if (gpu !== undefined)
-    problems.push(`gpu ${gpu}: Fargate has none; give capacityProvider, an EC2 one of your cluster`);
+    problems.push(`gpu ${gpu}: Fargate has no GPUs; set capacityProvider to an EC2 capacity provider of your cluster`);
   if (!spot && !Object.is(onDemandBase, minTasks))
     problems.push(`onDemandBase ${onDemandBase} is for Spot; add spot or remove it`);
   const sizes = FARGATE_MEMORY[cpu];
@@ -122,7 +121,7 @@ function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, 
   return problems;
 }
 
-/** What the construct sets itself, and what it would be an error to say in the open. */
+/** Variables that the construct sets itself, and names that look like secrets. */
 const OURS =
   /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(STACK|POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
 const SECRET = /(_API_KEY|_SECRET_KEY|_SECRET_ACCESS_KEY|_PASSWORD|_KEY_DATA)$/;
@@ -138,17 +137,17 @@ function ofContainer(pool: PoolSettings): string[] {
   ];
   if (protection === 'sidecar' && !pool.image) {
     problems.push(
-      'sidecar is for another image, and this package’s worker protects itself: give image, or remove sidecar',
+      'sidecar is for other images, because this package’s worker protects itself: set image, or remove sidecar',
     );
   }
   if (drainSeconds >= stopTimeoutSeconds) {
     problems.push(
-      `drainSeconds ${drainSeconds} is not shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, at which the task is killed; shorten it`,
+      `drainSeconds ${drainSeconds} must be shorter than stopTimeoutSeconds ${stopTimeoutSeconds}, after which the task is killed`,
     );
   }
   if (model === undefined && !pool.image && pool.entry === undefined) {
     problems.push(
-      'model is not named, and no default is known to stay in the geography of this region (or the stack names no region); name one, such as bedrock:eu.amazon.nova-2-lite-v1:0, or offline: for none',
+      'model is not set, and no default is known to stay in the geography of this region (or the stack names no region); set one, such as bedrock:eu.amazon.nova-2-lite-v1:0, or offline: for none',
     );
   }
   if (model !== undefined && !MODEL_ID.test(model) && !Token.isUnresolved(model)) {
@@ -156,18 +155,18 @@ function ofContainer(pool: PoolSettings): string[] {
   }
   for (const name of Object.keys(environment)) {
     if (SECRET.test(name))
-      problems.push(`environment.${name} would be in the template; use secrets, or temporal.secret`);
+      problems.push(`environment.${name} would be readable in the template; use secrets, or temporal.secret`);
     else if (OURS.test(name)) problems.push(`environment.${name} is set by the construct; use its own prop`);
   }
   return problems;
 }
 
 function ofSource({ entry, image, bundling }: PoolSettings): string[] {
-  if (entry === undefined) return bundling ? ['bundling is for an entry; give entry, or remove bundling'] : [];
-  return image ? [`entry "${entry}" and image are two workers for one pool; remove one of them`] : [];
+  if (entry === undefined) return bundling ? ['bundling needs an entry; set entry, or remove bundling'] : [];
+  return image ? [`entry "${entry}" and image exclude each other; remove one of them`] : [];
 }
 
 function ofRole({ taskRole, taskRoleId }: PoolSettings): string[] {
   if (!taskRole || taskRoleId || taskRole.node.defaultChild instanceof iam.CfnRole) return [];
-  return ['taskRole is imported, so its unique id is not known; give taskRoleId (aws iam get-role: RoleId)'];
+  return ['taskRole is imported, so its unique id is unknown; set taskRoleId (aws iam get-role: RoleId)'];
 }

@@ -1,4 +1,4 @@
-/** The defaults, and the sets of them for development, staging and production. */
+/** The defaults, and the presets for development, staging and production. */
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { isPrivate } from './private-address.ts';
 import { DEFAULT_SCALER_MEMORY } from '../contract/invocation.ts';
@@ -6,7 +6,7 @@ import type { MetricSet } from '../contract/metrics.ts';
 import type { Protection } from '../contract/protection.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, SlotsRange, TemporalProps, WorkerPoolProps } from './props.ts';
 
-/** What is the same for all of a stack's pools, with every default filled in. */
+/** Settings that all pools of a stack share, with every default filled in. */
 export interface Preset {
   minTasks: number;
   maxTasks: number;
@@ -18,7 +18,7 @@ export interface Preset {
   tickSeconds: number;
   /** MiB. */
   scalerMemory: number;
-  /** Of pools with this package's worker; undefined where none is known to stay in the region's geography. */
+  /** The model for pools with this package's worker; undefined if none is known to stay in the region's geography. */
   defaultModel?: string | undefined;
 }
 
@@ -35,7 +35,7 @@ const NO_PRESET: Preset = {
 };
 
 export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset> = {
-  /** Nobody is woken up, nothing stands idle. */
+  /** No alarms, no idle tasks. */
   development: {
     ...NO_PRESET,
     maxTasks: 2,
@@ -43,14 +43,14 @@ export const PRESETS: Record<NonNullable<ElasticWorkersProps['preset']>, Preset>
     dashboard: false,
     logRetention: RetentionDays.ONE_WEEK,
   },
-  /** Small and always there, so that what is tried meets a running fleet. */
+  /** Small and always running, so that tests meet a running fleet. */
   staging: { ...NO_PRESET, minTasks: 2, maxTasks: 3 },
-  /** From nothing to as much as is needed, and all of it to be seen. */
+  /** From zero to as much as is needed, with everything observable. */
   production: { ...NO_PRESET, metrics: 'full', tracing: true, logRetention: RetentionDays.THREE_MONTHS },
 };
 
 /**
- * Of the scaler's process. V8's young part is kept small, and malloc to one arena: with a thousand pools it takes half the memory
+ * Environment of the scaler's process. A small young generation for V8 and one malloc arena halve the memory with a thousand pools
  * (`npm run bench:scaler`).
  */
 export const SCALER_ENVIRONMENT = {
@@ -58,10 +58,10 @@ export const SCALER_ENVIRONMENT = {
   MALLOC_ARENA_MAX: '1',
 };
 
-/** Fargate waits no longer between SIGTERM and SIGKILL. */
+/** The longest that Fargate waits between SIGTERM and SIGKILL. */
 export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
-/** By how a region's name begins, the inference profile of a small model whose answers are made in that geography alone. */
+/** By the beginning of a region's name: the inference profile of a small model that runs only in that geography. */
 const MODELS: Record<string, string> = {
   'us-gov-': '',
   'us-': 'bedrock:us.amazon.nova-2-lite-v1:0',
@@ -120,14 +120,14 @@ export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings 
     spot: pool.spot ?? false,
     onDemandBase: pool.onDemandBase ?? minTasks,
     stopTimeoutSeconds,
-    // The rest of the stop timeout is for saying goodbye; a short one is halved.
+    // The rest of the stop timeout is for the shutdown itself; a short one is halved.
     drainSeconds: pool.drainSeconds ?? Math.max(stopTimeoutSeconds - 20, Math.floor(stopTimeoutSeconds / 2)),
     protection: sidecar ? 'sidecar' : 'worker',
     ...(model !== undefined && { model }),
   };
 }
 
-/** Undefined for a region that is not known before deployment. */
+/** Undefined if the region is not known before deployment. */
 function modelIn(region: string): string | undefined {
   const [, model] = Object.entries(MODELS).find(([start]) => region.startsWith(start)) ?? [];
   return model || undefined;

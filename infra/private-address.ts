@@ -1,7 +1,7 @@
-/** Which Temporal addresses are within a network of one's own, by how they are written. */
+/** Recognizes Temporal addresses in a private network by their form. */
 import { Token } from 'aws-cdk-lib';
 
-/** Private, shared and loopback ranges of IPv4, and names that no public DNS answers for. */
+/** Private, shared and loopback ranges of IPv4, and names that public DNS does not resolve. */
 const PRIVATE_HOSTS = [
   /^(127|10)\./,
   /^192\.168\./,
@@ -12,7 +12,7 @@ const PRIVATE_HOSTS = [
   /\.(internal|local|localhost|lan|svc|test)$/i,
 ];
 
-/** Of an address that is not known before deployment it is not known, and nothing is refused. */
+/** An address that is unknown before deployment counts as private, so that nothing is rejected. */
 export function isPrivate(address: string): boolean {
   const host = address.replace(/:\d+$/, '');
   return Token.isUnresolved(address) || PRIVATE_HOSTS.some((pattern) => pattern.test(host));

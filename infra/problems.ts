@@ -1,4 +1,4 @@
-/** Every mistake that can be seen before anything is deployed, told at once: where, the value, the mend. */
+/** Finds every mistake that can be seen before a deployment, and reports all of them at once: where, the value, the fix. */
 import { Token } from 'aws-cdk-lib';
 import { METRIC_SETS } from '../contract/metrics.ts';
 import { oneOf, within } from './checks.ts';
@@ -7,7 +7,7 @@ import { problemsOfPool } from './pool-problems.ts';
 import { PRESETS, presetOf, settingsOf, temporalOf, type PoolSettings, type TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 
-/** Empty when all is well. */
+/** Empty if there are none. */
 export function problemsOf(props: ElasticWorkersProps, region: string): string[] {
   const preset = presetOf(props, region);
   const pools = Object.entries(props.pools).map(([name, pool]) => ({
@@ -16,7 +16,7 @@ export function problemsOf(props: ElasticWorkersProps, region: string): string[]
     temporal: temporalOf(props.temporal, pool.temporal),
   }));
   return [
-    ...(pools.length === 0 ? ['pools: none given; name at least one'] : []),
+    ...(pools.length === 0 ? ['pools: there are none; define at least one'] : []),
     ...choices(props),
     ...ofTemporal('temporal', temporalOf(props.temporal)),
     ...ofNetwork(props),
@@ -43,12 +43,12 @@ function ofTemporal(where: string, { address, namespace, tls, secret, allowPlain
   if (!Token.isUnresolved(address) && !/^[^\s/]+:\d{1,5}$/.test(address)) {
     problems.push(`${where}.address is "${address}"; write host:port, such as temporal.example.com:7233`);
   }
-  if (namespace.trim() === '') problems.push(`${where}.namespace is empty; name it, or leave it out for "default"`);
+  if (namespace.trim() === '') problems.push(`${where}.namespace is empty; set it, or leave it out for "default"`);
   if (secret && !tls)
-    problems.push(`${where}.tls is false though there is a secret, which would go in the clear; remove tls`);
+    problems.push(`${where}.tls is false although there is a secret, which would be sent unencrypted; remove tls`);
   if (!tls && !isPrivate(address) && !allowPlaintext) {
     problems.push(
-      `${where}.tls is false and ${address} is not a private address: everything would go in the clear; remove tls, or add allowPlaintext: true where the network between is yours`,
+      `${where}.tls is false and ${address} is not a private address: everything would be sent unencrypted; remove tls, or add allowPlaintext: true if you own the network in between`,
     );
   }
   return problems;
@@ -56,16 +56,16 @@ function ofTemporal(where: string, { address, namespace, tls, secret, allowPlain
 
 function ofNetwork({ vpc, cluster, vpcSubnets, scalerVpcSubnets, securityGroups }: ElasticWorkersProps): string[] {
   const problems: string[] = [];
-  if (vpc && cluster) problems.push('vpc: the cluster brings its own; remove vpc or cluster');
+  if (vpc && cluster) problems.push('vpc: the cluster has its own; remove vpc or cluster');
   if (!vpc && !cluster) {
-    if (vpcSubnets) problems.push('vpcSubnets: of which VPC? Give vpc or cluster too');
+    if (vpcSubnets) problems.push('vpcSubnets: there is no VPC; set vpc or cluster too');
     if (scalerVpcSubnets) {
       problems.push(
-        'scalerVpcSubnets: a new VPC has public subnets only, where a function has no way out; give vpc or cluster',
+        'scalerVpcSubnets: a new VPC has only public subnets, where a function has no egress; set vpc or cluster',
       );
     }
   }
-  if (securityGroups?.length === 0) problems.push('securityGroups: empty; name one, or leave it out for a new one');
+  if (securityGroups?.length === 0) problems.push('securityGroups: empty; add one, or leave it out for a new one');
   return problems;
 }
 
@@ -83,7 +83,7 @@ function ofAlarms({ alarmThresholds = {}, runbookUrl }: ElasticWorkersProps): st
       : within(`alarmThresholds.${name}`, value, 0, 1_000_000, 'a number'),
   );
   if (runbookUrl !== undefined && !Token.isUnresolved(runbookUrl) && !/^https?:\/\/\S+$/.test(runbookUrl)) {
-    problems.push(`runbookUrl is "${runbookUrl}"; write an https address`);
+    problems.push(`runbookUrl is "${runbookUrl}"; use an https URL`);
   }
   return problems;
 }
@@ -96,5 +96,5 @@ function sharedQueues(pools: { name: string; pool: PoolSettings; temporal: Tempo
   }
   return [...byQueue]
     .filter(([, sharing]) => sharing.length > 1)
-    .map(([queue, sharing]) => `pools ${sharing.join(', ')}: share the task queue ${queue}; merge them`);
+    .map(([queue, sharing]) => `pools ${sharing.join(', ')} share the task queue ${queue}; merge them`);
 }

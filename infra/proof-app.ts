@@ -1,4 +1,4 @@
-/** The CDK app that `elastic-workers prove` deploys: one small pool with this package's own worker, as anybody would deploy it. */
+/** The CDK app that `elastic-workers prove` deploys: one small pool with this package's own worker, deployed as usual. */
 import { App, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -8,7 +8,7 @@ import { ElasticWorkers } from './index.ts';
 const app = new App();
 const { temporal, taskQueue, vpcId } = JSON.parse(String(app.node.getContext(PROOF_CONTEXT))) as ProofSettings;
 const stack = new Stack(app, PROOF_STACK, {
-  description: 'The stack of elastic-workers prove: it can be deleted at any time',
+  description: 'Created by elastic-workers prove; can be deleted at any time',
   env: { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION },
 });
 
@@ -34,7 +34,7 @@ new ElasticWorkers(stack, 'Workers', {
       memory: PROOF_POOL.gigabytes * 1024,
       targetWaitSeconds: PROOF_POOL.targetWaitSeconds,
       scaleInAfterSeconds: PROOF_POOL.scaleInAfterSeconds,
-      // Its work asks no model.
+      // Its work uses no model.
       model: 'offline:',
     },
   },

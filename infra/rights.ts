@@ -1,14 +1,14 @@
-/** Rights of any number: IAM takes 10,240 characters of policies within a role, and 6,144 in each managed policy beside it. */
+/** Grants any number of permissions: IAM allows 10,240 characters of inline policies per role, and 6,144 in each managed policy. */
 import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct, type IConstruct } from 'constructs';
 
 const LONGEST_WITHIN_A_ROLE = 9000;
 const LONGEST_MANAGED = 5900;
-/** What a reference of the template comes to at the most: the ARN of a service with its cluster. */
+/** The longest that a template reference can become: the ARN of a service with its cluster. */
 const REFERENCE = 170;
 
-/** A policy within the role, or as many managed ones as it takes. */
+/** An inline policy, or as many managed ones as needed. */
 export function grantRights(scope: Construct, role: iam.IRole, statements: iam.PolicyStatement[]): IConstruct {
   const lengths = statements.map((statement) => lengthOf(scope, statement));
   if (lengths.reduce((sum, length) => sum + length, 0) <= LONGEST_WITHIN_A_ROLE)

@@ -1,4 +1,4 @@
-/** The scaler as a Lambda function: invoked each minute, allowed to touch its own pools only. */
+/** The scaler as a Lambda function: invoked each minute, with permissions for its own pools only. */
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -26,7 +26,7 @@ export interface ScalerFunctionProps {
   temporal: TemporalSettings;
   cluster: ecs.ICluster;
   pools: WorkerPool[];
-  /** Of the workers. */
+  /** The workers' subnets. */
   subnetIds: string[];
   stateTable: dynamodb.ITable;
   poolsPath: string;
@@ -37,7 +37,7 @@ export interface ScalerFunctionProps {
   scalerMemory: number;
   tracing: boolean;
   logRetention: logs.RetentionDays;
-  /** Of the VPC, when the function shall be in it. */
+  /** Subnets of the VPC, if the function is to run in it. */
   vpcSubnets?: ec2.SubnetSelection | undefined;
   role?: iam.IRole | undefined;
   logGroup?: logs.ILogGroup | undefined;
@@ -72,7 +72,7 @@ export class ScalerFunction extends Construct {
 
   #newFunction(role: iam.IRole, props: ScalerFunctionProps): lambda.Function {
     return new lambda.Function(this, 'Function', {
-      description: 'Sizes the pools of Temporal workers by the work that waits and runs',
+      description: 'Sizes pools of Temporal workers by queued and running work',
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
       code: scalerCode(),
@@ -80,7 +80,7 @@ export class ScalerFunction extends Construct {
       role,
       memorySize: props.scalerMemory,
       timeout: Duration.seconds(LONGEST_INVOCATION_SECONDS),
-      // A failed or late minute is not made up for: the next one reads the world afresh.
+      // A failed or late minute is not retried: the next one reads everything afresh.
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),
       tracing: props.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
@@ -118,16 +118,16 @@ export class ScalerFunction extends Construct {
     acknowledgeWildcard(
       rights,
       this.#tasksOf(cluster),
-      'A task is not known before it runs; cluster and service are the limit.',
+      'Tasks are not known before they run; the right is limited to cluster and service.',
     );
     acknowledgeWildcard(
       rights,
       '*',
-      'ecs:ListTasks of a service and cloudwatch:PutMetricData know no resource, and are limited to the cluster and the namespace by a condition; in a VPC Lambda needs the network interface actions, which know none either.',
+      'ecs:ListTasks of a service and cloudwatch:PutMetricData support no resource, and are limited to the cluster and the namespace by a condition; in a VPC Lambda needs the network interface actions, which support none either.',
     );
     acknowledgeWildcard(rights, this.logGroup.logGroupArn, 'The streams of the function’s own log group.');
-    if (tracing) acknowledgeWildcard(role, '*', 'X-Ray knows no resource for traces.');
-    acknowledge(this.function, 'L1', 'Node.js 24 is what the bundle is built and tested for.');
+    if (tracing) acknowledgeWildcard(role, '*', 'X-Ray supports no resource for traces.');
+    acknowledge(this.function, 'L1', 'The bundle is built and tested for Node.js 24.');
     acknowledgeLint(this.function, 'W3005', 'The CDK lists the role in DependsOn although the function refers to it.');
   }
 
@@ -144,21 +144,21 @@ export class ScalerFunction extends Construct {
     const schedule = new scheduler.Schedule(this, 'EveryMinute', {
       description: 'Invokes the scaler',
       schedule: scheduler.ScheduleExpression.rate(Duration.minutes(1)),
-      // The target would add a right to every version of the function.
+      // The target would add permission to invoke every version of the function.
       target: new LambdaInvoke(this.function, {
         role: role.withoutPolicyUpdates(),
         retryAttempts: 0,
         maxEventAge: Duration.seconds(60),
       }),
     });
-    // Its first tick finds all pools, and it has stopped when their services go. It refers to the function itself already.
+    // So that the first tick finds all pools, and the last is over before their services are deleted. It already refers to the function.
     const { children, defaultChild } = this.function.node;
     const partsOfFunction = children.filter((child) => child !== defaultChild);
     schedule.node.addDependency(right, ...partsOfFunction, ...pools.map(({ told }) => told));
   }
 }
 
-/** What a table's key is needed for by who reads and writes it, and by Lambda for the function's environment. */
+/** Key permissions for reading and writing the table, and for Lambda to decrypt the function's environment. */
 const TABLE_KEY_ACTIONS = [
   'kms:Decrypt',
   'kms:DescribeKey',
@@ -169,7 +169,7 @@ const TABLE_KEY_ACTIONS = [
   'kms:ReEncryptTo',
 ];
 
-/** What Lambda itself does with the function's role to put it into a VPC. */
+/** What Lambda itself does with the function's role to run it in a VPC. */
 const NETWORK_ACTIONS = [
   'ec2:CreateNetworkInterface',
   'ec2:DeleteNetworkInterface',
@@ -194,12 +194,12 @@ function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, met
   };
 }
 
-/** As many as a managed policy takes: each has a service and a task definition. */
+/** As many as fit into a managed policy: each has a service and a task definition. */
 const POOLS_A_STATEMENT = 14;
 
 /**
- * Reads the services, and changes their count. Of what else UpdateService could change, IAM knows these by conditions: whatever of them is
- * in a request has to be as it is. (Source: service authorization reference, ECS, UpdateService.)
+ * Reads the services and changes their count. IAM has conditions for some of what else UpdateService could change: if a request contains
+ * one of these, it must equal the current value. (Source: service authorization reference, ECS, UpdateService.)
  */
 function mayScale(pools: WorkerPool[], subnetIds: string[]): iam.PolicyStatement {
   const services = pools.map(({ service }) => service.serviceArn);
@@ -216,7 +216,7 @@ function mayScale(pools: WorkerPool[], subnetIds: string[]): iam.PolicyStatement
   });
 }
 
-/** Each once, though pools share them. */
+/** Each once, even if pools share them. */
 function secretsOf({ temporal, pools }: Pick<ScalerFunctionProps, 'temporal' | 'pools'>): secretsmanager.ISecret[] {
   const secrets = [temporal, ...pools.map((pool) => pool.temporal)].flatMap(({ scalerSecret }) => scalerSecret ?? []);
   return [...new Map(secrets.map((secret) => [secret.secretArn, secret])).values()];

@@ -1,8 +1,8 @@
 /**
- * The sidecar's two containers in a worker's task. `protect` runs first: the worker's container starts once the task is protected, so that
- * ECS never stops one that has begun to work. `sidecar` runs beside the worker, and is stopped after it.
+ * The sidecar's two containers in a worker's task. `protect` runs first: the worker's container starts only once the task is protected, so
+ * that ECS never stops a task that has begun to work. `sidecar` runs beside the worker, and is stopped after it.
  *
- * The worker's container stays the one that the task's life depends on: when it exits, the task ends.
+ * The worker's container stays the essential one: when it exits, the task ends.
  */
 import { Duration, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -16,14 +16,14 @@ export interface SidecarOptions {
   image: ecs.ContainerImage;
   logGroup: logs.ILogGroup;
   stopTimeoutSeconds: number;
-  /** Whether the task runs on instances, where each container says how much it needs. */
+  /** Whether the task runs on instances, where each container declares how much it needs. */
   onInstances: boolean;
 }
 
-/** MiB. It takes half of that (`npm run bench:sidecar`). */
+/** MiB. It uses half of that (`npm run bench:sidecar`). */
 const MEMORY = 128;
 const PROTECT_STOPS_WITHIN_SECONDS = 10;
-/** All that a container has by default, but KILL: the worker may run as any user. */
+/** All default capabilities of a container except KILL: the worker may run as any user. */
 const DROPPED = [
   ecs.Capability.AUDIT_WRITE,
   ecs.Capability.CHOWN,
@@ -47,7 +47,7 @@ export function addSidecar(definition: ecs.TaskDefinition, worker: ecs.Container
   });
   const sidecar = addContainer(definition, 'sidecar', options, {
     command: sidecarCommand('follow'),
-    // As long as the worker has: whoever is stopped first, it is not the one that ends first.
+    // The same as the worker's: whichever is stopped first, the sidecar does not end first.
     stopTimeout: Duration.seconds(options.stopTimeoutSeconds),
     enableRestartPolicy: true,
     restartIgnoredExitCodes: [0],

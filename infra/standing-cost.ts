@@ -1,6 +1,6 @@
 /**
- * What the stack costs a month while nothing happens and every pool has minTasks: each line with its arithmetic.
- * Work costs beside it what its tasks cost: `taskDollarsPerHour`.
+ * The stack's monthly cost while nothing happens and every pool is at minTasks: each line with its arithmetic.
+ * Work adds the cost of its tasks: `taskDollarsPerHour`.
  */
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
 import { secondsBilledAMinute } from '../contract/invocation.ts';
@@ -12,7 +12,7 @@ import type { PoolSettings } from './presets.ts';
 
 export interface CostLine {
   what: string;
-  /** Whose product, or sum of products, `dollars` is. */
+  /** The product, or sum of products, that `dollars` is. */
   arithmetic: string;
   dollars: number;
 }
@@ -28,15 +28,15 @@ export interface StandingCostInput {
 }
 
 const MINUTES = HOURS_A_MONTH * 60;
-/** The three items by which the next invocation takes over, and the one that tells workers the scaler is there. */
+/** Three items for the handover to the next invocation, and one that shows workers that the scaler is running. */
 const SCALER_WRITES_A_MINUTE = 4;
-/** Of a tick record with a few workers. */
+/** Size of a tick record with a few workers. */
 const RECORD_BYTES = { pool: 900, task: 250 };
-/** What the table keeps of a pool, memory and newest record, as measured with 1 to 100 tasks; a write is billed by the KiB. */
+/** Size of a pool's items in the table, memory and newest record, measured with 1 to 100 tasks; writes are billed by the KiB. */
 const ITEM_BYTES = { pool: 3700, task: 390 };
-/** A worker looks for its cordon so often, at two items, each half a read. */
+/** How often a worker checks for its cordon: two items, each half a read. */
 const CORDON_POLL_SECONDS = 3;
-/** The scaler sends its metrics so often in an invocation. */
+/** How often the scaler sends its metrics per invocation. */
 const SENDS_A_MINUTE = 3;
 
 export function standingCost(input: StandingCostInput): CostLine[] {
@@ -47,7 +47,7 @@ export function totalOf(lines: CostLine[]): number {
   return lines.reduce((sum, { dollars }) => sum + dollars, 0);
 }
 
-/** Undefined on a capacity provider, whose instances' price is not ours to know. */
+/** Undefined on a capacity provider, because the price of its instances is unknown. */
 export function taskDollarsPerHour({ capacityProvider, taskDollarsPerHour: given, ...pool }: PoolSettings) {
   if (given !== undefined || capacityProvider !== undefined) return given;
   const { cpu, memory, cpuArchitecture, ephemeralStorageGiB = 20 } = pool;
@@ -87,7 +87,7 @@ function table({ pools, tickSeconds }: StandingCostInput): CostLine {
     (sum, { settings }) => sum + Math.ceil((ITEM_BYTES.pool + settings.minTasks * ITEM_BYTES.task) / 1024),
     0,
   );
-  // Each tick looks who is the newest invocation; who waits looks each second, at two items, at a whole read each.
+  // Each tick reads which invocation is the newest; a waiting one reads two items each second, one read each.
   const turns = MINUTES * (60 / tickSeconds + tickSeconds);
   const reads = turns + MINUTES * pools.length + (pools.reduce(sumOfTasks, 0) * MINUTES * 60) / CORDON_POLL_SECONDS;
   return line('state table', [
@@ -121,7 +121,7 @@ function tasksOf({ name, settings, publicAddress }: StandingCostInput['pools'][n
   const { minTasks, onDemandBase, spot } = settings;
   const price = taskDollarsPerHour(settings);
   if (price === undefined) {
-    return { what: `pool ${name}`, arithmetic: 'the instances of the capacity provider are not counted', dollars: 0 };
+    return { what: `pool ${name}`, arithmetic: 'instances of the capacity provider are not included', dollars: 0 };
   }
   const onDemand = spot ? Math.min(minTasks, onDemandBase) : minTasks;
   const products = [

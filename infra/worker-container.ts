@@ -1,4 +1,4 @@
-/** The worker's container: what it is told in environment variables, how it is stopped. */
+/** The worker's container: its environment variables, and how it is stopped. */
 import { Duration } from 'aws-cdk-lib';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
@@ -14,7 +14,7 @@ export interface WorkerContainerOptions {
   preset?: ElasticWorkersProps['preset'];
 }
 
-/** A cordon has no deadline, and the worker cannot tell its SIGTERM from ECS's: as long as a protection lasts. */
+/** A cordon has no deadline, and the worker cannot tell the sidecar's SIGTERM from ECS's. Set to as long as a protection lasts. */
 const DRAIN_SECONDS_BESIDE_A_SIDECAR = 2 * 24 * 3600;
 
 type Container = Omit<ecs.ContainerDefinitionOptions, 'image' | 'logging'>;
@@ -24,11 +24,11 @@ export function workerContainer(options: WorkerContainerOptions): Container {
   const command = settings.command ?? (settings.image ? undefined : ['node', 'main.js']);
   return {
     ...(command && { command }),
-    // None unless given: ECS replaces a task that is not healthy, work and all (docs/decisions/0010).
+    // None by default: ECS replaces an unhealthy task together with its work (docs/decisions/0010).
     ...(settings.healthCheck && { healthCheck: settings.healthCheck }),
     ...(settings.secrets && { secrets: settings.secrets }),
     ...(settings.image ? {} : { readonlyRootFilesystem: true }),
-    // On Fargate these are the task's.
+    // On Fargate these belong to the task.
     ...(settings.capacityProvider && { cpu: settings.cpu, memoryLimitMiB: settings.memory }),
     ...(settings.gpu !== undefined && { gpuCount: settings.gpu }),
     stopTimeout: Duration.seconds(settings.stopTimeoutSeconds),
@@ -36,12 +36,12 @@ export function workerContainer(options: WorkerContainerOptions): Container {
   };
 }
 
-/** As the worker reads it: `20`, or `5..200`. */
+/** In the form that the worker reads: `20`, or `5..200`. */
 function slotsText(slots: PoolSettings['slots']): string {
   return typeof slots === 'number' ? String(slots) : `${slots.min}..${slots.max}`;
 }
 
-/** Any worker is told where its work is and how much to take at a time; one that protects itself, how to do that too. */
+/** Every worker gets where its work is and how much to take at a time; a worker that protects itself also gets what it needs for that. */
 function environmentOf({
   stackId,
   poolName,

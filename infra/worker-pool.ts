@@ -1,4 +1,4 @@
-/** One pool: the task definition and ECS service of its workers, their rights, and what the scaler is told of them. */
+/** One pool: the task definition and ECS service of its workers, their permissions, and the pool's settings for the scaler. */
 import { Annotations, Names, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
@@ -24,7 +24,7 @@ import { portConflicts } from './worker-ports.ts';
 import { workerRights } from './worker-rights.ts';
 import { workerService, type WorkerService } from './worker-service.ts';
 
-/** A pool as other constructs see it: grant it rights, let it connect, watch it. */
+/** A pool as other constructs see it: grant it permissions, allow connections, use its metrics. */
 export interface IWorkerPool extends IConstruct, iam.IGrantable, ec2.IConnectable {
   readonly poolName: string;
   readonly taskQueue: string;
@@ -33,9 +33,9 @@ export interface IWorkerPool extends IConstruct, iam.IGrantable, ec2.IConnectabl
   readonly logGroup: logs.ILogGroup;
   /** Tasks queued. */
   metricBacklog(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
-  /** Age of the oldest queued task. Published with `metrics: 'full'`, or for an image that is not ours. */
+  /** Age of the oldest queued task. Published with `metrics: 'full'`, or for another worker's image. */
   metricBacklogAge(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
-  /** Activities running. Published with `metrics: 'full'`. */
+  /** Running activities. Published with `metrics: 'full'`. */
   metricBusySlots(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
   /** Busy slots in percent. Published with `metrics: 'full'`. */
   metricSlotUtilization(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
@@ -45,13 +45,13 @@ export interface IWorkerPool extends IConstruct, iam.IGrantable, ec2.IConnectabl
   /** Failed activity attempts in percent. */
   metricErrorRate(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
   metricScalerErrors(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
-  /** How long activities waited for a worker, the 95th percentile. Published by this package's worker. */
+  /** How long activities waited for a worker, p95. Published by this package's worker. */
   metricScheduleToStart(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
-  /** How long activities took, the 95th percentile. Published by this package's worker. */
+  /** How long activities took, p95. Published by this package's worker. */
   metricTaskDuration(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
 }
 
-/** What all pools of a stack share. */
+/** Settings that all pools of a stack share. */
 export interface SharedByPools {
   cluster: ecs.ICluster;
   subnets: ec2.SubnetSelection;
@@ -64,7 +64,7 @@ export interface SharedByPools {
   logRetention: logs.RetentionDays;
   metrics: MetricSet;
   preset?: ElasticWorkersProps['preset'];
-  /** The SSM path below which the scaler finds its pools. */
+  /** The SSM path under which the scaler finds its pools. */
   poolsPath: string;
 }
 
@@ -72,12 +72,12 @@ export interface WorkerPoolOptions extends SharedByPools {
   poolName: string;
   settings: PoolSettings;
   temporal: TemporalSettings;
-  /** Where the files of its entry are; see entries.ts. */
+  /** The files of its entry; see entries.ts. */
   files: string | undefined;
 }
 
 export class WorkerPool extends Construct implements IWorkerPool {
-  /** Tells the stack from others of its account and region, in metrics and tags. */
+  /** Distinguishes the stack from others in its account and region, in metrics and tags. */
   readonly stackId: string;
   readonly poolName: string;
   readonly taskQueue: string;
@@ -107,7 +107,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
     const rights = workerRights(this, { ...options, stackId: this.stackId }, this.taskRole);
     const taskDefinition = this.#newTaskDefinition(options);
     this.service = workerService(this, { ...options, taskDefinition, rights });
-    // When all containers are there that others put into the task.
+    // At validation, when the task also has the containers that others add.
     this.node.addValidation({
       validate: () => portConflicts({ ...settings, poolName: this.poolName }, taskDefinition),
     });
@@ -153,7 +153,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
     if (!metricsOf(this.settings, this.#metrics).includes(key)) {
       Annotations.of(this).addWarningV2(
         `temporal-elastic-workers:${key}`,
-        `the metric ${key} of pool ${this.poolName} is not published: metrics is '${this.#metrics}', protection '${this.settings.protection}'`,
+        `the metric ${key} of pool ${this.poolName} is not published with metrics '${this.#metrics}' and protection '${this.settings.protection}'`,
       );
     }
     return poolMetric(this, key, options);
@@ -175,7 +175,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
     const { settings } = this;
     const { cpuArchitecture = ecs.CpuArchitecture.X86_64 } = settings;
     const common = {
-      // The CDK's own choice is the construct's path, which two stacks may share: their revisions would be of one family.
+      // The CDK would use the construct's path, which two stacks may share: their revisions would end up in one family.
       family: Names.uniqueResourceName(this, { maxLength: LONGEST_FAMILY }),
       taskRole: this.taskRole,
       ...(settings.protection === 'sidecar' && { pidMode: ecs.PidMode.TASK }),
@@ -200,7 +200,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
       ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
       image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
-      // As the first process of its container, one that hangs could not be ended from within (worker/pulse.ts).
+      // A process that hangs cannot be ended from within if it is the first of its container (worker/pulse.ts).
       ...(settings.protection === 'worker' && {
         linuxParameters: new ecs.LinuxParameters(definition, 'worker-linux', { initProcessEnabled: true }),
       }),
@@ -218,10 +218,10 @@ export class WorkerPool extends Construct implements IWorkerPool {
     acknowledge(
       definition,
       'ECS2',
-      'The variables are settings; what is secret comes from Secrets Manager, and props that look secret are refused.',
+      'The variables are settings. Secrets come from Secrets Manager, and variables that look like secrets are rejected.',
     );
     if (definition.executionRole && !settings.executionRole) {
-      acknowledgeWildcard(definition.executionRole, '*', 'ecr:GetAuthorizationToken knows no resource.');
+      acknowledgeWildcard(definition.executionRole, '*', 'ecr:GetAuthorizationToken supports no resource.');
     }
     return definition;
   }
@@ -238,7 +238,7 @@ function imageOf({ image, entry, cpuArchitecture }: PoolSettings, options: Worke
     : workerImage(cpuArchitecture, options.files);
 }
 
-/** `ContainerImage.fromRegistry` gives no right to pull from a private repository; other ways to name an image of ECR do. */
+/** `ContainerImage.fromRegistry` grants no permission to pull from a private repository, unlike other ways to name an ECR image. */
 function grantPullByUri(definition: ecs.TaskDefinition, imageName: string): void {
   const [, account, region, repository] = ECR_URI.exec(imageName) ?? [];
   if (account === undefined || region === undefined || repository === undefined) return;

@@ -1,18 +1,18 @@
-/** The ports at which a worker listens within its task, and who else asks or listens there. */
+/** The ports on which a worker listens within its task, and conflicts with health checks and other containers. */
 import { Token } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { PoolSettings } from './presets.ts';
 
-/** As the worker has them where nobody says otherwise. */
+/** The worker's defaults. */
 const DEFAULT_PORTS = { ELASTIC_WORKERS_HEALTH_PORT: '8080', ELASTIC_WORKERS_METRICS_PORT: '8000' };
 const PORT = /^(off|\d{1,5})$/;
 const HIGHEST_PORT = 65_535;
-/** Who asks a path of this name, asks the worker: `http://127.0.0.1:8080/health/live`. */
+/** Requests to a path like this go to the worker: `http://127.0.0.1:8080/health/live`. */
 const ASKED = /(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?::(\d+))?\/health\b/g;
 
 type Listening = Pick<PoolSettings, 'environment' | 'healthCheck' | 'protection'>;
 
-/** What is wrong with the ports, and with a health check that asks elsewhere. Of another image we know neither. */
+/** Problems with the ports, and with a health check that uses another one. For another worker's image neither is known. */
 export function problemsOfPorts(pool: Listening): string[] {
   if (pool.protection !== 'worker') return [];
   const problems = Object.entries(portsOf(pool)).flatMap(([name, port]) =>
@@ -23,7 +23,7 @@ export function problemsOfPorts(pool: Listening): string[] {
   return problems.length > 0 ? problems : problemsOfCheck(pool);
 }
 
-/** Containers that others have put into the task, and that listen where the worker does: all of a task share one network. */
+/** Finds containers that others have added to the task and that listen on the worker's ports: a task's containers share one network. */
 export function portConflicts(pool: Listening & { poolName: string }, definition: ecs.TaskDefinition): string[] {
   if (pool.protection !== 'worker') return [];
   const others = definition.node.children.filter(
@@ -34,7 +34,7 @@ export function portConflicts(pool: Listening & { poolName: string }, definition
       .filter(([, port]) => portMappings.some((mapping) => maps(mapping, Number(port))))
       .map(
         ([name, port]) =>
-          `pool ${pool.poolName}: container ${containerName} listens at port ${port}, and so does the worker: set the pool's environment.${name} to another port, or to off`,
+          `pool ${pool.poolName}: container ${containerName} and the worker both listen on port ${port}: set the pool's environment.${name} to another port, or to off`,
       ),
   );
 }
@@ -56,17 +56,17 @@ function problemsOfCheck({ environment = {}, healthCheck }: Listening): string[]
   const { ELASTIC_WORKERS_HEALTH_PORT: port = DEFAULT_PORTS.ELASTIC_WORKERS_HEALTH_PORT } = environment;
   const { ELASTIC_WORKERS_BIND_ADDRESS: address = '0.0.0.0' } = environment;
   return asked.flatMap(([url, host = '', askedPort = '80']) => {
-    const asks = `healthCheck asks ${url}, where the worker does not listen, and ECS would replace each task`;
+    const asks = `healthCheck requests ${url}, where the worker does not listen, so ECS would replace every task`;
     if (!Token.isUnresolved(port) && port !== askedPort) {
-      const mend = /^(off|0)$/.test(port) ? `set it to ${askedPort}` : `ask port ${port}, or set it to ${askedPort}`;
+      const mend = /^(off|0)$/.test(port) ? `set it to ${askedPort}` : `use port ${port}, or set it to ${askedPort}`;
       return [`${asks}: environment.ELASTIC_WORKERS_HEALTH_PORT is ${port}; ${mend}`];
     }
     if (Token.isUnresolved(address) || isServed(host, address)) return [];
-    return [`${asks}: environment.ELASTIC_WORKERS_BIND_ADDRESS is ${address}; remove it, or ask there`];
+    return [`${asks}: environment.ELASTIC_WORKERS_BIND_ADDRESS is ${address}; remove it, or use that address`];
   });
 }
 
-/** Whether who listens at the address answers within its own container under that host. */
+/** Whether a server that listens on the address answers to that host within its own container. */
 function isServed(host: string, address: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   if (address === '::' || bare === address) return true;

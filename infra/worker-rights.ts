@@ -1,4 +1,4 @@
-/** What a worker may do. */
+/** A worker's permissions. */
 import { Stack } from 'aws-cdk-lib';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -23,9 +23,9 @@ export interface WorkerRightsOptions {
 }
 
 /**
- * A policy of its own, so that what is acknowledged of it does not cover what others grant the role. A worker that protects
- * itself, or a sidecar, may do that within its pool, and read its own cordon and the scaler's last tick; such a worker may publish metrics, too; and each
- * reads the secret of its own Temporal and asks its own model, if that is one of Bedrock's.
+ * A policy of its own, so that its acknowledgements do not cover what others grant the role. A worker that protects itself, or
+ * a sidecar, may protect tasks within its pool, and read its own cordon and the scaler's last tick. Such a worker may also publish
+ * metrics. Each worker may read the secret of its own Temporal and call its own model, if that is a Bedrock model.
  */
 export function workerRights(scope: Construct, options: WorkerRightsOptions, role: iam.IRole): iam.Policy {
   const { secret } = options.temporal;
@@ -42,7 +42,7 @@ export function workerRights(scope: Construct, options: WorkerRightsOptions, rol
   return policy;
 }
 
-/** Of a secret that is known by name alone the six characters are not known that Secrets Manager adds to its ARN. */
+/** For a secret known only by name, the six characters that Secrets Manager adds to its ARN are unknown. */
 export function mayRead(secrets: ISecret[]): iam.PolicyStatement {
   return new iam.PolicyStatement({
     actions: ['secretsmanager:GetSecretValue'],
@@ -63,7 +63,7 @@ function allowToProtectItself(policy: iam.Policy, options: WorkerRightsOptions):
       resources: [tasks],
       conditions: {
         StringEquals: { [`aws:ResourceTag/${POOL_TAG}`]: poolName },
-        // Tasks that a deployment of an earlier version has started lack this tag, and have to protect themselves to their end.
+        // Tasks started by an earlier version lack this tag, and must be able to protect themselves until they end.
         StringEqualsIfExists: { [`aws:ResourceTag/${STACK_TAG}`]: stackId },
       },
     }),
@@ -73,7 +73,7 @@ function allowToProtectItself(policy: iam.Policy, options: WorkerRightsOptions):
       conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['${aws:userid}', SCALER_KEY] } },
     }),
   );
-  acknowledgeWildcard(policy, tasks, 'A task is not known before it runs; cluster and pool are the limit.');
+  acknowledgeWildcard(policy, tasks, 'Tasks are not known before they run; the right is limited to cluster and pool.');
 }
 
 function allowToPublish(policy: iam.Policy): void {
@@ -84,10 +84,14 @@ function allowToPublish(policy: iam.Policy): void {
       conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
     }),
   );
-  acknowledgeWildcard(policy, '*', 'CloudWatch knows no resource for metrics; their namespace is the limit.');
+  acknowledgeWildcard(
+    policy,
+    '*',
+    'CloudWatch supports no resource for metrics; the right is limited to their namespace.',
+  );
 }
 
-/** An inference profile is a place's name before a model's, and stands for that model in the place's regions: both are asked. */
+/** An inference profile is a geography's prefix before a model's id, and stands for that model in the geography's regions: both need permission. */
 const PROFILE = /^(?:global|apac|us-gov|[a-z]{2})\.(.+)$/;
 
 function allowToAsk(policy: iam.Policy, id: string): void {
@@ -95,7 +99,7 @@ function allowToAsk(policy: iam.Policy, id: string): void {
   const actions = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream'];
   policy.addStatements(new iam.PolicyStatement({ actions, resources }));
   for (const resource of resources.filter((each) => each.includes('*'))) {
-    acknowledgeWildcard(policy, resource, 'A profile stands for one model in several regions.');
+    acknowledgeWildcard(policy, resource, 'An inference profile stands for one model in several regions.');
   }
 }
 

@@ -1,4 +1,4 @@
-/** A pool's ECS service: what it runs on, how it is deployed, and which resources must be there for as long as it is. */
+/** A pool's ECS service: what it runs on, how it is deployed, and which resources must exist for as long as it does. */
 import { Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -13,7 +13,7 @@ export interface WorkerServiceOptions {
   assignPublicIp: boolean;
   securityGroups: ec2.ISecurityGroup[];
   taskDefinition: ecs.TaskDefinition;
-  /** What the workers may do. */
+  /** The workers' permissions. */
   rights: IDependable;
 }
 
@@ -30,12 +30,12 @@ export function workerService(scope: Construct, options: WorkerServiceOptions): 
     minHealthyPercent: MINIMUM_HEALTHY_PERCENT,
     maxHealthyPercent: MAXIMUM_PERCENT,
     circuitBreaker: { rollback: true },
-    // On by default, it starts and stops tasks without the scaler, and nobody documents that it spares protected ones.
+    // It is on by default and starts and stops tasks without the scaler; AWS does not document that it spares protected ones.
     availabilityZoneRebalancing: ecs.AvailabilityZoneRebalancing.DISABLED,
     enableECSManagedTags: true,
     propagateTags: ecs.PropagatedTagSource.SERVICE,
   };
-  // No desiredCount: the count is the scaler's alone, and in the template it would reset the fleet with each deployment.
+  // No desiredCount: only the scaler sets the count. In the template it would reset the fleet on each deployment.
   const service = settings.capacityProvider
     ? onInstances(new ecs.Ec2Service(scope, 'Service', common))
     : new ecs.FargateService(scope, 'Service', { ...common, assignPublicIp });
@@ -44,8 +44,8 @@ export function workerService(scope: Construct, options: WorkerServiceOptions): 
 }
 
 /**
- * The CDK writes the default of this create-only property for one kind of service and not for the other: a pool that changes
- * over would be replaced for a difference that is none.
+ * The CDK writes the default of this create-only property for one kind of service and not for the other: a pool that switches
+ * would be replaced although nothing differs.
  */
 function onInstances(service: ecs.Ec2Service): ecs.Ec2Service {
   (service.node.defaultChild as ecs.CfnService).addPropertyDeletionOverride('SchedulingStrategy');
@@ -53,8 +53,8 @@ function onInstances(service: ecs.Ec2Service): ecs.Ec2Service {
 }
 
 /**
- * Always a strategy, never a launch type: CloudFormation can update the one, and replaces a service to get rid of the other,
- * which stops its tasks in the middle of their work.
+ * Always a strategy, never a launch type: CloudFormation can update a strategy, but replaces the service to remove a launch type,
+ * which stops its tasks in mid-work.
  */
 function strategyOf({ capacityProvider, spot, onDemandBase }: PoolSettings): ecs.CapacityProviderStrategy[] {
   if (capacityProvider) return [{ capacityProvider, weight: 1 }];
@@ -68,8 +68,8 @@ export function namesOfCapacityProviders(settings: PoolSettings): string[] {
 }
 
 /**
- * CloudFormation creates these before the service, and deletes them after it: tasks need them when they start and while they
- * drain. What the template refers to anyway (log group, table) is not repeated.
+ * CloudFormation creates these before the service and deletes them after it: tasks need them when they start and while they
+ * drain. Resources that the template refers to anyway (log group, table) are not repeated.
  */
 function neededToTheEnd(options: WorkerServiceOptions): IDependable[] {
   const { cluster, subnets, securityGroups, taskDefinition, rights } = options;
@@ -83,8 +83,8 @@ function neededToTheEnd(options: WorkerServiceOptions): IDependable[] {
 }
 
 /**
- * The resource that associates them with the cluster. The CDK creates it during synthesis, so it is looked up then. The cluster
- * itself needs no mention: the service refers to it.
+ * The resource that associates capacity providers with the cluster. The CDK creates it during synthesis, so it is looked up then.
+ * The cluster itself need not be listed: the service refers to it.
  */
 function capacityProvidersOf(cluster: ecs.ICluster): IDependable {
   const providers: IDependable = {};
@@ -97,8 +97,8 @@ function capacityProvidersOf(cluster: ecs.ICluster): IDependable {
 }
 
 /**
- * The rules that let workers reach others, which `connections.allowTo()` adds later, some of them below the other's construct:
- * so they are looked for when the app is synthesized. A rule in another stack cannot be waited for, since it refers to this one.
+ * The rules that let workers reach others. `connections.allowTo()` adds them later, some under the other's construct, so they
+ * are looked up at synth. A rule in another stack cannot be waited for, because it refers to this one.
  */
 function rulesOf(securityGroups: ec2.ISecurityGroup[]): IDependable {
   const rules: IDependable = {};

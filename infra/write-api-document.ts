@@ -1,4 +1,4 @@
-/** Writes docs/api.md anew. */
+/** Regenerates docs/api.md. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format } from 'prettier';

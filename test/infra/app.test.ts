@@ -60,7 +60,7 @@ test('without any it has no minimum', () => {
 
 test('a wrong context is told whole', () => {
   const { stderr } = runApp({ env: 'prod', temporalAddress: 'no port' });
-  expect(stderr).toContain('the context is wrong');
+  expect(stderr).toContain('the context is not valid');
   expect(stderr).toContain('at env');
   expect(stderr).toContain('expected host:port');
 });

@@ -31,8 +31,8 @@ test('all mistakes are told at once, with the pool, the value and the mend', () 
     });
   expect(broken).toThrow(`ElasticWorkers Stack/Workers:
 - tickSeconds is 60; choose a number from 1 to 50
-- pools upside, twin: share the task queue q of agents at temporal.example.com:7233; merge them
-- pool a b: use letters, digits, '.', '_' and '-', 64 at most, a letter or digit first
+- pools upside, twin share the task queue q of agents at temporal.example.com:7233; merge them
+- pool a b: the name must have at most 64 letters, digits, '.', '_' and '-', and start with a letter or digit
 - pool a b: taskQueue is empty; name the queue its workflows use
 - pool upside: slots is 0; choose a whole number from 1 to 10000
 - pool upside: minTasks 5 is above maxTasks 2; raise maxTasks`);
@@ -42,7 +42,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   [{ minTasks: 11 }, 'pool one: minTasks 11 is above maxTasks 10; raise maxTasks'],
   [
     { sidecar: true },
-    'pool one: sidecar is for another image, and this package’s worker protects itself: give image, or remove sidecar',
+    'pool one: sidecar is for other images, because this package’s worker protects itself: set image, or remove sidecar',
   ],
   [{ maxTasks: 0 }, 'pool one: maxTasks is 0; choose a whole number from 1 to 5000'],
   [{ slots: 1.5 }, 'pool one: slots is 1.5; choose a whole number from 1 to 10000'],
@@ -51,7 +51,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   [{ slots: { min: 1 } as never }, 'pool one: slots.max is undefined; choose a whole number from 1 to 10000'],
   [
     { slots: { min: 5, max: 200 }, image: ecs.ContainerImage.fromRegistry('python-worker') },
-    'pool one: slots { min: 5, max: 200 } is for workers of runElasticWorker; give your image a number of slots',
+    'pool one: slots { min: 5, max: 200 } works only with runElasticWorker; for your image, set slots to a number',
   ],
   [{ minTasks: Number.NaN }, 'pool one: minTasks is NaN; choose a whole number from 0 to 5000'],
   [{ targetWaitSeconds: 0 }, 'pool one: targetWaitSeconds is 0; choose a number from 0.1 to 86400'],
@@ -69,21 +69,24 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     'pool one: memory 16384 does not exist on Fargate with cpu 1024; choose 8192, or another cpu',
   ],
   [{ ephemeralStorageGiB: 20 }, 'pool one: ephemeralStorageGiB is 20; choose a whole number from 21 to 200'],
-  [{ gpu: 1 }, 'pool one: gpu 1: Fargate has none; give capacityProvider, an EC2 one of your cluster'],
-  [{ capacityProvider: 'gpus' }, 'pool one: capacityProvider gpus is of which cluster? Give cluster too'],
+  [
+    { gpu: 1 },
+    'pool one: gpu 1: Fargate has no GPUs; set capacityProvider to an EC2 capacity provider of your cluster',
+  ],
+  [{ capacityProvider: 'gpus' }, 'pool one: capacityProvider gpus needs a cluster; set cluster too'],
   [{ onDemandBase: 2 }, 'pool one: onDemandBase 2 is for Spot; add spot or remove it'],
   [
     { spot: true, onDemandBase: 10 },
-    'pool one: onDemandBase 10 leaves nothing of maxTasks 10 to Spot; lower it, or remove spot',
+    'pool one: onDemandBase 10 leaves no tasks of maxTasks 10 for Spot; lower it, or remove spot',
   ],
   [{ stopTimeoutSeconds: 300 }, 'pool one: stopTimeoutSeconds is 300; choose a whole number from 4 to 120'],
   [
     { drainSeconds: 60, stopTimeoutSeconds: 60 },
-    'pool one: drainSeconds 60 is not shorter than stopTimeoutSeconds 60, at which the task is killed; shorten it',
+    'pool one: drainSeconds 60 must be shorter than stopTimeoutSeconds 60, after which the task is killed',
   ],
   [
     { environment: { TEMPORAL_API_KEY: 'secret' } },
-    'pool one: environment.TEMPORAL_API_KEY would be in the template; use secrets, or temporal.secret',
+    'pool one: environment.TEMPORAL_API_KEY would be readable in the template; use secrets, or temporal.secret',
   ],
   [
     { environment: { ELASTIC_WORKERS_HEALTH_PORT: '80800' } },
@@ -91,23 +94,23 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   ],
   [
     { environment: { ELASTIC_WORKERS_HEALTH_PORT: '9090' }, healthCheck: asks('localhost:8080') },
-    'pool one: healthCheck asks localhost:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_HEALTH_PORT is 9090; ask port 9090, or set it to 8080',
+    'pool one: healthCheck requests localhost:8080/health, where the worker does not listen, so ECS would replace every task: environment.ELASTIC_WORKERS_HEALTH_PORT is 9090; use port 9090, or set it to 8080',
   ],
   [
     { environment: { ELASTIC_WORKERS_HEALTH_PORT: 'off' }, healthCheck: asks('127.0.0.1:8080') },
-    'pool one: healthCheck asks 127.0.0.1:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_HEALTH_PORT is off; set it to 8080',
+    'pool one: healthCheck requests 127.0.0.1:8080/health, where the worker does not listen, so ECS would replace every task: environment.ELASTIC_WORKERS_HEALTH_PORT is off; set it to 8080',
   ],
   [
     { healthCheck: asks('localhost') },
-    'pool one: healthCheck asks localhost/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_HEALTH_PORT is 8080; ask port 8080, or set it to 80',
+    'pool one: healthCheck requests localhost/health, where the worker does not listen, so ECS would replace every task: environment.ELASTIC_WORKERS_HEALTH_PORT is 8080; use port 8080, or set it to 80',
   ],
   [
     { environment: { ELASTIC_WORKERS_BIND_ADDRESS: '10.0.0.7' }, healthCheck: asks('127.0.0.1:8080') },
-    'pool one: healthCheck asks 127.0.0.1:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_BIND_ADDRESS is 10.0.0.7; remove it, or ask there',
+    'pool one: healthCheck requests 127.0.0.1:8080/health, where the worker does not listen, so ECS would replace every task: environment.ELASTIC_WORKERS_BIND_ADDRESS is 10.0.0.7; remove it, or use that address',
   ],
   [
     { healthCheck: asks('[::1]:8080') },
-    'pool one: healthCheck asks [::1]:8080/health, where the worker does not listen, and ECS would replace each task: environment.ELASTIC_WORKERS_BIND_ADDRESS is 0.0.0.0; remove it, or ask there',
+    'pool one: healthCheck requests [::1]:8080/health, where the worker does not listen, so ECS would replace every task: environment.ELASTIC_WORKERS_BIND_ADDRESS is 0.0.0.0; remove it, or use that address',
   ],
   [{ model: 'bedrock:' }, 'pool one: model is "bedrock:"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
   [{ model: 'nova' }, 'pool one: model is "nova"; write provider:model, such as bedrock:amazon.nova-lite-v1:0'],
@@ -129,23 +132,23 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   ],
   [
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *', minTasks: 20 }] },
-    'pool one: schedules[0]: minTasks 20 is above maxTasks 10 in this window; give it both',
+    'pool one: schedules[0]: minTasks 20 is above maxTasks 10 in this window; set both in it',
   ],
   [
     { schedules: [{ from: '0 8 30 2 *', to: '0 18 * * *', minTasks: 1 }] },
-    'pool one: schedules[0].from: "0 8 30 2 *" never comes; correct the date',
+    'pool one: schedules[0].from: "0 8 30 2 *" never occurs; correct the date',
   ],
   [
     { schedules: [{ from: '0 8 * * *', to: '0 18 31 4 *', minTasks: 1 }] },
-    'pool one: schedules[0].to: "0 18 31 4 *" never comes; correct the date',
+    'pool one: schedules[0].to: "0 18 31 4 *" never occurs; correct the date',
   ],
   [
     { schedules: [{ from: '31 * * * *', to: '31  * * * *', minTasks: 1 }] },
-    'pool one: schedules[0]: from and to are both "31 * * * *", so it is never open; give the time at which it closes',
+    'pool one: schedules[0]: from and to are both "31 * * * *", so the window is never open; correct to, the time when it closes',
   ],
   [
     { schedules: Array.from({ length: 21 }, () => ({ from: '0 8 * * *', to: '0 18 * * *', minTasks: 1 })) },
-    'pool one: schedules are 21; give 20 at most',
+    'pool one: there are 21 schedules; use 20 at most',
   ],
   [
     {
@@ -154,7 +157,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
         { from: '0 12 * * 3', to: '0 13 * * 3', maxTasks: 5 },
       ],
     },
-    'pool one: schedules[0] and schedules[1] are open at the same time, with minTasks 8 above maxTasks 5; give both in schedules[1]',
+    'pool one: schedules[0] and schedules[1] overlap, with minTasks 8 above maxTasks 5; set both in schedules[1]',
   ],
   [
     {
@@ -168,17 +171,17 @@ test.each<[Partial<WorkerPoolProps>, string]>([
       })),
     },
     expect.stringMatching(
-      /^pool one: taskQueue and schedules make its SSM parameter about \d+ characters long; 4096 is/,
+      /^pool one: taskQueue and schedules make the SSM parameter about \d+ characters long; the limit is 4096/,
     ),
   ],
   [
     { temporal: { address: 'temporal.example.com:7233', tls: false } },
-    'pool one: temporal.tls is false and temporal.example.com:7233 is not a private address: everything would go in the clear; remove tls, or add allowPlaintext: true where the network between is yours',
+    'pool one: temporal.tls is false and temporal.example.com:7233 is not a private address: everything would be sent unencrypted; remove tls, or add allowPlaintext: true if you own the network in between',
   ],
-  [{ taskQueue: 'q'.repeat(1001) }, 'pool one: taskQueue has 1001 characters; Temporal takes 1000 at most'],
+  [{ taskQueue: 'q'.repeat(1001) }, 'pool one: taskQueue has 1001 characters; Temporal allows 1000 at most'],
   [
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *' }] },
-    'pool one: schedules[0]: changes nothing; give it minTasks or maxTasks',
+    'pool one: schedules[0]: changes nothing; set minTasks or maxTasks',
   ],
   [
     { temporal: { address: 'no port' } },
@@ -189,22 +192,22 @@ test.each<[Partial<WorkerPoolProps>, string]>([
 });
 
 test.each<[object, string]>([
-  [{ pools: {} }, 'pools: none given; name at least one'],
+  [{ pools: {} }, 'pools: there are none; define at least one'],
   [{ preset: 'prod' }, 'preset is "prod"; choose one of development, staging, production'],
   [{ mode: 'dry' }, 'mode is "dry"; choose one of act, observe'],
   [{ metrics: 'all' }, 'metrics is "all"; choose one of essential, full'],
   [{ scalerMemory: 64 }, 'scalerMemory is 64; choose a whole number of MiB from 128 to 10240'],
-  [{ vpcSubnets: {} }, 'vpcSubnets: of which VPC? Give vpc or cluster too'],
+  [{ vpcSubnets: {} }, 'vpcSubnets: there is no VPC; set vpc or cluster too'],
   [
     { scalerVpcSubnets: {} },
-    'scalerVpcSubnets: a new VPC has public subnets only, where a function has no way out; give vpc or cluster',
+    'scalerVpcSubnets: a new VPC has only public subnets, where a function has no egress; set vpc or cluster',
   ],
-  [{ securityGroups: [] }, 'securityGroups: empty; name one, or leave it out for a new one'],
+  [{ securityGroups: [] }, 'securityGroups: empty; add one, or leave it out for a new one'],
   [{ alarmThresholds: { queueDepth: -1 } }, 'alarmThresholds.queueDepth is -1; choose a number from 0 to 1000000'],
-  [{ runbookUrl: 'wiki' }, 'runbookUrl is "wiki"; write an https address'],
+  [{ runbookUrl: 'wiki' }, 'runbookUrl is "wiki"; use an https URL'],
   [
     { temporal: { address: 'a:1', namespace: ' ' } },
-    'temporal.namespace is empty; name it, or leave it out for "default"',
+    'temporal.namespace is empty; set it, or leave it out for "default"',
   ],
 ])('of the stack, %j', (changes, problem) => {
   expect(ofStack(changes)).toEqual([problem]);
@@ -213,17 +216,17 @@ test.each<[object, string]>([
 test('a secret would not be sent in the clear', () => {
   const secret = Secret.fromSecretNameV2(emptyStack(), 'Secret', 'temporal');
   expect(ofStack({ temporal: { address: 'a:1', secret, tls: false } })).toEqual([
-    'temporal.tls is false though there is a secret, which would go in the clear; remove tls',
+    'temporal.tls is false although there is a secret, which would be sent unencrypted; remove tls',
   ]);
 });
 
 test('contradictions between what is given from outside', () => {
   const stack = emptyStack();
   const vpc = ec2.Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-1', availabilityZones: ['a'] });
-  expect(ofStack({ vpc, cluster: { vpc } })).toEqual(['vpc: the cluster brings its own; remove vpc or cluster']);
+  expect(ofStack({ vpc, cluster: { vpc } })).toEqual(['vpc: the cluster has its own; remove vpc or cluster']);
   const taskRole = iam.Role.fromRoleArn(stack, 'Role', 'arn:aws:iam::123456789012:role/worker');
   expect(ofPool({ taskRole })).toEqual([
-    'pool one: taskRole is imported, so its unique id is not known; give taskRoleId (aws iam get-role: RoleId)',
+    'pool one: taskRole is imported, so its unique id is unknown; set taskRoleId (aws iam get-role: RoleId)',
   ]);
   expect(ofPool({ taskRole, taskRoleId: 'AROAEXAMPLE' })).toEqual([]);
   expect(
@@ -232,7 +235,7 @@ test('contradictions between what is given from outside', () => {
       pools: { gpu: { taskQueue: 'q', capacityProvider: 'gpus', spot: true, ephemeralStorageGiB: 50 } },
     }),
   ).toEqual([
-    'pool gpu: spot is for Fargate; the instances of a capacity provider are its own business: remove spot',
+    'pool gpu: spot is for Fargate; a capacity provider chooses its own instances: remove spot',
     "pool gpu: ephemeralStorageGiB 50 is for Fargate; size the instances' volume instead",
   ]);
 });
@@ -268,7 +271,7 @@ test('to any other address they may where that is asked for', () => {
 });
 
 test('a model is named where none is known to stay in the region’s geography', () => {
-  const unnamed = [expect.stringMatching(/^pool one: model is not named, and no default is known to stay/)];
+  const unnamed = [expect.stringMatching(/^pool one: model is not set, and no default is known to stay/)];
   expect(ofPool({}, 'sa-east-1')).toEqual(unnamed);
   expect(ofPool({}, 'us-gov-west-1')).toEqual(unnamed);
   expect(ofPool({ model: 'offline:' }, 'sa-east-1')).toEqual([]);
@@ -300,7 +303,7 @@ describe('a container that others put into a task', () => {
 
   test('must not listen where the worker does', () => {
     expect(withProxy({}, { containerPort: 8080 })).toThrow(
-      "pool one: container proxy listens at port 8080, and so does the worker: set the pool's environment.ELASTIC_WORKERS_HEALTH_PORT to another port, or to off",
+      "pool one: container proxy and the worker both listen on port 8080: set the pool's environment.ELASTIC_WORKERS_HEALTH_PORT to another port, or to off",
     );
     const range = { containerPort: ecs.ContainerDefinition.CONTAINER_PORT_USE_RANGE, containerPortRange: '7000-8000' };
     expect(withProxy({}, range)).toThrow('environment.ELASTIC_WORKERS_METRICS_PORT');

@@ -47,14 +47,14 @@ test('Spot, Arm and what is not watched cost less; the instances of a capacity p
   expect(cost({ minTasks: 10, spot: true, onDemandBase: 1 })).toBeLessThan(base * 0.5);
   expect(cost({ minTasks: 10, cpuArchitecture: CpuArchitecture.ARM64 })).toBeLessThan(base);
   const onInstances = standingCost(input([{ minTasks: 10, gpu: 1, capacityProvider: 'gpus' }]));
-  expect(onInstances.at(-1)?.arithmetic).toBe('the instances of the capacity provider are not counted');
+  expect(onInstances.at(-1)?.arithmetic).toBe('instances of the capacity provider are not included');
 });
 
 test('is an output of the stack, and a note when it is synthesized', () => {
   const { stack, template } = synthesize();
   const [output] = Object.values(template.findOutputs('*'));
-  const total = /^[\d.]+ USD a month/.exec(output?.Value)?.[0];
-  expect(output?.Value).toMatch(/^[\d.]+ USD a month: scaler [\d.]+; .*pool slow [\d.]+$/);
+  const total = /^[\d.]+ USD per month/.exec(output?.Value)?.[0];
+  expect(output?.Value).toMatch(/^[\d.]+ USD per month: scaler [\d.]+; .*pool slow [\d.]+$/);
   const notes = stack.node.findChild('Workers').node.metadata.filter(({ type }) => type === 'aws:cdk:info');
   expect(notes).toHaveLength(1);
   expect(notes[0]?.data).toContain(total);

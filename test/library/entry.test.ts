@@ -293,7 +293,7 @@ describe('what is wrong with an entry', () => {
 
   it('is told of an image beside it', () => {
     expect(problem({}, { image: ecs.ContainerImage.fromRegistry('x') })).toMatch(
-      /entry ".*" and image are two workers/,
+      /entry ".*" and image exclude each other/,
     );
   });
 });
