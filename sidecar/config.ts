@@ -1,11 +1,11 @@
-/** What the sidecar is told in its environment; all problems at once. */
+/** Reads the sidecar's settings from its environment; reports all problems at once. */
 export interface SidecarConfig {
   pool: string;
   stateTable: string;
   taskRoleId: string;
   agentUri: string;
   metadataUri: string;
-  /** The worker's container, as the task definition calls it. */
+  /** The worker's container, by its name in the task definition. */
   container: string;
   /** Where procfs is mounted. */
   proc: string;
@@ -21,7 +21,7 @@ export class SidecarConfigError extends Error {
   override readonly name = 'SidecarConfigError';
 }
 
-/** Throws SidecarConfigError with everything that is missing or wrong. */
+/** Throws SidecarConfigError with everything that is missing or not valid. */
 export function readConfig(env: Environment): SidecarConfig {
   const problems: string[] = [];
   const text = (name: string, setBy: string, fallback?: string) => {

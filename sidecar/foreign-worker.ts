@@ -1,12 +1,12 @@
 /**
- * A worker of any SDK as the scale-in protocol sees it. All that can be asked of it is to end: SIGTERM, once, and then
- * however long it takes. So its cordon is final. What it does cannot be seen: it counts as busy for as long as it is there.
+ * A worker of any SDK as the scale-in protocol sees it. It can only be told to end, with one SIGTERM, and may then take as long as it
+ * needs. Its cordon is therefore final. What it does cannot be seen, so it counts as busy for as long as it runs.
  */
 import type { CordonReader } from '../worker/cordon-reading.ts';
 import type { PauseReason, PollingWorker } from '../worker/scale-in.ts';
 import type { Log } from './log.ts';
 
-/** A worker that has not started yet, and may once the protocol would let it take work. */
+/** A worker that has not started yet, and may start once the protocol would let it take work. */
 export class WorkerToStart implements PollingWorker {
   readonly runningActivities = 0;
   readonly drained = true;
@@ -21,7 +21,7 @@ export class WorkerToStart implements PollingWorker {
 }
 
 export interface ForeignWorkerParts {
-  /** Sends SIGTERM to the worker's main process; throws when that is not allowed. */
+  /** Sends SIGTERM to the worker's main process; throws if that is not allowed. */
   terminate(): void;
   isAlive(): boolean;
   /** Milliseconds. */
@@ -41,7 +41,7 @@ export class ForeignWorker implements PollingWorker {
     this.#parts = parts;
   }
 
-  /** Unknown, so at least one. */
+  /** Unknown, so it counts as at least one. */
   get runningActivities(): number {
     return this.#ended ? 0 : 1;
   }
@@ -66,7 +66,7 @@ export class ForeignWorker implements PollingWorker {
       this.#unprotected = true;
       this.#parts.log.warn(
         {},
-        'The task is not protected, and the worker takes work all the same: it cannot be paused',
+        'The task is not protected, but the worker keeps taking work, because it cannot be paused',
       );
     }
   }
@@ -75,7 +75,7 @@ export class ForeignWorker implements PollingWorker {
     this.#unprotected = false;
   }
 
-  /** Looks whether it is still there; to be called often. True once it has ended. */
+  /** Checks whether it is still running; call it often. True once it has ended. */
   watch(): boolean {
     const { isAlive, now, remindSeconds, log } = this.#parts;
     if (this.#ended || !isAlive()) return (this.#ended = true);
@@ -84,7 +84,7 @@ export class ForeignWorker implements PollingWorker {
     const waitedSeconds = Math.round((now() - this.#toldAt) / 1000);
     log.warn(
       { waitedSeconds },
-      'Waiting for the worker to end after SIGTERM: it finishes what it runs, or ignores the signal. The task stays until it ends',
+      'Waiting for the worker to end after SIGTERM: it is finishing its work, or ignores the signal. The task stays until the worker ends',
     );
     return false;
   }
@@ -92,23 +92,23 @@ export class ForeignWorker implements PollingWorker {
   #tell(): void {
     if (this.#toldAt !== undefined) return;
     const { terminate, isAlive, now, log } = this.#parts;
-    // Its number may be another process's by now.
+    // Its process id may belong to another process by now.
     if (!isAlive()) return;
     try {
       terminate();
     } catch (error) {
       // ESRCH: it has just ended by itself.
       if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
-      log.error({ error: String(error) }, 'The worker cannot be sent SIGTERM: run the sidecar as root, with CAP_KILL');
+      log.error({ error: String(error) }, 'Cannot send SIGTERM to the worker: run the sidecar as root, with CAP_KILL');
       return;
     }
     this.#toldAt = now();
     this.#remindedAt = now();
-    log.info({}, 'Cordoned: sent SIGTERM to the worker, and wait without a deadline until it has ended');
+    log.info({}, 'Cordoned: sent SIGTERM to the worker; waiting for it to end, without a deadline');
   }
 }
 
-/** Once the worker was told to end there is no way back, whatever the table says later. */
+/** Once the worker was told to end, there is no way back, whatever the table contains later. */
 export function finalCordons(readCordon: CordonReader, worker: ForeignWorker): CordonReader {
   return async () => {
     const reading = await readCordon();

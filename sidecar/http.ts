@@ -1,4 +1,4 @@
-/** HTTP by Node's older client: the newer one, `fetch`, takes 18 MiB of memory more. */
+/** HTTP with Node's older client: the newer one, `fetch`, takes 18 MiB more memory. */
 import { request as requestPlain, type RequestOptions } from 'node:http';
 import { request as requestSecurely } from 'node:https';
 
@@ -14,7 +14,7 @@ export interface Question {
   timeoutMs: number;
 }
 
-/** Rejects without an answer in time; any status is one. */
+/** Rejects if there is no answer in time; any status counts as one. */
 export function send(url: string | URL, { body, timeoutMs, ...question }: Question): Promise<Answer> {
   const request = String(url).startsWith('https:') ? requestSecurely : requestPlain;
   const options: RequestOptions = { ...question, signal: AbortSignal.timeout(timeoutMs) };

@@ -1,4 +1,4 @@
-/** The sidecar's log: one line of JSON an event, in the shape of the worker's. */
+/** The sidecar's log: one line of JSON per event, in the same form as the worker's. */
 export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

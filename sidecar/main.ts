@@ -1,8 +1,8 @@
 /**
  * Our container beside a worker of any SDK, in the same ECS task and process namespace. Two commands:
  *
- *   protect   protects the task from scale-in, and ends; ECS starts the worker's container only after that
- *   follow    keeps the task protected; on a cordon sends the worker SIGTERM, and ends when the worker has ended
+ *   protect   protects the task from scale-in, and exits; only then does ECS start the worker's container
+ *   follow    keeps the task protected; on a cordon sends the worker SIGTERM, and exits when the worker has ended
  *
  * `follow` never ends before the worker, whoever stops the task, and never kills it.
  */
@@ -20,10 +20,10 @@ import { findMainProcess, isAlive, type MainProcess } from './processes.ts';
 import { cordonReader } from './state-table.ts';
 
 const WATCH_MS = 500;
-/** The worker's container waits for it. */
+/** Short, because the worker's container waits for it. */
 const PROTECT_ROUND_MS = 500;
 const ATTEMPTS_A_LINE = 20;
-/** The task ends without it, too, as the worker has ended. */
+/** The worker has ended, so the task ends even without it. */
 const LIFT_WITHIN_MS = 5000;
 
 const log = createLog((line) => void writeSync(1, line));
@@ -35,14 +35,14 @@ try {
   const [command] = process.argv.slice(2);
   if (command === 'protect') await protect(config);
   else if (command === 'follow') await follow(config);
-  else throw new SidecarConfigError(`unknown command ${JSON.stringify(command)}: give protect or follow`);
+  else throw new SidecarConfigError(`unknown command ${JSON.stringify(command)}: use protect or follow`);
 } catch (error) {
   const { message, stack } = error as Error;
-  log.error(error instanceof SidecarConfigError ? {} : { stack }, `The sidecar cannot go on: ${message}`);
+  log.error(error instanceof SidecarConfigError ? {} : { stack }, `The sidecar cannot continue: ${message}`);
   process.exitCode = 1;
 }
 
-/** A task that is told to leave before its worker has started waits here, unprotected, until ECS stops it. */
+/** A task that is cordoned before its worker has started waits here, unprotected, until ECS stops it. */
 async function protect(config: SidecarConfig): Promise<void> {
   const worker = new WorkerToStart();
   const protocol = protocolOf(config, worker, await readerOf(config));
@@ -70,15 +70,15 @@ async function follow(config: SidecarConfig): Promise<void> {
   stopping.signal.addEventListener('abort', () => {
     if (worker.watch()) return;
     protocol.stop();
-    log.info({}, 'The task is being stopped, which ECS tells the worker, too: waiting until it has ended');
+    log.info({}, 'The task is being stopped, and ECS also stops the worker: waiting for it to end');
   });
   await Promise.all([untilEnded(worker), rounds(protocol, worker, config.pollSeconds * 1000)]);
-  if (!worker.told) return log.info({}, 'The worker has ended without a cordon, and the task ends with it');
+  if (!worker.told) return log.info({}, 'The worker has ended without a cordon, so the task ends');
   await Promise.race([protocol.settle(), wait(LIFT_WITHIN_MS, undefined, { ref: false })]);
-  log.info({}, 'The worker has ended after its cordon, and the task ends with it');
+  log.info({}, 'The worker has ended after its cordon, so the task ends');
 }
 
-/** Undefined when the task is stopped before. */
+/** Undefined if the task is stopped first. */
 async function mainProcess(config: SidecarConfig): Promise<MainProcess | undefined> {
   const { proc, metadataUri, container, remindSeconds } = config;
   let toldAt = Date.now();
@@ -89,7 +89,10 @@ async function mainProcess(config: SidecarConfig): Promise<MainProcess | undefin
     const runs = containers.some(({ name, isRunning }) => name === container && isRunning);
     if (runs && Date.now() - toldAt >= remindSeconds * 1000) {
       toldAt = Date.now();
-      log.error({ containers }, 'The worker runs, and its main process is not found: it cannot be told to leave');
+      log.error(
+        { containers },
+        'The worker is running, but its main process is not found, so it cannot be told to end',
+      );
     }
     await pause(WATCH_MS);
   }
@@ -113,7 +116,7 @@ async function readerOf({ stateTable, taskRoleId, pool, metadataUri }: SidecarCo
   return cordonReader(stateTable, { taskRoleId, taskId, pool }, process.env);
 }
 
-/** ECS's endpoints on the task's machine answer sooner or later, and nothing can be done without them. */
+/** ECS's endpoints on the task's machine answer eventually, and nothing can be done without them. */
 async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -143,7 +146,7 @@ function protocolOf(
     now: Date.now,
     random: Math.random,
     scalerGoneSeconds,
-    // The task ends with its worker, and ECS may have begun to stop it already.
+    // The task ends with its worker, and ECS may already be stopping it.
     log: { info: log.info, warn: (fields, message) => (worker.ended ? log.info : log.warn)(fields, message) },
   });
 }

@@ -1,4 +1,4 @@
-/** What ECS says of the task and its containers. */
+/** Reads the task and its containers from ECS's metadata. */
 import { send } from './http.ts';
 import type { TaskContainer } from './processes.ts';
 
@@ -9,10 +9,10 @@ interface TaskMetadata {
   Containers?: { Name?: string; DockerId?: string; KnownStatus?: string }[];
 }
 
-/** The task's id, the last part of its ARN. Throws when there is no answer, as all of these do. */
+/** The task's id, the last part of its ARN. Like all functions here, it throws if there is no answer. */
 export async function taskIdOf(metadataUri: string): Promise<string> {
   const { TaskARN } = await metadata(metadataUri);
-  if (!TaskARN) throw new Error('the ECS metadata endpoint names no task');
+  if (!TaskARN) throw new Error('the ECS metadata endpoint returned no task');
   return TaskARN.slice(TaskARN.lastIndexOf('/') + 1);
 }
 
@@ -27,6 +27,6 @@ export async function containersOf(metadataUri: string): Promise<TaskContainer[]
 
 async function metadata(metadataUri: string): Promise<TaskMetadata> {
   const { status, text } = await send(`${metadataUri}/task`, { timeoutMs: TIMEOUT_MS });
-  if (status !== 200) throw new Error(`the ECS metadata endpoint answers HTTP ${status}`);
+  if (status !== 200) throw new Error(`the ECS metadata endpoint returned HTTP ${status}`);
   return JSON.parse(text) as TaskMetadata;
 }

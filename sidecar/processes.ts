@@ -1,23 +1,22 @@
 /**
  * Finds the worker's main process among those of the task, which share a process namespace (`pidMode: task`).
  *
- * ECS says in the task's metadata which id the worker's container has, and a process's control group names the container it is
- * in. The container's main process is the oldest one there: it is the one that ECS itself sends SIGTERM to, be it a
- * worker or the shell that started one. Where control groups name no containers, it is the only process that was started from
- * outside the namespace beside the namespace's first and our own. If there are several, none is taken: a wrong one must not be
- * sent SIGTERM.
+ * The task's metadata has the id of the worker's container, and a process's control group names the container it is in. The
+ * container's main process is its oldest one: ECS itself sends SIGTERM to this process, be it a worker or the shell that started
+ * one. If control groups name no containers, it is the only process that was started from outside the namespace besides the
+ * namespace's first and our own. If there are several, none is chosen: SIGTERM must not reach the wrong one.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A container of the task, as ECS describes it. The id is there once the container is made. */
+/** A container of the task, as ECS describes it. It has an id once the container is created. */
 export interface TaskContainer {
   name: string;
   id: string | undefined;
   isRunning: boolean;
 }
 
-/** A process, told apart from a later one with the same number. */
+/** A process, distinguished from a later one with the same id. */
 export interface MainProcess {
   pid: number;
   /** In clock ticks since the machine's start. */
@@ -46,7 +45,7 @@ export function findMainProcess(
   return found && (areNamed || worker.isRunning) ? { pid: found.pid, startedAt: found.startedAt } : undefined;
 }
 
-/** Whether it is still there; a zombie is not. */
+/** Whether it is still running; a zombie is not. */
 export function isAlive(proc: string, { pid, startedAt }: MainProcess): boolean {
   return stateOf(proc, pid)?.startedAt === startedAt;
 }
@@ -68,7 +67,7 @@ function seen(proc: string, pid: number): Seen | undefined {
   return state && controlGroup !== undefined ? { ...state, controlGroup } : undefined;
 }
 
-/** The name, in parentheses, may hold anything. (Source: man 5 proc, `/proc/pid/stat`: state 3, ppid 4, starttime 22.) */
+/** The name, in parentheses, may contain anything. (Source: man 5 proc, `/proc/pid/stat`: state 3, ppid 4, starttime 22.) */
 function stateOf(proc: string, pid: number): (MainProcess & { parent: number }) | undefined {
   const text = read(join(proc, `${pid}`, 'stat'));
   if (text === undefined) return undefined;
@@ -77,7 +76,7 @@ function stateOf(proc: string, pid: number): (MainProcess & { parent: number }) 
   return { pid, parent: Number(fields[1]), startedAt: Number(fields[19]) };
 }
 
-/** Undefined for a process that has gone meanwhile. */
+/** Undefined if the process has ended meanwhile. */
 function read(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');

@@ -1,5 +1,5 @@
 /**
- * One signed request to DynamoDB, without the AWS SDK: with it, the sidecar would be larger than it may be (docs/any-worker.md).
+ * One signed request to DynamoDB without the AWS SDK, which would make the sidecar larger than it may be (docs/any-worker.md).
  * Signature Version 4, for a POST to `/` with a JSON body; a test compares it with the SDK's.
  */
 import { createHash, createHmac } from 'node:crypto';
@@ -21,7 +21,7 @@ export interface DynamoRequest {
   now: Date;
 }
 
-/** The request's headers, the signature among them. */
+/** The request's headers, including the signature. */
 export function signedHeaders({ url, region, target, body, credentials, now }: DynamoRequest): Record<string, string> {
   const time = now.toISOString().replaceAll(/[-:]|\.\d{3}/g, '');
   const scope = `${time.slice(0, 8)}/${region}/dynamodb/aws4_request`;

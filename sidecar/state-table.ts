@@ -11,7 +11,7 @@ const TIMEOUT_MS = 3000;
 const RENEW_BEFORE_MS = 5 * 60_000;
 const CREDENTIALS_HOST = 'http://169.254.170.2';
 
-/** A failed read is an answer, too: the protocol then goes on as before. */
+/** A failed read is also an answer: the protocol then continues as before. */
 export function cordonReader(table: string, keys: TaskKeys, env: Environment): CordonReader {
   const credentials = credentialsFrom(env);
   const region = env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1';
@@ -24,7 +24,7 @@ export function cordonReader(table: string, keys: TaskKeys, env: Environment): C
   };
   return async () => {
     try {
-      // A connection that was kept open may be found closed: the second attempt makes another.
+      // A connection that was kept open may turn out to be closed: the second attempt opens another.
       const { status, text } = await read().catch(read);
       if (status !== 200) return { known: false, why: `HTTP ${status}: ${text.slice(0, 300)}` };
       const { Responses = {}, UnprocessedKeys = {} } = JSON.parse(text) as Answer;
@@ -41,7 +41,7 @@ interface Answer {
   UnprocessedKeys?: object;
 }
 
-/** Of the kinds of attribute that there are, those that a cordon and the scaler's item have. */
+/** Only the attribute types that a cordon and the scaler's item have. */
 interface Attribute {
   S?: string;
   N?: string;
@@ -62,7 +62,7 @@ function endpointIn(region: string): string {
   return `https://dynamodb.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
 }
 
-/** A task's are at an address that ECS gives; those in the environment are for a task without a role. */
+/** A task's credentials come from an address that ECS provides; those in the environment are for a task without a role. */
 function credentialsFrom(env: Environment): () => Promise<Credentials> {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN } = env;
   if (accessKeyId && secretAccessKey) {
@@ -73,7 +73,9 @@ function credentialsFrom(env: Environment): () => Promise<Credentials> {
   let held: Credentials | undefined;
   return async () => {
     if (address === undefined)
-      throw new Error('the task has no role: give it one (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI)');
+      throw new Error(
+        'the task has no role: set one in the task definition (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set)',
+      );
     if (held?.expiresAt === undefined || held.expiresAt - RENEW_BEFORE_MS < Date.now()) held = await fetched(address);
     return held;
   };

@@ -70,11 +70,11 @@ export class CloudWatchMetrics {
         await this.#sendMinute(oldest, send);
         this.#pending.shift();
       }
-      if (this.#failing) log.info({}, 'CloudWatch takes metrics again: nothing was lost');
+      if (this.#failing) log.info({}, 'CloudWatch accepts metrics again: none were lost');
       this.#failing = false;
     } catch (error) {
       const why = (error as Error).message;
-      if (!this.#failing) log.warn({ why }, 'CloudWatch takes no metrics: keeping them for the next time');
+      if (!this.#failing) log.warn({ why }, 'Cannot send metrics to CloudWatch: keeping them for the next attempt');
       this.#failing = true;
     }
   }

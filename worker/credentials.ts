@@ -1,7 +1,7 @@
 /**
- * The credentials for Temporal (contract/temporal-access.ts says where they come from) under a worker that goes on: all of
- * it is looked at again every few minutes, and at once when the server refuses the worker, files and secret alike. What has
- * changed is handed to the worker, so that a rotation needs no restart.
+ * Renews the credentials for Temporal under a running worker (contract/temporal-access.ts says where they come from). Files and
+ * secret are reread every few minutes, and at once when the server refuses the worker. Changes are passed to the worker, so
+ * that a rotation needs no restart.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import {
@@ -20,18 +20,18 @@ export interface AccessWatch {
   source: AccessSource;
   current: TemporalAccess;
   pollSeconds: number;
-  /** Makes use of what is new; while it rejects, the old is kept, and it is called again at the next look. */
+  /** Applies new credentials; while it rejects, the old ones stay in use, and it is called again at the next reading. */
   use: (access: TemporalAccess) => Promise<void>;
   log: Pick<Logger, 'info' | 'warn'>;
   signal: AbortSignal;
 }
 
-/** A look that was asked for comes so long after the one before, at the least, to twice that. */
+/** A requested reading happens at least this long after the previous one, and at most twice as long. */
 const LOOK_AGAIN_SECONDS = 5;
 
 /**
- * Looks every `pollSeconds` until aborted, and sooner when `look` of what it returns is called. A look that fails changes
- * nothing, and is told once.
+ * Rereads every `pollSeconds` until aborted, and sooner when the returned `look` is called. A failed reading changes nothing,
+ * and is logged once.
  */
 export function watchAccess({ source, current, pollSeconds, use, log, signal }: AccessWatch): { look: () => void } {
   let told = '';
@@ -47,7 +47,8 @@ export function watchAccess({ source, current, pollSeconds, use, log, signal }: 
       told = '';
     } catch (error) {
       const why = (error as Error).message;
-      if (why !== told) log.warn({ why }, 'The credentials for Temporal cannot be renewed: going on with those in use');
+      if (why !== told)
+        log.warn({ why }, 'Cannot renew the credentials for Temporal: continuing with the current ones');
       told = why;
     }
   };
@@ -61,7 +62,7 @@ export function watchAccess({ source, current, pollSeconds, use, log, signal }: 
   return { look: () => asked.resolve() };
 }
 
-/** A little earlier or later each time, so that the tasks of a fleet do not ask all at once. */
+/** A little earlier or later each time, so that a fleet's tasks do not all ask at once. */
 async function pause(seconds: number, asked: Promise<void>, signal: AbortSignal): Promise<boolean> {
   const over = new AbortController();
   const passed = (s: number) =>

@@ -88,7 +88,10 @@ async function listen(
     if (!['EADDRINUSE', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     await server.listen({ host, port: 0 });
     const used = (server.server.address() as AddressInfo).port;
-    log.warn({ wanted: port, used }, `Port taken: using another; set ELASTIC_WORKERS_${name}_PORT to choose one`);
+    log.warn(
+      { wanted: port, used },
+      `The port is in use, so another was chosen: set ELASTIC_WORKERS_${name}_PORT to choose one`,
+    );
   }
   return (server.server.address() as AddressInfo).port;
 }

@@ -1,13 +1,13 @@
 /**
- * The Worker that serves a task queue. It can be paused and resumed any number of times, and stopped with a deadline;
- * whatever runs meanwhile is finished.
+ * The Worker that serves a task queue. It can be paused and resumed any number of times, and stopped with a deadline; work that
+ * runs meanwhile is finished.
  *
- * It outlives a server that refuses it for however long: results wait until the server answers (contact.ts), and where
- * the SDK gives a Worker up, another one takes its place while the first finishes what it runs (generation.ts).
+ * It survives a server that refuses it, for however long: results wait until the server answers (contact.ts), and if the SDK
+ * gives a Worker up, another one takes its place while the first finishes its work (generation.ts).
  *
- * The SDK cannot pause a Worker. Pausing here means that no new poll for an activity begins (see activity-slots.ts);
- * workflow tasks, which take milliseconds and leave nothing behind, are served until the worker is stopped, so that
- * no workflow waits for its cached state to time out.
+ * The SDK cannot pause a Worker. Pausing here means that no new poll for an activity begins (see activity-slots.ts). Workflow
+ * tasks, which take milliseconds and leave nothing behind, are served until the worker is stopped, so that no workflow waits
+ * for its cached state to time out.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
@@ -34,48 +34,48 @@ import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts
 
 export interface WorkerManagerOptions extends TemporalAccess {
   taskQueue: string;
-  /** As Temporal shows it; the ECS task's id, so that heartbeats can be matched with tasks. */
+  /** The worker's identity in Temporal: the ECS task's id, so that heartbeats can be matched with tasks. */
   identity: string;
-  /** With limits, it follows the load within them. */
+  /** A number of slots, or limits within which the number follows the load. */
   maxConcurrentActivities: Slots;
-  /** What of the machine the load is measured by, where the slots follow it. Default: a processor and all the memory. */
+  /** The part of the machine that load is measured against, if slots follow it. Default: one CPU and all the memory. */
   share?: ProcessShare | undefined;
   /** Default: the SDK's, 40. */
   maxConcurrentWorkflowTasks?: number;
-  /** Workflows kept in memory between their tasks. Default: by the memory, see workflow-memory.ts. */
+  /** Workflows kept in memory between their tasks. Default: depends on the memory, see workflow-memory.ts. */
   maxCachedWorkflows?: number | undefined;
-  /** How often the worker reports its slots to Temporal; the process's first manager sets it for all. */
+  /** How often the worker reports its slots to Temporal; set by the process's first manager for all. */
   heartbeatSeconds: number;
-  /** How often activities' heartbeats reach the server, when their heartbeat timeout does not say. */
+  /** How often activity heartbeats reach the server, unless their heartbeat timeout determines it. */
   heartbeatThrottleSeconds?: number;
-  /** The same, whatever their heartbeat timeout is. */
+  /** The longest time between two of them, whatever their heartbeat timeout. */
   maxHeartbeatThrottleSeconds?: number;
-  /** How long `stopWorker` lets activities run on before it cancels them, so that they save their progress. */
+  /** How long `stopWorker` lets activities run before it cancels them so that they save their progress. */
   shutdownGraceSeconds: number;
-  /** How long `stopWorker` takes at the most. */
+  /** How long `stopWorker` takes at most. */
   shutdownForceSeconds: number;
-  /** A process whose event loop stands still for so long, and past the timeouts of all that runs, is ended. Default: 120. */
+  /** Ends the process if its event loop is blocked for this long and all running work has timed out. Default: 120. */
   hungSeconds?: number;
-  /** Built ahead (a bundle's path or code), or the source to bundle at start. Undefined: no workflows are served. */
+  /** A prebuilt bundle (path or code), or the source to bundle at start. Undefined: no workflows are served. */
   workflows?: WorkflowBundleOption | { workflowsPath: string } | undefined;
-  /** What the SDK's Worker runs and has besides; its interceptors of activities come after our own. */
+  /** Other options of the SDK's Worker; its activity interceptors come after our own. */
   worker: WorkerParts;
   log: Logger;
-  /** Called when an activity began or ended and when a poll ended. */
+  /** Called when an activity begins or ends, and when a poll ends. */
   onChange?: () => void;
-  /** Called with each attempt of an activity that ended. */
+  /** Called with each activity attempt that has ended. */
   onTask?: (task: TaskMeasurement) => void;
-  /** Called each time the server did not answer or refused; new credentials may be what is missing. */
+  /** Called each time the server does not answer or refuses; new credentials may be needed. */
   onRefused?: () => void;
-  /** Where this process serves the SDK's own metrics, `host:port`; the process's first manager sets it for all. */
+  /** Where this process serves the SDK's own metrics, `host:port`; set by the process's first manager for all. */
   sdkMetricsAddress?: string | undefined;
-  /** How often the server is asked whether it answers. */
+  /** How often the server's availability is checked. */
   probeSeconds?: number;
   /** Milliseconds. */
   now?: () => number;
 }
 
-/** Between two tries to serve on with another Worker, when the server answers and yet that fails. */
+/** Between two attempts to continue with another Worker, if that fails although the server answers. */
 const RENEW_AGAIN_MS = 5000;
 
 export class TemporalWorkerManager implements Workforce {
@@ -84,20 +84,20 @@ export class TemporalWorkerManager implements Workforce {
   readonly #measurements: Measurements;
   readonly #slots: ActivitySlots;
   readonly #elastic: ElasticSlots | undefined;
-  /** What heartbeats say of the slots; 0 where the SDK alone says it. */
+  /** Slots reported in heartbeats; 0 if the SDK reports them itself. */
   readonly #reportedSlots = sharedNumber();
   readonly #pulse: Pulse;
   readonly #memory: MemoryWatch;
   readonly #stopped = Promise.withResolvers<Stopped>();
   readonly #contact: Contact;
-  /** Those that run: the current one, and those that are over and finish what they run. */
+  /** The running ones: the current one, and those that are over and finish their work. */
   readonly #generations = new Set<Generation>();
   #access: TemporalAccess;
   #current: Generation | undefined;
   #begun = false;
   #stopping = false;
   #paused: PauseReason | undefined;
-  /** As last seen: a thread that has failed has none any more. */
+  /** As last seen, because a failed thread no longer has any. */
   #cachedWorkflows = 0;
   #failure: string | undefined;
   #unreachable: string | undefined;
@@ -125,7 +125,7 @@ export class TemporalWorkerManager implements Workforce {
         this.#cachedWorkflows = this.#current?.cachedWorkflows ?? 0;
         return memoryOfProcess(this.#share.gibibytes);
       },
-      onShort: (part) => log.error(this.#memoryFigures, adviceOn(`Memory is nearly full: ${Math.round(100 * part)} %`)),
+      onShort: (part) => log.error(this.#memoryFigures, adviceOn(`Memory is nearly full: ${Math.round(100 * part)}%`)),
     });
     this.#pulse = new Pulse(hungSeconds, (at) => this.#running.lostAt(at));
     this.#slots = new ActivitySlots(mostOf(range), () => this.#changed());
@@ -134,7 +134,7 @@ export class TemporalWorkerManager implements Workforce {
     void this.#stopped.promise.catch(() => undefined).finally(() => this.#close());
   }
 
-  /** Connects, checks that the server knows the namespace, and loads the workflows. Nothing is polled yet. */
+  /** Connects, checks that the namespace exists, and loads the workflows. Does not poll yet. */
   async startWorker(): Promise<void> {
     installRuntime(this.#options);
     this.#current = await this.#createGeneration();
@@ -144,20 +144,20 @@ export class TemporalWorkerManager implements Workforce {
     this.#probes = setInterval(() => void this.#contact.answered(), (this.#options.probeSeconds ?? 15) * 1000).unref();
   }
 
-  /** Polls, unless paused before, until stopped; rejects when the worker fails for good. */
+  /** Polls until stopped, unless paused before; rejects if the worker fails permanently. */
   runWorker(): Promise<Stopped> {
     if (this.#current === undefined) throw new Error('The manager has no worker: call startWorker() first.');
     if (!this.#stopping) this.#begin(this.#current);
     return this.#stopped.promise;
   }
 
-  /** Stops polling, finishes what runs, and settles `runWorker`; past `shutdownForceSeconds` with what is unfinished. */
+  /** Stops polling, finishes running work, and settles `runWorker`; after `shutdownForceSeconds` also with unfinished work. */
   stopWorker(): Promise<Stopped> {
     if (!this.#stopping) {
       this.#stopping = true;
       this.#slots.close();
       this.#limitDrain();
-      // A Worker that never ran would hold on to its threads and the connection.
+      // A Worker that never ran would keep its threads and the connection.
       if (this.#current) this.#begin(this.#current);
       this.#changed();
       void this.#settleIfOver();
@@ -165,7 +165,7 @@ export class TemporalWorkerManager implements Workforce {
     return this.#stopped.promise;
   }
 
-  /** Takes no new activities until `resume`; what runs goes on without a deadline. */
+  /** Takes no new activities until `resume`; running work continues without a deadline. */
   pause(reason: PauseReason = 'unprotected'): void {
     this.#paused = reason;
     this.#slots.close();
@@ -176,23 +176,23 @@ export class TemporalWorkerManager implements Workforce {
     if (!this.#stopping) this.#slots.open();
   }
 
-  /** Goes on over a new connection with new credentials; rejects, and changes nothing, when these do not work. */
+  /** Continues over a new connection with new credentials; rejects and changes nothing if they do not work. */
   async useAccess(access: TemporalAccess): Promise<void> {
     const current = this.#current;
     if (current === undefined) throw new Error('The manager has no worker: call startWorker() first.');
     const connection = await connect(access, this.#sharedWithRelay);
     const previous = new Set([...this.#generations, current].map((each) => each.connection));
-    // What runs is reported over it as well, by whatever Worker runs it. Polls that are open go on until they end.
+    // Running work is also reported over it, whichever Worker runs it. Open polls continue until they end.
     for (const each of new Set([current, ...this.#generations])) each.connection = connection;
     this.#access = access;
     await Promise.all([...previous].map((each) => each.close()));
     if (this.#unreachable === undefined) return;
     this.#reached();
-    // The open polls would be refused until they end.
-    if (current.end()) void this.#renew(current, 'The credentials they were made with are not accepted any more.');
+    // Open polls would be refused until they end.
+    if (current.end()) void this.#renew(current, 'The server no longer accepts their credentials.');
   }
 
-  /** For the connection in use now: after `useAccess` ask for another. */
+  /** For the current connection; ask again after `useAccess`. */
   getClient(): Client {
     if (this.#current === undefined) throw new Error('The manager has no connection: call startWorker() first.');
     return new Client({ connection: this.#current.connection, namespace: this.#access.namespace });
@@ -206,11 +206,12 @@ export class TemporalWorkerManager implements Workforce {
   get health(): Health {
     if (this.#failure !== undefined) return unhealthy('not polling', this.#failure);
     if (this.#stopping) return unhealthy('draining', 'The worker was told to stop.');
-    if (!this.#current || !this.#begun) return unhealthy('starting', 'The worker does not poll yet.');
+    if (!this.#current || !this.#begun) return unhealthy('starting', 'The worker is not polling yet.');
     if (this.#unreachable !== undefined) return unhealthy('not connected', this.#unreachable);
     if (this.#paused === 'cordoned') return unhealthy('draining', 'The scaler cordoned this task.');
     if (this.#paused) return unhealthy('not polling', 'The task is not protected from scale-in (yet).');
-    if (this.#current.isOver) return unhealthy('not polling', 'The server refused polls: a new worker is being made.');
+    if (this.#current.isOver)
+      return unhealthy('not polling', 'The server refused polls: a new worker is being created.');
     return { healthy: true };
   }
 
@@ -222,7 +223,7 @@ export class TemporalWorkerManager implements Workforce {
     return this.counts.tasksProcessed;
   }
 
-  /** Seconds; null before the first task. */
+  /** In seconds; null before the first task. */
   get averageTaskDuration(): number | null {
     return figuresOf(this.counts).average_task_duration;
   }
@@ -241,7 +242,7 @@ export class TemporalWorkerManager implements Workforce {
     return this.#slots.used + this.#running.locals;
   }
 
-  /** Paused, and nothing runs, nor is a poll open that could bring something to run. */
+  /** Paused with nothing running, and no poll open that could bring work. */
   get drained(): boolean {
     return this.#slots.closed && this.#slots.idle && this.#running.locals === 0;
   }
@@ -250,7 +251,7 @@ export class TemporalWorkerManager implements Workforce {
     return this.#options.share ?? { vcpus: 1, gibibytes: Infinity };
   }
 
-  /** What memory is used for here, as far as settings can change it. */
+  /** What memory is used for, as far as settings can change it. */
   get #memoryFigures() {
     return {
       cachedWorkflows: this.#cachedWorkflows,
@@ -305,7 +306,7 @@ export class TemporalWorkerManager implements Workforce {
 
   #outOfMemory(cause: unknown): MemoryError {
     const { cachedWorkflows, maxCachedWorkflows } = this.#memoryFigures;
-    const full = `The workflows’ thread has no memory left, with ${cachedWorkflows} of ${maxCachedWorkflows} workflows cached`;
+    const full = `The workflow thread is out of memory, with ${cachedWorkflows} of ${maxCachedWorkflows} workflows cached`;
     return new MemoryError(adviceOn(full), { cause });
   }
 
@@ -315,7 +316,7 @@ export class TemporalWorkerManager implements Workforce {
     this.#stopped.resolve({ unfinished: [] });
   }
 
-  /** Since `useAccess`, generations may share a connection; the current one's also serves to ask whether the server answers. */
+  /** After `useAccess`, generations may share a connection; the current one is also used to check whether the server answers. */
   async #closeUnused(connection: NativeConnection): Promise<void> {
     if (![...this.#generations, this.#current].some((each) => each?.connection === connection))
       await connection.close();
@@ -329,7 +330,7 @@ export class TemporalWorkerManager implements Workforce {
     this.#contact.close();
   }
 
-  /** Makes another generation, to take new work as soon as the server answers; the one that is over finishes what it runs. */
+  /** Creates another generation that takes new work as soon as the server answers; the one that is over finishes its work. */
   async #renew(over: Generation, why: string): Promise<void> {
     if (this.#isEnding || over !== this.#current) return;
     const { log } = this.#options;
@@ -344,7 +345,7 @@ export class TemporalWorkerManager implements Workforce {
       this.#current = next;
       void this.#run(next);
       if (!this.#generations.has(over)) await this.#closeUnused(over.connection);
-      log.info({}, 'A new worker takes work');
+      log.info({}, 'A new worker is taking work');
       return this.#changed();
     }
   }
@@ -365,9 +366,8 @@ export class TemporalWorkerManager implements Workforce {
   }
 
   /**
-   * An open poll ends by itself within ten seconds (relay-thread.ts). It is given that time, since a task on its way to a
-   * poll that is broken off is lost until its timeout; but only as long as what it may still bring can be finished, as
-   * tasks here go.
+   * An open poll ends by itself within ten seconds (relay-thread.ts). It gets that time, because a task on its way to an aborted
+   * poll is lost until its timeout; but only as long as a task it may still bring can be finished, judging by past durations.
    */
   #limitDrain(): void {
     const { shutdownGraceSeconds, shutdownForceSeconds, log } = this.#options;
@@ -375,7 +375,7 @@ export class TemporalWorkerManager implements Workforce {
     const leave = () => {
       this.#shutDown();
       if (this.#running.count === 0) return;
-      log.warn({ unfinished: this.#running.list() }, 'The drain is nearly over: cancelling what still runs');
+      log.warn({ unfinished: this.#running.list() }, 'The drain is nearly over: cancelling running activities');
       this.#running.leave();
     };
     const timers = [
@@ -430,15 +430,15 @@ export class TemporalWorkerManager implements Workforce {
       interceptors: { ...worker.interceptors, activity: [...own, ...(worker.interceptors?.activity ?? [])] },
       tuner: {
         activityTaskSlotSupplier: slots,
-        // The SDK's defaults, which a tuner has to repeat.
+        // The SDK's defaults, which a tuner must repeat.
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: maxConcurrentWorkflowTasks },
         localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
       },
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: MAX_OPEN_POLLS },
       maxCachedWorkflows: this.#maxCachedWorkflows,
-      // The default of 0 cancels activities the moment a shutdown begins. Here the manager itself sees to the deadline,
-      // since a pause has none: see running-activities.ts.
+      // The default of 0 cancels activities as soon as a shutdown begins. Here the manager enforces the deadline itself,
+      // because a pause has none: see running-activities.ts.
       shutdownGraceTime: '365 days',
       defaultHeartbeatThrottleInterval: heartbeatThrottleSeconds * 1000,
       maxHeartbeatThrottleInterval: maxHeartbeatThrottleSeconds * 1000,
@@ -447,10 +447,10 @@ export class TemporalWorkerManager implements Workforce {
 }
 
 function adviceOn(memory: string): string {
-  return `${memory}. Set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS lower where workflows fill it, fewer slots where activities do; or give the task more memory.`;
+  return `${memory}. If workflows fill it, lower ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS; if activities do, use fewer slots; or give the task more memory.`;
 }
 
-/** What Node says of a thread that has reached the limit of its heap, in the SDK's error. */
+/** How Node reports a thread that has reached its heap limit, in the SDK's error. */
 function isOutOfMemory(error: unknown): boolean {
   return /memory limit|out of memory/i.test((error as Error)?.message ?? '');
 }
@@ -461,7 +461,7 @@ function unhealthy(reason: Extract<Health, { healthy: false }>['reason'], detail
 
 let runtimeInstalled = false;
 
-/** The SDK's runtime is one a process. It must not act on signals by itself: stopping is the manager's. */
+/** The SDK's runtime is one per process. It must not act on signals by itself: stopping is up to the manager. */
 function installRuntime({ heartbeatSeconds, log, sdkMetricsAddress }: WorkerManagerOptions): void {
   if (runtimeInstalled) return;
   runtimeInstalled = true;
@@ -479,7 +479,7 @@ function installRuntime({ heartbeatSeconds, log, sdkMetricsAddress }: WorkerMana
   });
 }
 
-/** Nothing rather than an error: our own metrics are worth having without the SDK's. */
+/** Returns nothing instead of an error: our own metrics are useful without the SDK's. */
 async function sdkMetrics(address: string | undefined): Promise<string> {
   if (address === undefined) return '';
   try {

@@ -1,6 +1,6 @@
 /**
- * The strategies as a plugin of Temporal's: their activities, heartbeats, tracing, and what the workflows' bundle needs. The same
- * plugin goes to `Worker.create` and to `bundleWorkflowCode`.
+ * The strategies as a Temporal plugin: their activities, heartbeats, tracing, and what the workflow bundle needs. Pass the same
+ * plugin to `Worker.create` and to `bundleWorkflowCode`.
  */
 import { join } from 'node:path';
 import type { Context } from '@temporalio/activity';
@@ -24,7 +24,7 @@ export interface StrategiesOptions extends ModelOptions {
   tracing?: TracingOptions;
 }
 
-/** What the worker's settings (docs/worker.md) say of models and traces. */
+/** The worker's settings (docs/worker.md) for models and traces. */
 export function strategiesOptionsFrom(env: Record<string, string | undefined>): StrategiesOptions {
   const { LANGFUSE_PUBLIC_KEY: publicKey, LANGFUSE_SECRET_KEY: secretKey, LANGFUSE_BASE_URL: baseUrl } = env;
   const { ELASTIC_WORKERS_MODEL: defaultModel, ELASTIC_WORKERS_TRACE_FILE: file } = env;
@@ -92,11 +92,11 @@ function tellStrategies(model: string | undefined): void {
   logger.info('Strategies', { strategies: strategyNames(), ...served, model });
   if (model !== undefined) return;
   logger.warn(
-    'ELASTIC_WORKERS_MODEL is not set: where no model is named, the embedded one answers, which makes its answers up',
+    'ELASTIC_WORKERS_MODEL is not set: if a workflow names no model, the embedded one answers, which makes up its answers',
   );
 }
 
-/** Whoever waits for a model has nothing to report but that it still waits. */
+/** While it waits for a model, an activity has nothing to report except that it is still waiting. */
 function heartbeating(context: Context): ActivityInterceptors {
   if (context.info.heartbeatTimeoutMs === undefined) return {};
   return {

@@ -1,11 +1,11 @@
 /**
- * N worker processes in one task, so that a task of several vCPUs uses them all. Each serves the same task queue with its
- * share of the slots and a Temporal identity of its own, `<task>#<n>`.
+ * N worker processes in one task, so that a task with several vCPUs uses all of them. Each serves the same task queue with its
+ * share of the slots and its own Temporal identity, `<task>#<n>`.
  *
- * A process that ends without having been told to is started again, later each time; the others do not notice. One that
- * crashes again and again is left alone, but for a try every few minutes. One that cannot start and says why, such as that
- * the server refuses it, is no crash: it is tried again for as long as that takes. Only when every process has been given
- * up does the pool fail: nothing runs then, and a new task may do better.
+ * A process that ends without having been told to is restarted, later each time; the others are not affected. One that crashes
+ * repeatedly is given up, except for an attempt every few minutes. A process that cannot start and reports why, such as a refusal
+ * by the server, has not crashed: it is retried for as long as that takes. The pool fails only when every process has been
+ * given up: then nothing runs, and a new task may do better.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { formatShare, type ProcessShare } from './elastic-slots.ts';
@@ -27,21 +27,21 @@ import type { Health, MetricsSnapshot, Stopped, Workforce } from './workforce.ts
 
 export interface WorkerPoolOptions {
   processes: number;
-  /** Of the whole task; divided over the processes. */
+  /** Slots of the whole task, divided among the processes. */
   maxConcurrentActivities: Slots;
   /** Each process's part of the task. */
   share?: ProcessShare;
-  /** The task's; each process adds its number. */
+  /** The task's identity; each process adds its number. */
   identity: string;
-  /** What each process runs; it is told its identity, slots and share by environment variables (pool-messages.ts). */
+  /** The script that each process runs; environment variables give it its identity, slots and share (pool-messages.ts). */
   entry: string;
   args?: string[];
-  /** Node's own arguments of each process. */
+  /** Node's own arguments for each process. */
   nodeArguments?: string[];
   env: NodeJS.ProcessEnv;
   log: Logger;
   onChange?: () => void;
-  /** A process that has not ended by itself so long after `stop` is killed. */
+  /** How long after `stop` a process that has not ended by itself is killed. */
   killAfterSeconds: number;
   restart?: Partial<RestartPolicy>;
   /** Milliseconds. */
@@ -49,14 +49,14 @@ export interface WorkerPoolOptions {
 }
 
 export interface RestartPolicy {
-  /** Before the first restart; twice as long before each further one. */
+  /** Delay before the first restart; doubled before each further one. */
   afterMs: number;
   maxAfterMs: number;
-  /** A process that lived so long is no part of a crash loop. */
+  /** A process that lived this long is not part of a crash loop. */
   steadyAfterMs: number;
-  /** Crashes in a row that make a loop. */
+  /** Consecutive crashes that count as a crash loop. */
   crashes: number;
-  /** A process in a crash loop gets another chance so often. */
+  /** How often a process in a crash loop gets another chance. */
   retryFailedMs: number;
 }
 
@@ -69,17 +69,17 @@ export const RESTART: RestartPolicy = {
 };
 
 export interface PoolStatus {
-  /** Processes that run. */
+  /** Running processes. */
   active: number;
   /** Processes given up for now, after a crash loop. */
   failed: number;
-  /** Processes that wait for their restart. */
+  /** Processes waiting to be restarted. */
   restarting: number;
   totalTasks: number;
   restarts: number;
 }
 
-/** Asked metrics of a process that is busy or hangs are left out. */
+/** Metrics of a process that is busy or hangs are left out. */
 const METRICS_TIMEOUT_MS = 3000;
 
 const NOTHING_YET: MemberReport = {
@@ -95,14 +95,14 @@ interface Member {
   readonly slots: Slots;
   child?: ChildProcess | undefined;
   report: MemberReport;
-  /** The order it was launched with. */
+  /** The order in force when it was launched. */
   launchedOn?: Order;
   startedAt: number;
   crashes: number;
   failed: boolean;
   /** Why it could not start, in its own words. */
   why?: string | undefined;
-  /** How it ended last: a signal or an exit code. */
+  /** How it last ended: a signal or an exit code. */
   how?: number | string | null;
   restart?: NodeJS.Timeout | undefined;
   unfinished: RunningActivity[];
@@ -121,7 +121,7 @@ export class PersistentWorkerPool implements Workforce {
   #order: Order = { type: 'resume', order: 1 };
   #requestCount = 0;
   #restarts = 0;
-  /** What processes that are gone had done. */
+  /** Counts of processes that have ended. */
   #past = NO_TASKS;
   #hasStarted = false;
   #stopping = false;
@@ -143,19 +143,19 @@ export class PersistentWorkerPool implements Workforce {
     }));
   }
 
-  /** Resolves when the first process serves; rejects when one says why none of them can. */
+  /** Resolves when the first process serves; rejects if one reports why none of them can. */
   start(): Promise<void> {
     for (const member of this.#members) this.#launch(member);
     this.#retries = setInterval(() => this.restartFailedWorkers(), this.#restart.retryFailedMs).unref();
     return this.#started.promise;
   }
 
-  /** Settles as `stop` does, without stopping; rejects when every process has been given up. */
+  /** Settles like `stop`, without stopping; rejects when every process has been given up. */
   get ended(): Promise<Stopped> {
     return this.#stopped.promise;
   }
 
-  /** Resolves when every process has finished what it ran, or has given up at the end of its drain. */
+  /** Resolves when every process has finished its work, or has given up at the end of its drain. */
   stop(): Promise<Stopped> {
     if (!this.#stopping) {
       this.#stopping = true;
@@ -183,7 +183,7 @@ export class PersistentWorkerPool implements Workforce {
     };
   }
 
-  /** Another chance, at once, for those given up. */
+  /** Gives processes that were given up another chance at once. */
   restartFailedWorkers(): void {
     if (this.#stopping) return;
     for (const member of this.#members.filter(({ failed }) => failed)) {
@@ -206,7 +206,7 @@ export class PersistentWorkerPool implements Workforce {
     return this.#members.reduce((sum, { report }) => sum + report.runningActivities, 0);
   }
 
-  /** A process that has not yet heard of the last order may still begin something. */
+  /** A process that has not yet received the last order may still start work. */
   get drained(): boolean {
     if (this.#order.type === 'resume') return false;
     const heard = ({ report, launchedOn }: Member) =>
@@ -218,7 +218,7 @@ export class PersistentWorkerPool implements Workforce {
     return sumOf([this.#past, ...this.#members.map(({ report }) => report.counts)]);
   }
 
-  /** Healthy while one process takes work. */
+  /** Healthy while at least one process takes work. */
   get health(): Health {
     if (this.#stopping) return { healthy: false, reason: 'draining', detail: 'The worker was told to stop.' };
     const active = this.#members.filter((member) => member.child);
@@ -266,7 +266,7 @@ export class PersistentWorkerPool implements Workforce {
     });
     member.child = child;
     child.on('message', (message) => this.#hear(member, message as FromMember));
-    child.on('error', (error) => log.error({ error, identity: member.identity }, 'A worker process cannot be reached'));
+    child.on('error', (error) => log.error({ error, identity: member.identity }, 'Cannot reach a worker process'));
     child.once('exit', (code, signal) => this.#ended(member, signal ?? code));
     tell(member, this.#order);
   }
@@ -287,7 +287,7 @@ export class PersistentWorkerPool implements Workforce {
     this.#started.resolve();
   }
 
-  /** What keeps the first process from starting keeps all of them, and starting them again would not help. */
+  /** What keeps the first process from starting keeps all of them from starting, and restarting them would not help. */
   #hearWhyNot(member: Member, why: string): void {
     member.why = why;
     if (this.#hasStarted || this.#stopping) return;
@@ -325,12 +325,12 @@ export class PersistentWorkerPool implements Workforce {
   #giveUp(member: Member): void {
     const { identity, how, crashes } = member;
     member.failed = true;
-    this.#options.log.error({ identity, how, crashes }, 'A worker process crashes again and again: given up for now');
+    this.#options.log.error({ identity, how, crashes }, 'A worker process keeps crashing: given up for now');
     if (!this.#members.every(({ failed }) => failed)) return;
     clearInterval(this.#retries);
     const error = new StartError(
       `Every worker process crashed ${this.#restart.crashes} times in a row, the last one with ${typeof how === 'number' ? `exit code ${how}` : how}: look for its ` +
-        'own last words in the log. The task ends so that a new one is started; nothing runs in it.',
+        'last messages in the log. Nothing runs in this task, so it ends and a new one is started.',
     );
     this.#started.reject(error);
     this.#stopped.reject(error);
@@ -354,6 +354,6 @@ function wordsOf(order: Order): string {
 }
 
 function tell({ child }: Member, message: ToMember): void {
-  // Its end may not have been noticed yet; the restart brings it up to date.
+  // It may have ended unnoticed; the restart gives it the current order.
   if (child?.connected) child.send(message, () => undefined);
 }

@@ -1,9 +1,9 @@
 /**
- * Ends a process whose event loop stands still for good, as in an endless loop, so that another takes its place.
+ * Ends a process whose event loop is blocked for good, as by an endless loop, so that another takes its place.
  *
- * A loop that stands still may well be at work: an activity that computes for an hour answers nobody. What tells the two
- * apart are the activities' own timeouts: once the server has given up everything that ran here, ending the process costs
- * no work. The main thread says once a second when that would be, and a thread beside it watches.
+ * A blocked event loop may well be at work: an activity that computes for an hour does not respond either. The activities' own
+ * timeouts distinguish the two cases: once the server has given up everything that ran here, ending the process loses no work.
+ * The main thread publishes once a second when that would be, and a thread beside it watches.
  */
 import { writeSync } from 'node:fs';
 import { url as inspectorUrl } from 'node:inspector';
@@ -71,13 +71,13 @@ export function watchPulse({ values, hungSeconds }: PulseData): void {
 }
 
 function end(seconds: number): void {
-  const hangs = `The event loop has stood still for ${seconds} seconds, and all that ran here has timed out`;
+  const hangs = `The event loop has been blocked for ${seconds} seconds, and everything that ran here has timed out`;
   // The first process of a container gets no signal from within it.
   if (process.pid === 1) {
-    say(`${hangs}. This process cannot end itself: start its container with an init process (docker run --init)`);
+    say(`${hangs}. This process cannot end itself: run its container with an init process (docker run --init)`);
     return;
   }
-  say(`${hangs}: the process ends, so that another takes its place. Look for an activity that never returns`);
+  say(`${hangs}: ending the process, so that another takes its place. Look for an activity that never returns`);
   process.kill(process.pid, 'SIGKILL');
 }
 

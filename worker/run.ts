@@ -1,9 +1,8 @@
 /**
- * Runs a team's workflows and activities as an elastic worker: reads the environment, serves one task queue until the process is
- * told to stop, and says by the process's exit code how that went: 0 all work finished, 1 it could not start, failed, or had to
- * leave work unfinished.
+ * Runs a team's workflows and activities as an elastic worker: reads the environment and serves one task queue until the process is
+ * told to stop. Exit code 0: all work is finished. Exit code 1: it could not start, it failed, or it had to leave work unfinished.
  *
- * In a task of several processors this process is the pool, and runs its own script again in each process that works.
+ * In a task with several CPUs this process is the pool, and runs its own script again in each worker process.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,27 +27,27 @@ import { problemsOfOptions, type RunElasticWorkerOptions } from './worker-option
 import { bundleBeside, writeWorkflowBundle } from './workflow-code.ts';
 import type { Stopped, Workforce } from './workforce.ts';
 
-/** How a worker ended; the process's exit code is set by it. What is wrong has been logged. */
+/** How a worker ended; it determines the process's exit code. Errors have been logged. */
 export type WorkerEnd =
   | { outcome: 'finished' }
-  /** `cutOff`: processes that ended before they had finished what they ran. */
+  /** `cutOff`: processes that ended before their work was finished. */
   | { outcome: 'unfinished'; unfinished: RunningActivity[]; cutOff: string[] }
   | { outcome: 'failed'; error: Error };
 
 /**
- * With it, the worker is not run: its workflows are bundled into that directory, with all that its options say, and the process
- * ends. So the image's build learns what the entry's own code says.
+ * If set, the worker is not run: its workflows are bundled into that directory, with its options applied, and the process ends.
+ * This is how the image's build learns the options of the entry's own code.
  */
 const BUNDLE_INTO = 'ELASTIC_WORKERS_BUNDLE_INTO';
 
-/** What the caller still does when its worker has stopped is cut off after so long, as is work that cannot be stopped. */
+/** How long after the worker has stopped the process is left, whatever the caller or unstoppable work still does. */
 const LEAVE_AFTER_MS = 10_000;
 
 let begun = false;
 
 /**
  * Serves one task queue until the process is told to stop (SIGTERM, or a cordon and then SIGTERM). Resolves then, and never
- * rejects; ten seconds later the process is left, if it has not ended by itself.
+ * rejects. Ten seconds later it exits the process, if that has not ended by itself.
  */
 export async function runElasticWorker(options: RunElasticWorkerOptions = {}): Promise<WorkerEnd> {
   const { [BUNDLE_INTO]: directory, ...all } = process.env;
@@ -56,7 +55,7 @@ export async function runElasticWorker(options: RunElasticWorkerOptions = {}): P
   const run = new Run(options, env, member);
   const end = directory === undefined ? await run.toTheEnd() : await run.bundle(directory);
   process.exitCode ||= end.outcome === 'finished' ? 0 : 1;
-  // Nothing that the caller does concerns the pool, or the image.
+  // The caller's remaining code does not concern the pool, or the image.
   if (member || directory !== undefined) process.exit();
   setTimeout(() => process.exit(), LEAVE_AFTER_MS).unref();
   return end;
@@ -126,8 +125,8 @@ class Run {
   }
 
   #readConfig(): WorkerConfig {
-    // The SDK's native part takes as many threads as there are processors, when it is loaded. One is enough beside the
-    // thread that runs JavaScript, and costs less: a task with more processors has a process for each.
+    // When it is loaded, the SDK's native part starts one thread per CPU. One is enough beside the JavaScript thread, and
+    // cheaper: a task with more CPUs has a process for each.
     process.env.TOKIO_WORKER_THREADS ??= '1';
     const { taskQueue } = this.#options;
     const problems = problemsOfOptions(this.#options, bundleBeside(import.meta.dirname) !== undefined);
@@ -140,9 +139,7 @@ class Run {
   }
 
   #problemsOfProcess(problems: string[]): string[] {
-    const again = begun
-      ? ['runElasticWorker was called a second time in this process: a process serves one task queue.']
-      : [];
+    const again = begun ? ['runElasticWorker was called twice in this process: a process serves one task queue.'] : [];
     begun = true;
     return [...again, ...problemsOfSdk(process.argv[1], import.meta.filename), ...problems];
   }
@@ -183,7 +180,7 @@ class Run {
     return how;
   }
 
-  /** One of a pool's processes: it takes work when the pool says so. */
+  /** One of a pool's processes: it takes work when the pool tells it to. */
   async #serveAsMember(config: WorkerConfig, { identity, slots, share }: Member): Promise<Stopped> {
     let member: PoolMember | undefined;
     const log = this.#logging.log.child({ process: identity.slice(identity.lastIndexOf('#')) });
@@ -270,17 +267,17 @@ class Run {
     return listeners;
   }
 
-  /** A second Ctrl-C does not wait any more. A platform's SIGTERM may well come twice and means no more than once. */
+  /** A second Ctrl-C exits at once. A platform may send SIGTERM twice, which means no more than once. */
   #stop(signal: NodeJS.Signals): void {
-    // Ctrl-C reaches the pool's processes too, whom the pool itself tells what to do.
+    // Ctrl-C also reaches the pool's processes, but they take orders only from the pool.
     if (this.#member && signal === 'SIGINT') return;
     const { log } = this.#logging;
     if (this.#stopping.signal.aborted) {
       if (signal !== 'SIGINT') return;
-      log.error('Interrupted again: leaving at once');
+      log.error('Interrupted again: exiting at once');
       process.exit(1);
     }
-    log.info(`Got ${signal}: finishing what runs`);
+    log.info(`Received ${signal}: finishing running work`);
     this.#stopping.abort();
   }
 
@@ -292,7 +289,7 @@ class Run {
       error instanceof StartError ||
       error instanceof MemoryError ||
       error instanceof CredentialsError;
-    // What the operator can mend needs no stack. The pool tells it for all its processes at once.
+    // Errors that the operator can fix need no stack trace. The pool logs them once for all its processes.
     if (operators && this.#member) await tellPool({ type: 'cannot start', message: error.message });
     else if (operators) log.fatal(error.message);
     else log.fatal({ error }, 'The worker failed');
@@ -302,7 +299,7 @@ class Run {
 
 type Log = ReturnType<typeof createLogger>['log'];
 
-/** Everything the worker runs with, whether said or by default; nothing of it is secret. */
+/** All settings, given or default; none of them is secret. */
 function tellConfiguration(
   log: Log,
   config: WorkerConfig,
@@ -323,12 +320,12 @@ function tellStarted(log: Log, config: WorkerConfig, identity: string, maxConcur
 }
 
 function tellStopped(log: Log, { unfinished, cutOff = [] }: Stopped): void {
-  if (unfinished.length > 0) log.error({ unfinished }, `Left with ${unfinished.length} activities unfinished`);
-  if (cutOff.length > 0) log.error({ cutOff }, 'Processes ended before they had finished what they ran');
+  if (unfinished.length > 0) log.error({ unfinished }, `Stopped with ${unfinished.length} activities unfinished`);
+  if (cutOff.length > 0) log.error({ cutOff }, 'Processes ended before their work was finished');
   if (unfinished.length + cutOff.length === 0) log.info('Stopped: all work is finished');
 }
 
-/** This very script again, with its own arguments. */
+/** The same script, with its own arguments. */
 function howToFork() {
   return { entry: process.argv[1]!, args: process.argv.slice(2), nodeArguments: process.execArgv };
 }

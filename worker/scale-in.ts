@@ -1,18 +1,18 @@
 /**
- * The worker's side of scale-in that loses no work. Only the scaler decides who leaves:
+ * The worker's side of a scale-in that loses no work. Only the scaler decides which tasks to remove:
  *
  *   starting, working   protected, then polling; the protection is renewed long before it expires
- *   cordoned            not polling; what runs is finished, however long it takes; only then unprotected: ECS stops the task
+ *   cordoned            not polling; running work is finished, however long it takes; only then unprotected: ECS stops the task
  *   taken back          protected again, then polling again
- *   deployment blocked  ECS protects no new task until the old tasks' last activity ends: polling all the same, as long as
- *                       the scaler says that a deployment is under way
- *   scaler gone         nothing heard of the scaler for long: polling, a cordon notwithstanding; when idle for a while it
- *                       stops polling for some seconds and lifts its protection, so that ECS may stop what is too much
+ *   deployment blocked  ECS protects no new task until the old tasks' last activity ends: polling nevertheless, as long as
+ *                       the scaler reports that a deployment is in progress
+ *   scaler gone         no sign of the scaler for a long time: polling in spite of a cordon; after a while without work it
+ *                       stops polling for some seconds and lifts its protection, so that ECS can stop surplus tasks
  *
- * So nothing that polls is ever unprotected, and ECS, which may decide at any moment, never finds work to kill.
+ * So no polling task is ever unprotected, and ECS, which may stop tasks at any moment, never finds work to kill.
  *
- * It works by level, not by edge: each `settle` looks at what is known now and brings protection and polling in line, so
- * an answer that came late, twice or never is mended by the next round. No clock, timer or client of its own.
+ * It is level-triggered, not edge-triggered: each `settle` brings protection and polling in line with the current state, so an
+ * answer that came late, twice or never is corrected by the next round. It has no clock, timer or client of its own.
  */
 import type { CordonReader, CordonReading } from './cordon-reading.ts';
 import type { ProtectionAnswer, TaskProtection } from './task.ts';
@@ -20,10 +20,10 @@ import type { ProtectionAnswer, TaskProtection } from './task.ts';
 /** Why a worker takes no work. */
 export type PauseReason = 'cordoned' | 'unprotected';
 
-/** What the protocol sees and moves of the worker. `pause` and `resume` say what is wanted and return at once. */
+/** What the protocol sees and controls of the worker. `pause` and `resume` set what is wanted and return at once. */
 export interface PollingWorker {
   readonly runningActivities: number;
-  /** Nothing polls and nothing runs, nor can anything start before `resume`. */
+  /** Nothing polls or runs, and nothing can start before `resume`. */
   readonly drained: boolean;
   pause(reason: PauseReason): void;
   resume(): void;
@@ -47,49 +47,49 @@ export interface ScaleInParts {
 }
 
 /**
- * Protection lasts as long as ECS allows and is renewed hourly. ECS refuses to renew it while more tasks are protected than
- * the service's count, which is so whenever cordoned tasks finish their work: that work has two days. A task that dies
- * takes its protection with it. (Source: ECS API reference, UpdateTaskProtection: expiresInMinutes, DEPLOYMENT_BLOCKED.)
+ * Protection lasts as long as ECS allows and is renewed hourly. ECS refuses to renew it while more tasks are protected than the
+ * service's count, which is the case whenever cordoned tasks finish their work: that work has two days. The protection of a
+ * task that dies ends with it. (Source: ECS API reference, UpdateTaskProtection: expiresInMinutes, DEPLOYMENT_BLOCKED.)
  */
 const PROTECTION_MINUTES = 2880;
 const RENEW_AFTER_MS = 60 * 60_000;
 
-/** With the scaler gone: so long after the last activity, or the last offer, the task offers itself to ECS, for so long. */
+/** Without a scaler: how long after its last activity or offer the task offers itself to ECS, and for how long. */
 const IDLE_BEFORE_OFFER_MS = 60_000;
 const OFFERED_MS = 20_000;
-/** The clocks of scaler and worker differ by less. */
+/** The most that the clocks of scaler and worker may differ. */
 const CLOCKS_APART_MS = 60_000;
 
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 60_000;
-/** Blocked tasks ask less than twice a second, all together: so many milliseconds for each task that the pool has. */
+/** All blocked tasks together ask less than twice a second: milliseconds per task of the pool. */
 const RETRY_BLOCKED_MS = [300, 1100] as const;
 const RETRY_BLOCKED_TASKS = { least: 10, most: 100 };
-/** The scaler removes no new task for a little longer than this after a deployment, and by then it is protected. */
+/** After a deployment the scaler removes no new task for a little longer than this; by then new tasks are protected. */
 const DEPLOYING_FOR_MS = 120_000;
 
 export class ScaleInProtocol {
   readonly #parts: ScaleInParts;
   #stopped = false;
-  // What was heard. A reading that failed changes none of it.
+  // What was last read. A failed reading changes nothing here.
   #cordoned = false;
   #blind = false;
   #heardAt: number;
   #silent = false;
-  /** A deployment was under way a short time ago. */
+  /** Until when a recent deployment counts as in progress. */
   #deployingUntil = 0;
-  /** The pool's tasks, as far as the pace of questions depends on them. */
+  /** The pool's number of tasks, as far as the rate of requests depends on it. */
   #poolTasks = RETRY_BLOCKED_TASKS.most;
-  /** When the task was last of use: busy, or back from an offer that ECS did not take. */
+  /** When the task was last useful: busy, or back from an offer that ECS did not accept. */
   #busyAt: number;
   #offering = false;
   #liftedAt = 0;
-  // What is known of the protection. After a call whose answer was lost it may be either, and counts as neither.
+  // What is known about the protection. After a call whose answer was lost it may be either, and counts as neither.
   #state: 'on' | 'off' | 'unsure' = 'off';
   #protectedAt = 0;
   #refused = false;
   #blocked = false;
-  /** A refusal to protect does not hold up what is asked next: to lift. */
+  /** A refusal to protect does not delay a later request to lift the protection. */
   #blockedUntil = 0;
   #retryAt = 0;
   #retryMs = RETRY_MIN_MS;
@@ -102,13 +102,13 @@ export class ScaleInProtocol {
     this.#busyAt = parts.now();
   }
 
-  /** Reads the state table once and acts on it; to be called every few seconds. */
+  /** Reads the state table once and acts on it; call it every few seconds. */
   async round(): Promise<void> {
     this.#hear(await this.#parts.readCordon());
     await this.settle();
   }
 
-  /** Brings protection and polling in line with what is known; to be called whenever the worker's state changed. */
+  /** Brings protection and polling in line with what is known; call it whenever the worker's state changes. */
   settle(): Promise<void> {
     if (!this.#queued && !this.#stopped) {
       this.#queued = true;
@@ -117,7 +117,7 @@ export class ScaleInProtocol {
     return this.#settling;
   }
 
-  /** From now on nothing is touched any more: the task was told to stop. */
+  /** From now on nothing is changed: the task was told to stop. */
   stop(): void {
     this.#stopped = true;
   }
@@ -125,7 +125,7 @@ export class ScaleInProtocol {
   #hear(reading: CordonReading): void {
     const { log } = this.#parts;
     if (!reading.known) {
-      if (!this.#blind) log.warn({ why: reading.why }, 'The state table cannot be read: going on as before');
+      if (!this.#blind) log.warn({ why: reading.why }, 'Cannot read the state table: continuing as before');
       this.#blind = true;
       return;
     }
@@ -133,7 +133,7 @@ export class ScaleInProtocol {
     if (reading.cordoned !== this.#cordoned) {
       log.info(
         { runningActivities: this.#parts.worker.runningActivities },
-        reading.cordoned ? 'Cordoned: finishing what runs, then leaving' : 'Cordon taken back: working again',
+        reading.cordoned ? 'Cordoned: finishing running work, then stopping' : 'Cordon taken back: taking work again',
       );
     }
     this.#cordoned = reading.cordoned;
@@ -152,7 +152,7 @@ export class ScaleInProtocol {
     this.#watch();
     if (!this.#shallPoll()) this.#parts.worker.pause('cordoned');
     await (this.#shallBeProtected() ? this.#protect() : this.#lift());
-    // Asked again, since much may have been heard while ECS answered.
+    // Checked again, because much may have changed while ECS answered.
     if (this.#stopped) return;
     if (this.#shallPoll() && this.#mayPoll()) this.#parts.worker.resume();
     else this.#parts.worker.pause(this.#shallPoll() ? 'unprotected' : 'cordoned');
@@ -161,21 +161,21 @@ export class ScaleInProtocol {
   #watch(): void {
     const { worker, now, scalerGoneSeconds, log } = this.#parts;
     if (worker.runningActivities > 0) this.#busyAt = now();
-    // A table that cannot be read for so long counts as well: nothing may hang for ever on what cannot be heard.
+    // A table that has been unreadable for this long counts as well: nothing may wait forever for news that cannot arrive.
     const silent = now() - this.#heardAt > scalerGoneSeconds * 1000;
     if (silent && !this.#silent) {
       log.warn(
         { scalerGoneSeconds },
-        'No scaler acts, it is gone or observes: working on, and when idle offering itself to ECS',
+        'No scaler acts (it is gone or only observes): taking work, and letting ECS stop this task when idle',
       );
     } else if (!silent && this.#silent) {
-      log.info({}, 'The scaler is back: protected at all times again');
+      log.info({}, 'The scaler is back: always protected again');
     }
     this.#silent = silent;
     this.#offer();
   }
 
-  /** Work that a last open poll brings ends an offer, as does a while in which ECS did not take it. */
+  /** An offer ends when a last open poll brings work, or when ECS has not accepted it for a while. */
   #offer(): void {
     const { worker, now } = this.#parts;
     const taken = this.#state === 'off' && now() - this.#liftedAt >= OFFERED_MS;
@@ -185,8 +185,8 @@ export class ScaleInProtocol {
   }
 
   /**
-   * A cordon of a scaler that is gone does not count: it may have died before it lowered the service's count, and the
-   * task would wait for its end for ever, doing nothing.
+   * A cordon of a scaler that is gone does not count: the scaler may have died before it lowered the service's count, and the
+   * task would wait forever to be stopped, doing nothing.
    */
   #shallPoll(): boolean {
     return this.#silent ? !this.#offering : !this.#cordoned;
@@ -197,14 +197,14 @@ export class ScaleInProtocol {
   }
 
   /**
-   * While a deployment is blocked, the tasks it brings cannot be protected: were they to wait for that, a queue would stand
-   * still until the last long activity of the old ones ends. The scaler removes only old tasks meanwhile. Outside a
-   * deployment ECS also refuses, while cordoned tasks drain, and would stop an unprotected task at once.
+   * While a deployment is blocked, its new tasks cannot be protected. If they waited for protection, the queue would stall until
+   * the last long activity of the old tasks ends. Meanwhile the scaler removes only old tasks. Outside a deployment ECS also
+   * refuses protection while cordoned tasks drain, and would stop an unprotected task at once.
    */
   #mayPoll(): boolean {
     const { now } = this.#parts;
     const deploying = this.#blocked && now() < this.#deployingUntil;
-    // A scaler and an ECS that are both gone stop nothing, and nothing better can be hoped for.
+    // If scaler and ECS are both gone, nothing stops this task, and there is no better option.
     const asked = this.#blocked || this.#retryAt > 0;
     return !this.#refused && (deploying || this.#isProtected() || (this.#silent && asked));
   }
@@ -221,9 +221,9 @@ export class ScaleInProtocol {
     const answer = await protection.protect(PROTECTION_MINUTES);
     this.#refused = answer.outcome === 'refused';
     if (answer.outcome !== 'failed') this.#blocked = answer.outcome === 'blocked';
-    // The answer may have been lost on its way back: then there is a protection to be lifted one day.
+    // The answer may have been lost on its way back: then there is a protection to lift later.
     if (answer.outcome === 'failed' && this.#state === 'off') this.#state = 'unsure';
-    if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be turned on');
+    if (answer.outcome !== 'done') return this.#failed(answer, 'Cannot turn on scale-in protection');
     if (this.#state !== 'on') log.info({ minutes: PROTECTION_MINUTES }, 'Protected from scale-in');
     this.#succeeded('on');
     this.#protectedAt = askedAt;
@@ -234,7 +234,7 @@ export class ScaleInProtocol {
     if (this.#state === 'off' || now() < this.#retryAt) return;
     this.#state = 'unsure';
     const answer = await protection.lift();
-    if (answer.outcome !== 'done') return this.#failed(answer, 'Scale-in protection could not be lifted');
+    if (answer.outcome !== 'done') return this.#failed(answer, 'Cannot lift scale-in protection');
     log.info({}, 'Protection lifted: ECS may stop this task now');
     this.#liftedAt = this.#parts.now();
     this.#succeeded('off');
@@ -246,7 +246,7 @@ export class ScaleInProtocol {
     this.#retryMs = RETRY_MIN_MS;
   }
 
-  /** Each task of a fleet asks again at its own time: later each time, or, when it is blocked, after a minute or so. */
+  /** Each task of a fleet retries at its own time: later each time or, while blocked, after about a minute. */
   #failed(answer: ProtectionAnswer, message: string): void {
     const { now, random, log } = this.#parts;
     const blocked = answer.outcome === 'blocked';

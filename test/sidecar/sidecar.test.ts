@@ -118,7 +118,7 @@ test('what is missing or wrong in its environment is said at once', async () => 
   const sidecar = stage.sidecar('follow', { ELASTIC_WORKERS_POOL: '', ELASTIC_WORKERS_CORDON_POLL_SECONDS: 'often' });
   expect(await sidecar.ended).toBe(1);
   expect(stage.lines[0]?.message).toBe(
-    'The sidecar cannot go on: ELASTIC_WORKERS_POOL is not set; the construct sets it: `sidecar: true`\n' +
+    'The sidecar cannot continue: ELASTIC_WORKERS_POOL is not set; the construct sets it: `sidecar: true`\n' +
       'ELASTIC_WORKERS_CORDON_POLL_SECONDS is "often"; give seconds, 0.1 to 86400',
   );
 });

@@ -96,8 +96,8 @@ describe('metrics for CloudWatch', () => {
       [60_000, [2]],
     ]);
     expect(world.said).toEqual([
-      'CloudWatch takes no metrics: keeping them for the next time',
-      'CloudWatch takes metrics again: nothing was lost',
+      'Cannot send metrics to CloudWatch: keeping them for the next attempt',
+      'CloudWatch accepts metrics again: none were lost',
     ]);
   });
 

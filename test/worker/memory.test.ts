@@ -85,10 +85,12 @@ describe('in half a gibibyte of heap', () => {
     const ended = worker.exitCode.then(() => true);
     while (!(await Promise.race([open('unbounded').catch(() => undefined), ended])));
     expect(await worker.exitCode).toBe(1);
-    const said = worker.log.filter(({ level, message }) => level === 'fatal' || message === 'A new worker takes work');
+    const said = worker.log.filter(
+      ({ level, message }) => level === 'fatal' || message === 'A new worker is taking work',
+    );
     expect(said.map(({ message }) => message)).toEqual([
       expect.stringMatching(
-        /no memory left, with \d+ of 10000 workflows cached\. Set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS lower/,
+        /out of memory, with \d+ of 10000 workflows cached\. If workflows fill it, lower ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS;/,
       ),
     ]);
   });

@@ -277,7 +277,7 @@ describe('what others see of the worker', () => {
     await worker.says('Activity started');
     worker.signal('SIGUSR2');
     expect(await worker.exitCode).toBeNull();
-    expect(worker.log.at(-1)).toMatchObject({ level: 'fatal', message: expect.stringContaining('stood still') });
+    expect(worker.log.at(-1)).toMatchObject({ level: 'fatal', message: expect.stringContaining('has been blocked') });
     expect((await handle.describe()).status).toBe('TIMED_OUT');
   });
 
