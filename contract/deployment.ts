@@ -1,11 +1,11 @@
-/** How ECS deploys a pool's service, for the template and for everything that stands in for ECS in a test. */
+/** How ECS deploys a pool's service, for the template and for stand-ins of ECS in tests. */
 
-/** No old task stops before its successor runs. */
+/** No old task stops before its successor is running. */
 export const MINIMUM_HEALTHY_PERCENT = 100;
 
 /**
- * Old tasks that still hold work count against this limit, new ones stay within the desired count: so the limit only ever
- * keeps a hot fix from starting. This one leaves room for 4,000 old tasks beside a desired count of 1. ECS documents no
- * upper bound; the product with the largest count a pool may have (5,000 tasks) still fits into 32 bits.
+ * Old tasks that still have work count against this limit, while new ones stay within the desired count: so the limit could only
+ * keep a hot fix from starting. This one leaves room for 4,000 old tasks beside a desired count of 1. ECS documents no upper
+ * bound; the product with a pool's largest possible count (5,000 tasks) still fits into 32 bits.
  */
 export const MAXIMUM_PERCENT = 400_000;

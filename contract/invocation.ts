@@ -1,12 +1,12 @@
-/** The scaler's invocations, as Lambda runs them. */
+/** The scaler's Lambda invocations. */
 
-/** The next minute's invocation, which ends the one before, may come two minutes later. */
+/** The next invocation, which ends the previous one, may come up to two minutes later. */
 export const LONGEST_INVOCATION_SECONDS = 150;
 
-/** MiB, unless the stack says otherwise. */
+/** MiB; the default. */
 export const DEFAULT_SCALER_MEMORY = 384;
 
-/** The scaler ticks all the time; and each minute the next invocation waits for the older one's next tick, half a tick on average. */
+/** The scaler ticks all the time. Each minute the next invocation also waits for the older one's next tick, half a tick on average. */
 export function secondsBilledAMinute(tickSeconds: number): number {
   return 60 + tickSeconds / 2;
 }

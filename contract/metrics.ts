@@ -1,12 +1,12 @@
-/** The CloudWatch metrics, named once for those who publish them and those who alarm on them. */
+/** The CloudWatch metrics, named once for publishers and alarms. */
 
 import type { Protection } from './protection.ts';
 
 export const METRIC_NAMESPACE = 'TemporalElasticWorkers';
 
-/** Which pool a metric is of: several stacks of an account and region may have pools of one name. */
+/** The pool that a metric belongs to: several stacks in an account and region may have pools of the same name. */
 export interface MetricSubject {
-  /** The stack's id, as the command line knows it (stack-config.ts). Undefined of a worker that no stack has deployed. */
+  /** The stack's id, as in the command line (stack-config.ts). Undefined for a worker that no stack has deployed. */
   stack?: string | undefined;
   pool: string;
 }
@@ -26,13 +26,13 @@ export function dimensionsOf({ stack, pool }: MetricSubject): MetricDimension[] 
   ];
 }
 
-/** The pool whose metric has these dimensions; undefined where they are no pool's of the stack. */
+/** The pool whose metric has these dimensions; undefined if they belong to no pool of the stack. */
 export function poolIn(stack: string, dimensions: { Name?: string | undefined; Value?: string | undefined }[] = []) {
   const valueOf = (name: string) => dimensions.find(({ Name }) => Name === name)?.Value;
   return valueOf(STACK_DIMENSION) === stack ? valueOf(POOL_DIMENSION) : undefined;
 }
 
-/** A custom metric costs money by the month and pool, so only what the alarms need is published by default. */
+/** A custom metric costs money per month and pool, so by default only what the alarms need is published. */
 export const METRIC_SETS = ['essential', 'full'] as const;
 export type MetricSet = (typeof METRIC_SETS)[number];
 
@@ -57,13 +57,13 @@ export const METRICS = {
 export type MetricKey = keyof typeof METRICS;
 
 /**
- * Whether the metric is published of a pool. Workers that protect themselves are ours, and publish theirs whatever the
- * set; of others the age of what waits stands in for how long it waited, and an alarm on it.
+ * Whether the metric is published for a pool. Workers that protect themselves are ours, and publish their own metrics whatever
+ * the set; for others the age of the backlog stands in for the wait, and has the alarm.
  */
 export function isPublished(key: MetricKey, set: MetricSet, protection: Protection): boolean {
   if ('fromWorkers' in METRICS[key]) return protection === 'worker';
   return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection !== 'worker');
 }
 
-/** As infra/alarms.ts makes them. */
+/** The number of alarms that infra/alarms.ts creates. */
 export const ALARMS_A_POOL = 6;

@@ -1,2 +1,2 @@
-/** The CDK context by which an app is deployed on another Temporal than its code names: `<host>:<port>`, or that and `/<namespace>`. */
+/** The CDK context that deploys an app on another Temporal than its code names: `<host>:<port>`, optionally with `/<namespace>`. */
 export const OTHER_TEMPORAL_CONTEXT = 'elastic-workers:temporal';

@@ -1,15 +1,15 @@
 /**
- * What the scaler knows of a pool before it reads anything: written by the stack as one SSM parameter a pool,
- * parsed by the scaler with the same schema.
+ * A pool's settings for the scaler: written by the stack as one SSM parameter per pool, and parsed by the scaler with the same
+ * schema.
  */
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { PROTECTIONS } from './protection.ts';
 
-/** As many as ECS allows a service. */
+/** ECS's limit for a service. */
 export const MOST_TASKS = 5000;
 
-/** By which a month's costs are reckoned from an hour's, as AWS does it. */
+/** For computing monthly from hourly costs, as AWS does. */
 export const HOURS_A_MONTH = 730;
 
 const limits = {
@@ -38,10 +38,10 @@ const timeZoneSchema = z.string().refine((zone) => explains(() => new Intl.DateT
 });
 
 const cronSchema = z.string().refine((cron) => explains(() => new Cron(cron, { paused: true })), {
-  error: ({ input }) => `not a cron expression: ${JSON.stringify(input)}; five fields, such as "0 8 * * 1-5"`,
+  error: ({ input }) => `not a cron expression: ${JSON.stringify(input)}; use five fields, such as "0 8 * * 1-5"`,
 });
 
-/** The most windows that a pool may have. */
+/** The most schedules that a pool may have. */
 export const MOST_SCHEDULES = 20;
 /** Temporal's limit, in characters. */
 export const LONGEST_TASK_QUEUE = 1000;
@@ -51,7 +51,7 @@ export function comes(cron: string): boolean {
   return new Cron(cron, { paused: true }).nextRun() !== null;
 }
 
-/** A window in which the pool's limits are others: from one cron time to another, by the clocks of a time zone. */
+/** A window with other limits for the pool: from one cron time to another, in a time zone. */
 export const scheduleSchema = z
   .strictObject({
     from: cronSchema,
@@ -75,7 +75,7 @@ function explains(parse: () => unknown): boolean {
   }
 }
 
-/** A Temporal server or Cloud namespace, and what is secret of the way there. */
+/** A Temporal server or Cloud namespace, and the credentials to reach it. */
 export const temporalSchema = z.strictObject({
   /** Host and port. */
   address: z.string().min(1),
@@ -97,7 +97,7 @@ export const poolConfigSchema = z.strictObject({
   taskRoleId: z.string().min(1),
   policy: poolPolicySchema,
   schedules: z.array(scheduleSchema).max(MOST_SCHEDULES).optional(),
-  /** Where the pool's task queue is; the scaler's own environment unless given. */
+  /** Where the pool's task queue is (default: from the scaler's own environment). */
   temporal: temporalSchema.optional(),
   protection: z.enum(PROTECTIONS).default('worker'),
 });

@@ -10,7 +10,7 @@ export const PRICES = {
   x86GigabyteHour: 0.004445,
   armVcpuHour: 0.03238,
   armGigabyteHour: 0.00356,
-  /** Spot's price moves; at its usual discount of 70 %. */
+  /** Spot prices vary; this is the usual discount of 70%. */
   spotShare: 0.3,
   storageGigabyteHour: 0.000111,
   // https://aws.amazon.com/vpc/pricing

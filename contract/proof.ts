@@ -1,4 +1,4 @@
-/** The stack of `elastic-workers prove`: what its CDK app and the command line agree on. Small, and quick to scale. */
+/** The stack of `elastic-workers prove`: shared by its CDK app and the command line. Small, and quick to scale. */
 import type { z } from 'zod';
 import type { temporalSchema } from './pool-config.ts';
 
@@ -15,13 +15,13 @@ export const PROOF_POOL = {
   scaleInAfterSeconds: 15,
 } as const;
 
-/** The context value of this name holds the rest, as JSON. */
+/** The name of the context value with the other settings, as JSON. */
 export const PROOF_CONTEXT = 'proof';
 
 export interface ProofSettings {
-  /** Its secret by ARN. */
+  /** The secret is given by ARN. */
   temporal: z.infer<typeof temporalSchema>;
   taskQueue: string;
-  /** Of a VPC whose private subnets tasks and scaler use; a new VPC unless given. */
+  /** A VPC whose private subnets tasks and scaler use (default: a new VPC). */
   vpcId?: string;
 }

@@ -1,6 +1,6 @@
 /**
- * What keeps ECS from stopping a task at work, and reads the task's cordon: the worker itself, or a sidecar beside an image that
- * does neither. A sidecar's cordons are final.
+ * Who keeps ECS from stopping a busy task and reads the task's cordon: the worker itself, or a sidecar beside an image that does
+ * neither. A sidecar's cordons are final.
  */
 export const PROTECTIONS = ['worker', 'sidecar'] as const;
 

@@ -1,5 +1,5 @@
 /**
- * Tags on a pool's ECS service with which a person overrules its policy and schedules, until the tag is taken off again:
+ * Tags on a pool's ECS service with which a person overrides its policy and schedules until the tag is removed:
  * `aws ecs tag-resource --resource-arn <service> --tags key=elastic-workers:paused,value=true`. A deployment leaves them alone.
  */
 export const SERVICE_TAGS = {
@@ -11,11 +11,11 @@ export const SERVICE_TAGS = {
 } as const;
 
 /**
- * Begins the key of a tag by which a person drains one task, whose id is the rest of it; the value says since when. The task
- * leaves when it holds nothing any more, and is not taken back.
+ * The prefix of a tag key with which a person drains one task; the rest of the key is the task's id, and the value is the time.
+ * The task is removed when its work is done, and its cordon is never taken back.
  */
 export const DRAIN_TAG = 'elastic-workers:drain:';
 
-/** Say of a service, and of its tasks, to which pool of which stack they belong: who protects itself may do so within its pool. */
+/** The stack and pool of a service and its tasks: a task may change protection only within its pool. */
 export const STACK_TAG = 'elastic-workers:stack';
 export const POOL_TAG = 'elastic-workers:pool';

@@ -1,9 +1,9 @@
 /**
- * What is shown in a log or on a terminal: text, whoever has written it. A secret that this process has read appears in none
- * of the forms in which it could, and a character that would end a line or command a terminal is seen as JSON writes it.
+ * Makes text safe to show in a log or on a terminal, whoever wrote it. Secrets that this process has read are removed in all
+ * forms in which they could appear, and characters that end a line or control a terminal are escaped as in JSON.
  */
 
-/** From now on these are shown nowhere. */
+/** From now on these are removed from all output. */
 export function hide(secrets: string[]): void {
   for (const form of secrets.flatMap(formsOf)) hidden.add(form);
 }
@@ -14,7 +14,7 @@ export function withoutSecrets(text: string): string {
   return clean;
 }
 
-/** Line ends stay: where one would be taken for the end of what is said, it is the caller's to replace it. */
+/** Keeps line ends: if one could be mistaken for the end of a message, the caller must replace it. */
 export function shown(text: string): string {
   return withoutSecrets(text).replaceAll(COMMANDS, escaped);
 }
@@ -22,17 +22,17 @@ export function shown(text: string): string {
 const hidden = new Set<string>();
 export const HIDDEN = '(hidden)';
 
-/** Shorter ones would make every line unreadable, and are no secrets worth the name. */
+/** Removing shorter texts would make every line unreadable, and they are hardly secrets. */
 const SHORTEST_SECRET = 6;
 
-/** Control characters, those that turn the direction of writing, and those that end a line for some readers. */
+/** Control characters, those that change the direction of writing, and those that end a line for some readers. */
 const COMMANDS = /(?!\n)\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** The whole, and line by line, since a key of many lines is often seen in parts. */
+/** The whole text, and line by line, because a multi-line key often appears in parts. */
 function formsOf(secret: string): string[] {
   const lines = secret.split(/\r?\n/).filter((line) => !line.startsWith('-----'));
   return [secret, secret.trim(), ...lines.map((line) => line.trim())]
@@ -41,13 +41,13 @@ function formsOf(secret: string): string[] {
     .filter((form) => form.length >= SHORTEST_SECRET);
 }
 
-/** As a part of a URL; and as gRPC leaves a message that a server has written so. */
+/** As part of a URL; and as gRPC leaves a message that a server has encoded this way. */
 function inUrls(text: string): string[] {
   const encoded = encodeURIComponent(text);
   return [encoded, decodeURI(encoded)];
 }
 
-/** Also amid other text: by the three ways in which it may lie there, each to its last whole group. */
+/** Also within other encoded text: at each of the three possible offsets, up to the last whole group. */
 function inBase64(text: string): string[] {
   const bytes = Buffer.from(text);
   return [0, 1, 2].flatMap((from) => {

@@ -1,8 +1,8 @@
-/** How the sidecar is run, wherever that is: `protect` before the worker's container starts, `follow` beside it. */
+/** How to run the sidecar, wherever that is: `protect` before the worker's container starts, `follow` beside it. */
 
 /**
- * Node without its compilers, and with the smallest heap that will do: memory counts here, and there is next to nothing to compute
- * (`npm run bench:sidecar`).
+ * Node without its compilers and with the smallest heap that is enough: memory matters here, and there is hardly anything to
+ * compute (`npm run bench:sidecar`).
  */
 export const SIDECAR_NODE_FLAGS = [
   '--lite-mode',

@@ -1,21 +1,21 @@
 /**
- * What the command line knows of a stack before it asks anything else: written by the stack as one SSM parameter, so that
- * whoever may read it finds all stacks of an account and region, and needs nothing of CloudFormation.
+ * A stack's description for the command line: written by the stack as one SSM parameter, so that anyone with permission to read it
+ * finds all stacks of an account and region without CloudFormation.
  */
 import { z } from 'zod';
 import { temporalSchema } from './pool-config.ts';
 
-/** Below it there is one parameter a stack, named after the stack's id: `/elastic-workers-stacks/<stack id>`. */
+/** Under this path there is one parameter per stack, named after the stack's id: `/elastic-workers-stacks/<stack id>`. */
 export const STACKS_PATH = '/elastic-workers-stacks';
 
-/** The last part of the path below which its pools are: it tells a stack from all others of its account and region. */
+/** The last part of the path to its pools, which distinguishes a stack from all others in its account and region. */
 export function stackIdIn(poolsPath: string): string {
   return poolsPath.slice(poolsPath.lastIndexOf('/') + 1);
 }
 
-/** What a newer stack says beside this is let through. */
+/** Further fields of newer stacks are allowed. */
 export const stackConfigSchema = z.object({
-  /** Below it there is one parameter a pool; see pool-config.ts. */
+  /** Under this path there is one parameter per pool; see pool-config.ts. */
   poolsPath: z.string().startsWith('/'),
   /** The DynamoDB table's name; see state-table.ts. */
   stateTable: z.string().min(1),
@@ -26,7 +26,7 @@ export const stackConfigSchema = z.object({
   /** The CloudWatch dashboard's name, if there is one. */
   dashboard: z.string().min(1).optional(),
   region: z.string().min(1).optional(),
-  /** Where the queues of pools are that do not say where. */
+  /** The Temporal of pools that name none. */
   temporal: temporalSchema,
 });
 

@@ -1,8 +1,8 @@
 /**
- * How Temporal is reached, for scaler and workers alike: address, namespace, TLS, mutual TLS, API key. They are said in
- * Temporal's standard variables and profile (`TEMPORAL_ADDRESS`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_CLIENT_CERT_PATH`,
- * `TEMPORAL_PROFILE` …, read by Temporal's own package), and what is secret of them in a Secrets Manager secret. Its text is
- * an API key, or a JSON object with any of the standard variables, which then stand above the environment's.
+ * How scaler and workers reach Temporal: address, namespace, TLS, mutual TLS, API key. They come from Temporal's standard
+ * variables and profile (`TEMPORAL_ADDRESS`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_CLIENT_CERT_PATH`, `TEMPORAL_PROFILE` …, read by
+ * Temporal's own package), and the secret ones from a Secrets Manager secret. Its text is an API key, or a JSON object with any
+ * of the standard variables, which then take precedence over the environment's.
  */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -11,7 +11,7 @@ import { hide } from './shown.ts';
 
 type ConnectionOptions = NativeConnectionOptions;
 
-/** Thrown when there is no way to reach Temporal by what was given: unreadable, contradictory or expired. */
+/** Thrown when the settings cannot be used to reach Temporal: they are unreadable, contradictory or expired. */
 export class CredentialsError extends Error {
   override readonly name = 'CredentialsError';
 }
@@ -35,8 +35,8 @@ export interface AccessSource {
 }
 
 /**
- * Reads everything afresh; what is secret of it is shown nowhere from then on. Rejects with what is wrong and how to mend it;
- * never with a secret in the message.
+ * Reads everything afresh; secrets are hidden from all output from then on. Rejects with what is wrong and how to fix it, never
+ * with a secret in the message.
  */
 export async function readAccess({ env, secret, readSecret = readFromSecretsManager, now }: AccessSource) {
   hideIn(env);
@@ -48,7 +48,7 @@ export async function readAccess({ env, secret, readSecret = readFromSecretsMana
   return access;
 }
 
-/** What must never be seen in a log. */
+/** Values that must never appear in a log. */
 export function secretsOf({ apiKey, tls, metadata = {} }: TemporalAccess): string[] {
   const key = typeof tls === 'object' ? tls.clientCertPair?.key : undefined;
   const headers = Object.entries(metadata).filter(([name]) => SECRET_HEADER.test(name));
@@ -79,7 +79,7 @@ function inHex(_: string, value: unknown): unknown {
   return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
 }
 
-/** Whatever becomes of them: what is wrong with one may be told together with its text. */
+/** Hides them even if they are not valid: an error message about one may contain its text. */
 function hideIn({ TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA }: Record<string, string | undefined>): void {
   hide([TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA].filter((secret) => secret !== undefined));
 }
@@ -93,8 +93,8 @@ function accessFrom(env: Record<string, string | undefined>): TemporalAccess {
   if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
     throw new CredentialsError(
       apiKey === ''
-        ? 'The API key for Temporal (TEMPORAL_API_KEY) is empty: set it, or unset it to do without one.'
-        : 'The API key for Temporal (TEMPORAL_API_KEY) has a space, a line break or other odd character: correct it.',
+        ? 'The API key for Temporal (TEMPORAL_API_KEY) is empty: set it, or unset the variable to connect without one.'
+        : 'The API key for Temporal (TEMPORAL_API_KEY) contains a space, a line break or another invalid character: correct it.',
     );
   }
   return {
@@ -112,14 +112,14 @@ function loadOrExplain(env: Record<string, string | undefined>) {
     return loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(given) });
   } catch (error) {
     throw new CredentialsError(
-      `How to reach Temporal cannot be read: ${(error as Error).message}. Correct the TEMPORAL_… variables, the files ` +
+      `Cannot read the settings for Temporal: ${(error as Error).message}. Correct the TEMPORAL_… variables, the files ` +
         `they name, or the profile.`,
       { cause: error },
     );
   }
 }
 
-/** Temporal's package leaves half a pair out without a word, and the server then answers something about handshakes. */
+/** Temporal's package silently ignores half a pair, and the server then reports a handshake error. */
 function checkPairs(env: Record<string, string | undefined>): void {
   const has = (part: string) =>
     Boolean(env[`TEMPORAL_TLS_CLIENT_${part}_PATH`] ?? env[`TEMPORAL_TLS_CLIENT_${part}_DATA`]);
@@ -152,7 +152,7 @@ function parse<T>(what: string, part: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    // The message of the parser could quote what it read.
+    // The parser's message could quote what it read.
     throw new CredentialsError(
       `The client ${what} for Temporal (TEMPORAL_TLS_CLIENT_${part}_PATH or _DATA) is not in PEM form: replace it ` +
         `(${(error as NodeJS.ErrnoException).code ?? 'unreadable'}).`,
@@ -160,7 +160,7 @@ function parse<T>(what: string, part: string, read: () => T): T {
   }
 }
 
-/** What a secret's text says; throws CredentialsError, without quoting it. */
+/** The variables in a secret's text; throws CredentialsError, without quoting it. */
 export function variablesIn(secret: string, content: string): Record<string, string> {
   if (!content.trimStart().startsWith('{')) return { TEMPORAL_API_KEY: content.trim() };
   const values = parseObject(secret, content);
@@ -179,7 +179,9 @@ function parseObject(secret: string, content: string): Record<string, unknown> {
   try {
     return JSON.parse(content) as Record<string, unknown>;
   } catch {
-    throw new CredentialsError(`The secret ${secret} begins like a JSON object but is none: correct its text.`);
+    throw new CredentialsError(
+      `The secret ${secret} begins like a JSON object but is not valid JSON: correct its text.`,
+    );
   }
 }
 
@@ -190,14 +192,14 @@ async function readOrExplain(secret: string, readSecret: SecretReader): Promise<
     if (error instanceof CredentialsError) throw error;
     const { name, message } = error as Error;
     throw new CredentialsError(
-      `The secret ${secret} with Temporal's credentials cannot be read: ${name}: ${message}. Check its name, and that the ` +
+      `Cannot read the secret ${secret} with Temporal's credentials: ${name}: ${message}. Check its name, and that the ` +
         `role of the task or function may call secretsmanager:GetSecretValue on it.`,
       { cause: error },
     );
   }
 }
 
-/** Loaded on demand: most of a start without a secret would be this client. */
+/** Loaded on demand: otherwise this client would take up most of a start without a secret. */
 async function readFromSecretsManager(secret: string): Promise<string> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
   const client = new SecretsManagerClient({
@@ -205,7 +207,7 @@ async function readFromSecretsManager(secret: string): Promise<string> {
   });
   try {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secret }));
-    if (!SecretString) throw new Error('it holds no text');
+    if (!SecretString) throw new Error('it contains no text');
     return SecretString;
   } finally {
     client.destroy();

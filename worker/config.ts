@@ -1,9 +1,9 @@
 /**
- * The worker's configuration, parsed once from the environment. Everything wrong with it is reported together, each
- * problem with the value found and how to mend it; a name under our prefix that we do not know is a problem too.
+ * The worker's configuration, parsed once from the environment. All problems are reported together, each with the value found
+ * and how to fix it; an unknown name with our prefix is a problem too.
  *
- * `ELASTIC_WORKERS_PROFILE` chooses a set of defaults (PROFILES below); every one of them has a variable of its own that
- * overrides it. How Temporal is reached is said in Temporal's own variables: see credentials.ts.
+ * `ELASTIC_WORKERS_PROFILE` chooses a set of defaults (PROFILES below); each of them can be overridden with a variable of its
+ * own. How to reach Temporal is set with Temporal's own variables: see credentials.ts.
  */
 import { z } from 'zod';
 import { MODEL_ID } from '../contract/model-id.ts';
@@ -12,7 +12,7 @@ import { parseSlots, type Slots } from './slots-limit.ts';
 
 const PREFIX = 'ELASTIC_WORKERS_';
 
-/** Fargate kills a task so long after SIGTERM at the latest, and it is what our stack sets. */
+/** Fargate kills a task at the latest this long after SIGTERM; our stack sets this value. */
 const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -20,7 +20,7 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 export type LogLevelName = (typeof LOG_LEVELS)[number];
 
 interface ProfileDefaults {
-  /** Undefined: one for each whole vCPU the task has, as far as its memory and slots go. */
+  /** Undefined: one per whole vCPU of the task, as far as its memory and slots allow. */
   processes: number | undefined;
   logLevel: LogLevelName;
   drainGraceSeconds: number;
@@ -29,8 +29,8 @@ interface ProfileDefaults {
 }
 
 /**
- * `development` is one process on somebody's machine, which shall stop soon and be seen by nobody else; `staging` is
- * `production` that tells more.
+ * `development` is one process on a developer's machine, which stops quickly and listens only locally; `staging` is `production`
+ * with more logging.
  */
 export const PROFILES = {
   development: {
@@ -62,7 +62,7 @@ const variables = z.object({
   TEMPORAL_ADDRESS: text({ pattern: /^[^\s/]+:\d{1,5}$/, form: 'be host:port' }).optional(),
   TEMPORAL_NAMESPACE: text().optional(),
   TEMPORAL_TASK_QUEUE: text(),
-  // The SDK takes any other word for "no": a mistyped "yes" would send the API key in the clear.
+  // The SDK takes any other word for "no": a mistyped "yes" would send the API key unencrypted.
   TEMPORAL_TLS: oneOf(['true', 'false', '1', '0']).optional(),
   LOG_LEVEL: oneOf(LOG_LEVELS).optional(),
   ELASTIC_WORKERS_PROFILE: oneOf(Object.keys(PROFILES) as [Profile, ...Profile[]]).default('production'),
@@ -82,10 +82,10 @@ const variables = z.object({
   ELASTIC_WORKERS_TASK_ROLE_ID: text().optional(),
   ELASTIC_WORKERS_HUNG_SECONDS: wholeNumber(5, 86_400).default(120),
   ELASTIC_WORKERS_CORDON_POLL_SECONDS: wholeNumber(1, 60).default(3),
-  // The scaler writes once a minute: a shorter time would take a slow invocation for its end.
+  // The scaler writes once a minute: with a shorter time a slow invocation would count as gone.
   ELASTIC_WORKERS_SCALER_GONE_SECONDS: wholeNumber(120, 86_400).default(300),
   ELASTIC_WORKERS_TEMPORAL_SECRET: text().optional(),
-  // Each look at a secret is a request that costs; a rotated one stays valid far longer than an hour, as a rule.
+  // Each reading of a secret is a paid request; a rotated one usually stays valid for much longer than an hour.
   ELASTIC_WORKERS_CREDENTIALS_POLL_SECONDS: wholeNumber(1, 3600).default(300),
   ELASTIC_WORKERS_METRICS_PORT: port().default(8000),
   ELASTIC_WORKERS_HEALTH_PORT: port().default(8080),
@@ -102,17 +102,17 @@ type Variables = z.output<typeof variables>;
 export interface WorkerConfig {
   profile: Profile;
   taskQueue: string;
-  /** The id of the stack that has deployed it. Undefined: none has. */
+  /** The id of the stack that deployed it. Undefined: none did. */
   stack: string | undefined;
   pool: string;
   logLevel: LogLevelName;
-  /** Undefined: by the task's size. */
+  /** Undefined: depends on the task's size. */
   processes: number | undefined;
-  /** Of the whole task. Undefined: by the task's size. */
+  /** Of the whole task. Undefined: depends on the task's size. */
   maxConcurrentActivities: Slots | undefined;
   /** Of one process. */
   maxConcurrentWorkflowTasks: number;
-  /** Of one process. Undefined: by its memory. */
+  /** Of one process. Undefined: depends on its memory. */
   maxCachedWorkflows: number | undefined;
   heartbeatSeconds: number;
   heartbeatThrottleSeconds: number;
@@ -120,9 +120,9 @@ export interface WorkerConfig {
   shutdownGraceSeconds: number;
   shutdownForceSeconds: number;
   stopTimeoutSeconds: number;
-  /** A process whose event loop has stood still for so long, and whose work is lost, ends. */
+  /** A process whose event loop has been blocked for this long, and whose work is lost, ends. */
   hungSeconds: number;
-  /** A Secrets Manager secret, by ARN or name, with what Temporal's variables do not say in the open. */
+  /** A Secrets Manager secret, by ARN or name, with those of Temporal's settings that are secret. */
   temporalSecret: string | undefined;
   credentialsPollSeconds: number;
   /** Undefined: not served. 0: any free port. */
@@ -130,12 +130,12 @@ export interface WorkerConfig {
   healthPort: number | undefined;
   bindAddress: string;
   cloudwatch: boolean;
-  /** The model asked when a workflow names none. Undefined: the embedded one. */
+  /** The model for workflows that name none. Undefined: the embedded one. */
   model: string | undefined;
-  /** Where traces of the mode `local` go. Undefined: to OpenTelemetry's endpoint. */
+  /** File for traces of the mode `local`. Undefined: they go to OpenTelemetry's endpoint. */
   traceFile: string | undefined;
   ecs: { agentUri?: string; metadataUri?: string };
-  /** Absent: the scale-in protocol is off, and the worker just polls until it is told to stop. */
+  /** Absent: the scale-in protocol is off, and the worker polls until it is told to stop. */
   scaleIn?: {
     agentUri: string;
     stateTable: string;
@@ -145,7 +145,7 @@ export interface WorkerConfig {
   };
 }
 
-/** `others`: problems found elsewhere, to be told with those of the environment. */
+/** `others`: problems found elsewhere, to be reported with those of the environment. */
 export function readConfig(env: Record<string, string | undefined>, others: string[] = []): WorkerConfig {
   const parsed = variables.safeParse(env);
   const problems = [
@@ -184,7 +184,7 @@ function configFrom(values: Variables): WorkerConfig {
     metricsPort: unlessOff(values.ELASTIC_WORKERS_METRICS_PORT),
     healthPort: unlessOff(values.ELASTIC_WORKERS_HEALTH_PORT),
     bindAddress: values.ELASTIC_WORKERS_BIND_ADDRESS ?? defaults.bindAddress,
-    // Where the stack's table is, there is an account whose alarms stand on these metrics.
+    // With a stack's table, there is an account whose alarms depend on these metrics.
     cloudwatch: (values.ELASTIC_WORKERS_CLOUDWATCH ?? (scaleIn ? 'on' : 'off')) === 'on',
     model: values.ELASTIC_WORKERS_MODEL,
     traceFile: values.ELASTIC_WORKERS_TRACE_FILE,
@@ -206,7 +206,7 @@ function scaleInOf(values: Variables): WorkerConfig['scaleIn'] {
   };
 }
 
-/** Who says only how long the drain is, gets the usual tenth of it to save progress in. */
+/** If only the length of the drain is set, the usual tenth of it remains for saving progress. */
 function drainOf(values: Variables): { shutdownGraceSeconds: number; shutdownForceSeconds: number } {
   const defaults = PROFILES[values.ELASTIC_WORKERS_PROFILE];
   const { ELASTIC_WORKERS_DRAIN_SECONDS: force, ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: grace } = values;
@@ -237,7 +237,7 @@ function timeProblems(values: Variables): string[] {
   if (throttle > maxThrottle) {
     problems.push(
       `ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS (${throttle}) must be at most ` +
-        `ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS (${maxThrottle}): lower the one or raise the other.`,
+        `ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS (${maxThrottle}): lower the former or raise the latter.`,
     );
   }
   return problems;
@@ -269,9 +269,7 @@ function unknownNames(env: Record<string, string | undefined>): string[] {
   const known = Object.keys(variables.shape);
   return Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
-    .map(
-      (name) => `${name} is not a variable of the worker: did you mean ${nearest(name, known)}? Otherwise remove it.`,
-    );
+    .map((name) => `${name} is not a known variable: did you mean ${nearest(name, known)}? Otherwise remove it.`);
 }
 
 function describe(name: string, env: Record<string, string | undefined>, message: string): string {
@@ -298,7 +296,7 @@ function wholeNumber(min: number, max: number) {
 
 function slots() {
   const error =
-    'must be a whole number from 1 to 10000, or two such as 5..200, the lesser first: correct it, or unset it for the default';
+    'must be a whole number from 1 to 10000, or a range such as 5..200: correct it, or unset it for the default';
   return z
     .string()
     .transform((value) => parseSlots(value))
@@ -328,7 +326,7 @@ function nearest(name: string, known: string[]): string {
   return known.reduce((best, candidate) => (distance(name, candidate) < distance(name, best) ? candidate : best));
 }
 
-/** The edits (insert, delete, replace one character) that make one name of the other. */
+/** The number of edits (insert, delete or replace one character) that turn one name into the other. */
 function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [i, character] of [...from].entries()) {

@@ -1,4 +1,4 @@
-/** How the worker reaches Temporal: a connection that is checked before it is used, and the question whether the server is well. */
+/** Connects the worker to Temporal: checks a connection before it is used, and checks whether the server is available. */
 import { NativeConnection } from '@temporalio/worker';
 import type { TemporalAccess } from './credentials.ts';
 import { StartError } from './errors.ts';
@@ -11,8 +11,8 @@ const PROBE_TIMEOUT_MS = 5000;
 const UNIMPLEMENTED = 12;
 
 /**
- * Connects, and checks that the server accepts the credentials and knows the namespace. `shared` is what the
- * relay's thread sees (relay.ts).
+ * Connects, and checks that the server accepts the credentials and has the namespace. `shared` is what the relay's thread sees
+ * (relay.ts).
  */
 export async function connect(access: TemporalAccess, shared?: SharedWithRelay): Promise<NativeConnection> {
   const connection = await open(access, shared);
@@ -22,7 +22,7 @@ export async function connect(access: TemporalAccess, shared?: SharedWithRelay):
   } catch (error) {
     await connection.close();
     throw new StartError(
-      `The Temporal server at ${access.address} does not give access to the namespace "${access.namespace}": check ` +
+      `The Temporal server at ${access.address} denies access to the namespace "${access.namespace}": check ` +
         `TEMPORAL_NAMESPACE and the credentials, or create the namespace (${(error as Error).message}).`,
       { cause: error },
     );
@@ -30,9 +30,9 @@ export async function connect(access: TemporalAccess, shared?: SharedWithRelay):
 }
 
 /**
- * Rejects unless the server would take an activity's result now. RecordWorkerHeartbeat without any heartbeat changes
- * nothing, and Temporal's authorizer asks the same of it as of RespondActivityTaskCompleted: writing in this namespace.
- * A server that does not have it, or has it switched off, is asked to describe the namespace instead, which is only reading.
+ * Rejects unless the server would accept an activity's result now. RecordWorkerHeartbeat without a heartbeat changes nothing, and
+ * Temporal's authorizer requires the same for it as for RespondActivityTaskCompleted: write access to this namespace. On a server
+ * that lacks it or has turned it off, DescribeNamespace is used instead, which only reads.
  */
 export async function probe(connection: NativeConnection, namespace: string): Promise<void> {
   const { workflowService } = connection;
@@ -92,7 +92,7 @@ function whyNot(address: string, tls: TemporalAccess['tls'], message: string): s
   if (/unauthenticated|authentication|permission/i.test(message)) {
     return `The Temporal server at ${address} does not accept the credentials: check TEMPORAL_API_KEY or the client certificate (${message}).`;
   }
-  const encryption = tls ? 'that it speaks TLS and its certificate is valid' : 'that it does not ask for TLS';
+  const encryption = tls ? 'that it uses TLS and its certificate is valid' : 'that it does not require TLS';
   return (
     `No Temporal server answers at ${address}: check TEMPORAL_ADDRESS, that the server runs, ${encryption}, and the ` +
     `network's rules (${message}).`

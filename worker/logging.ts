@@ -108,7 +108,7 @@ function short(line: string): string {
   const clean = `${JSON.stringify(JSON.parse(withoutSecrets(line)), cut)}\n`;
   return clean.length <= LONGEST_LINE
     ? clean
-    : `${JSON.stringify({ ...headOf(line), message: 'A line too long to be logged' })}\n`;
+    : `${JSON.stringify({ ...headOf(line), message: 'This line was too long to log' })}\n`;
 }
 
 function headOf(line: string): object {

@@ -69,20 +69,20 @@ export class Measurements {
     const registers = [this.registry];
     this.#processed = new Counter({
       name: 'tasks_processed_total',
-      help: 'Attempts of activities that ended in this worker.',
+      help: 'Activity attempts that ended in this worker.',
       labelNames: ['activity_type', 'outcome'],
       registers,
     });
     this.#duration = new Histogram({
       name: 'task_duration_seconds',
-      help: 'How long attempts of activities ran.',
+      help: 'How long activity attempts ran.',
       labelNames: ['activity_type'],
       buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600],
       registers,
     });
     new Gauge({
       name: 'active_workers',
-      help: 'Worker processes of this task that take work.',
+      help: 'Worker processes of this task that are taking work.',
       registers,
       collect() {
         this.set(options.isActive() ? 1 : 0);

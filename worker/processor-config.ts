@@ -1,10 +1,10 @@
-/** Checks a processorConfig, which comes from whoever starts a workflow, and tells all that is wrong with it at once. */
+/** Checks a processorConfig, which comes from whoever starts a workflow, and reports all problems at once. */
 import { z } from 'zod';
 import { MODEL_ID } from '../contract/model-id.ts';
 import { InvalidRequestError } from './strategies/strategy.ts';
 import type { ProcessorConfig } from './types.ts';
 
-/** Beyond a day Node's timers would fire at once. */
+/** Beyond a day Node's timers would fire immediately. */
 export const MOST_SECONDS_PER_ASK = 86_400;
 
 const secondsPerAsk = z.number().min(0).max(MOST_SECONDS_PER_ASK);
@@ -19,7 +19,7 @@ const processorConfig = z
     traceContent: z.boolean().optional(),
   })
   .refine(({ model, offlineModel }) => model === undefined || offlineModel === undefined, {
-    error: 'model and offlineModel exclude each other: give one of them',
+    error: 'model and offlineModel exclude each other: use one of them',
   });
 
 export function readProcessorConfig(value: unknown): ProcessorConfig {
@@ -31,7 +31,7 @@ export function readProcessorConfig(value: unknown): ProcessorConfig {
   throw new InvalidRequestError(`${problems.join('; ')}. Got ${JSON.stringify(value).slice(0, 200)}.`);
 }
 
-/** The id of the model that is the worker's to choose. */
+/** The id of the worker's default model. */
 export const DEFAULT_MODEL = 'default:';
 
 export function modelIdIn({ model, offlineModel }: ProcessorConfig): string {

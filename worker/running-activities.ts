@@ -222,7 +222,7 @@ function rejectedBy(signal: AbortSignal): Promise<never> {
 function gaveWay(cause: unknown): ApplicationFailure {
   return ApplicationFailure.create({
     type: WORKER_SHUTDOWN,
-    message: 'The worker had to leave before this activity was done; another attempt can go on.',
+    message: 'The worker had to stop before this activity was done; another attempt can continue.',
     nonRetryable: false,
     ...(cause instanceof Error && { cause }),
   });

@@ -1,6 +1,6 @@
 /**
- * The Temporal SDK in the user's project. There has to be one copy of it: an activity's context, a failure's class and the native
- * part are each looked up in the copy at hand, and two copies do not find each other's.
+ * Checks the Temporal SDK in the user's project. There must be one copy of it: an activity's context, a failure's class and the native
+ * part are each looked up in the importing module's copy, and two copies do not find each other's.
  */
 import { readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,12 +8,11 @@ import { dirname } from 'node:path';
 
 const PACKAGES = ['activity', 'client', 'common', 'worker', 'workflow'].map((name) => `@temporalio/${name}`);
 
-/** The versions that the tests run with: the oldest, and the first that is too new. The same as the peer dependencies. */
+/** The oldest version that the tests run with, and the first that is too new. The same as the peer dependencies. */
 export const SDK_VERSIONS = { from: '1.14.0', below: '2.0.0' };
 
 /**
- * Nothing when the SDK that the entry script sees is the one that this library sees. Where none is installed, it is bundled
- * with both of them.
+ * Returns nothing if the entry script and this library see the same SDK. If none is installed, it is bundled with both of them.
  */
 export function problemsOfSdk(entry: string | undefined, here: string): string[] {
   const ours = copiesFrom(here);
@@ -48,7 +47,7 @@ function twoCopies(theirs: Copies, ours: Copies): string[] {
   if (lines.length === 0) return [];
   return [
     `there are two copies of the Temporal SDK, which do not work together. ${lines.join('; ')}. Install one version for both ` +
-      '(npm ls @temporalio/worker shows who asks for which), then npm dedupe.',
+      '(npm ls @temporalio/worker shows which packages depend on which), then run npm dedupe.',
   ];
 }
 
@@ -60,11 +59,11 @@ function versionsOf(copies: Copies): string[] {
   return [
     ...(wrong.length > 0
       ? [
-          `the Temporal SDK has to be from ${SDK_VERSIONS.from} to below ${SDK_VERSIONS.below}, found ${listed(wrong)}: install another.`,
+          `the Temporal SDK must be at least ${SDK_VERSIONS.from} and below ${SDK_VERSIONS.below}, found ${listed(wrong)}: install another version.`,
         ]
       : []),
     ...(unlike
-      ? [`the packages of the Temporal SDK are of different versions: ${listed(all)}. Install the same of each.`]
+      ? [`the packages of the Temporal SDK have different versions: ${listed(all)}. Install the same version of each.`]
       : []),
   ];
 }

@@ -137,7 +137,7 @@ async function withRetries<T>(attempt: () => Promise<T>, signal?: AbortSignal): 
     } catch (error) {
       if (pauseMs === undefined) {
         throw new Error(
-          `The ECS metadata endpoint (ECS_CONTAINER_METADATA_URI_V4) does not tell who this task is: ${reason(error)}.`,
+          `The ECS metadata endpoint (ECS_CONTAINER_METADATA_URI_V4) does not identify this task: ${reason(error)}.`,
           { cause: error },
         );
       }

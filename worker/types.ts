@@ -1,9 +1,9 @@
 /**
- * What goes into a workflow and comes out of it: plain JSON types, shared by those who start workflows, by the workflow's
- * sandbox and by the activities. Nothing here exists at run time but the names.
+ * The inputs and outputs of workflows: plain JSON types, shared by clients, the workflow sandbox and activities. Only the names
+ * exist at run time.
  */
 
-/** The workflow's type name, as clients start it: `GenericStrategyWorkflow(strategy, input, processorConfig)`. */
+/** The workflow's type name, for clients that start it: `GenericStrategyWorkflow(strategy, input, processorConfig)`. */
 export const GENERIC_STRATEGY_WORKFLOW = 'GenericStrategyWorkflow';
 
 /** `BatchStrategyWorkflow(strategy, items, processorConfig, options)`: one strategy over many inputs. */
@@ -12,28 +12,28 @@ export const BATCH_STRATEGY_WORKFLOW = 'BatchStrategyWorkflow';
 /** The activity that runs a whole strategy: `executeStrategyDirectly(strategy, input, processorConfig)`. */
 export const EXECUTE_STRATEGY_DIRECTLY = 'executeStrategyDirectly';
 
-/** How a strategy's work is to be processed, apart from what the work is. */
+/** How to process a strategy's work, apart from the work itself. */
 export interface ProcessorConfig {
-  /** Who asks, as it shall appear in traces. */
+  /** The name of the caller in traces. */
   serviceName?: string;
   /**
-   * `durable` (the default): the strategy runs in the workflow, and each ask is an activity of its own, retried alone and
-   * spread over the fleet. `direct`: all of it runs in one activity, which is cheaper and starts over when it fails.
+   * `durable` (the default): the strategy runs in the workflow, and each model call is an activity of its own, retried separately
+   * and spread over the fleet. `direct`: everything runs in one activity, which is cheaper and starts over when it fails.
    */
   execution?: 'durable' | 'direct';
-  /** The model a strategy asks when it names none, such as `bedrock:…`; the worker's own default (ELASTIC_WORKERS_MODEL) unless given. */
+  /** The model for a strategy that names none, such as `bedrock:…` (default: the worker's own, ELASTIC_WORKERS_MODEL). */
   model?: string;
-  /** Instead of `model`, the embedded one: the same prompt always gives the same answer, after so many seconds. */
+  /** Uses the embedded model instead of `model`: the same prompt always gives the same answer, after this many seconds. */
   offlineModel?: { secondsPerAsk: number };
-  /** Where traces go: nowhere (the default), to the worker's file or OTLP endpoint, or to Langfuse. */
+  /** Where traces are sent: nowhere (the default), to the worker's file or OTLP endpoint, or to Langfuse. */
   langfuseMode?: 'off' | 'local' | 'cloud';
-  /** Whether traces hold prompts and answers, which may be confidential; only figures and names unless asked for. */
+  /** Whether traces contain prompts and answers, which may be confidential (default: only figures and names). */
   traceContent?: boolean;
 }
 
 export interface SequentialInput {
   task: string;
-  /** Each step is asked with the answer of the one before it. */
+  /** Each step gets the answer of the previous one. */
   steps: string[];
 }
 
@@ -44,7 +44,7 @@ export interface SequentialOutput {
 
 export interface SpecialistInput {
   task: string;
-  /** What it is an expert of, or all of its instructions; a general one unless given. */
+  /** Its field of expertise, or all of its instructions (default: a general one). */
   expertise?: string;
 }
 
@@ -54,7 +54,7 @@ export interface SpecialistOutput {
 
 export interface RouterInput {
   task: string;
-  /** By name, what each specialist is an expert of. */
+  /** Each specialist's field of expertise, by name. */
   specialists: Record<string, string>;
 }
 
@@ -65,11 +65,11 @@ export interface RouterOutput {
 
 export interface MapReduceInput {
   task: string;
-  /** The parts, or one text that is split at blank lines into parts of at most `partCharacters`. */
+  /** The parts; or `text`, which is split at blank lines into parts of at most `partCharacters`. */
   parts?: string[];
   text?: string;
   partCharacters?: number;
-  /** How many parts are asked about side by side. */
+  /** How many parts are processed concurrently. */
   width?: number;
 }
 
@@ -81,20 +81,20 @@ export interface MapReduceOutput {
 export interface StrategyResult {
   strategy: string;
   output: unknown;
-  /** How many times a model was asked. */
+  /** The number of model calls. */
   asks: number;
 }
 
 export interface BatchOptions {
-  /** How many items are worked on side by side. */
+  /** How many items are processed concurrently. */
   width?: number;
-  /** After how many items the workflow continues as new, so that its history stays short. */
+  /** The number of items after which the workflow continues as new, to keep its history short. */
   continueAfterItems?: number;
-  /** Where the items' workflows run; unless given, where the batch does. */
+  /** The task queue of the items' workflows (default: the batch's own). */
   taskQueue?: string;
 }
 
-/** Each item's own result is that of the workflow `<workflow id of the batch>/<index of the item>`. */
+/** Each item's result is that of the workflow `<workflow id of the batch>/<index of the item>`. */
 export interface BatchResult {
   items: number;
   succeeded: number;

@@ -23,7 +23,7 @@ setTimeout(() => process.exit(), LONGEST_MS).unref();
 process.on('exit', (code) => {
   if (code === 0) return;
   process.stderr.write(
-    'The worker did not start while its image was made: what it loads later is compiled when it runs.\n',
+    'The worker did not start while its image was built: what it loads later is compiled when it runs.\n',
   );
   process.exitCode = 0;
 });

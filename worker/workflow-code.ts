@@ -1,6 +1,6 @@
 /**
- * The workflows of a worker as one bundle for the sandbox: made ahead and found beside the running file, given as a bundle, or
- * made when the worker starts. What keeps them from being bundled is told in a sentence.
+ * The workflows of a worker as one bundle for the sandbox: prebuilt and found beside the running file, given as a bundle, or built
+ * when the worker starts. Errors say in a sentence why they cannot be bundled.
  */
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -24,7 +24,7 @@ export function bundleBeside(directory: string): { codePath: string } | undefine
   return existsSync(codePath) ? { codePath } : undefined;
 }
 
-/** Ahead of time: what runs the entry for that (bundler/entry.ts) looks for the description, and the worker then for the bundle. */
+/** Builds the bundle ahead of time: bundler/entry.ts, which runs the entry for that, looks for the description, and the worker for the bundle. */
 export async function writeWorkflowBundle(options: RunElasticWorkerOptions, directory: string): Promise<void> {
   const workflows = await workflowCode({ ...options, bundlerOptions: byLines(options.bundlerOptions) });
   if (workflows === undefined) return;
@@ -34,7 +34,7 @@ export async function writeWorkflowBundle(options: RunElasticWorkerOptions, dire
 
 type BundlerOptions = NonNullable<RunElasticWorkerOptions['bundlerOptions']>;
 
-/** Its source map knows lines and no columns, which depend on where the sources lie, and are most of its size. */
+/** Its source map has lines but no columns, which depend on the location of the sources and make up most of its size. */
 function byLines({ webpackConfigHook = (config) => config, ...options }: BundlerOptions = {}): BundlerOptions {
   const hook: typeof webpackConfigHook = (config) => ({
     ...webpackConfigHook(config),
@@ -43,7 +43,7 @@ function byLines({ webpackConfigHook = (config) => config, ...options }: Bundler
   return { ...options, webpackConfigHook: hook };
 }
 
-/** Undefined for a worker of activities alone. */
+/** Undefined for a worker that only has activities. */
 export async function workflowCode(options: RunElasticWorkerOptions): Promise<WorkflowBundleOption | undefined> {
   if (options.workflowBundle) return options.workflowBundle;
   const { workflowsPath, interceptors, dataConverter, plugins = [], bundlerOptions } = await configured(options);
@@ -68,19 +68,19 @@ export async function workflowCode(options: RunElasticWorkerOptions): Promise<Wo
   }
 }
 
-/** As the SDK does it when it bundles at a Worker's start: plugins may choose the workflows, too. */
+/** Like the SDK when it bundles at a Worker's start: plugins may also choose the workflows. */
 async function configured(options: RunElasticWorkerOptions): Promise<WorkerOptions> {
   let all: WorkerOptions = { taskQueue: '', ...options };
   for (const plugin of options.plugins ?? []) all = (await plugin.configureWorker?.(all)) ?? all;
   return all;
 }
 
-/** Webpack only warns of it, and the workflow would be missing when it is called. */
+/** Webpack only warns about this, and the workflow would be missing when it is called. */
 function requireExports(workflowsPath: string, output: string[]): void {
   const missing = plain(output).match(/export '[^']+'[^\n]* was not found in '[^']+'/g);
   if (missing === null) return;
   throw new StartError(
-    `The workflows of ${workflowsPath} export what is not there: ${[...new Set(missing)].join('; ')}.`,
+    `The workflows of ${workflowsPath} export names that do not exist: ${[...new Set(missing)].join('; ')}.`,
   );
 }
 
@@ -92,19 +92,19 @@ function whyNot(workflowsPath: string, { message }: Error, output: string[]): st
     const names = [...new Set(disallowed.map(([, name]) => name))].join(', ');
     return (
       `The workflows of ${workflowsPath} import ${names}, which cannot run in a workflow: import activities with ` +
-      '`import type`, and move what needs Node.js into activities. What is certain never to be called there can be named in ' +
+      '`import type`, and move code that needs Node.js into activities. Modules that are certainly never called there can be named in ' +
       'bundlerOptions.ignoreModules.'
     );
   }
   const errors = log.match(/^ERROR in [^]*?(?=\n\n|\n?$(?![^]))/gm) ?? [message];
-  return `The workflows of ${workflowsPath} cannot be bundled:\n${errors.join('\n')}`;
+  return `Cannot bundle the workflows of ${workflowsPath}:\n${errors.join('\n')}`;
 }
 
 function plain(output: string[]): string {
   return stripVTControlCharacters(output.join('\n'));
 }
 
-/** The bundler writes its findings to the log alone. */
+/** The bundler reports its findings only to the log. */
 function listening(hear: (line: string) => void): Logger {
   return {
     log: (_: LogLevel, message: string) => hear(message),

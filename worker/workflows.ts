@@ -23,9 +23,9 @@ import {
 } from './types.ts';
 
 const activityOptions: ActivityOptions = {
-  // How soon the work of a worker that died is given to another one.
+  // How soon the work of a dead worker is given to another one.
   heartbeatTimeout: '30 seconds',
-  // An activity handed over eagerly never enters the task queue, so it is missing from the backlog the fleet is sized by.
+  // An eager activity never enters the task queue, so it would be missing from the backlog that the fleet is sized by.
   allowEagerDispatch: false,
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute', maximumAttempts: 10 },
 };
@@ -45,17 +45,17 @@ async function genericStrategyWorkflow(
     if (config.execution === 'direct') return await executeStrategyDirectly(strategy, input, config);
     return await runStrategy(strategy, input, { model: (id = modelIdIn(config)) => models.languageModel(id) });
   } catch (error) {
-    // Anything else than a failure of Temporal's would fail not the workflow but its task, and be tried for ever.
+    // Any error other than a Temporal failure would fail the workflow task instead of the workflow, and be retried forever.
     throw failureOf(strategy, error);
   }
 }
 
 const DEFAULT_BATCH = { width: 10, continueAfterItems: 1000, taskQueue: undefined };
-/** A history's hard limit is 50 MB; results of items stand in it. */
+/** A history's hard limit is 50 MB; it contains the items' results. */
 const LARGE_HISTORY_BYTES = 10 * 1024 * 1024;
 const FAILURES_TOLD = 20;
 
-/** Each item is a workflow of its own, so that one that fails harms no other and each keeps its own result. */
+/** Each item is a workflow of its own, so that a failure affects no other item and each keeps its own result. */
 async function batchStrategyWorkflow(
   strategy: string,
   items: unknown[],
@@ -117,7 +117,7 @@ function checkedBatch(items: unknown, options: BatchOptions): CheckedBatch {
   const wrong = !isQueue || [width, continueAfterItems].some((each) => !(Number.isInteger(each) && each >= 1));
   if (wrong || !Array.isArray(items)) {
     throw ApplicationFailure.nonRetryable(
-      `A batch needs a list of items and, if any, options { width, continueAfterItems } that are whole numbers of at least 1 and a taskQueue that is text, ` +
+      `A batch needs a list of items; its options width and continueAfterItems must be whole numbers of at least 1, and taskQueue a string, ` +
         `got ${JSON.stringify(items)?.slice(0, 100)} and ${JSON.stringify(options)}.`,
       'InvalidRequestError',
     );

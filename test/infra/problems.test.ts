@@ -128,7 +128,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
   ],
   [
     { schedules: [{ from: '0 25 * * *', to: '0 18 * * *', minTasks: 1 }] },
-    'pool one: schedules[0].from: not a cron expression: "0 25 * * *"; five fields, such as "0 8 * * 1-5"',
+    'pool one: schedules[0].from: not a cron expression: "0 25 * * *"; use five fields, such as "0 8 * * 1-5"',
   ],
   [
     { schedules: [{ from: '0 8 * * *', to: '0 18 * * *', minTasks: 20 }] },

@@ -263,7 +263,7 @@ describe('what is wrong with an entry', () => {
     [
       'options that are not the code’s to set',
       { 'src/worker.ts': calling("{ namespace: 'x' }") },
-      /option namespace is not set in code: set TEMPORAL_NAMESPACE/,
+      /option namespace cannot be set in code: set TEMPORAL_NAMESPACE/,
     ],
     [
       'a package with a native part',

@@ -158,12 +158,14 @@ describe('runElasticWorker', () => {
   it('tells every option that is not the code’s to set, with the environment’s problems', async () => {
     compiled(worker("{ namespace: 'x', maxCachedWorkflows: 3, shutdownGraceTime: 0 }"));
     const message = await fatal(made, { ELASTIC_WORKERS_PROCESSES: 'many' });
-    expect(message).toContain('has 4 problem(s)');
-    expect(message).toContain('option namespace is not set in code: set TEMPORAL_NAMESPACE.');
+    expect(message).toContain('has 4 problems');
+    expect(message).toContain('option namespace cannot be set in code: set TEMPORAL_NAMESPACE.');
     expect(message).toContain(
-      'option maxCachedWorkflows is not set in code: set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS.',
+      'option maxCachedWorkflows cannot be set in code: set ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS.',
     );
-    expect(message).toContain('option shutdownGraceTime is not set in code: set ELASTIC_WORKERS_DRAIN_GRACE_SECONDS.');
+    expect(message).toContain(
+      'option shutdownGraceTime cannot be set in code: set ELASTIC_WORKERS_DRAIN_GRACE_SECONDS.',
+    );
     expect(message).toContain('ELASTIC_WORKERS_PROCESSES="many" must be a whole number');
   });
 
@@ -188,7 +190,7 @@ describe('runElasticWorker', () => {
       'a workflowsPath that is a URL',
       "{ workflowsPath: 'file:///workflows.js' }",
       {},
-      /it is a URL: give fileURLToPath/,
+      /it is a URL: convert it with fileURLToPath/,
     ],
     [
       'workflows that import Node’s modules',
@@ -203,7 +205,7 @@ describe('runElasticWorker', () => {
       'workflows that import what is not there',
       "{ workflowsPath: require.resolve('./workflows') }",
       { 'src/workflows.ts': "export const order = async () => (require as any)('./nothing');" },
-      /workflows\.js cannot be bundled:\nERROR in .*\n.*Can't resolve '\.\/nothing'/,
+      /Cannot bundle the workflows of .*workflows\.js:\nERROR in .*\n.*Can't resolve '\.\/nothing'/,
     ],
   ])('tells of %s in one message', async (_, options, files, message) => {
     compiled({ ...worker(options), ...files });
@@ -217,7 +219,7 @@ describe('runElasticWorker', () => {
       'other.js': 'export const order = async () => 1;',
     });
     expect(await fatal(made)).toMatch(
-      /export what is not there: export 'nothing' \(reexported as 'nothing'\) was not found/,
+      /export names that do not exist: export 'nothing' \(reexported as 'nothing'\) was not found/,
     );
   });
 
@@ -239,7 +241,7 @@ describe('runElasticWorker', () => {
     rmSync(join(made.directory, file));
     cpSync(join(repository, file), join(made.directory, file), { recursive: true });
     made.write({ [`${file}/package.json`]: JSON.stringify({ ...old, version: '1.9.0' }) });
-    expect(await fatal(made)).toContain('has to be from 1.14.0 to below 2.0.0, found @temporalio/common 1.9.0');
+    expect(await fatal(made)).toContain('must be at least 1.14.0 and below 2.0.0, found @temporalio/common 1.9.0');
   });
 });
 

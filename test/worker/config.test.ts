@@ -60,12 +60,12 @@ describe('readConfig', () => {
     [
       'fewer slots at the most than at least',
       { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5..2' },
-      'ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES="5..2" must be a whole number from 1 to 10000, or two such as 5..200',
+      'ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES="5..2" must be a whole number from 1 to 10000, or a range such as 5..200',
     ],
     [
       'slots of another form',
       { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5-20' },
-      'or two such as 5..200',
+      'or a range such as 5..200',
     ],
     ['no slots', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '0' }, 'a whole number from 1 to 10000'],
     [

@@ -70,13 +70,13 @@ describe('what is read of credentials', () => {
     ['an empty API key', { TEMPORAL_API_KEY: '' }, {}, 'is empty'],
     ['an API key of two lines', { TEMPORAL_API_KEY: 'top\nsecret' }, {}, 'a line break'],
     ['an unknown profile', { TEMPORAL_PROFILE: 'nope' }, {}, "Profile 'nope' not found"],
-    ['broken JSON', {}, secretly('{"top secret'), 'begins like a JSON object but is none'],
+    ['broken JSON', {}, secretly('{"top secret'), 'begins like a JSON object but is not valid JSON'],
     ['an unknown name in a secret', {}, secretly('{"key":"top secret"}'), 'it has key'],
     [
       'a secret that cannot be read',
       {},
       { secret: 'the-secret', readSecret: () => Promise.reject(new Error('AccessDenied')) },
-      "the-secret with Temporal's credentials cannot be read",
+      "Cannot read the secret the-secret with Temporal's credentials",
     ],
   ])('is refused for %s, without a word of what is secret', async (_, env, more, message) => {
     const error = await read(env, more).catch((cause: unknown) => cause as Error);
@@ -200,7 +200,7 @@ describe('a worker', () => {
   });
 
   it.each([
-    ['a server that wants TLS and gets none', {}, 'that it does not ask for TLS'],
+    ['a server that wants TLS and gets none', {}, 'that it does not require TLS'],
     ['a server whose certificate nobody vouches for', { TEMPORAL_TLS: 'true' }, 'its certificate is valid'],
   ])('does not start with %s', async (_, env, message) => {
     const proxy = await tlsProxy(temporal.address, authority);

@@ -268,7 +268,7 @@ describe('TemporalWorkerManager, with a server,', () => {
 describe('TemporalWorkerManager', () => {
   it.each([
     ['no server', { address: '127.0.0.1:1' }, 'No Temporal server answers at 127.0.0.1:1: check TEMPORAL_ADDRESS'],
-    ['an unknown namespace', { namespace: 'nope' }, 'does not give access to the namespace "nope": check'],
+    ['an unknown namespace', { namespace: 'nope' }, 'denies access to the namespace "nope": check'],
   ])('answers %s with what to check', async (_, overrides, message) => {
     const temporal = await startTemporal();
     const manager = new TemporalWorkerManager({

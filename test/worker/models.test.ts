@@ -94,7 +94,7 @@ describe('a model by its id', () => {
     await expect(ask('mistral:large')).rejects.toMatchObject({
       message:
         'The model "mistral:large" needs the package @ai-sdk/mistral, which is not installed: ' +
-        'npm install @ai-sdk/mistral, and build the worker again.',
+        'run npm install @ai-sdk/mistral, and rebuild the worker.',
       nonRetryable: true,
     });
   });

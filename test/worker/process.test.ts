@@ -316,12 +316,12 @@ describe('what others see of the worker', () => {
 
   it.each([
     ['an unreachable server', { TEMPORAL_ADDRESS: '127.0.0.1:1' }, 'No Temporal server answers at 127.0.0.1:1'],
-    ['a wrong namespace', { TEMPORAL_NAMESPACE: 'nope' }, 'does not give access to the namespace "nope"'],
+    ['a wrong namespace', { TEMPORAL_NAMESPACE: 'nope' }, 'denies access to the namespace "nope"'],
     ['an unknown variable', { ELASTIC_WORKERS_POOLS: 'x' }, 'did you mean ELASTIC_WORKERS_POOL?'],
     [
       'a wrong namespace, with two processes',
       { TEMPORAL_NAMESPACE: 'nope', ELASTIC_WORKERS_PROCESSES: '2' },
-      'does not give access to the namespace "nope"',
+      'denies access to the namespace "nope"',
     ],
   ])('is one message and a failure at its start with %s', async (_, overrides, message) => {
     const worker = new WorkerProcess({

@@ -177,10 +177,10 @@ describe('what a strategy gives back', () => {
   cyclic.self = cyclic;
 
   it.each([
-    ['nothing', async () => undefined, 'The strategy "nothing" returned nothing: it has to return its output.'],
-    ['huge', async () => 'x'.repeat(3 * 1024 * 1024), 'is 3.0 MB; at most 2.0 MB fit into Temporal'],
-    ['cyclic', async () => cyclic, 'The output of the strategy "cyclic" cannot be written as JSON'],
-    ['code', async () => () => 1, 'cannot be written as JSON: it is a function'],
+    ['nothing', async () => undefined, 'The strategy "nothing" returned nothing: it must return its output.'],
+    ['huge', async () => 'x'.repeat(3 * 1024 * 1024), "is 3.0 MB; Temporal's limit is 2.0 MB"],
+    ['cyclic', async () => cyclic, 'The output of the strategy "cyclic" cannot be converted to JSON'],
+    ['code', async () => () => 1, 'cannot be converted to JSON: it is a function'],
     [
       'throws',
       async () => Promise.reject(new TypeError('no such thing')),

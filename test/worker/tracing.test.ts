@@ -141,7 +141,7 @@ it('says once that Langfuse is not known, or the endpoint out of reach, and the 
   });
   expect(warnings).toEqual([
     expect.stringContaining('set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY'),
-    expect.stringContaining('Traces cannot be delivered: ENOENT'),
+    expect.stringContaining('Cannot deliver traces: ENOENT'),
   ]);
 });
 

@@ -1,6 +1,6 @@
 /**
- * What a model's failure means to Temporal, which alone retries: too many requests, overload and a lost connection are
- * worth another attempt, when the provider says so no sooner than it says; a request the provider refuses is not.
+ * Translates a model's failure for Temporal, which does all retries. Too many requests, overload and a lost connection are worth
+ * another attempt, no sooner than the provider says, if it does; a request that the provider refuses is not.
  */
 import { AISDKError, APICallError, InvalidResponseDataError, JSONParseError } from '@ai-sdk/provider';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
@@ -11,14 +11,14 @@ export const MODEL_UNREACHABLE = 'ModelUnreachable';
 export const MODEL_REFUSED = 'ModelRefused';
 
 const BUSY = new Set([429, 503, 529]);
-/** A provider that asks for more than that is asked again all the same. */
+/** A provider that asks for a longer delay is retried after this time anyway. */
 const LONGEST_WAIT_MS = 60 * 60 * 1000;
 
 export function modelFailure(modelId: string, error: unknown, now: number): unknown {
   if (error instanceof TemporalFailure || (error instanceof Error && error.name === 'AbortError')) return error;
   if (APICallError.isInstance(error)) return ofCall(modelId, error, now);
   const message = `The model "${modelId}" failed: ${messageOf(error)}`;
-  // A garbled answer may be whole the next time.
+  // A garbled answer may be complete the next time.
   const garbled = JSONParseError.isInstance(error) || InvalidResponseDataError.isInstance(error);
   if (error instanceof InvalidRequestError) return failure(error.message, error.name, true);
   if (AISDKError.isInstance(error) && !garbled) return failure(message, MODEL_REFUSED, true);
@@ -28,11 +28,7 @@ export function modelFailure(modelId: string, error: unknown, now: number): unkn
 function ofCall(modelId: string, error: APICallError, now: number): ApplicationFailure {
   const { statusCode, responseHeaders } = error;
   if (statusCode === undefined) {
-    return failure(
-      `The model "${modelId}" cannot be reached: ${messageOf(error)}`,
-      MODEL_UNREACHABLE,
-      !error.isRetryable,
-    );
+    return failure(`Cannot reach the model "${modelId}": ${messageOf(error)}`, MODEL_UNREACHABLE, !error.isRetryable);
   }
   const message = `The model "${modelId}" answered with HTTP ${statusCode}: ${messageOf(error)}`;
   if (BUSY.has(statusCode)) return failure(message, MODEL_BUSY, false, retryAfterMs(responseHeaders, now));
@@ -48,7 +44,7 @@ function retryAfterMs(headers: Record<string, string> | undefined, now: number):
   return wait === undefined ? undefined : Math.min(Math.max(Math.ceil(wait), 1), LONGEST_WAIT_MS);
 }
 
-/** No cause goes with it: a provider's error holds the whole request, headers and all. */
+/** Has no cause: a provider's error contains the whole request, including headers. */
 function failure(message: string, type: string, nonRetryable: boolean, retryMs?: number): ApplicationFailure {
   const nextRetryDelay = retryMs === undefined ? {} : { nextRetryDelay: retryMs };
   return ApplicationFailure.create({ message, type, nonRetryable, ...nextRetryDelay });

@@ -1,7 +1,7 @@
 /**
- * The models by id, `provider:model`: the embedded one, Bedrock's, and those of any other provider of the AI SDK whose package is
- * installed. Each call can be cancelled, and fails in the way that tells Temporal whether another attempt is of use; the AI SDK's own
- * retries never begin, since it does not know these failures.
+ * The models by id, `provider:model`: the embedded one, Bedrock's, and those of any other AI SDK provider whose package is
+ * installed. Each call can be cancelled, and its failures tell Temporal whether another attempt makes sense. The AI SDK's own
+ * retries never begin, because it does not recognize these failures.
  */
 import type { LanguageModelV4, LanguageModelV4GenerateResult, ProviderV4 } from '@ai-sdk/provider';
 import { asyncLocalStorage } from '@temporalio/activity';
@@ -14,17 +14,17 @@ import { modelFailure } from './failures.ts';
 import { offlineModel } from './offline.ts';
 
 export interface ModelOptions {
-  /** The model asked when none is named. */
+  /** The model to call when none is named. */
   defaultModel?: string;
-  /** Providers beside the known ones, or in their stead. */
+  /** Providers in addition to the known ones, or instead of them. */
   providers?: Record<string, ProviderV4>;
-  /** Of Bedrock's runtime, instead of AWS's own in the region. */
+  /** Endpoint of Bedrock's runtime, instead of AWS's own in the region. */
   bedrockUrl?: string;
 }
 
 export const OFFLINE_MODEL = 'offline:';
 
-/** Names of providers, and the package of each, which exports the provider under that name. */
+/** Provider names and the package of each, which exports the provider under that name. */
 const PACKAGES: Record<string, string> = {
   anthropic: '@ai-sdk/anthropic',
   azure: '@ai-sdk/azure',
@@ -56,10 +56,10 @@ export function createModels({
   });
 }
 
-/** A provider of language models alone, whose models may have to be loaded first. */
+/** A provider of language models only, whose package may have to be loaded first. */
 function providerOf(find: (modelId: string) => LanguageModelV4 | Promise<LanguageModelV4>): ProviderV4 {
   const none = () => {
-    throw new InvalidRequestError('Only language models are offered by their id.');
+    throw new InvalidRequestError('Only language models are available by id.');
   };
   return {
     specificationVersion: 'v4',
@@ -81,13 +81,13 @@ async function loaded(name: string, modelId: string): Promise<LanguageModelV4> {
   const module = (await import(file).catch((error: unknown) => {
     if (!/MODULE_NOT_FOUND/.test((error as { code?: string }).code ?? '')) throw error;
     throw new InvalidRequestError(
-      `The model "${name}:${modelId}" needs the package ${file}, which is not installed: npm install ${file}, and build the worker again.`,
+      `The model "${name}:${modelId}" needs the package ${file}, which is not installed: run npm install ${file}, and rebuild the worker.`,
     );
   })) as Record<string, ProviderV4>;
   return module[name]!.languageModel(modelId);
 }
 
-/** With the AWS SDK's usual credentials, so in a task with its role: the provider by itself knows environment variables only. */
+/** Uses the AWS SDK's usual credentials, which in a task are its role's: by itself the provider only supports environment variables. */
 function fromBedrock(baseURL?: string): (modelId: string) => Promise<LanguageModelV4> {
   let bedrock: Promise<ProviderV4> | undefined;
   const load = async () => {
@@ -135,14 +135,14 @@ function guarded(id: string, find: () => LanguageModelV4): LanguageModelV4 {
   });
 }
 
-/** Without the copies of request and answer, which would fill a workflow's history, and small enough to be in one. */
+/** Removes the copies of request and answer, which would fill a workflow's history, and rejects an answer too large for one. */
 function lean(id: string, result: LanguageModelV4GenerateResult): LanguageModelV4GenerateResult {
   const { request: _, response, ...rest } = result;
   const { headers: _headers, body: _body, ...about } = response ?? {};
   const bytes = bytesOf(rest);
   if (bytes > MOST_BYTES) {
     throw new InvalidRequestError(
-      `The answer of the model "${id}" is ${megabytes(bytes)}; at most ${megabytes(MOST_BYTES)} fit into Temporal: ask for less at once.`,
+      `The answer of the model "${id}" is ${megabytes(bytes)}; Temporal's limit is ${megabytes(MOST_BYTES)}: ask for less at once.`,
     );
   }
   return { ...rest, response: about };

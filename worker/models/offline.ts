@@ -1,7 +1,7 @@
 /**
- * The embedded model, so that demo and tests need no key and no network: its answer is a function of the call alone, and
- * it takes as long as its id says (`offline:2.5` answers after 2.5 seconds). Given tools it calls one before it answers, and asked
- * for JSON it answers with what fits the schema.
+ * The embedded model, so that demo and tests need no key and no network. Its answer depends only on the call, and it takes as
+ * long as its id says (`offline:2.5` answers after 2.5 seconds). With tools, it calls one before it answers; asked for JSON, it
+ * answers with data that fits the schema.
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -33,7 +33,9 @@ export function offlineModel(modelId = ''): LanguageModelV4 {
       return answerTo(call);
     },
     doStream() {
-      throw new InvalidRequestError('The offline model does not stream: use generateText instead of streamText.');
+      throw new InvalidRequestError(
+        'The offline model does not support streaming: use generateText instead of streamText.',
+      );
     },
   };
 }
@@ -55,7 +57,7 @@ function answerTo(call: LanguageModelV4CallOptions): LanguageModelV4GenerateResu
   };
 }
 
-/** Once, unless there is an answer of a tool already. */
+/** Calls a tool once, unless there is already a tool's answer. */
 function toolCall(call: LanguageModelV4CallOptions, draw: Draw): LanguageModelV4Content | undefined {
   const { tools = [], toolChoice, prompt } = call;
   const choice = toolChoice?.type === 'tool' ? toolChoice.toolName : undefined;
@@ -85,7 +87,7 @@ interface Draw {
   word(): string;
 }
 
-/** Picks by the hash of what was asked; how often it was picked before counts too. */
+/** Picks by the hash of the prompt and the number of earlier picks. */
 function drawing(asked: string): Draw {
   const hash = createHash('sha256').update(asked).digest();
   let at = 0;
@@ -95,7 +97,7 @@ function drawing(asked: string): Draw {
   };
 }
 
-/** A value of the schema's form; covers what schemas of Zod commonly hold. */
+/** A value in the schema's form; covers what Zod schemas commonly contain. */
 function fitting(schema: JSONSchema7 | boolean, draw: Draw): unknown {
   if (typeof schema === 'boolean') return null;
   if (schema.const !== undefined) return schema.const;

@@ -1,6 +1,6 @@
 /**
- * Runs a strategy with the models at hand, and answers with its output or with a failure that says why there is none. In a
- * workflow, in an activity and without Temporal it is this same function; only where the models are asked differs.
+ * Runs a strategy with the available models, and returns its output or a failure that says why there is none. The same function
+ * runs in a workflow, in an activity and without Temporal; only where the models are called differs.
  */
 import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provider';
 import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/common';
@@ -33,11 +33,11 @@ export async function runStrategy(name: string, input: unknown, run: StrategyRun
 }
 
 /**
- * What the strategy was up to shall be what the failed workflow says, and only a model's own failures are worth another
- * attempt: a strategy that failed by itself would fail again.
+ * The failed workflow must report the strategy's own error, and only a model's failures are worth another attempt: a strategy
+ * that failed by itself would fail again.
  */
 export function failureOf(strategy: string, error: unknown): unknown {
-  // An ask that failed as an activity: its own message, not "Activity task failed".
+  // A model call that failed as an activity: use its own message, not "Activity task failed".
   if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure) return error.cause;
   if (error instanceof TemporalFailure) return error;
   if (error instanceof Error && error.name === 'AbortError') return error;
@@ -74,13 +74,13 @@ function contextOf({ model, signal }: StrategyRun, counted: () => void): Strateg
   return { model: modelOf, ask: ask as StrategyContext['ask'], map: mapped };
 }
 
-/** Counts the calls, and refuses one that would not fit before Temporal is given it. */
+/** Counts the calls, and rejects one that is too large before it is passed to Temporal. */
 function watched(model: LanguageModelV4, counted: () => void): LanguageModelV4 {
   const before = (call: LanguageModelV4CallOptions) => {
     const bytes = bytesOf(call);
     if (bytes > MOST_BYTES) {
       throw new InvalidRequestError(
-        `A prompt of ${megabytes(bytes)} does not fit: at most ${megabytes(MOST_BYTES)} can be given to a model at once. Ask about less.`,
+        `A prompt of ${megabytes(bytes)} is too large: the limit per model call is ${megabytes(MOST_BYTES)}. Split it into smaller prompts.`,
       );
     }
     counted();
@@ -122,12 +122,12 @@ async function mapped<Item, Result>(
 
 function requireFitting(strategy: string, output: unknown): void {
   if (output === undefined) {
-    throw new InvalidRequestError(`The strategy "${strategy}" returned nothing: it has to return its output.`);
+    throw new InvalidRequestError(`The strategy "${strategy}" returned nothing: it must return its output.`);
   }
   const bytes = bytesOf(output, `The output of the strategy "${strategy}"`);
   if (bytes <= MOST_BYTES) return;
   throw new InvalidRequestError(
-    `The output of the strategy "${strategy}" is ${megabytes(bytes)}; at most ${megabytes(MOST_BYTES)} fit into Temporal: ` +
+    `The output of the strategy "${strategy}" is ${megabytes(bytes)}; Temporal's limit is ${megabytes(MOST_BYTES)}: ` +
       `store it elsewhere and return a reference instead.`,
   );
 }

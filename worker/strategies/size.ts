@@ -1,7 +1,7 @@
-/** What fits into Temporal, and how large something is that has to. */
+/** Size limits of Temporal, and the size of a value as a payload. */
 import { InvalidRequestError } from './strategy.ts';
 
-/** What Temporal takes as one payload, unless its server is told otherwise; some room is left for what is around it. */
+/** Temporal's default limit for a payload, minus some room for what surrounds it. */
 export const MOST_BYTES = 2 * 1024 * 1024 - 16 * 1024;
 
 export function bytesOf(value: unknown, what = 'A value'): number {
@@ -9,9 +9,10 @@ export function bytesOf(value: unknown, what = 'A value'): number {
   try {
     json = JSON.stringify(value);
   } catch (error) {
-    throw new InvalidRequestError(`${what} cannot be written as JSON: ${(error as Error).message}.`);
+    throw new InvalidRequestError(`${what} cannot be converted to JSON: ${(error as Error).message}.`);
   }
-  if (json === undefined) throw new InvalidRequestError(`${what} cannot be written as JSON: it is a ${typeof value}.`);
+  if (json === undefined)
+    throw new InvalidRequestError(`${what} cannot be converted to JSON: it is a ${typeof value}.`);
   return new TextEncoder().encode(json).length;
 }
 

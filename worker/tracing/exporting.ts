@@ -1,4 +1,4 @@
-/** Where spans go: to a file, an OTLP endpoint or Langfuse, by the marks on each; what is not marked goes nowhere. */
+/** Exports spans to a file, an OTLP endpoint or Langfuse, by the marks on each; unmarked spans are not exported. */
 import { appendFile } from 'node:fs';
 import { trace } from '@opentelemetry/api';
 import { type ExportResult, ExportResultCode, hrTimeToMilliseconds } from '@opentelemetry/core';
@@ -25,13 +25,13 @@ type Execute = NonNullable<ActivityInboundCallsInterceptor['execute']>;
 type Mode = TraceMarks['mode'];
 
 export interface TracingOptions {
-  /** For `local`: a file that gets one span a line, as JSON. */
+  /** For `local`: a file with one span per line, as JSON. */
   file?: string;
-  /** For `local` without a file: where OTLP over HTTP is understood; OpenTelemetry's own variables and default otherwise. */
+  /** For `local` without a file: an OTLP-over-HTTP endpoint (default: OpenTelemetry's own variables and default). */
   otlpEndpoint?: string;
   /** For `cloud`. */
   langfuse?: { publicKey: string; secretKey: string; baseUrl?: string };
-  /** Told when traces are asked for but cannot be delivered. Work goes on without them. */
+  /** Called when requested traces cannot be delivered. Work continues without them. */
   warn?: (message: string) => void;
 }
 
@@ -74,7 +74,7 @@ async function toLocal({ file, otlpEndpoint, warn }: TracingOptions): Promise<Sp
 async function toCloud({ langfuse }: TracingOptions): Promise<SpanProcessor | undefined> {
   if (langfuse === undefined) return undefined;
   const { LangfuseSpanProcessor } = await import('@langfuse/otel');
-  // All of the marked spans, so that the model's call is seen where it belongs. Media would be uploaded from prompts.
+  // Exports all marked spans, so that the model call appears where it belongs. Media would be uploaded from prompts.
   return new LangfuseSpanProcessor({ ...langfuse, shouldExportSpan: () => true, mediaUploadEnabled: false });
 }
 
@@ -90,7 +90,7 @@ function byMarks(processors: Record<Mode, SpanProcessor | undefined>, { warn }: 
       if (processors[mode] === undefined && !warned) {
         warned = true;
         warn?.(
-          'Traces for Langfuse are asked for, but it is not known here: set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY.',
+          'Traces for Langfuse were requested, but it is not configured: set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY.',
         );
       }
     },
@@ -99,7 +99,7 @@ function byMarks(processors: Record<Mode, SpanProcessor | undefined>, { warn }: 
   };
 }
 
-/** Under its own service's name, and without what Temporal adds of the workflow: its memo may hold anything. */
+/** Uses the span's own service name, and leaves out what Temporal adds about the workflow: its memo may contain anything. */
 function presentable(span: ReadableSpan): ReadableSpan {
   const service = String(span.attributes[SERVICE] ?? DEFAULT_SERVICE);
   const kept = Object.entries(span.attributes).filter(([name]) =>
@@ -147,12 +147,12 @@ function lineOf(span: ReadableSpan) {
   };
 }
 
-/** Says once that spans are lost, and again only after some got through. */
+/** Warns once that spans are lost, and again only after some were delivered. */
 function telling(exporter: SpanExporter, warn: TracingOptions['warn']): SpanExporter {
   let failing = false;
   const told = (done: (result: ExportResult) => void) => (result: ExportResult) => {
     const failed = result.code === ExportResultCode.FAILED;
-    if (failed && !failing) warn?.(`Traces cannot be delivered: ${result.error?.message ?? 'no reason given'}.`);
+    if (failed && !failing) warn?.(`Cannot deliver traces: ${result.error?.message ?? 'no reason given'}.`);
     failing = failed;
     done(result);
   };
