@@ -1,4 +1,4 @@
-/** Lets so many pieces of work run at once, first come first served: what waits for a place has not begun, and no time of its own runs out. */
+/** Limits how much work runs at once, first come first served: waiting work has not begun, so its own timeouts do not run. */
 export class AtOnce {
   readonly #waiting: (() => void)[] = [];
   #free: number;

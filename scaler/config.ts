@@ -1,6 +1,6 @@
 /**
- * The scaler's configuration: its own from the environment, the pools' from SSM parameters that the stack wrote.
- * Everything is checked before anything runs; an invalid pool is reported and left out, the others go on.
+ * The scaler's configuration: its own settings from the environment, the pools' from SSM parameters written by the stack.
+ * Everything is checked before anything runs. An invalid pool is reported and skipped; the others continue.
  */
 import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm';
 import { z } from 'zod';
@@ -21,13 +21,13 @@ const environmentSchema = z.object({
   ELASTIC_WORKERS_METRICS: z.enum(METRIC_SETS).default('essential'),
 });
 
-/** Thrown when the environment is not what the stack writes; the message lists every problem. */
+/** Thrown if the environment is not what the stack writes; the message lists every problem. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
 export interface ScalerConfig {
-  /** Of the pools that name none. */
+  /** The Temporal of pools that name none. */
   temporal: TemporalPlace;
   stateTable: string;
   poolsPath: string;
@@ -40,7 +40,8 @@ export interface ScalerConfig {
 
 export function readScalerConfig(environment: Record<string, string | undefined>): ScalerConfig {
   const parsed = environmentSchema.safeParse(environment);
-  if (!parsed.success) throw new ConfigError(`the scaler's environment is wrong:\n${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new ConfigError(`the scaler's environment is not valid:\n${z.prettifyError(parsed.error)}`);
   const values = parsed.data;
   return {
     temporal: {
@@ -60,11 +61,11 @@ export function readScalerConfig(environment: Record<string, string | undefined>
 
 export interface Pools {
   pools: PoolConfig[];
-  /** One message for each parameter that could not be understood. */
+  /** One message for each parameter that could not be parsed. */
   problems: string[];
 }
 
-/** The pools from invocation to invocation: while they cannot be read, the scaler goes on with those it read last. */
+/** Keeps the pools across invocations: while they cannot be read, the scaler continues with the last ones. */
 export class PoolReader {
   readonly #client: SSMClient;
   readonly #path: string;
@@ -75,7 +76,7 @@ export class PoolReader {
     this.#path = path;
   }
 
-  /** Throws when they cannot be read and never have been. */
+  /** Throws if they cannot be read and never have been. */
   async read(): Promise<Pools> {
     try {
       const read = await readPools(this.#client, this.#path);
@@ -83,12 +84,15 @@ export class PoolReader {
       return read;
     } catch (error) {
       if (this.#last === undefined) throw error;
-      return { pools: this.#last, problems: [`the pools cannot be read, going on with the last: ${String(error)}`] };
+      return {
+        pools: this.#last,
+        problems: [`cannot read the pools, continuing with the last known ones: ${String(error)}`],
+      };
     }
   }
 }
 
-/** Reads all pools below the path. Throws when SSM cannot be read. */
+/** Reads all pools under the path. Throws if SSM cannot be read. */
 export async function readPools(client: SSMClient, path: string): Promise<Pools> {
   const pools: PoolConfig[] = [];
   const problems: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The Lambda function: invoked each minute, it ticks every few seconds until the next invocation takes over.
- * Clients live as long as the process, so that only its first invocation pays for connecting.
+ * The Lambda function. Invoked each minute, it ticks every few seconds until the next invocation takes over. Clients live as
+ * long as the process, so that only its first invocation pays for connecting.
  */
 import { setTimeout } from 'node:timers/promises';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
@@ -18,14 +18,14 @@ import { Telemetry } from './telemetry.ts';
 
 const config = readScalerConfig(process.env);
 const log = (line: string) => process.stdout.write(`${shown(line)}\n`);
-// The runtime writes down what an invocation has died of.
+// The runtime logs what an invocation has died of.
 process.on('uncaughtExceptionMonitor', (error) => {
   error.message = withoutSecrets(error.message);
   error.stack = withoutSecrets(error.stack ?? '');
 });
 const complain = (message: string) => log(JSON.stringify({ level: 'error', message }));
 
-/** A call that hangs must not take the other pools' ticks with it. */
+/** A call that hangs must not hold up the other pools' ticks. */
 const clientSettings = {
   maxAttempts: 2,
   requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
@@ -39,7 +39,7 @@ const ports = {
   state: new StateTable(
     DynamoDBDocumentClient.from(new DynamoDBClient(clientSettings), {
       marshallOptions: { removeUndefinedValues: true },
-      // Else one damaged item, with a number that is none of JavaScript's, would keep all that are read with it from us.
+      // Otherwise one damaged item, with a number that JavaScript cannot represent, would fail the read of all others with it.
       unmarshallOptions: { wrapNumbers: Number },
     }),
     config.stateTable,

@@ -6,11 +6,11 @@ import type { Telemetry } from './telemetry.ts';
 import { tick, type Ports, type Session } from './tick.ts';
 import { Turn } from './turn.ts';
 
-/** What a tick may need, and what the sending of metrics after the last needs. */
+/** Time for a tick, and for sending metrics after the last one. */
 const MARGIN_MS = 15_000;
-/** What the pools remember is written at least so often. */
+/** How often the pools' memory is written at least. */
 const KEEP_EVERY_MS = 80_000;
-/** So many ticks the next invocation waits for the one before: its sleep until the last one, and a slow last one. */
+/** How many ticks the next invocation waits for the previous one: its sleep until the last tick, and a slow last tick. */
 const TICKS_WAITED_FOR = 2;
 
 export interface Clock {
@@ -27,7 +27,7 @@ export interface Parts {
   complain: (message: string) => void;
 }
 
-/** `remainingMs` is how long the platform lets us run. */
+/** `remainingMs`: how long the platform lets us run. */
 export async function runInvocation(
   { pools: poolReader, ports, telemetry, config, clock, complain }: Parts,
   remainingMs: () => number,
@@ -57,9 +57,9 @@ interface Pacing {
 }
 
 /**
- * Runs `tick` every `tickSeconds`, at once for the first time, until another invocation waits or the time is over; the last
- * one, and one a minute, `keeps` what is remembered. A tick that took longer than the pace is followed at the next whole
- * step, never by two at once.
+ * Runs `tick` every `tickSeconds`, for the first time at once, until another invocation waits or the time is over. The last one,
+ * and one per minute, `keeps` the memory. After a tick that took too long, the next one comes at the next whole step, never two
+ * at once.
  */
 export async function tickUntilRelieved(
   runTick: (now: number, keeps: boolean) => Promise<void>,

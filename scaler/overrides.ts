@@ -1,13 +1,13 @@
 /**
- * What a person has said of a pool by tags on its ECS service: they stand above its policy and its schedules, so that a
- * pool is paused or held by one API call. A value that cannot be understood is told, by its name, and counts as not there.
+ * A person's overrides for a pool, set as tags on its ECS service. They take precedence over its policy and schedules, so that one
+ * API call pauses a pool or fixes its size. An invalid value is reported with its tag's name, and ignored.
  */
 import { MOST_TASKS, poolPolicySchema, type PoolPolicy } from '../contract/pool-config.ts';
 import { DRAIN_TAG, SERVICE_TAGS } from '../contract/service-tags.ts';
 
 export interface Overrides {
   policy: Pick<PoolPolicy, 'paused' | 'minTasks' | 'maxTasks'>;
-  /** One message for each tag that counts as not there. */
+  /** One message for each ignored tag. */
   problems: string[];
 }
 
@@ -16,7 +16,7 @@ interface Tag {
   value?: string | undefined;
 }
 
-/** The tasks that a person drains, by id; of some that are gone the tag may still be there. */
+/** The tasks that a person drains, by id; the tags of some that are gone may remain. */
 export function readDrained(tags: Tag[]): string[] {
   return tags.flatMap(({ key = '' }) => (key.startsWith(DRAIN_TAG) ? [key.slice(DRAIN_TAG.length)] : []));
 }
@@ -32,8 +32,8 @@ export function readOverrides(tags: Tag[]): Overrides {
   const { minTasks = 0, maxTasks = Infinity } = overrides.policy;
   if (minTasks > maxTasks) {
     overrides.problems.push(
-      `the tags ${limits.minTasks}=${minTasks} and ${limits.maxTasks}=${maxTasks} contradict each other and count as not ` +
-        `there: the first must be at most the second`,
+      `the tags ${limits.minTasks}=${minTasks} and ${limits.maxTasks}=${maxTasks} contradict each other and are ` +
+        `ignored: the first must be at most the second`,
     );
     delete overrides.policy.minTasks;
     delete overrides.policy.maxTasks;
@@ -41,7 +41,7 @@ export function readOverrides(tags: Tag[]): Overrides {
   return overrides;
 }
 
-/** Of two limits that then contradict each other, the one not set by hand gives way. */
+/** If limits then contradict each other, the one not set by hand gives way. */
 export function overrule(policy: PoolPolicy, { policy: byHand }: Overrides): PoolPolicy {
   const { minTasks = 0, maxTasks = Infinity } = { ...policy, ...byHand };
   const givesWay =
@@ -51,8 +51,7 @@ export function overrule(policy: PoolPolicy, { policy: byHand }: Overrides): Poo
 
 function readPaused(value: string, { policy, problems }: Overrides): void {
   if (value === 'true' || value === 'false') policy.paused = value === 'true';
-  else
-    problems.push(`the tag ${SERVICE_TAGS.paused} must be true or false, and counts as not there: got ${quote(value)}`);
+  else problems.push(`the tag ${SERVICE_TAGS.paused} is ignored: it must be true or false, got ${quote(value)}`);
 }
 
 function readLimit(limit: 'minTasks' | 'maxTasks', value: string, { policy, problems }: Overrides): void {
@@ -61,12 +60,12 @@ function readLimit(limit: 'minTasks' | 'maxTasks', value: string, { policy, prob
   else {
     const least = limit === 'minTasks' ? 0 : 1;
     problems.push(
-      `the tag ${SERVICE_TAGS[limit]} must be a whole number from ${least} to ${MOST_TASKS}, and counts as not there: got ${quote(value)}`,
+      `the tag ${SERVICE_TAGS[limit]} is ignored: it must be a whole number from ${least} to ${MOST_TASKS}, got ${quote(value)}`,
     );
   }
 }
 
-/** ECS lets anything be a value, and what is written into a log must stay one line. */
+/** ECS allows any value, and a log entry must stay on one line. */
 function quote(value: string): string {
   return JSON.stringify(value.slice(0, 50));
 }

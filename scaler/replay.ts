@@ -1,13 +1,13 @@
 /**
- * Decides again what a log of tick records tells of, carrying the policy's memory from record to record of each pool. Lines
- * that are no tick records (a log's other lines) are passed over; one that cannot be understood is answered by its `error`.
+ * Repeats the decisions for a log of tick records, carrying the policy's memory from record to record of each pool. Other lines
+ * of the log are skipped; for a record that cannot be parsed, the answer is its `error`.
  */
 import { z } from 'zod';
 import type { PoolPolicy } from '../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY } from './policy.ts';
 import { tickRecordSchema } from './tick-record.ts';
 
-/** Answers each line in turn: the line to print, or undefined for a line that is no tick record. */
+/** Answers each line in turn: the line to print, or undefined if it is not a tick record. */
 export function replayer(overrides: PoolPolicy = {}): (line: string) => { text: string; ok: boolean } | undefined {
   const memories = new Map<string, unknown>();
   return (line) => {

@@ -1,6 +1,6 @@
 /**
- * The scaler's side of the state table: what it remembers of each pool, and the cordons.
- * A pool's memory is written on the condition of its version, so that of two scalers only one acts.
+ * The scaler's side of the state table: its memory of each pool, and the cordons. A pool's memory is written conditionally on its
+ * version, so that only one of two scalers acts.
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchGetCommand, BatchWriteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
@@ -22,25 +22,25 @@ import { fitting, type TickRecord } from './tick-record.ts';
 const KEYS_A_READ = 100;
 const ITEMS_A_WRITE = 25;
 const ROUNDS = 4;
-/** An item holds 400 KiB: what is remembered and 5,000 cordons take up to 240 KB of them. */
+/** An item can have 400 KiB: the memory and 5,000 cordons take up to 240 KB of that. */
 const RECORD_BYTES = 140_000;
-/** Reached by nobody who counts. */
+/** Never reached by counting. */
 const LAST_VERSION = 1e15;
-/** DynamoDB refuses the item for a number nearer to zero than 1e-130, and what fades for days gets there. */
+/** DynamoDB rejects an item with a number closer to zero than 1e-130, which values that decay for days can reach. */
 const NEAREST_TO_ZERO = 1e-100;
-/** A cordon outlives its task by days at most: long enough for any activity, short enough to leave no litter. */
+/** A cordon outlives its task by days at most: long enough for any activity, short enough to leave no garbage. */
 const CORDON_KEPT_SECONDS = 14 * 24 * 3600;
 
 export interface PoolState {
   /** 0 before the first write. */
   version: number;
   memory: unknown;
-  /** As trailing.ts makes it. */
+  /** See trailing.ts. */
   trailing?: unknown;
   decision: Decision | undefined;
 }
 
-/** Thrown when another scaler has written the pool's memory since it was read: this one must not act. */
+/** Thrown if another scaler has written the pool's memory since it was read: this one must not act. */
 export class OtherScalerError extends Error {
   override readonly name = 'OtherScalerError';
 }
@@ -48,7 +48,7 @@ export class OtherScalerError extends Error {
 export class StateTable {
   readonly #client: DynamoDBDocumentClient;
   readonly #table: string;
-  /** As the last mark says. */
+  /** As last marked. */
   #deploying: Record<string, number> = {};
 
   constructor(client: DynamoDBDocumentClient, table: string) {
@@ -56,7 +56,7 @@ export class StateTable {
     this.#table = table;
   }
 
-  /** The pools' states by name; a pool never written is there with version 0. Throws when the table cannot be read. */
+  /** The pools' states by name; a pool that was never written has version 0. Throws if the table cannot be read. */
   async load(pools: string[]): Promise<Map<string, PoolState>> {
     const items = await this.#get(pools.map(poolKey), true);
     return new Map(
@@ -68,7 +68,7 @@ export class StateTable {
     );
   }
 
-  /** Writes the state as the version after `state.version`, which it returns. Throws OtherScalerError on a conflict. */
+  /** Writes the state as the version after `state.version`, and returns that version. Throws OtherScalerError on a conflict. */
   async save(pool: string, state: PoolState, record: TickRecord): Promise<number> {
     const version = state.version + 1;
     try {
@@ -82,7 +82,7 @@ export class StateTable {
             tickAt: record.now,
             record: fitting(record, RECORD_BYTES),
           }),
-          // An item whose version is damaged is nobody's: it is written over, or the pool would be stuck for good.
+          // An item with a damaged version is overwritten, or the pool would be stuck for good.
           ConditionExpression:
             'attribute_not_exists(version) OR NOT attribute_type(version, :number) OR version = :read' +
             ' OR NOT version BETWEEN :first AND :last',
@@ -99,8 +99,8 @@ export class StateTable {
   }
 
   /**
-   * Tells the workers that the scaler is there, whether it acts, and which pools are being deployed (undefined where that
-   * could not be read: then it is as before). Writes when it is due, and whenever a deployment has begun or ended.
+   * Shows workers that the scaler is running, whether it acts, and which pools are being deployed (undefined if that could not
+   * be read: then it stays as before). Writes when due, and whenever a deployment has begun or ended.
    */
   async markTick(now: number, mode: 'act' | 'observe', pools: Map<string, number | undefined>, due: boolean) {
     const before = this.#deploying;
@@ -117,12 +117,12 @@ export class StateTable {
     this.#deploying = deploying;
   }
 
-  /** Makes an invocation the newest. */
+  /** Records an invocation as the newest. */
   async announce(invocation: string): Promise<void> {
     await this.#putInvocation({ id: NEWEST_INVOCATION_KEY, invocation });
   }
 
-  /** The newest invocation, and the one that ticks, `since` when; undefined where there is none. */
+  /** The newest invocation, and the one that ticks, with its start in `since`; undefined if there is none. */
   async readTurn(consistent: boolean): Promise<{ newest?: string; ticking?: string; since: number }> {
     const items = await this.#get([NEWEST_INVOCATION_KEY, TICKING_INVOCATION_KEY], consistent);
     const named = (key: string) => items.get(key) as InvocationItem | undefined;
@@ -138,7 +138,7 @@ export class StateTable {
     await this.#putInvocation({ id: TICKING_INVOCATION_KEY, invocation, since: now });
   }
 
-  /** Throws when another one has begun to tick meanwhile. */
+  /** Throws if another one has begun to tick meanwhile. */
   async endTurn(invocation: string): Promise<void> {
     await this.#putInvocation(
       { id: TICKING_INVOCATION_KEY, invocation: '' },
@@ -146,7 +146,7 @@ export class StateTable {
     );
   }
 
-  /** Which of each pool's tasks are cordoned. Throws when the table cannot be read. */
+  /** The cordoned tasks of each pool. Throws if the table cannot be read. */
   async cordoned(tasks: Map<PoolConfig, string[]>): Promise<Map<string, string[]>> {
     const keyed = [...tasks].map(
       ([pool, ids]) => [pool, ids.map((id) => [id, cordonKey(pool.taskRoleId, id)])] as const,
@@ -185,7 +185,7 @@ export class StateTable {
   }
 
   async #get(ids: string[], consistent: boolean): Promise<Map<string, Record<string, unknown> & Partial<PoolState>>> {
-    // Of a key that is asked for twice, as two pools of one service would, DynamoDB answers none.
+    // DynamoDB rejects a request with a duplicate key, such as from two pools with the same service.
     const read = await Promise.all(
       chunks([...new Set(ids)], KEYS_A_READ).map((batch) => this.#getBatch(batch, consistent)),
     );
@@ -197,7 +197,7 @@ export class StateTable {
     let keys: Record<string, unknown>[] = ids.map((id) => ({ id }));
     for (let round = 0; keys.length > 0; round += 1) {
       if (round === ROUNDS)
-        throw new Error(`DynamoDB left ${keys.length} of ${ids.length} keys of ${this.#table} unread`);
+        throw new Error(`DynamoDB did not return ${keys.length} of ${ids.length} keys of ${this.#table}`);
       const answer = await this.#client.send(
         new BatchGetCommand({ RequestItems: { [this.#table]: { Keys: keys, ConsistentRead: consistent } } }),
       );
@@ -214,7 +214,7 @@ export class StateTable {
   async #writeBatch(batch: BatchWriteRequests): Promise<void> {
     let left = batch;
     for (let round = 0; left.length > 0; round += 1) {
-      if (round === ROUNDS) throw new Error(`DynamoDB left ${left.length} writes to ${this.#table} undone`);
+      if (round === ROUNDS) throw new Error(`DynamoDB did not perform ${left.length} writes to ${this.#table}`);
       const answer = await this.#client.send(new BatchWriteCommand({ RequestItems: { [this.#table]: left } }));
       left = answer.UnprocessedItems?.[this.#table] ?? [];
     }

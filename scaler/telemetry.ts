@@ -1,6 +1,6 @@
 /**
- * What the scaler says of itself: one tick record a pool a tick as a line of JSON, and the CloudWatch metrics.
- * Metrics are collected over some ticks and sent together; what could not be sent is sent with the next.
+ * The scaler's telemetry: one tick record per pool and tick as a line of JSON, and the CloudWatch metrics. Metrics are collected
+ * over several ticks and sent together; metrics that could not be sent are sent with the next batch.
  */
 import {
   PutMetricDataCommand,
@@ -23,10 +23,10 @@ import { bytesOf, fitting, shortIds, type TickRecord } from './tick-record.ts';
 import { errorRate, workersDown, type Trailing } from './trailing.ts';
 
 const METRICS_A_CALL = 1000;
-/** Metrics older than this no longer matter to an alarm; without a bound an outage of CloudWatch would fill memory. */
+/** Older metrics no longer matter to alarms, and without a limit an outage of CloudWatch would fill the memory. */
 const METRICS_KEPT = 20_000;
 const SEND_EVERY_MS = 25_000;
-/** A longer line would arrive in pieces, none of them JSON: Lambda cuts at 256 KiB. */
+/** Lambda splits longer lines at 256 KiB, and the pieces would not be JSON. */
 const LINE_BYTES = 250_000;
 const CORDONS_BYTES = 60_000;
 const ERRORS_A_LINE = 50;
@@ -68,13 +68,13 @@ export class Telemetry {
     this.#log(lineOf(record, { stack, ...outcome.decision, figures, errors }));
     for (const [key, value] of Object.entries(values) as [MetricKey, Values[MetricKey]][]) {
       if (value === null || value === undefined || !isPublished(key, metrics, protection)) continue;
-      // CloudWatch refuses all metrics of a call in which one is no number.
+      // CloudWatch rejects all metrics of a call if one is not a number.
       if (!Number.isFinite(value)) continue;
       this.#pending.push(datum(stack, record, key, value));
     }
   }
 
-  /** Sends what has gathered when it is time. Never throws: a failure is logged and the metrics are kept. */
+  /** Sends the collected metrics when it is time. Never throws: a failure is logged and the metrics are kept. */
   async send(now: number, options: { force?: boolean } = {}): Promise<void> {
     if (!options.force && now - this.#sentAt < SEND_EVERY_MS) return;
     this.#sentAt = now;
@@ -113,7 +113,7 @@ function lineOf(record: TickRecord, told: Told): string {
   return JSON.stringify({ ...fitting(record, LINE_BYTES - bytesOf(short)), ...short });
 }
 
-/** What is null or undefined is not known, and not published. */
+/** Null or undefined means unknown, and is not published. */
 type Values = Partial<Record<MetricKey, number | null | undefined>>;
 
 function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: string[]): Values {
@@ -124,7 +124,7 @@ function valuesOf(record: TickRecord, { decision, figures }: Outcome, errors: st
     backlogAge: figures.ageSeconds,
     busySlots: figures.busySlots,
     slotUtilization: utilization(figures.busySlots, figures.slots),
-    // Not decided is not published: an alarm rings when nothing was decided for some minutes.
+    // Without a decision nothing is published: an alarm fires after some minutes without one.
     desiredTasks: unknowns.length === 0 ? decision.desired : null,
     runningTasks: known(tasks) ? tasks.running.length : null,
     pinnedAtMax: Number(decision.reason === 'maximum'),

@@ -1,6 +1,6 @@
 /**
- * The tick record: what one tick read of one pool, as a line of JSON. The log consists of them, a replay reads them.
- * Version 1: fields may be added, none taken away; unknown fields are let through.
+ * The tick record: what one tick read about one pool, as a line of JSON. The log consists of them, and a replay reads them.
+ * Version 1: fields may be added but not removed; unknown fields are allowed.
  */
 import { z } from 'zod';
 import { poolPolicySchema } from '../contract/pool-config.ts';
@@ -19,7 +19,7 @@ const queueSchema = z.object({
   dispatchRate: count,
   rateLimited: z.boolean(),
   rateLimit: count.exactOptional(),
-  /** Where an earlier reading stands. */
+  /** Set if an earlier reading is used. */
   readSecondsAgo: count.optional(),
 });
 
@@ -64,19 +64,19 @@ export const tickRecordSchema = z.looseObject({
   nexusQueue: reading(queueSchema).exactOptional(),
   workers: reading(z.array(workerSchema)),
   tasks: reading(tasksSchema),
-  /** What was shortened, and how; absent from a record that is whole. */
+  /** What was shortened, and how; absent from complete records. */
   shortened: z.string().optional(),
 });
 
 export type TickRecord = z.infer<typeof tickRecordSchema>;
 
 const ID_LENGTH = 8;
-/** In a shortened record workers of about the same age are told together. */
+/** In a shortened record workers of about the same age are combined. */
 const SAME_AGE_SECONDS = 5;
 
 /**
- * The record, or, when it is longer than the place for it, a shorter one with the same counts and sums, which says that it is
- * none to decide on: workers are told together, and of tasks' ids the beginning only.
+ * Returns the record or, if it is too long, a shorter one with the same counts and sums, which is marked as not fit for decisions:
+ * workers are combined, and task ids are cut.
  */
 export function fitting(record: TickRecord, mostBytes: number): TickRecord {
   if (bytesOf(record) <= mostBytes) return record;
@@ -85,12 +85,12 @@ export function fitting(record: TickRecord, mostBytes: number): TickRecord {
   const together: TickRecord = {
     ...record,
     ...(known(workers) && { workers: workersTogether(workers) }),
-    shortened: `${listed.length} workers are told together`,
+    shortened: `${listed.length} workers are combined`,
   };
   if (bytesOf(together) <= mostBytes || !known(tasks)) return together;
   return {
     ...together,
-    // A shortened record is none to decide on, so it can do without what only the choice of tasks needs.
+    // A shortened record is not used for decisions, so it can omit what only the choice of tasks needs.
     tasks: mapLists(withoutPlaces(tasks), shortIds),
     shortened: `${together.shortened}, ids are cut to ${ID_LENGTH} characters`,
   };
@@ -134,7 +134,7 @@ function workersTogether(workers: WorkerReading[]): WorkerReading[] {
   });
 }
 
-/** The number of slots is unknown where that of one is. */
+/** The sum of slots is unknown if one number is. */
 function slotsTogether(all: SlotsReading[]): SlotsReading {
   const sum = (count: (each: SlotsReading) => number) => all.reduce((total, each) => total + count(each), 0);
   return {

@@ -1,6 +1,6 @@
 /**
- * One tick: reads every pool's signals, decides, remembers, acts and reports, for all pools side by side.
- * It never throws; what fails for one pool is that pool's, and is counted.
+ * One tick: reads every pool's signals, decides, remembers, acts and reports, for all pools concurrently.
+ * It never throws; a failure concerns only its own pool, and is counted.
  */
 import type { PoolConfig } from '../contract/pool-config.ts';
 import {
@@ -31,21 +31,21 @@ export interface Ports {
   telemetry: Pick<Telemetry, 'report'>;
 }
 
-/** `observe` decides and reports, but changes nothing in ECS and cordons nobody. */
+/** `observe` decides and reports, but changes nothing in ECS and cordons no task. */
 export type Mode = 'act' | 'observe';
 
 export interface TickOptions {
   mode: Mode;
   /** Epoch milliseconds. */
   now: number;
-  /** What the pools remember is written although nothing changed. */
+  /** Writes the pools' memory even if nothing changed. */
   keeps: boolean;
 }
 
-/** Of a thousand requests begun at once most would run out of time before they are sent. */
+/** If a thousand requests began at once, most would time out before they are sent. */
 const CARRIED_OUT_AT_ONCE = 25;
 
-/** What one invocation carries from tick to tick: the pools' states as last read or written. */
+/** The state that an invocation carries from tick to tick: the pools' states as last read or written. */
 export type Session = Map<string, PoolState>;
 
 export async function tick(pools: PoolConfig[], session: Session, ports: Ports, options: TickOptions): Promise<void> {
@@ -58,7 +58,7 @@ export async function tick(pools: PoolConfig[], session: Session, ports: Ports, 
     options.now,
   );
   const carryingOut = new AtOnce(CARRIED_OUT_AT_ONCE);
-  // Each pool goes on as soon as it is read: nobody waits for the slowest.
+  // Each pool continues as soon as it is read, without waiting for the slowest.
   const ticked = pools.map(async (config) => {
     const read = await Promise.all([signals.get(config.pool), around, markError]);
     const pool = see(config, read[0] ?? NOT_READ, read[1], options.now);
@@ -88,13 +88,13 @@ function tasksIfDeploying({ outdated, running, pending }: UncordonedTasks): numb
   return outdated.length > 0 ? running.length + pending.length : 0;
 }
 
-/** Nothing was queued or busy, there were no tasks, and all of that was known, when it was last decided on. */
+/** At the last decision nothing was queued or busy, there were no tasks, and all of that was known. */
 function isAtRest(state: PoolState | undefined): boolean {
   const { desired, cordon, reason } = state?.decision ?? {};
   return desired === 0 && reason === 'idle' && cordon?.length === 0;
 }
 
-/** A pool as this tick sees it. */
+/** A pool in this tick. */
 interface SeenPool {
   config: PoolConfig;
   record: TickRecord;
@@ -139,12 +139,12 @@ function isEmpty(tasks: Reading<UncordonedTasks>): boolean {
   return known(tasks) && tasks.desired === 0 && tasks.running.length === 0 && tasks.pending.length === 0;
 }
 
-/** A pool without tasks has no workers, also where a server does not say so. */
+/** A pool without tasks has no workers, even if the server does not say so. */
 function withoutTasks(signals: TemporalSignals): TemporalSignals {
   return known(signals.workers) ? signals : { ...signals, workers: [] };
 }
 
-/** An earlier reading stands only while there is nobody whom it could tell to leave. */
+/** An earlier reading may be used only while there is no task that it could remove. */
 function readNow({ activityQueue, workflowQueue, workers }: TemporalSignals): TemporalSignals {
   const fresh = (queue: Reading<ReadQueue>) =>
     known(queue) && queue.readSecondsAgo !== undefined ? { unknown: 'not read in this tick' } : queue;
@@ -178,7 +178,7 @@ async function readCordoned(
   }
 }
 
-/** Tasks whose cordons could not be read are unknown as a whole: who takes work and who does not is then not known. */
+/** Tasks whose cordons could not be read are unknown as a whole, because it is not known which of them take work. */
 function withCordoned(
   tasks: Reading<UncordonedTasks>,
   cordoned: CordonedByPool,
@@ -187,7 +187,7 @@ function withCordoned(
   if (!known(tasks)) return tasks;
   if (!known(cordoned)) return { unknown: `cordons: ${cordoned.unknown}` };
   const ofPool = cordoned.get(pool) ?? [];
-  // Beside a sidecar the worker has been sent SIGTERM, and cannot go on.
+  // Beside a sidecar the worker has received SIGTERM, and cannot continue.
   const isFinal = protection === 'sidecar' && ofPool.length > 0;
   return { ...tasks, cordoned: ofPool, ...(isFinal && { final: ofPool }) };
 }
@@ -196,7 +196,7 @@ function decideOn(record: TickRecord, memory: unknown): Outcome {
   return decide(record, memory, { ...DEFAULT_POLICY, ...(record.policy as Partial<Policy>) }, record.now);
 }
 
-/** Remembers, then acts; returns what went wrong. Without its memory written, a pool may grow but nobody leaves. */
+/** Remembers, then acts; returns what went wrong. If its memory cannot be written, a pool may grow but no task is removed. */
 async function carryOut(
   seen: SeenPool,
   { decision, memory, trailing }: Outcome & { trailing: Trailing },
@@ -246,7 +246,7 @@ function same(a: Decision | undefined, b: Decision | undefined): boolean {
   );
 }
 
-/** Whether the decision changes anything: only who has just written the pool's memory knows that no other scaler has. */
+/** Whether the decision changes anything: only a scaler that has just written the pool's memory knows that no other has. */
 function acts({ tasks }: TickRecord, decision: Decision | undefined): boolean {
   if (!known(tasks) || decision === undefined) return false;
   return decision.desired !== tasks.desired || decision.cordon.toSorted().join() !== tasks.cordoned.toSorted().join();
@@ -261,7 +261,7 @@ function grows({ tasks }: TickRecord, { desired }: Decision): boolean {
   return known(tasks) && desired > tasks.desired;
 }
 
-/** Cordons before the count is lowered, and taken back before it is raised: so ECS never has to choose who leaves. */
+/** Cordons come before the count is lowered, and are taken back before it is raised, so that ECS never chooses which tasks to stop. */
 async function act({ config, record }: SeenPool, decision: Decision, ports: Ports): Promise<void> {
   const { tasks } = record;
   if (!known(tasks)) return;

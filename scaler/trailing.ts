@@ -1,18 +1,18 @@
 /**
- * What alarms need of a pool's last minutes: since when it has had no worker, and how many attempts ended and failed. It is kept
- * in the state table beside the policy's memory, since the next tick may run in another process.
+ * What alarms need to know about a pool's last minutes: since when it has had no worker, and how many attempts ended and failed.
+ * It is kept in the state table beside the policy's memory, because the next tick may run in another process.
  */
 import { z } from 'zod';
 import { DEFAULT_POLICY, type Outcome } from './policy.ts';
 import type { TickRecord } from './tick-record.ts';
 
-/** Twice what a start of the pool's tasks has taken so far, and the worker's first heartbeat. */
+/** Twice the start-up time of the pool's tasks so far, plus the worker's first heartbeat. */
 const DOWN_AFTER_STARTS = 2;
 const DOWN_AFTER_MS = 60_000;
-/** Of failures; and how many there must be before they mean something: a single failed attempt is an event, not a rate. */
+/** The window for failures, and how many it takes to be significant: a single failed attempt is an event, not a rate. */
 const ERROR_WINDOW_MS = 5 * 60_000;
 const FEWEST_FAILURES = 3;
-/** Attempts of so long are counted together. */
+/** Attempts within this time are counted together. */
 const COUNTED_TOGETHER_MS = 30_000;
 
 const count = z.number().nonnegative();
@@ -23,7 +23,7 @@ const trailingSchema = z.object({
 });
 export type Trailing = z.infer<typeof trailingSchema>;
 
-/** The trailing state after a tick. What was read back and makes no sense counts as nothing. */
+/** The trailing state after a tick. Invalid stored state is ignored. */
 export function trail(before: unknown, record: TickRecord, outcome: Outcome): Trailing {
   const read = trailingSchema.safeParse(before);
   const { downSince, attempts } = read.success ? read.data : { attempts: [] };
@@ -32,8 +32,8 @@ export function trail(before: unknown, record: TickRecord, outcome: Outcome): Tr
 }
 
 /**
- * 1 only after a while: a pool that starts from zero has no worker either until its first task is up. Null where that cannot be said:
- * tasks that run and report nothing may well be at work, as long as nothing waits that they do not take.
+ * 1 only after a while: a pool that starts from zero has no worker either until its first task is running. Null if unknown: tasks
+ * that run and report nothing may well be at work, as long as they leave nothing waiting.
  */
 export function workersDown({ downSince }: Trailing, { now }: TickRecord, { figures, decision, memory }: Outcome) {
   const { liveWorkers, unreportedTasks, revisionFailing } = figures;
@@ -44,7 +44,7 @@ export function workersDown({ downSince }: Trailing, { now }: TickRecord, { figu
   return Number(now - downSince >= DOWN_AFTER_MS + DOWN_AFTER_STARTS * 1000 * memory.startUpSeconds);
 }
 
-/** In percent, of the attempts of the last five minutes; undefined while none ended, and 0 while few failed. */
+/** Percentage of failed attempts in the last five minutes; undefined while none ended, and 0 while few failed. */
 export function errorRate({ attempts }: Trailing): number | undefined {
   const all = attempts.reduce((sum, { processed }) => sum + processed, 0);
   const failures = attempts.reduce((sum, { failed }) => sum + failed, 0);

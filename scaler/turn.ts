@@ -1,7 +1,7 @@
 /**
- * Whose turn it is to tick. The schedule's minute may be 1 to 119 seconds long, so an invocation ticks until the next one is
- * there, and the next one waits until the one before has written what it remembers. When that fails, both tick for a while, and
- * the state's versions let only one of them act.
+ * Decides which invocation ticks. The schedule's minute may be 1 to 119 seconds long, so an invocation ticks until the next one
+ * arrives, and the next one waits until the previous one has written its memory. If that fails, both tick for a while, and the
+ * state's versions let only one of them act.
  */
 import { LONGEST_INVOCATION_SECONDS } from '../contract/invocation.ts';
 import type { Clock } from './loop.ts';
@@ -22,7 +22,7 @@ export class Turn {
     this.#invocation = invocation;
   }
 
-  /** Waits for the invocation that ticks, at the most so long. False when a newer one has come meanwhile: the turn is its. */
+  /** Waits for the ticking invocation, at most this long. False if a newer one has come meanwhile, whose turn it is then. */
   async begin(waitMs: number): Promise<boolean> {
     const giveUpAt = this.#clock.now() + waitMs;
     try {
@@ -35,7 +35,7 @@ export class Turn {
       }
       await this.#table.beginTurn(this.#invocation, this.#clock.now());
     } catch {
-      // Without the table nobody can be waited for; the tick says what is wrong with it.
+      // Without the table there is nothing to wait for; the tick reports what is wrong with it.
     }
     return true;
   }
@@ -50,7 +50,7 @@ export class Turn {
     }
   }
 
-  /** Never throws: the next invocation waits a little in vain. */
+  /** Never throws: on failure the next invocation waits a little in vain. */
   async end(): Promise<void> {
     await this.#table.endTurn(this.#invocation).catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-/** What ECS knows of the pools' services: the desired count, each task's state and address, and what a person has tagged. */
+/** Reads the pools' services from ECS: the desired count, each task's state and address, and a person's tags. */
 import {
   DescribeServicesCommand,
   DescribeTasksCommand,
@@ -23,9 +23,9 @@ export type UncordonedTasks = Omit<TasksReading, 'cordoned'> & { outdated: strin
 
 export interface ServiceReading {
   tasks: Reading<UncordonedTasks>;
-  /** Tasks' ids by their private address. */
+  /** Task ids by private address. */
   addresses: Map<string, string>;
-  /** Empty when the service could not be read; its tasks are then unknown, and nothing is done. */
+  /** Empty if the service could not be read; its tasks are then unknown, and nothing is done. */
   overrides: Overrides;
 }
 
@@ -36,7 +36,7 @@ export class EcsServices {
     this.#client = client;
   }
 
-  /** Reads all pools' services and tasks. Never throws: what failed is unknown, with why, for that pool alone. */
+  /** Reads all pools' services and tasks. Never throws: a failed reading is unknown, with the reason, for its pool only. */
   async read(pools: PoolConfig[]): Promise<Map<string, ServiceReading>> {
     const batches = [...Map.groupBy(pools, (pool) => pool.cluster).values()].flatMap((ofCluster) =>
       chunks(ofCluster, SERVICES_A_CALL),
@@ -46,7 +46,7 @@ export class EcsServices {
     return new Map(read.flat());
   }
 
-  /** Sets the number of tasks that shall take work. Throws what ECS answers. */
+  /** Sets the number of tasks that should take work. Throws ECS's error. */
   async setDesired(pool: PoolConfig, desiredCount: number): Promise<void> {
     await this.#client.send(new UpdateServiceCommand({ cluster: pool.cluster, service: pool.service, desiredCount }));
   }
@@ -61,7 +61,7 @@ export class EcsServices {
       return batch.map(({ pool }, index) => [pool, read[index] as ServiceReading]);
     } catch (error) {
       if (batch.length === 1 || !isOfOne(error)) return batch.map(({ pool }) => [pool, unread(String(error))]);
-      // One service that is named wrongly, or that a deployment has just removed, spoils the request for all ten.
+      // One service with a wrong name, or that a deployment has just removed, fails the request for all ten.
       return (await Promise.all(batch.map((pool) => this.#readBatch([pool])))).flat();
     }
   }
@@ -74,7 +74,7 @@ export class EcsServices {
     if (service?.status !== 'ACTIVE') {
       const failure = failures.find(({ arn }) => arn === pool.service || arn?.endsWith(`/${pool.service}`));
       const state = service?.status ?? failure?.reason ?? 'MISSING';
-      return unread(`ECS service ${pool.service} is ${state}: deploy the stack again`);
+      return unread(`ECS service ${pool.service} is ${state}: redeploy the stack`);
     }
     const overrides = readOverrides(service.tags ?? []);
     try {
@@ -94,7 +94,7 @@ export class EcsServices {
       chunks(arns, TASKS_A_CALL).map((tasks) => this.#client.send(new DescribeTasksCommand({ cluster, tasks }))),
     );
     const [failure] = described.flatMap(({ failures = [] }) => failures);
-    // A task that is listed and not described would be taken for gone.
+    // A task that is listed but not described would count as gone.
     if (failure) throw new Error(`ECS did not describe the task ${failure.arn}: ${failure.reason}`);
     return described.flatMap(({ tasks = [] }) => tasks);
   }
@@ -109,7 +109,7 @@ function isOfOne(error: unknown): boolean {
   return error instanceof Error && /InvalidParameter|ClusterNotFound|AccessDenied/.test(error.name);
 }
 
-/** A service of which nothing is known. */
+/** A service about which nothing is known. */
 export function unread(why: string): ServiceReading {
   return { tasks: { unknown: why }, addresses: new Map(), overrides: { policy: {}, problems: [] } };
 }
@@ -151,9 +151,9 @@ function sorted(service: Service, tasks: Task[]): UncordonedTasks {
 }
 
 /**
- * A deployment is known by its id, which ECS writes into `startedBy` of the tasks that it starts. A forced deployment, a
- * changed network or capacity strategy, and each rollback of CloudFormation keep the task definition. (Source: ECS API
- * reference, Task.startedBy and Deployment.id.)
+ * A deployment is identified by its id, which ECS writes into `startedBy` of the tasks that it starts. A forced deployment, a
+ * changed network or capacity strategy, and each rollback by CloudFormation keep the task definition. (Source: ECS API reference,
+ * Task.startedBy and Deployment.id.)
  */
 function isOutdated({ startedBy, taskDefinitionArn }: Task, deployment: string | undefined, service: Service): boolean {
   if (deployment !== undefined && startedBy?.startsWith(SERVICE_DEPLOYMENT)) return startedBy !== deployment;
@@ -162,7 +162,7 @@ function isOutdated({ startedBy, taskDefinitionArn }: Task, deployment: string |
 
 const SERVICE_DEPLOYMENT = 'ecs-svc/';
 
-/** The tasks of each availability zone. */
+/** The tasks in each availability zone. */
 function zonesOf(tasks: Task[]): string[][] {
   const placed = tasks.filter(({ availabilityZone }) => availabilityZone !== undefined);
   return [...Map.groupBy(placed, ({ availabilityZone }) => availabilityZone).values()].map((ofZone) => idsOf(ofZone));

@@ -1,19 +1,18 @@
 /**
- * Spreads requests to a server over time, first come first served: so many a second, so many at once. A server that refuses
- * for being asked too often is asked half as often, and then a little more often with each answer: how much it allows is
- * not ours to know.
+ * Paces requests to a server, first come first served: limits them per second and at once. If a server throttles, the rate is
+ * halved, and then rises a little with each answer, because the server's limit is unknown.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { AtOnce } from '../at-once.ts';
 
-/** Well below the 240 a second at which a server of Temporal's own settings begins to refuse descriptions of task queues. */
+/** Well below the 240 per second at which a server with Temporal's default settings begins to throttle DescribeTaskQueue. */
 const MOST_A_SECOND = 150;
 const LEAST_A_SECOND = 5;
 const MORE_WITH_EACH_ANSWER = 0.05;
 const AT_ONCE = 4;
-/** Requests that hang leave their places to the others. */
+/** After this time requests that hang no longer take a place. */
 const PLACE_KEPT_MS = 250;
-/** All that is refused at once is one refusal. */
+/** Refusals within this time count as one. */
 const REFUSED_TOGETHER_MS = 1000;
 
 export interface PaceClock {
@@ -33,12 +32,12 @@ export class Pace {
     this.#clock = clock;
   }
 
-  /** Rejects without asking when the signal was aborted before its turn came. A request that is refused is made once more. */
+  /** Rejects without a request if the signal is aborted before its turn. A throttled request is retried once. */
   run<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {
     return this.#again(signal, request, () => this.#inTurn(signal, request));
   }
 
-  /** Past the line, for what all wait for. */
+  /** Skips the queue, for requests that all others wait for. */
   first<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {
     return this.#again(signal, request, request);
   }
@@ -62,7 +61,7 @@ export class Pace {
       if (this.#nextAt > now) await this.#clock.wait(this.#nextAt - now);
       signal.throwIfAborted();
       const answer = request();
-      // In an object, or it would be waited for.
+      // In an object, or it would be awaited.
       await Promise.race([answer.catch(() => undefined), this.#clock.wait(PLACE_KEPT_MS)]);
       return { answer };
     });

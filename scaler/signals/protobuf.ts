@@ -1,4 +1,4 @@
-/** Numbers and times as Temporal's API sends them: what is zero is left out, and what has 64 bits may be an object. */
+/** Numbers and times as Temporal's API sends them: zeros are left out, and 64-bit values may be objects. */
 
 type Sizes = number | { toNumber(): number } | null | undefined;
 type Duration = { seconds?: Sizes; nanos?: number | null } | null | undefined;

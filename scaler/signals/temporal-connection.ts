@@ -1,7 +1,7 @@
 /**
- * The connection to one Temporal namespace, with TLS, API key or client certificate. What is secret of it is looked at again
- * every few minutes, and when a call fails, so that a rotated key or certificate needs no deployment; while the new cannot be
- * read or makes no sense, the old goes on.
+ * The connection to one Temporal namespace, with TLS, API key or client certificate. Its credentials are reread every few minutes
+ * and when a call fails, so that a rotated key or certificate needs no deployment. While new ones cannot be read or are not valid,
+ * the old ones stay in use.
  */
 import { Connection } from '@temporalio/client';
 import { withoutSecrets } from '../../contract/shown.ts';
@@ -11,7 +11,7 @@ import { isRefusal } from './pace.ts';
 export interface TemporalPlace {
   address: string;
   namespace: string;
-  /** Said by nobody: on where there is an API key or a certificate. */
+  /** Undefined: on if there is an API key or a certificate. */
   tls?: boolean | undefined;
   /** Secrets Manager secret, by ARN or name. */
   secret?: string | undefined;
@@ -19,11 +19,11 @@ export interface TemporalPlace {
 
 export interface ConnectionOptions {
   readSecret?: SecretReader;
-  /** Told when credentials cannot be renewed while the old still serve. */
+  /** Called if credentials cannot be renewed while the old ones still work. */
   onProblem?: (message: string) => void;
 }
 
-/** Rejects with what is wrong, as readAccess. */
+/** Rejects like readAccess. */
 export function accessTo(place: TemporalPlace, now: number, readSecret?: SecretReader): Promise<TemporalAccess> {
   const { address, namespace, tls, secret } = place;
   const env = {
@@ -36,7 +36,7 @@ export function accessTo(place: TemporalPlace, now: number, readSecret?: SecretR
 
 const REQUEST_TIMEOUT_MS = 2500;
 const RENEW_EVERY_MS = 240_000;
-/** A call that failed is reason enough to look again, but no more often than so. */
+/** How often a failed call may cause the credentials to be reread. */
 const RENEW_AFTER_FAILURE_MS = 8000;
 
 type Request<T> = (service: Connection['workflowService'], operator: Connection['operatorService']) => Promise<T>;
@@ -47,7 +47,7 @@ export class TemporalConnection {
   readonly #options: ConnectionOptions;
   #access: TemporalAccess | undefined;
   #connection: Connection | undefined;
-  /** Calls may still be under way on it. */
+  /** Calls may still be in progress on it. */
   #retired: Connection | undefined;
   #readAt = -Infinity;
   #renewing: Promise<void> | undefined;
@@ -59,8 +59,8 @@ export class TemporalConnection {
   }
 
   /**
-   * One retry, as a connection frozen between two invocations fails once; the client's own retries are off, since they
-   * hide that the server refuses us for reading too often.
+   * Retries once, because a connection frozen between two invocations fails once. The client's own retries are off, because they
+   * hide that the server throttles us.
    */
   async call<T>(now: number, request: Request<T>): Promise<T> {
     await this.#renew(now, RENEW_EVERY_MS);
@@ -69,7 +69,7 @@ export class TemporalConnection {
     } catch (error) {
       if (isRefusal(error)) throw error;
       await this.#renew(now, RENEW_AFTER_FAILURE_MS);
-      // Another call may have begun it.
+      // Another call may have started it.
       await this.#renewing;
       return await this.#callOnce(request);
     }
@@ -90,7 +90,7 @@ export class TemporalConnection {
     }
   }
 
-  /** Reads the credentials if those at hand are older; for all calls that wait for it at once. */
+  /** Reads the credentials if the current ones are older; once for all calls that wait for it. */
   async #renew(now: number, olderThanMs: number): Promise<void> {
     const fresh = this.#place.secret === undefined || now - this.#readAt < olderThanMs;
     if (this.#connection !== undefined && fresh) return;
@@ -104,14 +104,14 @@ export class TemporalConnection {
       await this.#use(await this.#readAccess(now));
     } catch (error) {
       if (this.#connection === undefined) throw error;
-      this.#options.onProblem?.(`credentials of ${this.namespace} are not renewed: ${(error as Error).message}`);
+      this.#options.onProblem?.(`cannot renew the credentials for ${this.namespace}: ${(error as Error).message}`);
     }
   }
 
   async #use(access: TemporalAccess): Promise<void> {
     if (this.#access !== undefined && sameAccess(access, this.#access)) return;
     const { namespace: _, ...options } = access;
-    // gRPC's own back-off grows to two minutes: the scaler would be blind long after the server is back.
+    // gRPC's own backoff grows to two minutes: the scaler would be blind long after the server is back.
     const channelArgs = { 'grpc.max_reconnect_backoff_ms': 1000 };
     const connection = Connection.lazy({ ...options, channelArgs, interceptors: [] });
     await this.#retired?.close();
@@ -126,7 +126,7 @@ export class TemporalConnection {
   }
 }
 
-/** A server, or a proxy before it, may repeat in its answer what it was sent, and its answer goes into the log. */
+/** A server, or a proxy in front of it, may repeat the request in its answer, and the answer is logged. */
 function clean(error: unknown): unknown {
   const { message, code } = error as { message: string; code?: unknown };
   const told = withoutSecrets(message);

@@ -1,7 +1,7 @@
 /**
- * What Temporal knows of the pools: each queue's backlog, and every worker's slots from one sweep of heartbeats a
- * namespace. Each answer is read on its own, so that one pool's failure, or one server's, leaves the others known. Whoever may
- * report a worker writes some of it: what is taken on is bounded in number and in size, and a number that is none is unknown.
+ * Reads the pools' signals from Temporal: each queue's backlog, and every worker's slots from one sweep of heartbeats per namespace.
+ * Each answer is read separately, so that one pool's or server's failure leaves the others known. Anyone with permission to report a
+ * worker writes some of this: its number and size are limited, and invalid numbers are unknown.
  */
 import type { Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
@@ -16,33 +16,33 @@ export const QUEUE_TYPES = { workflow: 1, activity: 2, nexus: 3 } as const;
 /** As in temporal.api.enums.v1.RateLimitSource. */
 const SET_FOR_THE_QUEUE = 1;
 const SET_BY_WORKERS = 2;
-/** What has not been answered in so long is unknown for this tick: the other pools' ticks do not wait for it. */
+/** What is not answered within this time is unknown for this tick: the other pools' ticks do not wait for it. */
 const ANSWER_WITHIN_MS = 7000;
 const TOO_LATE: Unknown = { unknown: `no answer within ${ANSWER_WITHIN_MS / 1000} s` };
-/** So many queues at rest are read: with more of them than are read from one tick to the next, each is read less often. */
+/** How many queues at rest are read per tick; if there are more of them, each is read less often. */
 const RESTING_A_SECOND = 50;
 /** A tick may come a little early. */
 const TICKS_VARY_SECONDS = 1;
-/** An operation that found no worker shows for twice as long in the rates of the queue. */
+/** An operation that found no worker is visible in the queue's rates for twice this long. */
 const NEXUS_EVERY_SECONDS = 15;
-/** The last reading of a queue at rest stands no longer, although there was no time to read it. */
+/** The longest that the last reading of a queue at rest is used if there was no time to read it again. */
 const STANDS_SECONDS = 60;
 const REASON_LENGTH = 500;
-/** No queue is so long and no worker so large; what is reckoned from larger numbers, the state table could not hold. */
+/** No queue or worker is this large, and the state table could not hold what is computed from larger numbers. */
 const MOST = 1e12;
 
-/** `readSecondsAgo` where an earlier reading stands. */
+/** `readSecondsAgo` is set if an earlier reading is used. */
 export type ReadQueue = QueueReading & { readSecondsAgo?: number };
 
 export interface TemporalSignals {
   activityQueue: Reading<ReadQueue>;
   workflowQueue: Reading<ReadQueue>;
-  /** Of pools at rest, now and then, and where it could be read: a worker's heartbeats show the others'. */
+  /** Read only for pools at rest, now and then, if possible: for other pools the workers' heartbeats show it. */
   nexusQueue?: ReadQueue;
   workers: Reading<ReportedWorker[]>;
 }
 
-/** A pool `atRest` had no task and no work when it was last decided on: it is read after the others. */
+/** A pool `atRest` had no task and no work at its last decision: it is read after the others. */
 type QueueOfPool = Pick<PoolConfig, 'pool' | 'taskQueue' | 'temporal'> & { atRest?: boolean };
 
 export class TemporalReader {
@@ -50,7 +50,7 @@ export class TemporalReader {
   readonly #options: ConnectionOptions;
   readonly #namespaces = new Map<string, NamespaceReader>();
 
-  /** `home` is where the queues of pools are that do not say where. */
+  /** `home` is the Temporal of pools that name none. */
   constructor(home: TemporalPlace, options: ConnectionOptions = {}) {
     this.#home = home;
     this.#options = options;
@@ -63,8 +63,8 @@ export class TemporalReader {
   }
 
   /**
-   * Reads the namespaces' task queues side by side, those of pools at rest last: each pool's signals are there as soon as they
-   * are read. Never rejects: what failed, or was not read in time, is unknown, with why.
+   * Reads the namespaces' task queues concurrently, those of pools at rest last: each pool's signals are available as soon as they
+   * are read. Never rejects: what failed or was not read in time is unknown, with the reason.
    */
   readEach(pools: QueueOfPool[], now: number): Map<string, Promise<TemporalSignals>> {
     const byNamespace = Map.groupBy(pools, ({ temporal }) => this.#namespaceOf(temporal ?? this.#home));
@@ -85,7 +85,7 @@ export class TemporalReader {
   }
 }
 
-/** A task queue of which nothing is known. */
+/** A task queue about which nothing is known. */
 export const NOT_READ: TemporalSignals = {
   activityQueue: { unknown: 'not read' },
   workflowQueue: { unknown: 'not read' },
@@ -96,23 +96,23 @@ type RateLimit = Awaited<ReturnType<Connection['workflowService']['describeTaskQ
 
 type Queues = Pick<TemporalSignals, 'activityQueue' | 'workflowQueue' | 'nexusQueue'>;
 
-/** One reading of a namespace, and the end of the time that there is for it. */
+/** One reading of a namespace, and its deadline. */
 interface Sweep {
   now: number;
   ended: AbortSignal;
   late: Promise<Unknown>;
-  /** How many queues are at rest. */
+  /** The number of queues at rest. */
   resting: number;
 }
 
-/** All that is read of one namespace. */
+/** Reads everything in one namespace. */
 class NamespaceReader {
   readonly #connection: TemporalConnection;
   readonly #pace = new Pace();
   readonly #workers: WorkerListing;
   /** Queues for which there was no time in the last tick. */
   readonly #late = new Set<string>();
-  /** Queues that were empty when they were last read, and when that was. */
+  /** Queues that were empty when last read, and when that was. */
   readonly #empty = new Map<string, { at: number; queues: Queues }>();
   /** When the queues of Nexus tasks were last read. */
   readonly #nexusReadAt = new Map<string, number>();
@@ -135,7 +135,7 @@ class NamespaceReader {
     const [lateFirst, others] = [true, false].map((late) => awake!.filter(([queue]) => this.#late.has(queue) === late));
     const lastRead = ([queue]: [string, unknown]) => this.#empty.get(queue)?.at ?? 0;
     const longestUnreadFirst = resting!.toSorted((a, b) => lastRead(a) - lastRead(b));
-    // Who asks first is first.
+    // In the order of the requests.
     const reads = [
       ...[...lateFirst!, ...others!].map(
         ([taskQueue, of]) => [of, signalsOf(taskQueue, this.#readQueues(taskQueue, sweep))] as const,
@@ -164,7 +164,7 @@ class NamespaceReader {
     return queues;
   }
 
-  /** With many queues at rest the last reading of each stands a little longer, so that the server is not asked for all of them at once. */
+  /** With many queues at rest, the last reading of each is used a little longer, so that not all of them are read at once. */
   async #restingQueues(taskQueue: string, sweep: Sweep): Promise<Queues> {
     const last = this.#empty.get(taskQueue);
     const seconds = last === undefined ? Infinity : (sweep.now - last.at) / 1000;
@@ -196,7 +196,7 @@ class NamespaceReader {
     if (!stats) throw new Error('the server sent no statistics of the task queue');
     return {
       backlog: sensible('count of waiting tasks', numberOf(stats.approximateBacklogCount)),
-      // Below zero where the clocks of two servers differ.
+      // Below zero if the clocks of two servers differ.
       ageSeconds: sensible('age of the backlog', Math.max(0, secondsOf(stats.approximateBacklogAge))),
       addRate: sensible('rate of tasks added', stats.tasksAddRate ?? 0),
       dispatchRate: sensible('rate of tasks dispatched', stats.tasksDispatchRate ?? 0),
@@ -206,13 +206,13 @@ class NamespaceReader {
   }
 }
 
-/** Only a limit that somebody has set: the server's own is one in any case, so high that it says nothing. Zero stops the queue. */
+/** Only a limit that somebody has set: the server's own always exists, but is too high to matter. Zero stops the queue. */
 function rateLimitOf(limit: RateLimit): Pick<QueueReading, 'rateLimit'> {
   if (limit?.rateLimitSource !== SET_FOR_THE_QUEUE && limit?.rateLimitSource !== SET_BY_WORKERS) return {};
   return { rateLimit: sensible('rate limit', limit.requestsPerSecond ?? 0) };
 }
 
-/** Also ends what is begun and comes too late: a listing without an end would go on beside all later ones. */
+/** Also aborts requests that come too late: an endless listing would otherwise continue beside all later ones. */
 function sweepAt(now: number, resting: number): Sweep {
   const ending = new AbortController();
   const late = new Promise<Unknown>((resolve) => {
@@ -248,8 +248,8 @@ async function reading<T>({ late }: Sweep, read: () => Promise<T>): Promise<Read
   }
 }
 
-/** Throws what makes the whole reading unknown: of a number below zero, beyond all bounds, or of none, nothing can be concluded. */
+/** Throws, which makes the whole reading unknown: a number that is negative, too large or missing allows no conclusion. */
 function sensible(what: string, value: number): number {
   if (value >= 0 && value <= MOST) return value;
-  throw new Error(`the server's ${what} makes no sense: ${value}`);
+  throw new Error(`the server's ${what} is not valid: ${value}`);
 }

@@ -1,7 +1,7 @@
 /**
- * The workers that a namespace lists, with their slots. "None" is believed only of a namespace that collects heartbeats: with
- * them switched off its list is empty, too. `workersInfo`, which holds all of a worker's figures, is deprecated: of a worker
- * that is listed without them, they are asked for by its key.
+ * The workers that a namespace lists, with their slots. An empty list is believed only if the namespace collects heartbeats: with
+ * heartbeats turned off, the list is empty too. `workersInfo`, which contains all figures of a worker, is deprecated: if a worker is
+ * listed without them, they are read by its key.
  */
 import type { Connection } from '@temporalio/client';
 import type { Reading, SlotsReading, WorkerReading } from '../policy.ts';
@@ -10,18 +10,18 @@ import { secondsOf } from './protobuf.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 
 const HEARTBEATS_A_PAGE = 1000;
-/** Of so many queues a server still reads a query that names each; a pool's name for its queue is hardly ever any other than these. */
+/** The number of queues that a server accepts in one query; few namespaces have more pools. */
 const QUEUES_A_QUERY = 50;
 const PLAIN_NAME = /^[\w.:/@ -]+$/;
-/** Twice the tasks that the largest pool may have. */
+/** Twice the tasks of the largest possible pool. */
 const WORKERS_OF_A_QUEUE = 10_000;
-/** In one tick, by key; the others' figures are those of an earlier tick. */
+/** Read by key in one tick; the others' figures are those of an earlier tick. */
 const DESCRIBED_A_TICK = 400;
 const CAPABILITY_STANDS_MS = 60_000;
-/** As our worker says it of slots whose number moves (see worker/heartbeat-slots.ts); other suppliers do not say how many they have. */
+/** What our worker reports for slots whose number changes (see worker/heartbeat-slots.ts); other suppliers do not report their number. */
 const ELASTIC = 'Elastic';
 const SAYS_AVAILABLE = new Set(['Fixed', ELASTIC]);
-/** An SDK's key has 36 characters, ours and hosts' names less than 255; longer ones would fill the pool's memory and the log. */
+/** An SDK's key has 36 characters, our names and host names fewer than 255; longer ones would fill the pool's memory and the log. */
 const KEY_LENGTH = 64;
 const NAME_LENGTH = 255;
 const MOST_SLOTS = 100_000;
@@ -30,9 +30,9 @@ const MOST_AGE_SECONDS = 1e9;
 const [INVALID_ARGUMENT, NOT_FOUND] = [3, 5];
 const TASK_ID = /^[0-9a-f]{32}$/;
 
-/** A worker as it reports itself; which task it runs in is for the reader to find out. */
+/** A worker as it reports itself; the reader finds out which task it runs in. */
 export interface ReportedWorker extends WorkerReading {
-  /** Its identity's parts and its host's name: what may say which task it is. */
+  /** The parts of its identity and its host name, which may identify the task. */
   names: string[];
 }
 
@@ -47,11 +47,11 @@ export const ALIVE = new Set([1, 2]);
 
 interface Asking {
   now: number;
-  /** Aborted at the end of the time that there is. */
+  /** Aborted at the deadline. */
   ended: AbortSignal;
 }
 
-/** The id of the task that the worker runs in, by its identity or its host's name or address; null when none fits. */
+/** The id of the task that the worker runs in, by its identity, host name or address; null if none matches. */
 export function taskOf(
   { task, names }: Pick<ReportedWorker, 'task' | 'names'>,
   ids: Set<string>,
@@ -62,11 +62,11 @@ export function taskOf(
     const found = ids.has(name) ? name : addresses.get(addressIn(name));
     if (found !== undefined) return found;
   }
-  // The id of a task that is gone, as our workers have it: known not to be any of those at hand, and no other's worker.
+  // The id of a task that is gone, in our workers' form: certainly none of the current tasks, and not another worker.
   return [task ?? '', ...names].find((name) => TASK_ID.test(name)) ?? null;
 }
 
-/** `ip-10-0-1-2.eu-central-1.compute.internal` is how a task in a VPC calls its host. */
+/** A task in a VPC has a host name like `ip-10-0-1-2.eu-central-1.compute.internal`. */
 function addressIn(name: string): string {
   const [, ...parts] = /^ip-(\d+)-(\d+)-(\d+)-(\d+)(?:\.|$)/.exec(name) ?? [];
   return parts.length === 4 ? parts.join('.') : name;
@@ -74,11 +74,11 @@ function addressIn(name: string): string {
 
 interface Listed {
   reported: Map<string, Heartbeat[]>;
-  /** Without their slots: each one's queue by its key. */
+  /** Workers listed without slots: their queue by key. */
   bare: Map<string, string>;
 }
 
-/** Undefined where there are too many queues to name, or one could end its own quotation marks. */
+/** Undefined if there are too many queues to name, or if a name could end its own quotation marks. */
 function queryOf(queues: string[]): string | undefined {
   if (queues.length > QUEUES_A_QUERY || !queues.every((queue) => PLAIN_NAME.test(queue))) return undefined;
   return queues.map((queue) => `TaskQueue = '${queue}'`).join(' OR ');
@@ -91,10 +91,10 @@ function isEmpty({ reported, bare }: Listed): boolean {
 export class WorkerListing {
   readonly #connection: TemporalConnection;
   readonly #pace: Pace;
-  /** Of workers that were listed without them, the newest heartbeats by key. */
+  /** The newest heartbeats, by key, of workers that were listed without them. */
   #described = new Map<string, Heartbeat>();
   #capability = { at: -Infinity, off: false };
-  /** Whether the server lists by queue; not known before it has listed somebody so. */
+  /** Whether the server lists by queue; unknown until it has listed a worker that way. */
   #listsByQueue: boolean | undefined;
 
   constructor(connection: TemporalConnection, pace: Pace) {
@@ -102,11 +102,11 @@ export class WorkerListing {
     this.#pace = pace;
   }
 
-  /** By task queue; of a queue that is not in it, nothing is listed. Throws when the list cannot be read, or says nothing. */
+  /** By task queue; for a queue that is not included, nothing is listed. Throws if the list cannot be read, or if an empty list means nothing. */
   async read(queues: ReadonlyMap<string, unknown>, asking: Asking): Promise<Map<string, Reading<ReportedWorker[]>>> {
     const { reported, bare } = await this.#list(queues, asking);
     if (isEmpty({ reported, bare }) && (await this.#isOff(asking)))
-      throw new Error(`worker heartbeats are switched off in the namespace ${this.#connection.namespace}`);
+      throw new Error(`worker heartbeats are turned off in the namespace ${this.#connection.namespace}`);
     const why = await this.#describe([...bare.keys()], asking);
     for (const key of bare.keys()) add(reported, this.#described.get(key));
     const byQueue = new Map([...reported].map(([queue, heartbeats]) => [queue, bounded(heartbeats, asking.now)]));
@@ -116,7 +116,7 @@ export class WorkerListing {
     return byQueue;
   }
 
-  /** Of a namespace that others share only the pools' workers, where the server can tell them. */
+  /** In a shared namespace, lists only the pools' workers, if the server supports that. */
   async #list(queues: ReadonlyMap<string, unknown>, asking: Asking): Promise<Listed> {
     const query = queryOf([...queues.keys()]);
     if (query === undefined || this.#listsByQueue === false) return this.#listBy('', queues, asking);
@@ -128,13 +128,13 @@ export class WorkerListing {
       if ((error as { code?: unknown }).code !== INVALID_ARGUMENT) throw error;
       this.#listsByQueue = false;
     }
-    // A server that does not know the query might as well list nobody.
+    // A server that does not support the query might list no workers.
     const all = await this.#listBy('', queues, asking);
     if (!isEmpty(all)) this.#listsByQueue = false;
     return all;
   }
 
-  /** The whole listing or an error: a truncated one would take workers on its later pages for gone. */
+  /** Returns the whole listing or throws: in a truncated one, workers on later pages would count as gone. */
   async #listBy(query: string, queues: ReadonlyMap<string, unknown>, { now, ended }: Asking): Promise<Listed> {
     const reported = new Map<string, Heartbeat[]>();
     const bare = new Map<string, string>();
@@ -167,7 +167,7 @@ export class WorkerListing {
     );
   }
 
-  /** Asked again after a minute. A server that does not say is taken to collect heartbeats: it has answered the list. */
+  /** Checked again after a minute. A server that does not say counts as collecting heartbeats, because it has answered the list. */
   async #isOff({ now, ended }: Asking): Promise<boolean> {
     if (now - this.#capability.at < CAPABILITY_STANDS_MS) return this.#capability.off;
     const { namespace } = this.#connection;
@@ -179,18 +179,18 @@ export class WorkerListing {
     return off;
   }
 
-  /** Brings the figures of these workers up to date, the oldest first; says what went wrong. */
+  /** Updates the figures of these workers, the oldest first; returns what went wrong. */
   async #describe(keys: string[], { now, ended }: Asking): Promise<string> {
     const age = (key: string) => secondsOf(this.#described.get(key)?.heartbeatTime);
     const due = keys.toSorted((a, b) => age(a) - age(b)).slice(0, DESCRIBED_A_TICK);
     const before = this.#described;
     this.#described = new Map(keys.flatMap((key) => (before.has(key) ? [[key, before.get(key)!] as const] : [])));
-    let why = 'too many to ask for each in one tick';
+    let why = 'there are too many to read one by one in a tick';
     const asked = due.map(async (key) => {
       try {
         const heartbeat = await this.#pace.run(ended, () => this.#describeOne(key, now));
         if (heartbeat?.activityTaskSlotsInfo) this.#described.set(key, heartbeat);
-        else why = 'DescribeWorker does not have them either';
+        else why = 'DescribeWorker does not return them either';
       } catch (error) {
         why = (error as Error).message;
         if ((error as { code?: unknown }).code === NOT_FOUND) this.#described.delete(key);
@@ -209,7 +209,7 @@ export class WorkerListing {
   }
 }
 
-/** One more than there may be is enough to know that there are too many. */
+/** One more than the limit is enough to know that there are too many. */
 function add(byQueue: Map<string, Heartbeat[]>, heartbeat: Heartbeat | undefined): void {
   if (heartbeat === undefined) return;
   const queue = heartbeat.taskQueue ?? '';
@@ -220,7 +220,7 @@ function add(byQueue: Map<string, Heartbeat[]>, heartbeat: Heartbeat | undefined
 
 function bounded(heartbeats: Heartbeat[], now: number): Reading<ReportedWorker[]> {
   if (heartbeats.length <= WORKERS_OF_A_QUEUE) return heartbeats.map((heartbeat) => workerOf(heartbeat, now));
-  return { unknown: `more than ${WORKERS_OF_A_QUEUE} workers report of one task queue` };
+  return { unknown: `more than ${WORKERS_OF_A_QUEUE} workers report for one task queue` };
 }
 
 function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
@@ -230,7 +230,7 @@ function workerOf(heartbeat: Heartbeat, now: number): ReportedWorker {
   const localActivities = slotsOf(localActivitySlotsInfo).usedSlots;
   return {
     key: heartbeat.workerInstanceKey?.slice(0, KEY_LENGTH) ?? '',
-    // Of several processes in one task each has the task's id, and a number behind it.
+    // Each of several processes in one task has the task's id followed by a number.
     task: identity.split('#')[0] || null,
     names: [...identity.split(/[@#]/), heartbeat.hostInfo?.hostName?.slice(0, NAME_LENGTH) ?? ''].filter(Boolean),
     ageSeconds: Math.min(MOST_AGE_SECONDS, Math.max(0, now / 1000 - secondsOf(heartbeat.heartbeatTime))),
@@ -253,7 +253,7 @@ function slotsOf(info: SlotsInfo): SlotsReading {
   return { usedSlots, slots, processed: count(info?.totalProcessedTasks) };
 }
 
-/** A worker without workflows has no slots for their tasks. One that does not say how many it has is known by what it did. */
+/** A worker without workflows has no slots for workflow tasks. One that does not report its slots is recognized by what it did. */
 function runsWorkflows(info: SlotsInfo): boolean {
   return (slotsOf(info).slots ?? 0) > 0 || hasWorked(info);
 }
@@ -267,7 +267,7 @@ function slotCount(value: number | null | undefined): number {
   return Math.min(MOST_SLOTS, count(value));
 }
 
-/** A worker's own numbers: below zero they would take from what the other workers report. */
+/** A worker's own numbers: negative ones would reduce what the other workers report. */
 function count(value: number | null | undefined): number {
   return Math.max(0, value ?? 0);
 }

@@ -97,7 +97,7 @@ test('the line in the log, however much went wrong', () => {
 
 test('what is shortened says so, and has the counts and sums of the whole', () => {
   const { shortened, tasks, workers, ...told } = tickRecordSchema.parse(JSON.parse(logged(large)));
-  expect(shortened).toBe('10000 workers are told together, ids are cut to 8 characters');
+  expect(shortened).toBe('10000 workers are combined, ids are cut to 8 characters');
   const { figures } = decide({ ...told, tasks, workers }, undefined, DEFAULT_POLICY, told.now);
   expect(figures).toMatchObject({ busySlots: 70_000, slots: 200_000 });
   const sum = (count: (worker: WorkerReading) => number) =>
@@ -119,5 +119,5 @@ test('a record that fits is written as it is', async () => {
 test('a replay decides on no record that is not whole', () => {
   const answer = replayer()(logged(large));
   expect(answer?.ok).toBe(false);
-  expect(JSON.parse(answer?.text ?? '').error).toContain('10000 workers are told together');
+  expect(JSON.parse(answer?.text ?? '').error).toContain('10000 workers are combined');
 });

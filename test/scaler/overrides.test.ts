@@ -21,7 +21,9 @@ test.each([
 ])('a tag %s of %j is told and counts as not there', (name, value) => {
   const { policy, problems } = readOverrides([tag(name, value)]);
   expect(policy).toEqual({});
-  expect(problems).toEqual([expect.stringMatching(`elastic-workers:${name} must be .* got ${JSON.stringify(value)}`)]);
+  expect(problems).toEqual([
+    expect.stringMatching(`elastic-workers:${name} is ignored: it must be .* got ${JSON.stringify(value)}`),
+  ]);
 });
 
 test('a hostile value is cut, and stays on one line', () => {

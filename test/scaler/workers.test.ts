@@ -68,7 +68,7 @@ const tasksOf = (read: Awaited<ReturnType<ReturnType<typeof readerOf>>>) =>
 
 test('of a namespace that collects no heartbeats they are unknown, and say why', async () => {
   const read = readerOf(await server({ 'frontend.WorkerHeartbeatsEnabled': false }));
-  expect(await read()).toEqual({ unknown: 'worker heartbeats are switched off in the namespace default' });
+  expect(await read()).toEqual({ unknown: 'worker heartbeats are turned off in the namespace default' });
 });
 
 test('of a namespace that does, an empty list means that there are none', async () => {
@@ -91,7 +91,7 @@ test('listed without their slots, each is asked for; and where that has none eit
   hidden.add('DescribeWorker');
   expect(tasksOf(await read())).toEqual(['task1', 'task2']);
   expect(await readerOf(front.address)()).toEqual({
-    unknown: 'workers are listed without their slots: DescribeWorker does not have them either',
+    unknown: 'workers are listed without their slots: DescribeWorker does not return them either',
   });
   hidden.clear();
   expect(tasksOf(await readerOf(front.address)())).toEqual(['task1', 'task2']);

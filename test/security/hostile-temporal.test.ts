@@ -61,7 +61,7 @@ describe('a queue’s numbers', () => {
     ['a rate limit without an end', { rateLimit: Infinity }],
   ])('of which nothing can be concluded are unknown: %s', async (_, stats) => {
     const signals = await read({ DescribeTaskQueue: () => queue(stats) });
-    expect(signals.activityQueue).toEqual({ unknown: expect.stringContaining('makes no sense') });
+    expect(signals.activityQueue).toEqual({ unknown: expect.stringContaining('is not valid') });
     const { decision } = decide(recordOf(signals), undefined, DEFAULT_POLICY, NOW);
     expect(decision).toMatchObject({ desired: 3, cordon: [], reason: 'unknown' });
   });
