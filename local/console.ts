@@ -1,4 +1,4 @@
-/** The console over what runs on this machine, in a process of its own that waits until somebody opens its page. */
+/** Runs the console for what runs on this machine, in a process of its own that is idle until somebody opens its page. */
 import { extname, join } from 'node:path';
 
 import { emulatorCredentials } from './emulator.ts';
@@ -6,12 +6,12 @@ import { freePorts, plainEnvironment, startProcess, untilReady } from './process
 import type { LocalTemporal } from './temporal.ts';
 import { LOCAL_DIRECTORY, REPOSITORY } from './tools.ts';
 
-/** As it is in the repository, or as it is published. */
+/** Its source in the repository, or the published file. */
 const COMMAND_LINE = join(REPOSITORY, 'cli', `main${extname(import.meta.filename)}`);
 
 export interface ConsoleOptions {
   emulatorUrl: string;
-  /** Its Web UI is what the console links to. */
+  /** The console links to its Web UI. */
   temporal: Pick<LocalTemporal, 'uiUrl'>;
   onProgress: (line: string) => void;
   closers: (() => Promise<void>)[];
@@ -19,14 +19,14 @@ export interface ConsoleOptions {
   directory?: string;
 }
 
-/** Returns its address. Nothing needs it: without it, all goes on. */
+/** Returns its address. Nothing depends on it: everything continues without it. */
 export async function openConsole(options: ConsoleOptions): Promise<string | undefined> {
   try {
     const url = await startConsole(options);
-    options.onProgress(`The console is at ${url}`);
+    options.onProgress(`Console: ${url}`);
     return url;
   } catch (error) {
-    options.onProgress(`There is no console, and all goes on without: ${(error as Error).message}`);
+    options.onProgress(`Continuing without the console, which did not start: ${(error as Error).message}`);
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The whole system on one machine, on real load, in a few minutes: `npm run demo`.
- * Ends with 0 only if everything held, and leaves no process behind, however it ends.
+ * The whole system on one machine, under real load, in a few minutes: `npm run demo`.
+ * Exits with 0 only if every check passed, and leaves no process behind, however it ends.
  */
 import { readFileSync } from 'node:fs';
 
@@ -31,25 +31,25 @@ interface Options {
 const DEFAULT_MINUTES = 2;
 
 const options = new Command('npm run demo --')
-  .description('Runs the whole system on this machine: Temporal, AWS (emulated), Fargate (as processes), real load.')
-  .option('--speed <factor>', 'how much faster than in reality requests arrive and are served', positive, 1.5)
+  .description('Run the whole system on this machine: Temporal, AWS (emulated), Fargate (as processes), real load.')
+  .option('--speed <factor>', 'how much faster than real time requests arrive and are served', positive, 1.5)
   .option(
     '--minutes <minutes>',
-    `how much of the load is replayed (default: ${DEFAULT_MINUTES}, or the whole of --trace)`,
+    `how many minutes of the load to replay (default: ${DEFAULT_MINUTES}, or all of --trace)`,
     positive,
   )
-  .option('--seed <number>', 'of the requests drawn, of the start delays, and of which tasks are stopped', whole, 1)
+  .option('--seed <number>', 'seed for the requests, the start-up times, and the choice of tasks to stop', whole, 1)
   .option('--trace <file>', 'replay this CSV: arrival_s,service_s or TIMESTAMP,ContextTokens,GeneratedTokens')
   .addOption(
-    new Option('--start-delay <min-max>', 'seconds a task takes to start, drawn from this range')
+    new Option('--start-delay <min-max>', 'range of a task’s start-up time, in seconds')
       .argParser(range)
       .default({ min: 2, max: 5 }, '2-5'),
   )
   .addOption(new Option('--preset <name>', 'deploy this preset of the stack').choices(['production']))
-  .option('--temporal-port <port>', 'of the Temporal server (default: a free one)', port)
-  .option('--ui-port <port>', "of Temporal's Web UI (default: a free one)", port)
-  .option('--keep', 'leave everything up at the end, until Ctrl-C', false)
-  .option('--json', 'print the summary as JSON on standard output, everything else on standard error', false)
+  .option('--temporal-port <port>', 'port of the Temporal server (default: a free one)', port)
+  .option('--ui-port <port>', "port of Temporal's Web UI (default: a free one)", port)
+  .option('--keep', 'keep everything running at the end, until Ctrl-C', false)
+  .option('--json', 'print the summary as JSON to standard output, and everything else to standard error', false)
   .parse()
   .opts<Options>();
 
@@ -85,7 +85,7 @@ function requestsOf({ trace, minutes, seed }: Options): Request[] {
       : parseTrace(textOf(trace), trace);
   const requests = all.filter(({ arrivalSeconds }) => arrivalSeconds < (minutes ?? Infinity) * 60);
   if (requests.length === 0)
-    throw new Error(`There are no requests in the first ${minutes} minutes: choose more --minutes.`);
+    throw new Error(`There are no requests in the first ${minutes} minutes: use more --minutes.`);
   return requests;
 }
 
@@ -93,11 +93,11 @@ function textOf(trace: string): string {
   try {
     return readFileSync(trace, 'utf8');
   } catch (cause) {
-    throw new Error(`The trace cannot be read: ${(cause as Error).message}`, { cause });
+    throw new Error(`Cannot read the trace: ${(cause as Error).message}`, { cause });
   }
 }
 
-/** The first one cleans up; a second one, when that takes too long, ends everything at once. */
+/** The first interrupt cleans up; a second one, if that takes too long, exits at once. */
 function interrupted(): void {
   if (stopping.signal.aborted) process.exit(130);
   stopping.abort();
@@ -110,9 +110,9 @@ function untilInterrupted<T>(work: Promise<T>): Promise<T> {
   ]);
 }
 
-/** Until Ctrl-C. */
+/** Waits until Ctrl-C. */
 async function kept(): Promise<void> {
-  screen.note('Everything is left up. Ctrl-C ends it.');
+  screen.note('Everything is still running. Press Ctrl-C to stop it.');
   const alive = setInterval(() => {}, 60_000);
   await untilInterrupted(new Promise<never>(() => {})).catch(() => undefined);
   clearInterval(alive);

@@ -1,6 +1,6 @@
 /**
- * A user's own CDK app on this machine, with real parts: Temporal with its Web UI, AWS emulated, tasks as processes. The app is
- * deployed there as it is, and again whenever one of its files changes; nothing is left of it at the end.
+ * Runs a user's own CDK app on this machine, with real parts: Temporal with its Web UI, emulated AWS, tasks as processes. The app is
+ * deployed unchanged, and again whenever one of its files changes; nothing is left of it at the end.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -22,22 +22,22 @@ import { watchPlant, type Watch, type WatchOptions } from './watch.ts';
 export interface DevOptions extends WatchOptions, Pick<SiteOptions, 'startDelay' | 'temporalPort' | 'uiPort'> {
   /** The folder of the CDK app. */
   project: string;
-  /** The command of the app, instead of the one in cdk.json. */
+  /** The app's command, instead of the one in cdk.json. */
   app?: string;
-  /** How the tasks of a pool are run whose image is no worker of this package's, by the pool's name. */
+  /** By pool name: the command that runs the tasks of a pool whose image is not this package's worker. */
   commands: Record<string, string>;
-  /** A shell command that is run once everything is up, and the pools are at their minimum. */
+  /** A shell command to run once everything is up and the pools are at their minimum. */
   start?: string;
-  /** Whether the app is deployed again when a file changes. */
+  /** Whether the app is redeployed when a file changes. */
   watch: boolean;
 }
 
-/** What a run leaves in the project's folder: the CDK's output, and logs. */
+/** What a run leaves in the project's folder: the CDK's output and logs. */
 const DIRECTORY = '.elastic-workers';
 const IGNORED = new Set(['node_modules', 'cdk.out', 'dist', 'coverage', '__pycache__']);
 const CHANGES_WITHIN_MS = 300;
 
-/** Resolves when the signal is given; rejects when something cannot be started. A change that cannot be deployed is reported, and the next one is tried. */
+/** Resolves when the signal is aborted; rejects if something cannot be started. A change that cannot be deployed is reported, and the next one is tried. */
 export async function runDev(options: DevOptions): Promise<void> {
   const { project, screen, now, signal, closers } = options;
   requireApp(options);
@@ -62,11 +62,11 @@ export async function runDev(options: DevOptions): Promise<void> {
   let plant = await deploy();
   const show = (): Watch => watchPlant(plant, options, { begunAt, deadline: Infinity });
   let view = show();
-  view.phase('Your app is deployed here. Ctrl-C ends everything');
+  view.phase('Your app is deployed on this machine. Press Ctrl-C to stop everything');
   const url = await openConsole({ ...site, closers, directory: join(directory, 'logs'), onProgress: screen.note });
   view.console(url);
   screen.note(
-    `In another terminal, AWS's tools and 'elastic-workers' find it after\n${exportLine(site.emulatorUrl, site.fargate.url)}`,
+    `To use AWS's tools and 'elastic-workers' with it, run this in another terminal first:\n${exportLine(site.emulatorUrl, site.fargate.url)}`,
   );
   const { start } = options;
   if (start !== undefined)
@@ -84,9 +84,9 @@ export async function runDev(options: DevOptions): Promise<void> {
         await view.stop();
         view = show();
         view.console(url);
-        view.phase('Your app is deployed again. Tasks at work finish what they have; new ones run the change');
+        view.phase('Your app is redeployed. Busy tasks finish their work; new tasks run the change');
       } catch (error) {
-        screen.note(`What is deployed stays as it was: ${(error as Error).message}`);
+        screen.note(`The deployed app was left unchanged: ${(error as Error).message}`);
       }
     });
     closers.push(stop);
@@ -94,7 +94,7 @@ export async function runDev(options: DevOptions): Promise<void> {
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-/** Before anything is started or written: everything that keeps the app from being deployed. */
+/** Checks, before anything is started or written, for everything that keeps the app from being deployed. */
 function requireApp({ project, app }: DevOptions): void {
   const problems = [app === undefined ? problemOfCdkJson(join(project, 'cdk.json')) : undefined, problemOfCdk(project)];
   const found = problems.filter((problem) => problem !== undefined);
@@ -103,9 +103,9 @@ function requireApp({ project, app }: DevOptions): void {
 
 function problemOfCdkJson(file: string): string | undefined {
   if (!existsSync(file))
-    return `There is no ${file}: run it in the folder of your CDK app, give --app, or make a project with 'elastic-workers init'`;
+    return `There is no ${file}: run this in the folder of your CDK app, use --app, or create a project with 'elastic-workers init'`;
   const { app } = z.looseObject({ app: z.string().optional() }).parse(JSON.parse(readFileSync(file, 'utf8')));
-  return app === undefined ? `${file} names no app: add "app" to it, or give --app` : undefined;
+  return app === undefined ? `${file} names no app: add "app" to it, or use --app` : undefined;
 }
 
 function problemOfCdk(project: string): string | undefined {
@@ -135,12 +135,12 @@ async function deployTo(site: Site, options: DevOptions, directory: string): Pro
   const pools = new Set(plant.pools.map(({ pool }) => pool));
   const unknown = Object.keys(options.commands).filter((name) => !pools.has(name));
   if (unknown.length > 0)
-    throw new Error(`--run names ${unknown.join(', ')}, and the app's pools are ${[...pools].join(', ')}: correct it`);
+    throw new Error(`--run names ${unknown.join(', ')}, but the app's pools are ${[...pools].join(', ')}: correct it`);
   await Promise.all(plant.stacks.map(({ scalerFunction }) => invoke(emulatorUrl, scalerFunction)));
   return plant;
 }
 
-/** The schedule's first time is a minute after it was made. */
+/** The schedule first fires a minute after it is created. */
 async function invoke(emulatorUrl: string, scaler: string): Promise<void> {
   const headers = {
     'x-amz-invocation-type': 'Event',
@@ -150,7 +150,7 @@ async function invoke(emulatorUrl: string, scaler: string): Promise<void> {
   await fetch(`${emulatorUrl}/2015-03-31/functions/${scaler}/invocations`, { method: 'POST', body: '{}', headers });
 }
 
-/** A pool's image that is no worker of this package's is run by the command given for it, or else by a container engine. */
+/** A pool's image that is not this package's worker is run by the command given for it, otherwise by a container engine. */
 function standIns({ commands, project, screen }: DevOptions, directory: string) {
   let engine: Promise<string | undefined> | undefined;
   const built = new Map<string, Promise<void>>();
@@ -160,7 +160,9 @@ function standIns({ commands, project, screen }: DevOptions, directory: string) 
     if (command !== undefined) return { command: ['/bin/sh', '-c', `exec ${command}`], directory: project };
     const found = await (engine ??= findEngine());
     if (found === undefined) {
-      screen.note(`No Docker or podman runs the image of pool ${pool}: say how, --run ${pool}='<command>'`);
+      screen.note(
+        `Found no Docker or podman to run the image of pool ${pool}: give a command with --run ${pool}='<command>'`,
+      );
       return undefined;
     }
     const source = imageSource(assemblyIn(directory), image);
@@ -176,7 +178,7 @@ function standIns({ commands, project, screen }: DevOptions, directory: string) 
   };
 }
 
-/** Its output is shown line by line. */
+/** Shows its output line by line. */
 function runOnce(command: string, { temporal }: Site, { project, screen, closers }: DevOptions): void {
   const env = { ...plainEnvironment(), TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace };
   screen.note(`$ ${command}`);
@@ -192,7 +194,7 @@ function runOnce(command: string, { temporal }: Site, { project, screen, closers
   closers.push(async () => void child.kill());
 }
 
-/** Calls one at a time; what changes meanwhile is the next call's. */
+/** Makes one call at a time; changes made meanwhile go to the next call. */
 function onChanges(project: string, signal: AbortSignal, changed: (files: string[]) => Promise<void>) {
   const files = new Set<string>();
   let due: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-/** MiniStack as AWS, on this machine only and in memory: nothing of it survives `stop`. */
+/** MiniStack as AWS, on this machine only and in memory: nothing survives `stop`. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export interface LocalEmulator {
   stop(): Promise<void>;
 }
 
-/** Where an AWS client finds the emulator; nothing real is reachable with it. */
+/** Points an AWS client to the emulator; nothing real can be reached with it. */
 export function emulatorEndpoint(url: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: url,
@@ -39,12 +39,12 @@ export function emulatorEndpoint(url: string): Record<string, string> {
   };
 }
 
-/** The same, with the keys of the account's root, who may do anything. */
+/** The same, with the root user's keys, which allow everything. */
 export function emulatorCredentials(url: string): Record<string, string> {
   return { ...emulatorEndpoint(url), AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 }
 
-/** For a shell, to be pasted: with it AWS's tools and `elastic-workers` find what runs here. */
+/** A line to paste into a shell, so that AWS's tools and `elastic-workers` find what runs here. */
 export function exportLine(emulatorUrl: string, ecsUrl: string): string {
   const variables = { ...emulatorCredentials(emulatorUrl), AWS_ENDPOINT_URL_ECS: ecsUrl };
   return `export ${Object.entries(variables)
@@ -63,7 +63,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
   const port = await usablePort(
     options.port,
     "the AWS emulator's",
-    'stop what listens there, or leave the port out to have a free one chosen.',
+    'stop what is using it, or leave the port out to use a free one.',
   );
   const temporary = mkdtempSync(join(tmpdir(), 'elastic-workers-emulator-'));
   // What Lambda functions unpack there is gone too when this process ends without having stopped the emulator.

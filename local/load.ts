@@ -1,6 +1,6 @@
 /**
- * The load: requests that arrive at given times and take given times, drawn with a seed from the figures of a real
- * hour; and the sender that starts each on time.
+ * The load: requests with given arrival and service times, drawn with a seed from the figures of a real hour; and the sender that
+ * starts each on time.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -92,7 +92,7 @@ export interface SendOptions<T> {
   concurrency?: number;
 }
 
-/** Starts every job at its time, and returns how far behind time it ever was. */
+/** Starts every job on time, and returns the largest delay. */
 export async function send<T extends { atSeconds: number }>(
   jobs: T[],
   options: SendOptions<T>,

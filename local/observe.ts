@@ -1,6 +1,6 @@
 /**
- * What the demo shows of each pool, read where the scaler reads it: Temporal, ECS and the state table.
- * What cannot be read is undefined, and never stops the view.
+ * What the demo shows about each pool, from the scaler's own sources: Temporal, ECS and the state table.
+ * Figures that cannot be read are undefined, and never stop the view.
  */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ECSClient } from '@aws-sdk/client-ecs';
@@ -18,7 +18,7 @@ import { TemporalReader } from '../scaler/signals/temporal.ts';
 import type { TemporalSignals } from '../scaler/signals/temporal.ts';
 import { StateTable } from '../scaler/state.ts';
 
-/** A pool at one moment; undefined is what could not be read. */
+/** A pool at one moment; figures that could not be read are undefined. */
 export interface PoolView {
   pool: string;
   backlog: number | undefined;
@@ -30,7 +30,7 @@ export interface PoolView {
   starting: number | undefined;
   cordoned: number | undefined;
   decision: Pick<Decision, 'reason' | 'detail'> | undefined;
-  /** Activity attempts that failed, in all workers so far. */
+  /** Failed activity attempts of all workers so far. */
   failed: number;
 }
 
@@ -42,7 +42,7 @@ export interface ObserverOptions {
   pools: PoolConfig[];
 }
 
-/** A worker that has not reported for longer is gone: three of its heartbeats. */
+/** A worker that has not reported for three heartbeats is gone. */
 const LIVE_SECONDS = 15;
 
 export class Observer {
@@ -50,7 +50,7 @@ export class Observer {
   readonly #temporal: TemporalReader;
   readonly #ecs: EcsServices;
   readonly #state: StateTable;
-  /** By worker, so that the failures of those that left stay counted. */
+  /** By worker, so that failures of workers that have ended still count. */
   readonly #failures = new Map<string, Map<string, number>>();
 
   constructor({ temporal, ecsUrl, emulatorUrl, stateTable, pools }: ObserverOptions) {
@@ -99,13 +99,13 @@ export class Observer {
   }
 }
 
-/** What the stacks have told the scaler of each pool. */
+/** The stacks' settings of each pool, for the scaler. */
 export async function readPoolConfigs(emulatorUrl: string, path = '/elastic-workers'): Promise<PoolConfig[]> {
   const pools = await readParameters(emulatorUrl, path, poolConfigSchema);
   return pools.sort((a, b) => (a.pool < b.pool ? 1 : -1));
 }
 
-/** What the stacks have told the command line of themselves. */
+/** The stacks' descriptions, for the command line. */
 export function readStackConfigs(emulatorUrl: string): Promise<StackConfig[]> {
   return readParameters(emulatorUrl, STACKS_PATH, stackConfigSchema);
 }

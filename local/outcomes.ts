@@ -1,4 +1,4 @@
-/** How each workflow really went, from its history in Temporal. */
+/** The outcome of each workflow, from its history in Temporal. */
 import type { Client } from '@temporalio/client';
 
 export interface Outcome {
@@ -54,9 +54,9 @@ export function outcomeOf(history: History): Outcome {
 /** Attempts that were retried leave no event of their own: the last one's start tells how many there were. */
 function lostAttemptsOf(event: HistoryEvent): string[] {
   const { attempt, lastFailure } = event.activityTaskStartedEventAttributes ?? {};
-  if (attempt) return Array<string>(attempt - 1).fill(lastFailure?.message ?? 'not known');
+  if (attempt) return Array<string>(attempt - 1).fill(lastFailure?.message ?? 'unknown');
   const ended = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
-  if (ended) return [ended.failure?.message ?? 'not known'];
+  if (ended) return [ended.failure?.message ?? 'unknown'];
   return event.activityTaskCanceledEventAttributes ? ['cancelled'] : [];
 }
 

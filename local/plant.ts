@@ -1,4 +1,4 @@
-/** Everything on one machine: the real Temporal server, AWS emulated, Fargate as processes, and this repository's stack deployed there. */
+/** Everything on one machine: the real Temporal server, emulated AWS, Fargate as processes, and this repository's stack deployed to it. */
 import { join } from 'node:path';
 
 import { Client, Connection } from '@temporalio/client';
@@ -27,14 +27,14 @@ import type { Tools } from './tools.ts';
 export interface SiteOptions {
   tools: Tools;
   seed: number;
-  /** Of a task. */
+  /** A task's start-up time. */
   startDelay: StartDelay;
-  /** Of the Temporal server and its Web UI; free ones unless given. */
+  /** Ports of the Temporal server and its Web UI (default: free ones). */
   temporalPort?: number;
   uiPort?: number;
   onProgress: (line: string) => void;
   signal: AbortSignal;
-  /** Filled as things are started; whoever called ends them, the newest first. */
+  /** Filled as parts are started; the caller closes them, the newest first. */
   closers: (() => Promise<void>)[];
   /** Of local Fargate, beside what is set here; images beside the local worker's. */
   fargate?: Partial<LocalFargateOptions>;
@@ -50,10 +50,10 @@ export interface PlantOptions extends SiteOptions {
   app?: string;
 }
 
-/** Real: a minute and more. On one machine nobody shall wait that long. */
+/** On Fargate it is a minute and more; nobody should wait that long on one machine. */
 const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
 
-/** What a stack is deployed to. */
+/** The environment that a stack is deployed to. */
 export interface Site {
   temporal: LocalTemporal;
   client: Client;
@@ -81,7 +81,7 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
   return { ...site, ...(await readPlant(emulatorUrl)) };
 }
 
-/** What is deployed there. */
+/** Reads what is deployed there. */
 export async function readPlant(emulatorUrl: string): Promise<Pick<Plant, 'stacks' | 'dashboard' | 'pools'>> {
   const configs = await readStackConfigs(emulatorUrl);
   const stacks = await Promise.all(
@@ -91,7 +91,7 @@ export async function readPlant(emulatorUrl: string): Promise<Pick<Plant, 'stack
   return { stacks, dashboard, pools: stacks.flatMap(({ pools }) => pools) };
 }
 
-/** Each closer is there before the next thing is started. */
+/** Each closer is registered before the next part is started. */
 export async function startSite(options: SiteOptions): Promise<Site> {
   const { tools, onProgress, signal, closers, temporalPort: port, uiPort } = options;
   const logs = logsOf(options);
@@ -116,9 +116,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const fargate = await startFargate(options, emulator.url, ecsPort);
   closers.push(fargate.stop);
   signal.throwIfAborted();
-  onProgress(
-    `Temporal's Web UI is at ${temporal.uiUrl}, AWS at ${emulator.url}, ECS at ${fargate.url}; logs are in ${logs}`,
-  );
+  onProgress(`Temporal's Web UI: ${temporal.uiUrl}; AWS: ${emulator.url}; ECS: ${fargate.url}; logs: ${logs}`);
   const connection = await Connection.connect({ address: temporal.address });
   closers.push(() => connection.close());
   const client = new Client({ connection, namespace: temporal.namespace });
@@ -148,7 +146,7 @@ function startFargate(options: SiteOptions, emulatorUrl: string, port: number): 
   });
 }
 
-/** A worker that ends well, as one does beside a sidecar after its cordon, is none. */
+/** A worker that ends normally, as one does beside a sidecar after its cordon, has not crashed. */
 function reportCrash(task: TaskSummary, onProgress: (line: string) => void): void {
   const { lastStatus, stopCode = '', exitCode } = task;
   if (lastStatus !== 'STOPPED' || !['EssentialContainerExited', 'TaskFailedToStart'].includes(stopCode)) return;

@@ -1,6 +1,6 @@
 /**
- * One run of the demo: everything is started and deployed, the fleets go to zero, requests are replayed, and when the
- * last one is done and the fleets are at zero again, what happened is read from Temporal, ECS and CloudWatch.
+ * One run of the demo: everything is started and deployed, the fleets scale in to zero, requests are replayed, and when the last
+ * one is done and the fleets are at zero again, the results are read from Temporal, ECS and CloudWatch.
  */
 import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory } from '@aws-sdk/client-cloudwatch';
 import type { Client } from '@temporalio/client';
@@ -27,15 +27,15 @@ export interface DemoOptions
   requests: Request[];
   speed: number;
   preset?: string;
-  /** While everything is still there. */
+  /** Called while everything is still running. */
   atTheEnd?: (plant: Plant) => Promise<void>;
 }
 
-/** All that the demo takes once it is deployed, besides its load and its tasks' starts: going to zero twice, reading the histories. */
+/** Time after the deployment besides the load and the tasks' start-up: scaling to zero twice, reading the histories. */
 const LIMIT_BESIDES_LOAD_SECONDS = 215;
-/** Each pool's first task when it is deployed, the first burst, more for it, and those of a second one. */
+/** Rounds of task starts: each pool's first task, the first burst, more tasks for it, and a second burst. */
 const STARTS = 4;
-/** What is left of the limit for reading what happened. */
+/** The part of the time limit for reading the results. */
 const SUMMING_UP_SECONDS = 15;
 
 export async function runDemo(options: DemoOptions): Promise<Summary> {
@@ -51,7 +51,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   const plant = await startPlant({ ...options, tools, context, onProgress: screen.note });
   const startedAt = now();
   screen.note(
-    `In a second terminal, 'npm run -s elastic-workers -- status' shows the pools, after\n${exportLine(plant.emulatorUrl, plant.fargate.url)}`,
+    `To see the pools with 'npm run -s elastic-workers -- status', run this in a second terminal first:\n${exportLine(plant.emulatorUrl, plant.fargate.url)}`,
   );
   const deadline = startedAt + (limitSeconds - SUMMING_UP_SECONDS) * 1000;
   const watch = watchPlant(plant, options, {
@@ -63,23 +63,23 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   void openConsole({ ...plant, closers: options.closers, onProgress: screen.note }).then(watch.console);
 
   watch.phase(
-    'Waiting for the scaler: its schedule first fires a minute after deployment, and takes the services from 1 task to 0',
+    'Waiting for the scaler: its schedule first fires a minute after the deployment, and then scales the services from 1 task to 0',
   );
   await watch.until(() => watch.atMinimum());
   signal.throwIfAborted();
   const before = plant.fargate.usage();
   const from = now();
   watch.phase(
-    `Replaying ${requests.length} requests at ${speed} times their real speed, and ${batches.length} batches of ${batches[0]?.items} small items`,
+    `Replaying ${requests.length} requests at ${speed} times real speed, and ${batches.length} batches of ${batches[0]?.items} small items`,
   );
-  const onFailed = (error: unknown) => screen.note(`A workflow could not be started: ${String(error)}`);
+  const onFailed = (error: unknown) => screen.note(`Cannot start a workflow: ${String(error)}`);
   const [{ behindSeconds }] = await Promise.all([
     send(jobs, { start: (job, index) => startWorkflow(plant.client, job, index, watch), onFailed, signal }),
     send(batches, { start: (batch, index) => startBatch(plant.client, batch, index, watch), onFailed, signal }),
   ]);
-  watch.phase('All requests are there; finishing the work');
+  watch.phase('All requests have arrived; finishing the work');
   await watch.until(() => watch.workflows().completed + watch.workflows().failed >= expected);
-  watch.phase('All work is done; the fleets go back to zero');
+  watch.phase('All work is done; scaling the fleets in to zero');
   await watch.until(() => watch.atMinimum());
   const span = { from, to: now() };
   await watch.stop();
@@ -98,7 +98,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   });
 }
 
-/** Two steps that feed each other, together as long as the request takes. */
+/** Two steps, the second of which uses the first one's answer; together they take as long as the request. */
 async function startWorkflow(client: Client, job: Job, index: number, watch: Watch): Promise<void> {
   const input: SequentialInput = { task: `Request ${index + 1}`, steps: ['Draft an answer', 'Improve the answer'] };
   const config: ProcessorConfig = {
@@ -113,7 +113,7 @@ async function startWorkflow(client: Client, job: Job, index: number, watch: Wat
   watch.workflowsStarted(1);
 }
 
-/** A workflow that does no work itself: each item is a workflow that another pool runs. */
+/** A workflow that does no work of its own: each item is a workflow that another pool runs. */
 async function startBatch(client: Client, { items }: Batch, index: number, watch: Watch): Promise<void> {
   const inputs = Array.from({ length: items }, (_, item): SpecialistInput => ({ task: `Item ${item + 1}` }));
   const config: ProcessorConfig = { serviceName: 'demo', offlineModel: { secondsPerAsk: 0.05 } };
@@ -146,7 +146,7 @@ function fleetsOf(pools: PoolConfig[], jobs: (Job | Batch)[], before: Usage, aft
   }));
 }
 
-/** What the alarms say that went to ALARM since then, each with how often: before its first decision a pool rings scaler-down. */
+/** The alarms that went to ALARM since then, with how often: before a pool's first decision, scaler-down fires. */
 export async function alarmsFired(emulatorUrl: string, since: number): Promise<string[]> {
   const client = new CloudWatchClient(localClient(emulatorUrl));
   const fired = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** Where the demo writes: a view that redraws itself on a terminal, plain lines at intervals everywhere else. */
+/** The demo's output: a view that redraws itself on a terminal, plain lines at intervals everywhere else. */
 import type { WriteStream } from 'node:tty';
 
 import { createLogUpdate } from 'log-update';
@@ -12,7 +12,7 @@ export interface Screen {
   /** A line that stays. */
   note(text: string): void;
   show(view: DemoView): void;
-  /** Leaves the last view standing. */
+  /** Keeps the last view on screen. */
   done(): void;
 }
 

@@ -1,4 +1,4 @@
-/** CDK apps, really bootstrapped and deployed by the CDK's own command line, to the emulator. */
+/** Bootstraps and deploys CDK apps to the emulator with the CDK's own command line. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { devNull } from 'node:os';
@@ -26,7 +26,7 @@ export interface StackOptions {
   /** Of what the CDK writes, and its logs. */
   directory?: string;
   onProgress?: (line: string) => void;
-  /** Ends the CDK's run. */
+  /** Aborts the CDK's run. */
   signal?: AbortSignal;
 }
 
@@ -91,7 +91,7 @@ export async function cdk(
   return readFile(running.logFile, 'utf8');
 }
 
-/** Of the project's own packages; throws when there is none. */
+/** Found among the project's own packages; throws if there is none. */
 export function cdkCommandLine(project: string): string {
   try {
     return join(dirname(createRequire(join(project, 'package.json')).resolve('aws-cdk/package.json')), 'bin', 'cdk');
@@ -100,7 +100,7 @@ export function cdkCommandLine(project: string): string {
   }
 }
 
-/** Whatever AWS configuration the user has stays out of it: only the emulator can be reached. */
+/** The user's own AWS configuration is not used: only the emulator can be reached. */
 function cdkEnvironment(emulatorUrl: string): Record<string, string> {
   return {
     ...plainEnvironment(),
@@ -110,7 +110,7 @@ function cdkEnvironment(emulatorUrl: string): Record<string, string> {
     AWS_SHARED_CREDENTIALS_FILE: devNull,
     CDK_DEFAULT_ACCOUNT: '000000000000',
     CDK_DEFAULT_REGION: 'us-east-1',
-    // Images are not built: local Fargate runs what would be in them.
+    // Images are not built: local Fargate runs their contents.
     CDK_DOCKER: 'true',
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     CDK_DISABLE_VERSION_CHECK: 'true',

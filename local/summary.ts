@@ -1,4 +1,4 @@
-/** What a run of the demo came to, and whether everything held that it promises: pure figures and text. */
+/** The results of a demo run, and whether it kept all its promises: pure figures and text. */
 import type { FleetSample, ServiceUsage } from './fargate/index.ts';
 import type { Outcome } from './outcomes.ts';
 import { clock } from './view.ts';
@@ -10,7 +10,7 @@ export interface RunFacts {
   /** How late the latest request was started. */
   behindSeconds: number;
   outcomes: Outcome[];
-  /** Each with how many of the requests were for it, and what was used up to the load's start and in all. */
+  /** For each pool: its number of requests, and the usage up to the load's start and in total. */
   fleets: { pool: string; requests: number; before: ServiceUsage | undefined; after: ServiceUsage | undefined }[];
   /** Epoch milliseconds: from the load's start until all pools were at zero again. */
   span: { from: number; to: number };
@@ -36,7 +36,7 @@ export interface FleetSummary {
   running: number[];
   peak: number;
   taskSeconds: number;
-  /** What the peak would have used, had it been there all the time. */
+  /** What the peak would have used if it had run all the time. */
   alwaysOnTaskSeconds: number;
 }
 
@@ -64,14 +64,12 @@ export function renderSummary(summary: Summary): string {
     ...checks.map(({ name, holds, detail }) => `  ${holds ? 'yes' : 'NO '}  ${name}: ${detail}`),
     '',
     `  wait until work starts   p50 ${seconds(waitSeconds.p50)}, p95 ${seconds(waitSeconds.p95)}`,
-    `  task-seconds used        ${taskSeconds.toFixed(0)}, ${saved} % less than the ${alwaysOnTaskSeconds.toFixed(0)} of an always-on fleet of the peak size`,
+    `  task-seconds used        ${taskSeconds.toFixed(0)}, ${saved}% less than the ${alwaysOnTaskSeconds.toFixed(0)} of an always-on fleet of peak size`,
     ...(summary.startedLateSeconds > 1
-      ? [
-          `  the load fell behind by  ${seconds(summary.startedLateSeconds)} at most: this machine is too slow for this speed`,
-        ]
+      ? [`  load was late by up to   ${seconds(summary.startedLateSeconds)}: this machine is too slow for this speed`]
       : []),
     '',
-    `${summary.ok ? 'All of it held' : 'NOT all of it held'}, in ${clock(summary.seconds)}.`,
+    `${summary.ok ? 'All checks passed' : 'NOT all checks passed'}, in ${clock(summary.seconds)}.`,
   ].join('\n');
 }
 
@@ -90,8 +88,7 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
     { name: 'no workflow failed', holds: failed === 0, detail: `${failed} failed` },
     { name: 'no activity attempt was lost', holds: lost.length === 0, detail: lostDetail(lost) },
     ...fleets.map(({ pool, requests, peak, running }) => ({
-      name:
-        requests > 0 ? `${pool} went from zero to what ${requests} requests need, and back` : `${pool} stayed at zero`,
+      name: requests > 0 ? `${pool} scaled from zero for ${requests} requests, and back` : `${pool} stayed at zero`,
       holds: running[0] === 0 && peak > 0 === requests > 0 && running.at(-1) === 0,
       detail: `${turningPoints(running).join(' → ') || '?'} tasks`,
     })),
@@ -101,7 +98,7 @@ function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
       detail: facts.alarmsFired.join('; ') || 'none',
     },
     {
-      name: 'it was over in time',
+      name: 'the run ended in time',
       holds: facts.seconds <= facts.limitSeconds,
       detail: `${clock(facts.seconds)}, limit ${clock(facts.limitSeconds)}`,
     },
@@ -129,14 +126,14 @@ function fleetSummary(
   };
 }
 
-/** The running tasks at the time given, and at each change after it. */
+/** The running tasks at the given time, and at each change after it. */
 function changesOf(history: FleetSample[], from: number): number[] {
   const atStart = history.findLast(({ at }) => at <= from);
   const samples = [...(atStart ? [atStart] : []), ...history.filter(({ at }) => at > from)];
   return samples.map(({ running }) => running).filter((running, i, all) => i === 0 || running !== all[i - 1]);
 }
 
-/** The first, the last, and where growing turned into shrinking or back. */
+/** The first and last values, and the turning points between growth and shrinkage. */
 function turningPoints(values: number[]): number[] {
   return values.filter((value, i) => {
     const [before, after] = [values[i - 1], values[i + 1]];
@@ -144,7 +141,7 @@ function turningPoints(values: number[]): number[] {
   });
 }
 
-/** The nearest rank: a value that was really seen. */
+/** By nearest rank, so that it is an observed value. */
 function percentile(sorted: number[], share: number): number | null {
   return sorted[Math.ceil(share * sorted.length) - 1] ?? null;
 }

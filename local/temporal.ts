@@ -7,7 +7,7 @@ import { plainEnvironment, startProcess, untilReady, usablePort } from './proces
 import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
 
 export interface TemporalOptions {
-  /** Free ones unless given. */
+  /** Default: free ones. */
   port?: number;
   uiPort?: number;
   namespace?: string;
@@ -15,11 +15,11 @@ export interface TemporalOptions {
   dynamicConfig?: Record<string, unknown>;
   /** Beside what any child gets of this process's environment. */
   environment?: Record<string, string>;
-  /** Where it keeps its data, to find them again when it is started anew; in memory unless given. */
+  /** Where it stores its data, to find it again after a restart (default: in memory). */
   databaseFile?: string;
   /** Of the log. */
   directory?: string;
-  /** The `temporal` executable; found or fetched unless given. */
+  /** The `temporal` executable (default: found or downloaded). */
   executable?: string;
 }
 
@@ -34,7 +34,7 @@ export interface LocalTemporal {
 export async function startTemporal(options: TemporalOptions = {}): Promise<LocalTemporal> {
   const { namespace = 'default', directory = join(LOCAL_DIRECTORY, 'logs') } = options;
   const command = options.executable ?? (await ensureTools()).temporal;
-  const howToChange = 'stop what listens there, or leave the port out to have a free one chosen.';
+  const howToChange = 'stop what is using it, or leave the port out to use a free one.';
   const port = await usablePort(options.port, "the Temporal server's", howToChange);
   const uiPort = await usablePort(options.uiPort, "the Temporal UI's", howToChange);
   const server = await startProcess({

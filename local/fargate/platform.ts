@@ -130,7 +130,7 @@ export class Platform {
         () => undefined,
         (error: unknown) => error,
       );
-      if (failure && isReadable) this.#log(`The emulator's services could not be read: ${String(failure)}`);
+      if (failure && isReadable) this.#log(`Cannot read the emulator's services: ${String(failure)}`);
       isReadable = !failure;
       this.#tasks.forgetOld(this.#now());
       await delay(this.#options.pollMilliseconds ?? 500, undefined, { signal }).catch(() => undefined);
@@ -173,7 +173,7 @@ export class Platform {
       const scheduler = new ServiceScheduler(service, taskDefinition, surroundings, restartBackoff);
       this.#schedulers.set(service.serviceArn, scheduler);
     } catch (error) {
-      this.#log(`The task definition of service ${service.serviceName} could not be read: ${String(error)}`);
+      this.#log(`Cannot read the task definition of service ${service.serviceName}: ${String(error)}`);
     }
   }
 
@@ -193,7 +193,7 @@ export class Platform {
       await this.#emulator.ecs('UpdateService', { cluster: nameOf(clusterArn), service: serviceName, taskDefinition });
       await this.#refresh();
     } catch (error) {
-      this.#log(`Service ${serviceName} could not be rolled back: ${String(error)}`);
+      this.#log(`Cannot roll back service ${serviceName}: ${String(error)}`);
     }
   }
 
@@ -219,7 +219,7 @@ export class Platform {
     try {
       scheduler.reconcile();
     } catch (error) {
-      this.#log(`Service ${scheduler.service.serviceName} was left as it is: ${String(error)}`);
+      this.#log(`Service ${scheduler.service.serviceName} was left unchanged: ${String(error)}`);
     }
   }
 

@@ -12,7 +12,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 test('in a folder without a CDK app everything that is missing is said, and nothing is made', async () => {
   const { code, stderr } = await runCli(['dev'], { directory });
   expect(code).toBe(1);
-  expect(stderr).toContain(`There is no ${join(directory, 'cdk.json')}: run it in the folder of your CDK app`);
+  expect(stderr).toContain(`There is no ${join(directory, 'cdk.json')}: run this in the folder of your CDK app`);
   expect(stderr).toContain('has no CDK command line: npm install --save-dev aws-cdk');
   expect(readdirSync(directory)).toEqual([]);
 });

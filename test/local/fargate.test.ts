@@ -703,7 +703,7 @@ describe('At the end', () => {
     const tasks = (await untilRunning(service, 2)).map(({ taskArn }) => taskArn!);
     await Promise.all((await runningTasks(service)).map(reportOf));
     await emulator.stop();
-    await until(() => logged.some((message) => message.startsWith("The emulator's services could not be read")));
+    await until(() => logged.some((message) => message.startsWith("Cannot read the emulator's services")));
     const described = await ecs.send(new DescribeTasksCommand({ cluster: CLUSTER, tasks }));
     expect(described.tasks).toMatchObject([{ lastStatus: 'RUNNING' }, { lastStatus: 'RUNNING' }]);
     expect((await fetch(`${fargate.url}/a-bucket/a%20key`)).status).toBe(503);

@@ -66,7 +66,7 @@ describe('the summary', () => {
     const summary = summarise(facts);
     expect(summary.checks.filter(({ holds }) => !holds)).toEqual([]);
     expect(summary).toMatchObject({ ok: true, waitSeconds: { p50: 2, p95: 10 } });
-    expect(renderSummary(summary)).toContain('All of it held, in 3:20.');
+    expect(renderSummary(summary)).toContain('All checks passed, in 3:20.');
   });
 
   test("counts what was used from the load's start, against the peak over the same time", () => {
@@ -101,7 +101,7 @@ describe('the summary', () => {
   ])('does not hold with %s', (_, change) => {
     const summary = summarise({ ...facts, ...change });
     expect(summary.ok).toBe(false);
-    expect(renderSummary(summary)).toContain('NOT all of it held');
+    expect(renderSummary(summary)).toContain('NOT all checks passed');
   });
 
   test('holds with a pool that got no request, and no task', () => {

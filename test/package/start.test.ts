@@ -48,7 +48,7 @@ test('the project that is made passes its own checks, and can be deployed', () =
 
 test('dev says which pools there are when a command is given for another', () => {
   const dev = () => run(project, 'npx', '--no-install', 'elastic-workers', 'dev', '--run', 'nope=true');
-  expect(dev).toThrow("--run names nope, and the app's pools are main: correct it");
+  expect(dev).toThrow("--run names nope, but the app's pools are main: correct it");
 });
 
 test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
@@ -56,9 +56,9 @@ test('dev serves its workflow from zero and goes back, deploys a change, and lea
     await servedFromZeroAndBack(shows);
     const activities = join(project, 'src/activities.ts');
     writeFileSync(activities, readFileSync(activities, 'utf8').replace('Hello', 'Good morning'));
-    await shows('it is deployed again', /deployed again/);
+    await shows('it is redeployed', /redeployed/);
     appendFileSync(join(project, 'src/worker.ts'), '\nthis is no TypeScript');
-    await shows('what is wrong with it', /What is deployed stays as it was/);
+    await shows('what is wrong with it', /The deployed app was left unchanged/);
   });
   expect(end).toEqual(NOTHING_LEFT);
 });
