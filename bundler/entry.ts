@@ -1,6 +1,6 @@
 /**
- * The files of a worker from its entry in somebody's project, with that project's own esbuild and Temporal SDK. What is wrong with
- * the entry is returned, each problem with where it is and how to mend it.
+ * Builds a worker's files from its entry in a user's project, with that project's own esbuild and Temporal SDK. Problems with the
+ * entry are returned, each with its place and how to fix it.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import type * as esbuild from 'esbuild';
 import { inPlace, PLACES } from './esbuild-plugins.ts';
 import { bundleWorker, tidyWorkflowBundle } from './worker-files.ts';
 
-/** As the construct's prop `bundling`. */
+/** The same as the construct's prop `bundling`. */
 export interface Bundling {
   nodeModules?: string[];
   externalModules?: string[];
@@ -28,15 +28,15 @@ export interface EntryOptions {
   root: string;
   /** This package's library, built. */
   library: string;
-  /** As Node.js names it. */
+  /** By its name in Node.js. */
   cpu: string;
   bundling: Bundling;
 }
 
-/** What only strategies need. */
+/** Packages that only strategies need. */
 const OF_STRATEGIES = ['ai', '@ai-sdk/provider', '@temporalio/ai-sdk'];
 
-/** Empty when the files are there. */
+/** Returns the problems; empty if the files were built. */
 export async function bundleEntry(options: EntryOptions): Promise<string[]> {
   const { entry, outdir, root, library, bundling } = options;
   const found = esbuildOf(entry);
@@ -79,16 +79,16 @@ function esbuildOf(entry: string): typeof esbuild | string {
   try {
     return createRequire(entry)('esbuild') as typeof esbuild;
   } catch {
-    return 'esbuild, which bundles it, is not installed in this project: npm install --save-dev esbuild';
+    return 'esbuild, which bundles it, is not installed in this project: run npm install --save-dev esbuild';
   }
 }
 
 const LOADING_TIMEOUT_MS = 120_000;
 
 /**
- * Only the entry itself knows its workflows, interceptors and plugins. So it is run, up to its call of runElasticWorker, which then
- * bundles the workflows instead of serving them (worker/run.ts). It is read from standard input in its own folder, so that it finds
- * the project's packages and nothing is written there.
+ * Only the entry itself knows its workflows, interceptors and plugins. So it is run up to its call of runElasticWorker, which then
+ * bundles the workflows instead of serving them (worker/run.ts). Node reads it from standard input in the entry's folder, so that
+ * it finds the project's packages and nothing is written there.
  */
 async function bundleWorkflows(
   { build }: typeof esbuild,
@@ -121,11 +121,11 @@ async function bundleWorkflows(
   if (said !== undefined) return said.problem;
   const why = error?.message ?? stderr.trim();
   return why === ''
-    ? 'it never calls runElasticWorker: call it, and await it, at the end of the entry'
-    : `it fails before it calls runElasticWorker; at synth it is run that far, to learn of its workflows:\n${why}`;
+    ? 'it never calls runElasticWorker: call and await it at the end of the entry'
+    : `it fails before it calls runElasticWorker (synth runs it up to that call, to find its workflows):\n${why}`;
 }
 
-/** The names of CommonJS as globals: the sources may declare them, too. */
+/** Provides CommonJS's names as globals, because the sources may declare them, too. */
 function placeOfEntry(entry: string, root: string): string {
   const names = `{ require: createRequireAt(${JSON.stringify(entry)}), __filename: ${JSON.stringify(entry)}, __dirname: ${JSON.stringify(dirname(entry))} }`;
   return `${PLACES}
@@ -134,7 +134,7 @@ process.argv[1] = ${JSON.stringify(entry)};
 process.chdir(${JSON.stringify(root)});`;
 }
 
-/** What runElasticWorker has left behind (worker/workflow-code.ts). Undefined: it was not called. */
+/** The output of runElasticWorker (worker/workflow-code.ts). Undefined: it was not called. */
 function readDescription(outdir: string): { problem?: string } | undefined {
   const file = join(outdir, 'described.json');
   if (!existsSync(file)) return undefined;
@@ -144,13 +144,13 @@ function readDescription(outdir: string): { problem?: string } | undefined {
 }
 
 /**
- * The packages that are not bundled, for the image's platform. They and all that they need have the versions that the project has,
- * whichever package manager put them there.
+ * Installs the packages that are not bundled, for the image's platform. They and their dependencies have the project's versions,
+ * whichever package manager installed them.
  */
 function install(names: string[], { entry, outdir, cpu }: EntryOptions): string[] {
   const missing = names.filter((name) => versionOf(name, entry) === undefined);
   if (missing.length > 0)
-    return [`bundling.nodeModules: ${missing.join(', ')} is not installed in this project: npm install it`];
+    return [`bundling.nodeModules: ${missing.join(', ')} is not installed in this project: install it first`];
   const dependencies = Object.fromEntries(names.map((name) => [name, versionOf(name, entry)]));
   const overrides = versionsBelow(names, entry);
   const packageFile = { type: 'module', private: true, dependencies, overrides };
@@ -164,7 +164,7 @@ function install(names: string[], { entry, outdir, cpu }: EntryOptions): string[
   return status === 0 ? [] : [`bundling.nodeModules: npm install failed: ${error?.message ?? stderr.trim()}`];
 }
 
-/** Of the packages that these need. One that is there in several versions is left to npm, as is one that is not there. */
+/** Versions of their dependencies. A package with several versions is left to npm, as is a missing one. */
 function versionsBelow(names: string[], entry: string): Record<string, string> {
   const versions = new Map<string, Set<string>>();
   const seen = new Set<string>();
@@ -193,7 +193,7 @@ function versionOf(name: string, from: string): string | undefined {
   return packageOf(name, from)?.version;
 }
 
-/** As Node.js finds it; pnpm has it behind a link, and what it needs beside it. */
+/** Found like Node.js does; pnpm has a package behind a link, with its dependencies beside it. */
 function packageOf(name: string, from: string): InstalledPackage | undefined {
   const folders = createRequire(from).resolve.paths(name) ?? [];
   const link = folders.map((folder) => join(folder, name, 'package.json')).find((each) => existsSync(each));
@@ -213,5 +213,5 @@ function problemsOf(error: Partial<esbuild.BuildFailure>, root: string): string[
 
 function nativePart(text: string): string {
   const name = /node_modules\/((?:@[^/]+\/)?[^/]+)\/[^"]*$/.exec(text)?.[1] ?? 'a package';
-  return `${name} has a native part, which cannot be bundled: name the package in bundling.nodeModules (${text})`;
+  return `${name} contains native code, which cannot be bundled: add the package to bundling.nodeModules (${text})`;
 }

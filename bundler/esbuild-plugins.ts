@@ -1,16 +1,16 @@
-/** What esbuild has to be told of packages that expect to find more at run time than a bundle has. */
+/** esbuild plugins for packages that expect more at run time than a bundle contains. */
 import { readFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
 
-/** Workflows are bundled ahead: what would do so at run time (webpack, swc and all) stays out. */
+/** Workflows are prebundled, so the packages that would bundle them at run time (webpack, swc and others) are left out. */
 export const withoutBundler: Plugin = {
   name: 'without-bundler',
   setup({ onLoad }) {
     const contents = `
-      const absent = () => { throw new Error('This worker runs workflows that were bundled ahead, and holds nothing to bundle them with.'); };
+      const absent = () => { throw new Error('This worker was built with prebundled workflows and cannot bundle others.'); };
       exports.WorkflowCodeBundler = absent;
       exports.bundleWorkflowCode = absent;
       exports.defaultWorkflowInterceptorModules = ['workflow-log-interceptor'];`;
@@ -18,7 +18,7 @@ export const withoutBundler: Plugin = {
   },
 };
 
-/** A CommonJS package that is imported on demand has the named exports that Node gives it; esbuild alone gives it but a default. */
+/** Gives a dynamically imported CommonJS package the named exports that it has in Node; esbuild by itself gives it only a default. */
 export const namedImports: Plugin = {
   name: 'named-imports',
   setup({ onResolve, onLoad, initialOptions: { external = [] } }) {
@@ -37,7 +37,7 @@ export const namedImports: Plugin = {
   },
 };
 
-/** Undefined for a package that is an ECMAScript module alone, whose exports need no help. */
+/** Undefined for a package that is only an ECMAScript module, whose exports need no help. */
 function required(path: string, from: string): string | undefined {
   try {
     return createRequire(join(from, 'index.js')).resolve(path);
@@ -47,7 +47,7 @@ function required(path: string, from: string): string | undefined {
 }
 
 /**
- * Where a source lies, for one that is run from somewhere else: `import.meta`, `__dirname`, `__filename` and `require.resolve` answer as
+ * The location of a source that is run from somewhere else: `import.meta`, `__dirname`, `__filename` and `require.resolve` return what
  * they would in the source. Needs PLACES before the bundle.
  */
 export const inPlace: Plugin = {
@@ -68,7 +68,7 @@ export const inPlace: Plugin = {
   },
 };
 
-/** TypeScript's endings are left out or written as JavaScript's. */
+/** TypeScript's file extensions are left out or written as JavaScript's. */
 export const PLACES = `
 import { existsSync as existsHere } from 'node:fs';
 import { createRequire as createRequireAt } from 'node:module';

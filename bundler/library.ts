@@ -1,7 +1,7 @@
 /**
- * The library as others load it, each part twice: as CommonJS for Node.js, whatever the user's module system is, so that there is
- * one copy in a process; and as ECMAScript modules for bundlers, which take pieces of it. What has an identity in a process (the
- * Temporal SDK, the AI SDK) is the user's own and never in it.
+ * Builds the published library, each part twice: as CommonJS for Node.js, whatever the user's module system, so that there is one
+ * copy per process; and as ECMAScript modules for bundlers, which use parts of it. Packages with an identity in the process (the
+ * Temporal SDK, the AI SDK) are the user's own and never included.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -10,9 +10,9 @@ import { namedImports } from './esbuild-plugins.ts';
 
 export interface LibraryOptions {
   common: BuildOptions;
-  /** In Node.js: by name, its source. */
+  /** For Node.js: sources by name. */
   node: Record<string, string>;
-  /** In the workflows' sandbox. */
+  /** For the workflow sandbox. */
   sandbox: Record<string, string>;
   outdir: string;
 }
@@ -20,7 +20,7 @@ export interface LibraryOptions {
 const THE_USERS_OWN =
   /^(@temporalio\/(activity|ai-sdk|client|common|core-bridge|nexus|proto|worker|workflow|workflow-streams)|@ai-sdk\/provider|ai)(\/|$)/;
 
-/** Returns the files that went into it. */
+/** Returns the input files. */
 export async function buildLibrary({ common, node, sandbox, outdir }: LibraryOptions): Promise<string[]> {
   const settings: BuildOptions = {
     ...common,
@@ -41,15 +41,15 @@ export async function buildLibrary({ common, node, sandbox, outdir }: LibraryOpt
     ...settings,
     entryPoints: sandbox,
     outdir: join(outdir, 'sandbox'),
-    // As for the SDK's own bundler: packages leave out there what needs Node.js.
+    // As in the SDK's own bundler: packages then leave out what needs Node.js.
     platform: 'browser',
     target: 'es2022',
-    // Zod also, since strategies bring it, and modules that all workflows share are frozen one by one.
+    // Zod too, because strategies bring it, and modules that all workflows share are frozen one by one.
     plugins: [leftOut(THE_USERS_OWN), leftOut(/^zod$/), sandboxImports],
   });
   for (const { path, text } of forNode.outputFiles!) {
     const name = relative(outdir, path);
-    // The names that CommonJS expects are the bundler's to give, once for all of a bundle.
+    // The bundler provides CommonJS's names, once per bundle.
     write(join(outdir, 'esm', name), text);
     write(join(outdir, name), await commonJs(text));
   }
@@ -80,7 +80,7 @@ function write(file: string, text: string): void {
   writeFileSync(file, text);
 }
 
-/** Imported also where a package requires it: a bundler does not see a `require` that is already within a bundle. */
+/** Also imported where a package requires it: a bundler does not see a `require` that is already in a bundle. */
 const leftOut = (filter: RegExp): Plugin => ({
   name: 'left-out',
   setup({ onResolve, onLoad }) {
@@ -91,7 +91,7 @@ const leftOut = (filter: RegExp): Plugin => ({
   },
 });
 
-/** As the SDK's own bundler does: outside of a bundle these are stubs. */
+/** As in the SDK's own bundler: outside of a bundle these are stubs. */
 const sandboxImports: Plugin = {
   name: 'sandbox-imports',
   setup({ onLoad }) {

@@ -1,4 +1,4 @@
-/** The entry's files, for a program that cannot wait: `node main.js '{ "entry": … }'` prints the problems as JSON. */
+/** Bundles an entry for a program that cannot await: `node main.js '{ "entry": … }'` prints the problems as JSON. */
 import { join } from 'node:path';
 import { bundleEntry, type EntryOptions } from './entry.ts';
 

@@ -1,10 +1,10 @@
 /**
- * A worker as the files its image needs: the entry with all packages bundled, its workflows bundled ahead, the threads that the
- * Temporal SDK and this package start, and Temporal's native library for each platform. The worker of this package's own image is
- * made by it, and so is that of a pool with an `entry`.
+ * Builds the files for a worker's image: the entry with all packages bundled, its prebundled workflows, the threads that the Temporal
+ * SDK and this package start, and Temporal's native library for each platform. Used for this package's own image and for pools with
+ * an `entry`.
  *
- * In pieces, so that what is imported when it is first needed is not loaded at the start. Names stay as they are written, since
- * they are read in logs and stack traces, and errors are told apart by them.
+ * It is split into chunks, so that dynamic imports are not loaded at start. Names are kept, because people read them in logs and
+ * stack traces, and code distinguishes errors by them.
  */
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,29 +17,29 @@ export interface WorkerFilesOptions {
   /** The script that calls runElasticWorker. */
   entry: string;
   outdir: string;
-  /** Paths in the files are relative to it, so that they are the same wherever it lies. */
+  /** Paths in the files are relative to it, so that they are the same wherever it is. */
   root: string;
   /** This package's own threads, as sources or built. */
   threads: { 'relay-thread': string; 'warm-up': string };
-  /** More entry points, by the file each becomes. */
+  /** More entry points, by output file. */
   more?: Record<string, string>;
   build?: esbuild.BuildOptions;
-  /** Folders whose sources are loaded when the image is made, as packages are: that does nothing but load them. */
+  /** Folders whose sources are loaded when the image is built, like packages: loading them has no other effect. */
   libraries: string[];
 }
 
-/** What packages written as CommonJS expect to find, in a module that is none. */
+/** Names that CommonJS packages expect, for a module that is not CommonJS. */
 export const COMMONJS_NAMES = `import { createRequire as createRequireHere } from 'node:module';
 const require = createRequireHere(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;`;
 
-/** The path of what was bundled ahead is still worked out, but no longer needed: it does not have to exist. */
+/** The path of prebundled code is still computed, but no longer needed: it does not have to exist. */
 const PATHS_OF_SOURCES = `
 const resolveHere = require.resolve;
 require.resolve = Object.assign((id, options) => {
   try { return resolveHere(id, options); } catch (error) { if (!id.startsWith('.')) throw error; return __dirname + '/' + id; }
 }, resolveHere);`;
 
-/** The files that went into it. */
+/** Returns the input files. */
 export async function bundleWorker(options: WorkerFilesOptions): Promise<string[]> {
   const { esbuild, entry, outdir, root, threads, more, build = {} } = options;
   rmSync(outdir, { recursive: true, force: true });
@@ -79,7 +79,7 @@ export async function bundleWorker(options: WorkerFilesOptions): Promise<string[
   return Object.keys(metafile.inputs);
 }
 
-/** esbuild writes a piece for what is imported on demand also where the importing code itself is left out. */
+/** esbuild writes a chunk for a dynamic import even if the importing code itself is left out. */
 function prune({ outputs }: esbuild.Metafile, root: string): void {
   const isEntry = (file: string) => STARTED.test(basename(file)) || file.includes('/node_modules/');
   const reached = new Set(Object.keys(outputs).filter(isEntry));
@@ -91,7 +91,7 @@ function prune({ outputs }: esbuild.Metafile, root: string): void {
   }
 }
 
-/** The pieces of packages alone: to load them does nothing, at whatever time. */
+/** Chunks that contain only packages: loading them has no effect, at any time. */
 function packagesAlone({ outputs }: esbuild.Metafile, { root, outdir, libraries }: WorkerFilesOptions): string[] {
   const folders = ['node_modules/', ...libraries.map((folder) => `${relative(root, folder)}/`)];
   const isPackage = (input: string) => folders.some((folder) => input.includes(folder));
@@ -102,10 +102,10 @@ function packagesAlone({ outputs }: esbuild.Metafile, { root, outdir, libraries 
     .toSorted();
 }
 
-/** What is run by itself, and not to be loaded. */
+/** Scripts that are run by themselves, and must not be loaded. */
 const STARTED = /^(main|relay-thread|warm-up|workflow-worker-thread)\.js$/;
 
-/** Temporal's native part finds itself beside the code: for the image's platforms, and for this machine. */
+/** Temporal's native library is found beside the code: for the image's platforms, and for this machine. */
 function copyBridges(bridge: string, to: string): void {
   const from = join(bridge, 'releases');
   const here = { linux: 'linux', darwin: 'darwin', win32: 'windows' }[process.platform as string] ?? 'linux';
@@ -114,8 +114,8 @@ function copyBridges(bridge: string, to: string): void {
 }
 
 /**
- * The workflows' bundle without what is of this machine or needless: its source map says in which line an error was thrown; the
- * sources in it are half the bundle, and each thread holds it. Returns the sources.
+ * Reduces the workflow bundle to what is needed and independent of this machine: its source map gives the line of an error, while
+ * the sources in it are half of the bundle, which each thread keeps in memory. Returns the sources.
  */
 export function tidyWorkflowBundle(outdir: string, root: string): string[] {
   const file = join(outdir, 'workflow-bundle.js');
@@ -128,7 +128,7 @@ export function tidyWorkflowBundle(outdir: string, root: string): string[] {
   };
   const sources = map.sources.map((source) => (source.startsWith('/') ? relative(root, source) : source));
   delete map.sourcesContent;
-  // Its own name has a hash of where it was made.
+  // Its own name contains a hash of the build's path.
   Object.assign(map, { file: basename(file), sources });
   const plain = code.slice(0, at).replaceAll(`${root}/`, '');
   writeFileSync(file, plain + Buffer.from(JSON.stringify(map)).toString('base64'));

@@ -1,6 +1,6 @@
 /**
- * The images that a CDK app builds from folders, as local Fargate runs them: no container engine takes part. What would be
- * copied into the image is in the app's cloud assembly, and is run from there.
+ * Images that a CDK app builds from folders, for local Fargate, which needs no container engine: the files for the image are in the
+ * app's cloud assembly, and are run from there.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const manifestSchema = z.object({
 const ENTRY_FILE = 'main.js';
 const CONTENT_FOLDERS = ['.', 'dist/worker', 'dist/sidecar'];
 
-/** The folder that stands for an image, by the image's URI; undefined for one that the assembly does not build, or cannot be run so. */
+/** The folder that stands for an image, by the image's URI; undefined if the assembly does not build it, or it cannot be run this way. */
 export function imageDirectory(assembly: string, image: string): string | undefined {
   const source = imageSource(assembly, image);
   return source && contentOf(source.directory);
@@ -29,7 +29,7 @@ export function imageDirectory(assembly: string, image: string): string | undefi
 /** What an image is built from. */
 export interface ImageSource {
   directory: string;
-  /** Within the directory; `Dockerfile` unless given. */
+  /** Within the directory (default: `Dockerfile`). */
   dockerFile: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Docker or podman, where one of them works: it builds and runs the images that cannot be run as processes of this machine. */
+/** Uses Docker or podman, if one of them works, to build and run images that cannot run as processes of this machine. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { ImageSource } from './assembly.ts';
@@ -6,10 +6,10 @@ import type { StandIn, WantedContainer } from './fargate/index.ts';
 
 const run = promisify(execFile);
 const ENGINES = ['docker', 'podman'];
-/** A build's output is kept to say what went wrong. */
+/** Limit of a build's output, which is kept for the error message. */
 const MOST_OUTPUT = 64 * 1024 * 1024;
 
-/** The first that answers; undefined where there is none. */
+/** The first that answers; undefined if there is none. */
 export async function findEngine(): Promise<string | undefined> {
   for (const engine of ENGINES) {
     const answers = await run(engine, ['info'], { timeout: 10_000 }).then(
@@ -21,18 +21,18 @@ export async function findEngine(): Promise<string | undefined> {
   return undefined;
 }
 
-/** From the folder of the CDK app's assembly. The image's name is the same as in the task definition. */
+/** Builds from the folder of the CDK app's assembly. The image's name is the same as in the task definition. */
 export async function buildImage(engine: string, image: string, { directory, dockerFile }: ImageSource): Promise<void> {
   const args = ['build', '--quiet', '--tag', image, ...(dockerFile ? ['--file', dockerFile] : []), '.'];
   try {
     await run(engine, args, { cwd: directory, maxBuffer: MOST_OUTPUT });
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string };
-    throw new Error(`${engine} could not build ${image}:\n${stderr.trimEnd() || message}`, { cause: error });
+    throw new Error(`${engine} failed to build ${image}:\n${stderr.trimEnd() || message}`, { cause: error });
   }
 }
 
-/** In the machine's own network, where Temporal and the task's endpoints are. Signals to the engine's process reach the container's. */
+/** Runs in the host's network, where Temporal and the task's endpoints are. Signals to the engine's process reach the container's. */
 export function containerCommand(engine: string, wanted: WantedContainer, directory: string): StandIn {
   const variables = wanted.variables.flatMap((name) => ['--env', name]);
   const args = ['run', '--rm', '--network', 'host', ...variables, wanted.image, ...wanted.command];

@@ -1,4 +1,4 @@
-/** One process at a time does what two must not do at once, such as fetching the same tools. */
+/** A lock between processes, for work that two must not do at once, such as downloading the same tools. */
 import { randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -6,10 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const LOOK_AGAIN_MS = 200;
 const TOUCH_EVERY_MS = 1000;
-/** So often does its holder touch the lock that one who has not for so long is gone, whoever has its process number now. */
+/** A holder touches the lock often; one that has not for this long is gone, whichever process has its id now. */
 const LEFT_BEHIND_AFTER_MS = 10_000;
 
-/** The lock is a file with the number of the process that holds it; one that a process left behind counts no more. */
+/** The lock is a file with the id of the process that holds it; a lock left behind no longer counts. */
 export async function withLock<T>(file: string, onWait: (holder: number) => void, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });
   const own = `${process.pid} ${randomUUID()}`;
@@ -42,7 +42,7 @@ async function take(file: string, own: string, onWait: (holder: number) => void)
   }
 }
 
-/** There with its content or not at all: by another name first, which ends up as the lock's unless there is one. */
+/** Created atomically with its content: written under another name first, which becomes the lock unless there is one. */
 function isTaken(file: string, own: string): boolean {
   const written = `${file}.${randomUUID()}`;
   writeFileSync(written, own);
@@ -63,7 +63,7 @@ function isLinked(from: string, to: string): boolean {
   }
 }
 
-/** Of two that find it left behind, one may come when the other has the lock already: it gives it back. */
+/** If two processes find it left behind, the second may take it from the first, which already holds it: it gives it back. */
 function discard(file: string, text: string): void {
   const taken = `${file}.${randomUUID()}`;
   try {
@@ -92,7 +92,7 @@ function touch(file: string): void {
   try {
     utimesSync(file, new Date(), new Date());
   } catch {
-    // Taken over, since this process stood still for too long.
+    // Taken over, because this process was suspended for too long.
   }
 }
 

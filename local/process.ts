@@ -1,6 +1,6 @@
 /**
- * Child processes that never outlive this one: each runs in a process group of its own with its output in a log file,
- * and a guard process ends the group should this process go away without having stopped it (crash, kill -9).
+ * Child processes that never outlive this one: each runs in its own process group with its output in a log file, and a guard
+ * process ends the group if this process ends without having stopped it (crash, kill -9).
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -12,7 +12,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface ProcessOptions {
-  /** What messages call it. */
+  /** Its name in messages. */
   name: string;
   command: string;
   args: string[];
@@ -24,9 +24,9 @@ export interface ProcessOptions {
 export interface RunningProcess {
   pid: number;
   logFile: string;
-  /** Resolves when the process has ended, with how. */
+  /** Resolves when the process has ended, with how it ended. */
   exited: Promise<string>;
-  /** SIGTERM, after the grace SIGKILL, and then whatever is left of its group. */
+  /** Sends SIGTERM, after the grace period SIGKILL, and then kills whatever is left of its group. */
   stop(graceSeconds?: number): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   return { pid, logFile: options.logFile, exited, stop };
 }
 
-/** Polls until `probe` holds; fails at once when the process has ended, or after the time limit, with the log's end. */
+/** Polls until `probe` holds; fails with the log's end as soon as the process has ended, or after the time limit. */
 export async function untilReady(
   name: string,
   process: RunningProcess,
@@ -82,7 +82,7 @@ export function logTail(logFile: string, lines = 15): string {
   return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
 }
 
-/** Below what Linux and macOS hand out by themselves: there a port is soon somebody's connection. */
+/** Below the ephemeral ports of Linux and macOS, which connections soon take. */
 const CHOSEN_PORTS = [20_000, 32_768] as const;
 
 /** Free ports on 127.0.0.1, all different. */
@@ -101,7 +101,7 @@ function unlessTaken(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'EADDRINUSE') throw error;
 }
 
-/** The port itself when nothing listens there, a free one when none is asked for. */
+/** The given port if it is free, or any free one if none is given. */
 export async function usablePort(port: number | undefined, what: string, howToChange: string): Promise<number> {
   if (port === undefined) return (await freePorts(1))[0]!;
   try {
@@ -110,13 +110,13 @@ export async function usablePort(port: number | undefined, what: string, howToCh
     return port;
   } catch (cause) {
     const problem = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'is already in use' : String(cause);
-    throw new Error(`Port ${port} on 127.0.0.1, asked for as ${what}, ${problem}: ${howToChange}`, { cause });
+    throw new Error(`Port ${port} on 127.0.0.1, chosen as ${what} port, ${problem}: ${howToChange}`, { cause });
   }
 }
 
 /**
- * What a child needs of this process's environment, and nothing that points it at the user's own AWS account or
- * Temporal server. Node of this process comes first on the PATH.
+ * What a child needs from this process's environment, without anything that points it at the user's own AWS account or Temporal
+ * server. This process's Node comes first on the PATH.
  */
 export function plainEnvironment(): Record<string, string> {
   const kept = ['HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'SHELL', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
@@ -126,7 +126,7 @@ export function plainEnvironment(): Record<string, string> {
   return { ...environment, PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}` };
 }
 
-/** Ends the process group when this process ends without having called the function returned. */
+/** Ends the process group if this process ends without having called the returned function. */
 export function endWithThisProcess(groupId: number): () => void {
   guard ??= startGuard();
   guard.stdin!.write(`+${groupId}\n`);
@@ -170,7 +170,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
-    // EPERM: macOS's answer for a group of which only zombies are left.
+    // EPERM: macOS's answer for a group with only zombies left.
     if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }

@@ -1,4 +1,4 @@
-/** `<min>-<max>`, as the command lines take it. */
+/** Parses `<min>-<max>`, as given on the command line. */
 
 export interface StartDelay {
   /** Seconds. */
@@ -6,7 +6,7 @@ export interface StartDelay {
   max: number;
 }
 
-/** Undefined where it is not two numbers, the smaller first. */
+/** Undefined if it is not two numbers, the smaller first. */
 export function parseStartDelay(text: string): StartDelay | undefined {
   const [, min, max] = /^(\d+\.?\d*)-(\d+\.?\d*)$/.exec(text) ?? [];
   return min === undefined || Number(min) > Number(max) ? undefined : { min: Number(min), max: Number(max) };

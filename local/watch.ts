@@ -1,4 +1,4 @@
-/** Reads what runs on this machine every second, shows it, and lets conditions be awaited. */
+/** Reads what runs on this machine every second, shows it, and lets callers await conditions. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Client } from '@temporalio/client';
@@ -9,14 +9,14 @@ import type { Screen } from './screen.ts';
 import type { WorkflowCounts } from './view.ts';
 
 export interface Watch {
-  /** Where the console is. */
+  /** Sets the console's address. */
   console(url: string | undefined): void;
   phase(text: string): void;
   workflows(): WorkflowCounts;
   workflowsStarted(count: number): void;
-  /** No more tasks are there or asked for than each pool's minimum. */
+  /** No pool has or wants more tasks than its minimum. */
   atMinimum(): boolean;
-  /** Resolves when the condition holds, and at the deadline. */
+  /** Resolves when the condition holds, or at the deadline. */
   until(condition: () => boolean): Promise<void>;
   stop(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface WatchOptions {
   /** Milliseconds. */
   now: () => number;
   signal: AbortSignal;
-  /** Filled as things are started; whoever called ends them, the newest first. */
+  /** Filled as parts are started; the caller closes them, the newest first. */
   closers: (() => Promise<void>)[];
 }
 
@@ -34,9 +34,9 @@ export interface WatchedRun {
   /** Milliseconds. */
   begunAt: number;
   deadline: number;
-  /** How many workflows are expected, where that is known. */
+  /** The expected number of workflows, if known. */
   requests?: number;
-  /** Which workflows are counted; all of them unless given. */
+  /** The workflows to count (default: all). */
   workflowType?: string;
 }
 
@@ -94,7 +94,7 @@ export function watchPlant(plant: Plant, { screen, now, signal, closers }: Watch
   };
 }
 
-/** Where nobody says how many were started, it is as many as there are. */
+/** If the number of started workflows is not given, it is the number that exist. */
 async function countEnded(client: Client, workflows: WorkflowCounts, { requests, workflowType }: WatchedRun) {
   const type = workflowType === undefined ? '' : `WorkflowType = '${workflowType}' `;
   const { groups } = await client.workflow.count(`${type}GROUP BY ExecutionStatus`);

@@ -1,4 +1,4 @@
-/** The activities: everything of a strategy that touches the world outside the workflow. */
+/** The activities: the parts of a strategy that reach outside the workflow. */
 import type { ProviderV4 } from '@ai-sdk/provider';
 import { asyncLocalStorage } from '@temporalio/activity';
 import type { ModelOptions } from './models/models.ts';
@@ -15,12 +15,12 @@ export interface Activities {
   invokeModelStreaming(args: unknown): Promise<unknown>;
 }
 
-/** The AI SDK is loaded with the first activity, since a worker shall poll before that, not after. */
+/** The AI SDK is loaded with the first activity, so that a worker polls before that, not after. */
 export function createActivities(options: ModelOptions = {}): Activities {
   let loading: Promise<Loaded> | undefined;
   const loaded = () => {
     loading ??= load(options);
-    // What failed to load shall fail the attempts that needed it, not all that are to come.
+    // A failed load fails only the attempts that needed it, not all later ones.
     loading.catch(() => (loading = undefined));
     return loading;
   };
@@ -32,7 +32,7 @@ export function createActivities(options: ModelOptions = {}): Activities {
   };
 }
 
-/** Runs a whole strategy in one go: as an activity, in a test, or from a script of one's own, with no Temporal near. */
+/** Runs a whole strategy in one go: as an activity, in a test, or from a script without Temporal. */
 export async function executeStrategyDirectly(
   strategy: string,
   input: unknown,
@@ -58,7 +58,7 @@ export async function executeStrategyDirectly(
 }
 
 async function load(options: ModelOptions): Promise<Loaded> {
-  // One after the other: Temporal's package requires `ai`, which Node refuses while that is still being imported.
+  // One after the other: Temporal's package requires `ai`, which Node rejects while it is still being imported.
   const { createModels } = await import('./models/models.ts');
   const { createActivities } = await import('@temporalio/ai-sdk');
   const models = createModels(options);

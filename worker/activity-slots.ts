@@ -1,19 +1,19 @@
 /**
- * The slots for activities, with a gate: while it is closed no new poll for an activity begins, and whatever a poll that
- * is open already brings is run as usual. That is how a worker is paused without losing work: the SDK's own way to
- * stop polling breaks off the open polls, and now and then a task is on its way to one of them. Such a task is
- * lost until its timeout, and for good if it had one attempt (2,000 short activities, 105 stops under load: 95 lost).
- * An open poll without work ends by itself within ten seconds: see relay-thread.ts.
+ * The slots for activities, with a gate: while it is closed, no new poll for an activity begins, and whatever an already open poll
+ * brings is run as usual. This pauses a worker without losing work: the SDK's own way to stop polling aborts the open polls, and
+ * now and then a task is on its way to one of them. Such a task is lost until its timeout, and for good if it had only one attempt
+ * (2,000 short activities, 105 stops under load: 95 lost). An open poll without work ends by itself within ten seconds: see
+ * relay-thread.ts.
  *
- * The price: the SDK's heartbeats know how many slots of a custom supplier are used, but not how many are free. Where their
- * number moves, the relay adds it: see heartbeat-slots.ts.
+ * The price: the SDK's heartbeats contain how many slots of a custom supplier are used, but not how many are free. If their number
+ * changes, the relay adds it: see heartbeat-slots.ts.
  */
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
 
 /**
- * Polls kept open: one more for each that brought work, one less for each that ended without. The SDK's own number is ten
- * at all times. A poll begins here only after a turn through JavaScript, so that under load ten are too few; at rest
- * fewer will do, and servers limit how many a namespace has open.
+ * The number of open polls: one more for each that brought work, one less for each that ended without. The SDK itself always uses
+ * ten. Here a poll begins only after a turn of the JavaScript event loop, so that ten are too few under load; at rest fewer are
+ * enough, and servers limit a namespace's open polls.
  */
 export const MIN_OPEN_POLLS = 5;
 export const MAX_OPEN_POLLS = 20;
@@ -35,9 +35,9 @@ interface Request {
   abortSignal: AbortSignal;
 }
 
-/** What one of the SDK's Workers gets its slots from. */
+/** Supplies slots to one of the SDK's Workers. */
 export interface ActivitySlotSupplier extends CustomSlotSupplier<ActivitySlotInfo> {
-  /** Gives it no more, and does not count its open polls against others: they are refused, if core has not ended them yet. */
+  /** Supplies no more, and no longer counts its open polls: they are refused, if core has not ended them yet. */
   retire(): void;
 }
 
@@ -48,7 +48,7 @@ export class ActivitySlots {
   #open = true;
   #allowedPolls = MIN_OPEN_POLLS;
   #polling = 0;
-  /** Of these, those of Workers that are retired. */
+  /** The part of these that belongs to retired Workers. */
   #retiredPolls = 0;
   #used = 0;
 
@@ -57,7 +57,7 @@ export class ActivitySlots {
     this.#onChange = onChange;
   }
 
-  /** Fewer take none away: slots in use are given back by those who use them. */
+  /** Lowering the number takes no slot away: slots in use are released by their users. */
   resize(slots: number): void {
     this.#slots = slots;
     this.#grant();
@@ -67,7 +67,7 @@ export class ActivitySlots {
     return this.#used;
   }
 
-  /** Nothing runs and no poll is open that could bring something. */
+  /** Nothing runs, and no poll is open that could bring work. */
   get idle(): boolean {
     return this.#used === 0 && this.#polling === 0;
   }
@@ -85,13 +85,13 @@ export class ActivitySlots {
     this.#open = false;
   }
 
-  /** The slots are the process's: whoever serves beside a Worker that still finishes what it runs shares them with it. */
+  /** The slots belong to the process: a Worker shares them with a predecessor that still finishes its work. */
   supplier(): ActivitySlotSupplier {
     const asker = newAsker();
     return {
       type: 'custom',
       reserveSlot: (context, abortSignal) => this.reserveSlot(context, abortSignal, asker),
-      // Asked for activities handed over eagerly: never, since these are missing from the backlog the fleet is sized by.
+      // Requested for eager activities: never granted, because these are missing from the backlog that the fleet is sized by.
       tryReserveSlot: () => null,
       markSlotUsed: ({ permit }) => this.markSlotUsed({ permit: permit as Permit }),
       releaseSlot: ({ permit }) => this.releaseSlot({ permit: permit as Permit }),
@@ -99,7 +99,7 @@ export class ActivitySlots {
     };
   }
 
-  /** Nobody looks at a request that was given up: it is passed over rather than answered, as a listener costs each of them. */
+  /** An aborted request is skipped instead of answered, because a listener for each would be expensive. */
   reserveSlot(_: unknown, abortSignal: AbortSignal, asker: Asker = newAsker()): Promise<Permit> {
     return new Promise((grant) => {
       this.#waiting.push({ asker, grant, abortSignal });
@@ -140,8 +140,8 @@ export class ActivitySlots {
   }
 
   /**
-   * No more permits than polls may be open: the SDK would take one in advance and hold it until a poll ends, so that
-   * after closing the gate one more poll began.
+   * Grants no more permits than polls may be open: the SDK would take one in advance and keep it until a poll ends, so that one
+   * more poll would begin after the gate is closed.
    */
   #grant(): void {
     while (this.#open && this.#mayPoll()) {

@@ -1,15 +1,14 @@
 /**
- * Sends how long activities ran, and how long they had waited, to CloudWatch: once a minute, as values with counts, so
- * that CloudWatch gives percentiles. What could not be sent is kept, with the minute it belongs to, and sent the next
- * time; nothing is dropped, however long CloudWatch cannot be reached. A call whose answer was lost is sent again, and
- * may then count twice.
+ * Sends activities' durations and waits to CloudWatch: once a minute, as values with counts, so that CloudWatch can compute
+ * percentiles. Metrics that could not be sent are kept, with their minute, and sent the next time; none are dropped, however long
+ * CloudWatch cannot be reached. A call whose answer was lost is sent again, and may then count twice.
  */
 import type { MetricDatum, StandardUnit } from '@aws-sdk/client-cloudwatch';
 import { dimensionsOf, METRIC_NAMESPACE, METRICS, type MetricSubject } from '../contract/metrics.ts';
 import type { Logger } from './logging.ts';
 import type { TaskMeasurement } from './measurements.ts';
 
-/** One request's worth of data; rejects when CloudWatch did not take it. */
+/** Sends one request; rejects if CloudWatch does not accept it. */
 export type MetricSender = (namespace: string, data: MetricDatum[]) => Promise<void>;
 
 export interface CloudWatchOptions extends MetricSubject {
@@ -21,13 +20,13 @@ export interface CloudWatchOptions extends MetricSubject {
 
 /** CloudWatch's limit. Source: PutMetricData, API reference. */
 const VALUES_PER_DATUM = 150;
-/** CloudWatch takes 1,000, but a megabyte at the most. */
+/** CloudWatch allows 1,000, but a megabyte at most. */
 const DATA_PER_REQUEST = 50;
 
-/** Minutes kept apart while CloudWatch cannot be reached; then the oldest ones are joined, which bounds the memory. */
+/** Minutes kept separately while CloudWatch cannot be reached; beyond that the oldest are merged, which limits the memory. */
 const MINUTES_KEPT = 60;
 
-/** Values by how often they were seen. Rounded to three digits there are a few thousand at the most. */
+/** Values with their counts. Rounded to three digits there are a few thousand at most. */
 type Distribution = Map<number, number>;
 
 interface Minute {
@@ -54,7 +53,7 @@ export class CloudWatchMetrics {
     count(this.#minute.scheduleToStart, toThreeDigits(scheduleToStartSeconds), 1);
   }
 
-  /** Sends what is there; to be called once a minute, and before the process ends. Never rejects. */
+  /** Sends pending metrics; call it once a minute, and before the process ends. Never rejects. */
   flush(): Promise<void> {
     this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined));
     return this.#flushing;
@@ -79,7 +78,7 @@ export class CloudWatchMetrics {
     }
   }
 
-  /** What was sent is taken out piece by piece, so that a failure halfway repeats only the rest. */
+  /** Sent data is removed part by part, so that after a failure only the rest is repeated. */
   async #sendMinute(minute: Minute, send: MetricSender): Promise<void> {
     const data = dataOf(minute, this.#options);
     for (let start = 0; start < data.length; start += DATA_PER_REQUEST) {

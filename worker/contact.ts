@@ -1,17 +1,17 @@
 /**
- * Whether the server answers. A worker asks before it reports a result, since the SDK's core drops a result whose call is
- * refused: a result that is ready during an outage waits here until the server is well. One question is open at a time,
- * however many wait for it, and while results of short work flow there is one every FRESH_MS at most.
+ * Checks whether the server answers. A worker checks before it reports a result, because the SDK's core drops a result whose call is
+ * refused: a result that is ready during an outage waits here until the server is available. One check is open at a time, however
+ * many results wait for it, and with a flow of short activities there is at most one every FRESH_MS.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** An answer counts for this long: so long may the server have refused before a result that is sent notices. */
+/** How long an answer counts: the longest that the server may have been refusing before a result is affected. */
 export const FRESH_MS = 2000;
-/** What has run for so long is dear to lose: its result asks again. What remains to it is one round trip. */
+/** An activity that has run for this long is expensive to lose: its result is checked separately. The remaining risk is one round trip. */
 export const LONG_MS = 10_000;
 
 export interface ContactOptions {
-  /** Rejects when the server does not answer, or refuses. */
+  /** Rejects if the server does not answer, or refuses. */
   ask: () => Promise<void>;
   /** Called with each refusal. */
   onRefused: (error: Error) => void;
@@ -19,7 +19,7 @@ export interface ContactOptions {
   onAnswered: () => void;
   /** Milliseconds. */
   now: () => number;
-  /** Between two questions that are refused: the first pause, doubled each time up to the longest. */
+  /** Between two failed checks: the first pause, doubled each time up to the longest. */
   pauseMs?: { first: number; longest: number };
 }
 
@@ -33,13 +33,13 @@ export class Contact {
     this.#options = { pauseMs: { first: 1000, longest: 10_000 }, ...options };
   }
 
-  /** What the result of something that ran for so long waits for; nothing when it may be reported at once. */
+  /** What the result of an activity with this duration waits for; nothing if it may be reported at once. */
   mayReport(ranMs: number): Promise<void> | undefined {
     const since = ranMs < LONG_MS ? this.#fresh() : this.#options.now();
     return this.#answeredAt >= since ? undefined : this.answered(since);
   }
 
-  /** Resolves once the server has answered a question that was asked since then; after `close`, perhaps never. */
+  /** Resolves once the server has answered a check made since then; after `close`, perhaps never. */
   async answered(since = this.#fresh()): Promise<void> {
     while (this.#answeredAt < since) await (this.#asking ??= this.#ask().finally(() => (this.#asking = undefined)));
   }
@@ -48,7 +48,7 @@ export class Contact {
     return this.#options.now() - FRESH_MS + 1;
   }
 
-  /** Something else was refused: what was known before no longer counts. */
+  /** Another call was refused: earlier answers no longer count. */
   lost(): void {
     this.#answeredAt = -Infinity;
   }
@@ -69,7 +69,7 @@ export class Contact {
         if (this.#closed) return new Promise(() => undefined);
         onRefused(error as Error);
       }
-      // Not in step with the rest of a fleet.
+      // Randomized, so that a fleet does not act in step.
       await wait(pause * (0.8 + 0.4 * Math.random()), undefined, { ref: false });
     }
   }

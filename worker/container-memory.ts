@@ -1,4 +1,4 @@
-/** The memory of the container as its control group counts it: with processes that activities have started, and files in memory. */
+/** The container's memory as its control group counts it, including processes started by activities, and files in memory. */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
@@ -7,7 +7,7 @@ interface ControlGroup {
   used: string;
   limit: string;
   stat: string;
-  /** Pages of files that the kernel gives back before it kills anything. */
+  /** File pages that the kernel reclaims before it kills anything. */
   reclaimable: string;
 }
 
@@ -26,7 +26,7 @@ const GROUPS: ControlGroup[] = [
   },
 ];
 
-/** The part of its limit that is used; undefined where it has none of its own, and so says nothing. */
+/** The used part of its limit; undefined if it has no limit of its own. */
 export function memoryOfContainer(
   read: (path: string) => string = (path) => readFileSync(path, 'utf8'),
 ): number | undefined {
@@ -43,7 +43,7 @@ export function memoryOfContainer(
   return undefined;
 }
 
-/** Of what the process may have, of its heap, or of the container with all that runs in it, whichever is nearest to its end. */
+/** The used part of the process's memory, of its heap, or of the container with everything in it, whichever is closest to its limit. */
 export function memoryOfProcess(gibibytes: number): number {
   const heap = getHeapStatistics();
   const bytes = Math.min(gibibytes * 2 ** 30, totalmem());

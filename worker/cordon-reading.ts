@@ -1,9 +1,9 @@
-/** What a task reads of the state table: whether it is cordoned or its pool deployed, and when the scaler last ticked. */
+/** What a task reads from the state table: whether it is cordoned, whether its pool is being deployed, and when the scaler last ticked. */
 import { cordonKey, PARTITION_KEY, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts';
 
 /**
- * `scalerTickAt` is undefined as long as no scaler that acts ever wrote. `deployingTasks`: how many the pool has, while its
- * service is being deployed; otherwise 0.
+ * `scalerTickAt` is undefined until a scaler that acts has written. `deployingTasks`: the pool's number of tasks while its service is
+ * being deployed; otherwise 0.
  */
 export type CordonReading =
   | { known: true; cordoned: boolean; scalerTickAt: number | undefined; deployingTasks: number }
@@ -22,7 +22,7 @@ export function keysOf({ taskRoleId, taskId }: TaskKeys): string[] {
   return [cordonKey(taskRoleId, taskId), SCALER_KEY];
 }
 
-/** `complete` is false when an item was left unread: it must not pass for one that does not exist, which takes a cordon back. */
+/** `complete` is false if an item was not returned: it must not count as missing, which would take a cordon back. */
 export function readingOf(items: Record<string, unknown>[], complete: boolean, keys: TaskKeys): CordonReading {
   if (!complete) return { known: false, why: 'the table is throttling' };
   const own = cordonKey(keys.taskRoleId, keys.taskId);

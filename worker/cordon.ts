@@ -5,8 +5,8 @@ import { PARTITION_KEY } from '../contract/state-table.ts';
 import { keysOf, readingOf, type CordonReader } from './cordon-reading.ts';
 
 /**
- * One request for both items. It reads eventually consistent, at half the price: a cordon is then seen some
- * milliseconds later, against seconds between reads.
+ * Reads both items in one request, eventually consistent at half the price: a cordon is then seen some milliseconds later, which
+ * does not matter with seconds between reads.
  */
 export function cordonReader(table: string, taskRoleId: string, taskId: string, pool: string): CordonReader {
   const client = DynamoDBDocumentClient.from(

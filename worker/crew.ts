@@ -1,4 +1,4 @@
-/** Who does the work of a task: one manager in this process, or a pool of processes that each have one. */
+/** The workers of a task: one manager in this process, or a pool of processes with one each. */
 import { CloudWatchMetrics } from './cloudwatch.ts';
 import type { WorkerConfig } from './config.ts';
 import { secretsOf, watchAccess, type AccessSource, type TemporalAccess } from './credentials.ts';
@@ -15,9 +15,9 @@ import type { Stopped, Workforce } from './workforce.ts';
 
 export interface Crew {
   workforce: Workforce;
-  /** Ready to work, at `run` or as soon as it is resumed. */
+  /** Gets ready to work, from `run` on or as soon as it is resumed. */
   start(): Promise<void>;
-  /** Settles when all work is done after `stop`, or the drain is over. */
+  /** Settles when all work is done after `stop`, or when the drain is over. */
   run(): Promise<Stopped>;
   stop(): void;
 }
@@ -28,10 +28,10 @@ export interface CrewOptions {
   access: TemporalAccess;
   identity: string;
   slots: Slots;
-  /** This process's part of the task. */
+  /** This process's share of the task. */
   share?: ProcessShare | undefined;
   log: WorkerLog;
-  /** What to run. */
+  /** Options of the SDK's Worker. */
   worker: RunElasticWorkerOptions;
   /** Aborted when the process was told to stop. */
   stopping: AbortSignal;
@@ -59,7 +59,7 @@ export async function crewHere(options: CrewOptions) {
     log: log.log,
     onChange,
     onTask: (task) => cloudwatch?.record(task),
-    // Whatever the refusal is: a client certificate that is no longer accepted looks like a lost connection.
+    // Whatever the error: a client certificate that is no longer accepted looks like a lost connection.
     onRefused: () => watch?.look(),
     sdkMetricsAddress: await sdkMetricsAddress(config),
   });
@@ -85,7 +85,7 @@ export async function crewHere(options: CrewOptions) {
 export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access' | 'share' | 'worker'> {
   processes: number;
   size: TaskSize;
-  /** The script each process runs, and Node's own arguments to it. */
+  /** The script that each process runs, and Node's own arguments for it. */
   entry: string;
   args: string[];
   nodeArguments: string[];
@@ -106,13 +106,13 @@ export function crewOfProcesses({ slots, size, log, nodeArguments, ...options }:
 
 const HEAP = /^--max[-_]old[-_]space[-_]size/;
 
-/** The processes share the task's memory; a quarter stays for what is not heap: buffers, the SDK's core, the pool. */
+/** The processes share the task's memory; a quarter is left for memory outside the heap: buffers, the SDK's core, the pool. */
 function heapFor({ limited }: TaskSize, processes: number): string[] {
-  // In percent, since an image's NODE_OPTIONS in percent would win over a size in megabytes.
+  // In percent, because an image's NODE_OPTIONS in percent would take precedence over a size in megabytes.
   return limited ? [`--max-old-space-size-percentage=${Math.floor(75 / processes)}`] : [];
 }
 
-/** The workflows apart, bundled once for all of the SDK's Workers that may follow each other; what they were bundled with is not said again. */
+/** Separates the workflows, which are bundled once for all successive SDK Workers; options used for bundling are not passed again. */
 async function partsOf(worker: RunElasticWorkerOptions) {
   const {
     taskQueue: _queue,
@@ -126,7 +126,7 @@ async function partsOf(worker: RunElasticWorkerOptions) {
   return { workflows, worker: { ...parts, interceptors } };
 }
 
-/** The SDK serves its own metrics from a port of its own; ours are joined with them, so this one is nobody's business. */
+/** The SDK serves its metrics on a port of its own. We serve them together with ours, so this port is internal. */
 async function sdkMetricsAddress({ metricsPort, healthPort }: WorkerConfig): Promise<string | undefined> {
   return metricsPort === undefined && healthPort === undefined ? undefined : `127.0.0.1:${await freePort()}`;
 }

@@ -1,19 +1,19 @@
 /**
- * Slots that follow the load of the process: once a second it is measured, and slots-limit.ts says how many slots there
- * are. The relay is told, so that heartbeats say it too (heartbeat-slots.ts).
+ * Slots that follow the process's load: it is measured once a second, and slots-limit.ts computes the number of slots. The relay
+ * gets the number, so that heartbeats contain it (heartbeat-slots.ts).
  */
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { ActivitySlots } from './activity-slots.ts';
 import { memoryOfProcess } from './container-memory.ts';
 import { firstSlots, nextSlots, type SlotRange, type SlotsSeen, type SlotsState } from './slots-limit.ts';
 
-/** What of the task is one process's. */
+/** One process's share of the task. */
 export interface ProcessShare {
   vcpus: number;
   gibibytes: number;
 }
 
-/** As one of a pool's processes is told it: `0.5,1`. */
+/** In the form passed to a pool's process: `0.5,1`. */
 export function formatShare({ vcpus, gibibytes }: ProcessShare): string {
   return `${vcpus},${gibibytes}`;
 }
@@ -27,7 +27,7 @@ export interface ElasticSlotsOptions {
   slots: Pick<ActivitySlots, 'used' | 'resize'>;
   range: SlotRange;
   share: ProcessShare;
-  /** Told the limit each time it changes. */
+  /** Called with the limit each time it changes. */
   onLimit: (limit: number) => void;
 }
 
@@ -77,7 +77,7 @@ export class ElasticSlots {
   }
 }
 
-/** What the process takes of its share, since it was read last. */
+/** How much of its share the process has used since the last reading. */
 class LoadMeter {
   readonly #share: ProcessShare;
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
@@ -102,14 +102,14 @@ class LoadMeter {
     const { user, system } = process.cpuUsage(this.#cpu);
     const loop = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(loop, this.#loop);
-    // An empty histogram's mean is NaN: the loop came round too seldom to be measured.
+    // An empty histogram's mean is NaN: the loop turned too rarely to be measured.
     const delayMs = this.#delay.count === 0 ? 1000 * seconds : this.#delay.mean / 1e6 - DELAY_RESOLUTION_MS;
     this.#delay.reset();
     this.#cpu = process.cpuUsage();
     this.#at = performance.now();
     this.#loop = loop;
     return {
-      // JavaScript has one thread: with that one busy, further processors do not help.
+      // JavaScript has one thread: if it is busy, further CPUs do not help.
       cpu: Math.max((user + system) / 1e6 / seconds / this.#share.vcpus, utilization),
       memory: memoryOfProcess(this.#share.gibibytes),
       delayMs: Math.max(0, delayMs),

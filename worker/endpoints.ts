@@ -1,13 +1,13 @@
 /**
- * What others may ask the worker over HTTP.
+ * The worker's HTTP endpoints.
  *
  *   health port   /health        200 while it takes work; 503 with the reason otherwise
  *                 /health/live   200 as long as the process answers: a worker that drains, or whose Temporal is down, still
- *                                has work in its hands. An activity that blocks the event loop keeps it from answering
+ *                                has running work. An activity that blocks the event loop keeps it from answering
  *                 /metrics       plain figures as JSON, or Prometheus text, by Accept
  *   metrics port  /metrics       Prometheus text, ours and the SDK's
  *
- * Work does not depend on it: a port that is taken is told, and a free one is used instead.
+ * Work does not depend on them: if a port is in use, that is logged and a free one is used instead.
  */
 import { createServer, type AddressInfo } from 'node:net';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -25,14 +25,14 @@ export interface EndpointsOptions {
 }
 
 export interface Endpoints {
-  /** Where it really listens. */
+  /** The ports actually in use. */
   ports: { health?: number; metrics?: number };
   close(): Promise<void>;
 }
 
 export async function serveEndpoints(options: EndpointsOptions): Promise<Endpoints> {
   const { healthPort, metricsPort, workforce } = options;
-  // Loaded on demand: it takes longer than to be polling.
+  // Loaded on demand: it takes longer than it takes the worker to poll.
   const { fastify } = await import('fastify');
   const health = healthPort === undefined ? undefined : healthServer(fastify(), workforce);
   const metrics = metricsPort === undefined ? undefined : metricsServer(fastify(), workforce);
@@ -44,7 +44,7 @@ export async function serveEndpoints(options: EndpointsOptions): Promise<Endpoin
   return { ports, close: async () => void (await Promise.all(servers.map((server) => server.close()))) };
 }
 
-/** A port nobody listens on at this moment. */
+/** A port that is free at this moment. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));

@@ -1,8 +1,8 @@
 /**
- * One Worker of the Temporal SDK, and its end. The SDK's core shuts a Worker down when its polls have been refused for a
- * minute (PermissionDenied, Unauthenticated, Unimplemented, NotFound ...), and the SDK then throws away what its activities
- * still achieve. Here such a Worker is only over: it takes no more work, but finishes and reports what it runs, while the
- * manager serves on with the next generation.
+ * One Worker of the Temporal SDK, and its end. The SDK's core shuts a Worker down when its polls have been refused for a minute
+ * (PermissionDenied, Unauthenticated, Unimplemented, NotFound ...), and the SDK then discards the results of its activities. Here
+ * such a Worker is only over: it takes no more work, but finishes and reports its running work, while the manager continues with
+ * the next generation.
  */
 import { type NativeConnection, ShutdownError, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ActivitySlotSupplier } from './activity-slots.ts';
@@ -14,7 +14,7 @@ export interface GenerationOptions {
   worker: WorkerOptions;
   /** Of the thread that runs workflows. */
   heapMebibytes: number;
-  /** Called once, when core has shut the Worker down by itself, with what was refused. */
+  /** Called once, if core has shut the Worker down by itself, with the refusal. */
   onOver: (why: string) => void;
 }
 
@@ -42,12 +42,12 @@ export class Generation {
     this.#slots = slots;
   }
 
-  /** Settles when all that it ran is finished after `end`; rejects when it fails for another reason than the server. */
+  /** Settles when all its work is finished after `end`; rejects if it fails for a reason other than the server. */
   run(): Promise<void> {
     return this.#worker.run();
   }
 
-  /** Takes no more work and finishes what it runs. False when it was over already. */
+  /** Takes no more work and finishes its running work. False if it was already over. */
   end(): boolean {
     if (this.#over) return false;
     this.#over = true;
@@ -84,8 +84,8 @@ class PatientWorker extends Worker {
 }
 
 /**
- * A poll that is refused does not fail: its Worker is over, and polled on until core says that nothing more comes, which
- * is once all that runs is finished. Each refusal takes a round trip, so that this never spins.
+ * A refused poll does not fail: its Worker is over, and polling continues until core says that nothing more comes, which is when all
+ * running work is finished. Each refusal takes a round trip, so that this never spins.
  */
 export function patient<T>(poll: () => Promise<T>, onOver: (why: string) => void): () => Promise<T> {
   return async () => {

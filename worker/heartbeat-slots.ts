@@ -1,15 +1,15 @@
 /**
- * Adds to a worker's heartbeats how many slots for activities it has. The SDK leaves this out of the heartbeats of a slot
- * supplier that is not its own, and the scaler sizes a pool with `slots: { min, max }` by it. Works on the request as it
- * goes over the wire: protobuf merges what is appended to a message into it, so nothing has to be taken apart but lengths.
+ * Adds the number of activity slots to a worker's heartbeats. The SDK leaves it out for a custom slot supplier, and the scaler needs
+ * it to size a pool with `slots: { min, max }`. Works on the encoded request: protobuf merges fields that are appended to a message,
+ * so only lengths have to be parsed.
  */
 import { gunzipSync } from 'node:zlib';
 
 export const RECORD_HEARTBEAT = '/temporal.api.workflowservice.v1.WorkflowService/RecordWorkerHeartbeat';
-/** In place of the SDK's `Custom`: what is reported is the present limit, which moves. */
+/** Instead of the SDK's `Custom`: the reported number is the current limit, which changes. */
 export const ELASTIC = 'Elastic';
 
-/** A gRPC message: a byte that says whether it is compressed, its length, and itself. */
+/** A gRPC message: a compression flag, the length, and the message. */
 const FRAME_BYTES = 5;
 /** RecordWorkerHeartbeatRequest.worker_heartbeat, WorkerHeartbeat.activity_task_slots_info. */
 const HEARTBEATS = 3;
@@ -28,12 +28,12 @@ interface Field {
   number: number;
   start: number;
   end: number;
-  /** What a field of bytes holds, or the number of a varint. */
+  /** The contents of a bytes field, or the number of a varint. */
   bytes?: Buffer;
   value?: number;
 }
 
-/** The framed RecordWorkerHeartbeatRequest, with `limit` slots in each heartbeat; unchanged where it cannot be read. */
+/** The framed RecordWorkerHeartbeatRequest, with `limit` slots in each heartbeat; unchanged if it cannot be parsed. */
 export function withSlots(frame: Buffer, limit: number): Buffer {
   try {
     const body = frame.subarray(FRAME_BYTES);
@@ -50,7 +50,7 @@ export function withSlots(frame: Buffer, limit: number): Buffer {
   }
 }
 
-/** A Worker without activities has no slots for them, and says nothing of them. */
+/** A Worker without activities has no activity slots, and reports none. */
 function heartbeatWith(heartbeat: Buffer, limit: number): Buffer {
   const slots = fieldsOf(heartbeat).findLast(({ number }) => number === ACTIVITY_SLOTS)?.bytes;
   if (slots === undefined) return heartbeat;

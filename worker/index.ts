@@ -1,4 +1,4 @@
-/** `temporal-elastic-workers/worker`: run workflows and activities of one's own as an elastic worker, whole or by parts. */
+/** `temporal-elastic-workers/worker`: run your own workflows and activities as an elastic worker, with everything or with single parts. */
 import type { BundlerPlugin, WorkerPlugin } from '@temporalio/worker';
 import { StrategiesPlugin, strategiesOptionsFrom, type StrategiesOptions } from './plugin.ts';
 
@@ -14,7 +14,7 @@ export type { RunElasticWorkerOptions } from './worker-options.ts';
 export type { Health, Stopped, Workforce } from './workforce.ts';
 export type { StrategiesOptions };
 
-/** The strategies, as a plugin of a worker whose workflows re-export theirs. What is not given is what the environment says. */
+/** The strategies as a plugin, for a worker whose workflows re-export theirs. Options default to the environment's settings. */
 export function strategies(options: StrategiesOptions = {}): WorkerPlugin & BundlerPlugin {
   return new StrategiesPlugin({ ...strategiesOptionsFrom(process.env), ...options });
 }

@@ -1,7 +1,7 @@
 /**
- * The log: JSON lines, ours and the Temporal SDK's alike. A line written while an activity runs carries the activity's
- * ids; a secret that was made known to the log appears in no line, wherever it came from, and a line is one and no longer than
- * a log's event may be, whoever has written what it tells.
+ * The log: JSON lines, ours and the Temporal SDK's alike. A line written while an activity runs contains the activity's ids. Secrets
+ * that the log knows are removed from every line, wherever it came from, and each entry stays on one line and within the size of a
+ * log event, whoever wrote its text.
  */
 import { asyncLocalStorage } from '@temporalio/activity';
 import type { Logger as TemporalLogger, LogLevel, LogMetadata } from '@temporalio/worker';
@@ -58,9 +58,9 @@ export function createLogger(level: LogLevelName = 'info', destination?: Destina
 /** The SDK's log lines (the worker's, the workflows', the activities' and those of its native core) through ours. */
 export function temporalLogger(logger: Logger): TemporalLogger {
   const write = (level: LogLevel, message: string, meta?: LogMetadata) => {
-    // Two lines an activity, which nearly nobody wants to read.
+    // Two lines per activity, which hardly anyone wants to read.
     if (!logger.isLevelEnabled(levels[level])) return;
-    // The SDK collects its lines and writes them later, from wherever it happens to be. They bring their own ids.
+    // The SDK collects its lines and writes them later, from whatever context it is in. They have their own ids.
     asyncLocalStorage.exit(() => logger[levels[level]](plain(meta), message));
   };
   return {
@@ -79,7 +79,7 @@ const SECRET_FIELDS = ['apiKey', 'authorization', 'password', 'secret', 'token',
   `*.*.${field}`,
 ]);
 
-/** CloudWatch cuts a longer event in two, and neither half is JSON. */
+/** CloudWatch splits a longer event, and neither half is JSON. */
 const LONGEST_LINE = 200_000;
 const LONGEST_TEXT = 2000;
 const LONGEST_LIST = 50;
@@ -98,7 +98,7 @@ function activityIds(): object {
   return { activityId, activityType, attempt, ...workflow };
 }
 
-/** The same in short, where somebody has said too much: an activity's error may be as long as it likes. */
+/** Shortens entries that are too long: an activity's error can have any length. */
 function short(line: string): string {
   if (line.length <= LONGEST_LINE) return line;
   const cut = (_: string, value: unknown) => {
@@ -116,7 +116,7 @@ function headOf(line: string): object {
   return { level, time };
 }
 
-/** The SDK's metadata without its own timestamp, a BigInt under a symbol, and the task's token, as long as useless. */
+/** The SDK's metadata without its own timestamp (a BigInt under a symbol) and the task token, which is long and useless. */
 function plain(meta: LogMetadata = {}): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(meta).filter(([name, value]) => typeof value !== 'bigint' && name !== 'taskToken'),

@@ -1,4 +1,4 @@
-/** The worker of this package's image: the strategies, and nothing else. `--verbose` logs more. */
+/** The worker of this package's image: it runs only the strategies. `--verbose` logs more. */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runElasticWorker, strategies } from './index.ts';

@@ -1,13 +1,12 @@
 /**
- * What the activities of this process did: each one measured as it ends, and what they come to, as Prometheus metrics
- * and as three plain figures.
+ * Measures the activities of this process: each one as it ends, and their totals as Prometheus metrics and as three plain figures.
  */
 import type { Context } from '@temporalio/activity';
 import type { ActivityInterceptors } from '@temporalio/worker';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { isCancellation, isGivingWay } from './running-activities.ts';
 
-/** `cancelled`: by its workflow, or since the worker had to leave. Neither speaks against the work. */
+/** `cancelled`: by its workflow, or because the worker had to stop. Neither counts as a failure. */
 export type Outcome = 'succeeded' | 'failed' | 'cancelled';
 
 export interface TaskMeasurement {
@@ -23,7 +22,7 @@ export interface TaskCounts {
   taskSeconds: number;
 }
 
-/** Since the start; null as long as there is nothing to tell of. */
+/** Since the start; null while there are none. */
 export interface TaskFigures {
   tasks_processed: number;
   average_task_duration: number | null;
@@ -94,7 +93,7 @@ export class Measurements {
     return this.#counts;
   }
 
-  /** Of those that came to their end; 0 before the first. */
+  /** Of those that ended; 0 before the first. */
   get longestTaskSeconds(): number {
     return this.#longestTaskSeconds;
   }
@@ -117,7 +116,7 @@ export class Measurements {
         activityType: info.activityType,
         outcome,
         durationSeconds: seconds(this.#options.now() - startedAt),
-        // The two clocks are different machines'.
+        // The two clocks are on different machines.
         scheduleToStartSeconds: seconds(startedAt - info.currentAttemptScheduledTimestampMs),
       });
     }

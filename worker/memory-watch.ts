@@ -1,8 +1,8 @@
-/** Says while it still can that memory runs short: whom the kernel kills for it has no last words. */
+/** Warns that memory runs short while it still can: a process that the kernel kills cannot log anything. */
 export interface MemoryWatchOptions {
-  /** The part of its memory that the process, or all of its container, uses. */
+  /** The part of its memory that the process or its whole container uses. */
   read: () => number;
-  /** Called when it is short, once until it has been calm again. */
+  /** Called once when memory is short, and again only after it has recovered. */
   onShort: (part: number) => void;
 }
 

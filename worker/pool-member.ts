@@ -1,8 +1,8 @@
-/** A process of the pool, seen from within: carries out what the pool orders, and reports whenever something changed. */
+/** A process of the pool, seen from within: carries out the pool's orders, and reports every change. */
 import type { TemporalWorkerManager } from './manager.ts';
 import type { FromMember, ToMember } from './pool-messages.ts';
 
-/** Health changes without anybody being told. */
+/** Health can change without an event, so it is also reported regularly. */
 const REPORT_EVERY_MS = 1000;
 
 export class PoolMember {
@@ -11,7 +11,7 @@ export class PoolMember {
   #order = 0;
   #due = false;
 
-  /** `onStop`: the pool wants this process to end, or is gone itself. */
+  /** `onStop`: called if the pool wants this process to end, or is gone itself. */
   constructor(manager: TemporalWorkerManager, onStop: () => void) {
     this.#manager = manager;
     this.#onStop = onStop;
@@ -20,7 +20,7 @@ export class PoolMember {
     setInterval(() => this.report(), REPORT_EVERY_MS).unref();
   }
 
-  /** At the end of this turn, however often it is called in it. */
+  /** Reports once at the end of this turn, however often it is called. */
   report(): void {
     if (this.#due) return;
     this.#due = true;
@@ -45,7 +45,7 @@ export class PoolMember {
   }
 }
 
-/** Resolves when it is on its way; a pool that is gone is no error. */
+/** Resolves when the message has been sent; a pool that is gone is not an error. */
 export function tellPool(message: FromMember): Promise<void> {
   return new Promise((resolve) => {
     if (!process.connected) return resolve();

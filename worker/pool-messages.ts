@@ -1,4 +1,4 @@
-/** What a pool and its processes say to each other. */
+/** The messages between a pool and its processes. */
 import type { TaskCounts } from './measurements.ts';
 import type { RunningActivity } from './running-activities.ts';
 import type { PauseReason } from './scale-in.ts';
@@ -9,7 +9,7 @@ export const MEMBER_IDENTITY = 'ELASTIC_WORKERS_MEMBER_IDENTITY';
 export const MEMBER_SLOTS = 'ELASTIC_WORKERS_MEMBER_SLOTS';
 export const MEMBER_SHARE = 'ELASTIC_WORKERS_MEMBER_SHARE';
 
-/** `order` counts up, so that a report tells which orders it already knows of. */
+/** `order` counts up, so that a report shows which orders the process has received. */
 export type ToMember =
   | { type: 'pause'; order: number; reason: PauseReason }
   | { type: 'resume'; order: number }

@@ -1,4 +1,4 @@
-/** The metrics of all processes of a task as one Prometheus text: ours summed up, the SDK's side by side with a label. */
+/** The metrics of all processes of a task as one Prometheus text: ours are summed, the SDK's are distinguished by a label. */
 import { AggregatorRegistry } from 'prom-client';
 import type { MetricsSnapshot } from './workforce.ts';
 
@@ -10,7 +10,7 @@ export async function prometheusText(snapshots: MetricsSnapshot[]): Promise<stri
   return ours + merge(snapshots.map(({ process, sdk }) => (several ? labelled(sdk, process) : sdk)));
 }
 
-/** Prometheus wants the series of a metric together, under one HELP and one TYPE. */
+/** Prometheus requires the series of a metric together, under one HELP and one TYPE. */
 function merge(texts: string[]): string {
   const metrics = new Map<string, { comments: Set<string>; samples: string[] }>();
   for (const text of texts) {

@@ -1,8 +1,7 @@
 /**
- * The relay's thread (see relay.ts): HTTP/2 from the SDK on this machine, HTTP/2 to the server, call by call. In a thread of
- * its own, since an activity may block the one that runs it for minutes. gRPC's calls here are all unary: a request and an
- * answer, each passed on when it is whole, so that a connection that breaks is an answer, too (UNAVAILABLE), which the SDK
- * knows to repeat.
+ * The relay's thread (see relay.ts): HTTP/2 from the SDK on this machine, HTTP/2 to the server, call by call. It is a separate thread
+ * because an activity may block its own thread for minutes. All gRPC calls here are unary: request and answer are each forwarded
+ * when complete, so that a broken connection also becomes an answer (UNAVAILABLE), which the SDK retries.
  */
 import {
   type ClientHttp2Session,
@@ -23,21 +22,21 @@ import { watchPulse } from './pulse.ts';
 import { RELAY_SECRET_HEADER, type RelayData, type RelayStarted } from './relay.ts';
 
 /**
- * The SDK gives its polls 70 seconds, so that the server ends them by its own limit, a minute by default; and, after a burst,
- * 11 seconds. The server ends a poll a second before its deadline, and complains of deadlines below ten seconds.
+ * The SDK gives its polls 70 seconds, so that the server ends them at its own limit, a minute by default; and 11 seconds after a
+ * burst. The server ends a poll a second before its deadline, and rejects deadlines below ten seconds.
  */
 const POLL_TIMEOUT = '11S';
 const POLL = '/temporal.api.workflowservice.v1.WorkflowService/PollActivityTaskQueue';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** As the SDK does for a connection of its own. */
+/** As in the SDK's own connections. */
 const PING_EVERY_MS = 30_000;
 const PING_TIMEOUT_MS = 15_000;
 
-/** Of a stream and of a connection: Node's own are small for payloads of megabytes. */
+/** Window sizes of a stream and of a connection: Node's defaults are small for payloads of megabytes. */
 const STREAM_WINDOW = 4 * 2 ** 20;
 const CONNECTION_WINDOW = 64 * 2 ** 20;
-/** Above what all calls that the SDK has open may carry, since a session that exceeds it resets them. */
+/** More than all open calls of the SDK may carry, because a session that exceeds it resets them. */
 const SESSION_MEMORY_MB = 1024;
 
 const { address, tls, reportedSlots, pulse, secret } = workerData as RelayData;
@@ -85,7 +84,7 @@ function serve(session: ServerHttp2Session): void {
   });
 }
 
-/** The SDK keeps a connection that was closed until its last call on it has ended. */
+/** The SDK keeps a closed connection until its last call on it has ended. */
 function endIfUnused(): void {
   if (!stopping || clients.size > 0) return;
   server.close();
@@ -111,7 +110,7 @@ interface Answer {
   trailers?: OutgoingHttpHeaders | undefined;
 }
 
-/** Given up when the SDK gives up on `stream`. */
+/** Aborted when the SDK aborts `stream`. */
 async function ask(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders, request?: Buffer): Promise<Answer> {
   let why = 'the connection to the server broke';
   let head: OutgoingHttpHeaders | undefined;
@@ -145,7 +144,7 @@ function amended(headers: IncomingHttpHeaders, request?: Buffer): Buffer | undef
   return request && slots > 0 && headers[':path'] === RECORD_HEARTBEAT ? withSlots(request, slots) : request;
 }
 
-/** Resolves when nothing more comes, however that came about. */
+/** Resolves when nothing more comes, for whatever reason. */
 function whole(stream: Http2Stream): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -160,7 +159,7 @@ function unavailable(why: string): Answer {
   return { head: { ':status': 200, 'content-type': 'application/grpc', ...status } };
 }
 
-/** The server ends each connection after some minutes: what is open goes on there, what comes next on another. */
+/** The server ends each connection after some minutes: open calls continue on it, new ones use another connection. */
 function current(): ClientHttp2Session {
   if (upstream.closed || upstream.destroyed) upstream = connectUpstream();
   return upstream;
@@ -198,7 +197,7 @@ function secureContext(): SecureContextOptions & { servername?: string } {
   };
 }
 
-/** Node's own authorities, and those that the image or the machine was given. */
+/** Node's own certificate authorities, and those added to the image or machine. */
 function trusted(): string[] {
   return tls ? [...getCACertificates('default'), ...getCACertificates('system')] : [];
 }

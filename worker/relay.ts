@@ -1,7 +1,7 @@
 /**
- * What the SDK connects to instead of the server: a relay in a thread of this process (relay-thread.ts), which passes all
- * calls on and gives polls for activities a shorter deadline than the SDK does. A poll can only be ended without losing work
- * by its deadline, as the server then ends it in time, and a cordoned worker has to wait for those that are open.
+ * The SDK connects to this relay instead of the server. It runs in a thread of this process (relay-thread.ts), forwards all calls
+ * and gives activity polls a shorter deadline than the SDK does. Only its deadline can end a poll without losing work, because the
+ * server then ends it in time, and a cordoned worker has to wait for open polls.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,22 +9,22 @@ import { Worker as Thread } from 'node:worker_threads';
 import type { TemporalAccess } from '../contract/temporal-access.ts';
 import type { PulseData } from './pulse.ts';
 
-/** What the thread is started with. */
+/** The thread's input. */
 export interface RelayData {
   address: string;
   tls: TemporalAccess['tls'];
-  /** Where it holds a number above 0, that many slots are reported in heartbeats: see heartbeat-slots.ts. */
+  /** If it contains a number above 0, that many slots are reported in heartbeats: see heartbeat-slots.ts. */
   reportedSlots: Int32Array;
-  /** Of the main thread: as the relay's thread goes on when that one stands still, it is the one to watch it. */
+  /** The main thread's pulse: the relay's thread keeps running when the main thread is blocked, so it watches the main thread. */
   pulse?: PulseData | undefined;
-  /** Calls without it are refused: the port is open to all processes of this machine, and behind it are our credentials. */
+  /** Calls without it are refused: the port is open to all processes on this machine, and leads to our credentials. */
   secret: string;
 }
 
-/** What the thread and this one both see. */
+/** Memory that both threads share. */
 export type SharedWithRelay = Partial<Pick<RelayData, 'reportedSlots' | 'pulse'>>;
 
-/** What the thread says once: where it listens, or why it has no connection to the server. */
+/** The thread's only message: its port, or why it cannot connect to the server. */
 export type RelayStarted = { port: number } | { why: string };
 
 export const RELAY_SECRET_HEADER = 'elastic-workers-relay';
@@ -32,16 +32,16 @@ export const RELAY_SECRET_HEADER = 'elastic-workers-relay';
 export interface Relay {
   address: string;
   metadata: Record<string, string>;
-  /** It ends when no call is open and the client has gone. */
+  /** It ends when no call is open and the client is gone. */
   stop(): void;
 }
 
-/** One number that the relay's thread sees as soon as it is set. */
+/** A number that the relay's thread sees as soon as it is set. */
 export function sharedNumber(value = 0): Int32Array {
   return new Int32Array(new SharedArrayBuffer(4)).fill(value);
 }
 
-/** Rejects when the server cannot be reached. */
+/** Rejects if the server cannot be reached. */
 export async function startRelay(
   { address, tls }: Pick<TemporalAccess, 'address' | 'tls'>,
   { reportedSlots = sharedNumber(), pulse }: SharedWithRelay = {},
@@ -60,7 +60,7 @@ export async function startRelay(
   };
 }
 
-/** Built beside the running file, or the source beside this one. */
+/** The built file beside the running one, or the source beside this one. */
 function entry(): URL {
   return new URL(import.meta.url.endsWith('.ts') ? './relay-thread.ts' : './relay-thread.js', import.meta.url);
 }

@@ -1,10 +1,10 @@
 /**
- * The activities running in this process, and the word to them that the process is about to leave.
+ * The activities running in this process, and how they are told that the process is about to stop.
  *
- * The SDK has a word for that too, but only a fixed time after a Worker's shutdown began, and our shutdowns have two
- * lengths: a cordoned worker waits without end, one that got SIGTERM does not, and one may become the other. So the SDK's time is set beyond
- * reach, and an activity is given a context of its own, whose cancellation fires for the SDK's reasons and for ours.
- * The price: SDK logs and client calls made through `context.client` follow only the SDK's cancellation.
+ * The SDK can tell them too, but only a fixed time after a Worker's shutdown began, and our shutdowns have two lengths: a cordoned
+ * worker waits without a deadline, one that got SIGTERM does not, and one may become the other. So the SDK's time is set out of reach,
+ * and an activity gets a context of its own, whose cancellation fires for the SDK's reasons and for ours. The price: SDK logs and
+ * client calls made through `context.client` follow only the SDK's cancellation.
  */
 import { asyncLocalStorage, Context, type Info } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
@@ -18,9 +18,9 @@ export interface RunningActivity {
 }
 
 export interface RunningActivitiesOptions {
-  /** What an activity that ended waits for before the SDK reports how; nothing when it may do so at once. */
+  /** What an ended activity waits for before the SDK reports its result; nothing if it may be reported at once. */
   mayReport: (ranMs: number) => Promise<void> | undefined;
-  /** Called when an activity begins, with when it is lost if nothing more is heard of it. Epoch milliseconds. */
+  /** Called when an activity begins, with the time when it times out without further heartbeats. Epoch milliseconds. */
   onBegin: (lostAt: number) => void;
   /** Called when a local activity begins. */
   onLocal: () => void;
@@ -47,7 +47,7 @@ export class RunningActivities {
     return this.#running.size;
   }
 
-  /** Of these, the local ones: they run within a workflow task and take no slot for activities. */
+  /** The local ones among them: they run within a workflow task and take no activity slot. */
   get locals(): number {
     return this.#locals;
   }
@@ -56,7 +56,7 @@ export class RunningActivities {
     return [...this.#running.keys()].map(describe);
   }
 
-  /** When the server has given up all that runs, if it hears nothing of it from `now` on. Epoch milliseconds. */
+  /** When the server will have given up all running activities, if there are no heartbeats from `now` on. Epoch milliseconds. */
   lostAt(now: number): number {
     return [...this.#running].reduce((last, [{ info }, beganAt]) => Math.max(last, lostAt(info, beganAt, now)), 0);
   }
@@ -71,14 +71,14 @@ export class RunningActivities {
     inbound: { execute: (input, next) => this.#track(context, () => next(input)) },
   });
 
-  /** Cancels what runs and what still starts; an attempt that gives way to it fails in a way that is retried. */
+  /** Cancels running activities and those that still start; an attempt that is cancelled this way fails as retryable. */
   leave(): void {
     this.#leaving.abort(new CancelledFailure('WORKER_SHUTDOWN'));
   }
 
   /**
-   * The SDK's core drops a result whose call is refused, so it gets none before the server is known to answer. What
-   * remains: a result that is sent in the very moments between the last answer and the first refusal.
+   * The SDK's core drops a result whose call is refused, so it gets no result before the server is known to answer. The remaining
+   * risk: a result that is sent between the last answer and the first refusal.
    */
   async #keep<T>(context: Context, run: () => Promise<T>): Promise<T> {
     if (context.info.isLocal) return this.#keepLocal(context, run);
@@ -95,8 +95,8 @@ export class RunningActivities {
   }
 
   /**
-   * Its result is not reported by itself but with its workflow task. Nobody is told of its end: the same workflow task may
-   * go on with another one in a moment, and a worker that were asked in between whether it is idle would say yes.
+   * A local activity's result is reported with its workflow task. Its end causes no event: the same workflow task may continue with
+   * another one in a moment, and in between the worker would seem idle.
    */
   async #keepLocal<T>(context: Context, run: () => Promise<T>): Promise<T> {
     this.#begin(context, this.#options.now());
@@ -129,7 +129,7 @@ export function isCancellation(error: unknown): boolean {
   return error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError');
 }
 
-/** Whether an attempt ended so because the worker had to leave. */
+/** Whether an attempt ended this way because the worker had to stop. */
 export function isGivingWay(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.type === WORKER_SHUTDOWN;
 }
@@ -139,7 +139,7 @@ function lostAt({ startToCloseTimeoutMs, heartbeatTimeoutMs, ...info }: Info, be
   return Math.min(
     beganAt + (startToCloseTimeoutMs || Infinity),
     info.scheduledTimestampMs + (info.scheduleToCloseTimeoutMs || Infinity),
-    // The SDK's core may send the last heartbeat later than it was given it, by less than this timeout.
+    // The SDK's core may send the last heartbeat with a delay of less than this timeout.
     now + 2 * (heartbeatTimeoutMs || Infinity),
   );
 }
@@ -150,8 +150,8 @@ function describe({ info }: Context): RunningActivity {
 }
 
 /**
- * The same context but for what is derived from its cancellation, each made when it is asked for: most activities are
- * short and never ask. It passes on instead of inheriting from that one context, which costs V8 ten times as much.
+ * The same context except for what is derived from its cancellation. Each of these is created on demand, because most activities
+ * are short and never use them. It delegates instead of inheriting from the context, which would cost V8 ten times as much.
  */
 class LeavableContext implements Pick<Context, keyof Context> {
   /** `instanceof Context` holds. */

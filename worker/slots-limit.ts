@@ -1,20 +1,20 @@
 /**
- * How many slots a process offers, second by second: more while it uses them and has processor, memory and a prompt event
- * loop to spare, fewer before one of these runs out. A function of what was seen: no clock, no reading, no timer.
+ * How many slots a process offers, second by second: more while it uses them and has CPU, memory and event-loop time to spare,
+ * fewer before one of these runs out. A pure function of measurements: no clock, no readings, no timer.
  *
- * Raising is by projection: twice the slots in use are taken to need twice the processor and twice the memory that is not
- * the idle process's own, so that the limit can
- * stand above what is in use (the scaler sizes the pool by it) and still be held when all of it is taken at once.
+ * It raises by projection: twice the slots in use are assumed to need twice the CPU and twice the memory above that of the idle
+ * process. So the limit can be above what is in use (the scaler sizes the pool by it) and still hold when all slots are taken at
+ * once.
  */
 export interface SlotRange {
   min: number;
   max: number;
 }
 
-/** A number of slots, or limits between which it follows the load. */
+/** A number of slots, or limits within which it follows the load. */
 export type Slots = number | SlotRange;
 
-/** `20`, or `5..200`; undefined where it is neither. */
+/** `20`, or `5..200`; undefined if it is neither. */
 export function parseSlots(text: string): Slots | undefined {
   const [, min, max] = /^(\d{1,5})(?:\.\.(\d{1,5}))?$/.exec(text) ?? [];
   if (min === undefined) return undefined;
@@ -29,7 +29,7 @@ export function mostOf(slots: Slots): number {
   return typeof slots === 'number' ? slots : slots.max;
 }
 
-/** As even as can be, nobody left without. */
+/** As evenly as possible, at least one each. */
 export function sharesOf(slots: Slots, processes: number): Slots[] {
   if (typeof slots === 'number') return evenly(slots, Math.min(slots, processes));
   const most = evenly(slots.max, Math.min(slots.max, processes));
@@ -44,11 +44,11 @@ function evenly(slots: number, processes: number): number[] {
   );
 }
 
-/** Over the last second. */
+/** Measured over the last second. */
 export interface SlotsSeen {
   /** Slots in use, on average. */
   used: number;
-  /** Of the process's share of the task, 1 for all of it. */
+  /** As a part of the process's share of the task; 1 is all of it. */
   cpu: number;
   memory: number;
   /** How late the event loop is, on average. */
@@ -60,31 +60,31 @@ export interface SlotsState {
   /** Smoothed. */
   cpu: number;
   delayMs: number;
-  /** Memory while nothing runs, as last seen. */
+  /** Memory while nothing runs, as last measured. */
   restMemory: number;
   /** Seconds since the limit was lowered. */
   calmFor: number;
-  /** Seconds of calm before it is raised: longer each time that a raise was a mistake. */
+  /** Seconds of calm before it is raised: longer after each raise that was a mistake. */
   patience: number;
-  /** It was raised since it was lowered last. */
+  /** Whether it was raised since it was last lowered. */
   raised: boolean;
 }
 
-/** Up to here the limit is raised, and from there lowered; between the two it stays. */
+/** The limit is raised below the first value and lowered above the second; between the two it stays. */
 const ROOM = { cpu: 0.85, memory: 0.75, delayMs: 50 };
 const PRESSURE = { cpu: 0.97, memory: 0.85, delayMs: 250 };
 const SMOOTHING = 0.5;
 const NEXT_TO_NOTHING = 1e-6;
-/** The limit is raised when this part of it is in use: the rest is for work that comes at once. */
+/** The limit is raised when this part of it is in use: the rest is for sudden work. */
 const DEMAND = 0.5;
 const RAISE = 1.5;
 const LOWER = 0.8;
-/** What was lowered shows by then. */
+/** By then the effect of lowering shows. */
 const SETTLES_SECONDS = 5;
 const MOST_PATIENCE_SECONDS = 120;
-/** So much of its patience is regained in a second of calm. */
+/** How much of its patience is regained per second of calm. */
 const PATIENCE_REGAINED = 0.05;
-/** Fewer would leave the processor idle between two pieces of work. */
+/** Fewer would leave the CPU idle between two activities. */
 const KEEPS_PROCESSOR_BUSY = 2;
 
 /** Before anything runs. */
@@ -110,7 +110,7 @@ export function nextSlots(before: SlotsState, seen: SlotsSeen, range: SlotRange)
   return { ...state, limit, calmFor: 0, raised: false, patience };
 }
 
-/** Slots in use are never taken away: they drain, and until they have, nothing more is lowered. */
+/** Slots in use are never taken away: they drain first, and until then the limit is not lowered further. */
 function lowered({ limit, cpu, delayMs, calmFor }: SlotsState, { used, memory }: SlotsSeen, { min }: SlotRange) {
   const memoryShort = memory >= PRESSURE.memory;
   const isPressed = memoryShort || cpu >= PRESSURE.cpu || delayMs >= PRESSURE.delayMs;

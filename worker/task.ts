@@ -1,6 +1,6 @@
 /**
- * The ECS task this worker is: its id, its size, and the switch of its scale-in protection at the agent's endpoint.
- * Outside ECS a worker is known by its host and process instead, and its size is what the container or machine gives it.
+ * The ECS task that this worker runs in: its id, its size, and the control of its scale-in protection at the agent's endpoint.
+ * Outside ECS a worker is identified by its host and process, and its size is that of the container or machine.
  */
 import { availableParallelism, cpus, hostname, totalmem } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -15,7 +15,7 @@ export interface Task {
 export interface TaskSize {
   vcpus: number;
   gibibytes: number;
-  /** False when it is a whole machine's size, which says nothing of how much of it is meant for the worker. */
+  /** False if it is a whole machine's size, which does not show how much of it is meant for the worker. */
   limited: boolean;
 }
 
@@ -25,17 +25,17 @@ export async function describeTask(metadataUri: string | undefined, signal?: Abo
   return { id: arn.slice(arn.lastIndexOf('/') + 1), size: limits ?? sizeOfContainer() };
 }
 
-/** What a task of this size can do side by side, when nobody says: enough for work that waits, not too much for work that computes. */
+/** The default number of activities for a task of this size: enough for work that waits, not too many for work that computes. */
 export function slotsFor({ vcpus, gibibytes }: TaskSize): number {
   return Math.max(1, Math.floor(Math.min(2 * vcpus, 5 * gibibytes)));
 }
 
-/** Each process's part of a task. */
+/** Each process's share of a task. */
 export function shareOf({ vcpus, gibibytes }: TaskSize, processes: number): ProcessShare {
   return { vcpus: vcpus / processes, gibibytes: gibibytes / processes };
 }
 
-/** One process uses one vCPU; each has a slot at least, and room for Node and the Temporal SDK. */
+/** One process uses one vCPU; each has at least one slot, and room for Node and the Temporal SDK. */
 export function processesFor({ vcpus, gibibytes, limited }: TaskSize, slots: number): number {
   if (!limited) return 1;
   return Math.max(1, Math.floor(Math.min(vcpus, gibibytes / GIBIBYTES_PER_PROCESS, slots)));
@@ -44,9 +44,9 @@ export function processesFor({ vcpus, gibibytes, limited }: TaskSize, slots: num
 const GIBIBYTES_PER_PROCESS = 0.5;
 
 /**
- * `refused`: ECS will not protect this task any more, it is being stopped. `blocked`: not as long as protected tasks of an
- * older deployment work on, which may be hours. `failed`: no answer or an error, which may pass; the state of the
- * protection is then as before.
+ * `refused`: ECS will no longer protect this task, because it is being stopped. `blocked`: not while protected tasks of an older
+ * deployment are working, which may take hours. `failed`: no answer or an error, which may be temporary; the protection is then
+ * unchanged.
  */
 export type ProtectionAnswer = { outcome: 'done' } | { outcome: 'refused' | 'blocked' | 'failed'; why: string };
 
@@ -55,10 +55,10 @@ export interface TaskProtection {
   lift(): Promise<ProtectionAnswer>;
 }
 
-/** Puts a JSON body, and answers with the status and the text that came back. */
+/** Sends a JSON body with PUT, and returns the answer's status and text. */
 export type PutJson = (url: string, body: string, timeoutMs: number) => Promise<{ status: number; text: string }>;
 
-/** No retries in here: whoever asks does so again in its own time, so that a fleet does not press on a throttling ECS. */
+/** No retries here: callers retry at their own pace, so that a fleet does not overload a throttling ECS. */
 export function taskProtection(agentUri: string, putJson: PutJson = putByFetch): TaskProtection {
   const put = async (state: object): Promise<ProtectionAnswer> => {
     try {
@@ -81,7 +81,7 @@ async function putByFetch(url: string, body: string, timeoutMs: number) {
   return { status: response.status, text: await response.text() };
 }
 
-/** The agent itself gives up on ECS after a few seconds; this is for an agent that hangs. */
+/** The agent itself gives up on ECS after a few seconds; this limit is for an agent that hangs. */
 const AGENT_TIMEOUT_MS = 10_000;
 
 /**
@@ -93,7 +93,7 @@ interface AgentAnswer {
   error?: { Code?: string; Message?: string };
 }
 
-/** Why ECS will never protect the task: it is stopping or gone, or it is not a service's. Everything else may pass. */
+/** Reasons why ECS will never protect the task: it is stopping or gone, or belongs to no service. All others may be temporary. */
 const FINAL_REASONS = new Set(['TASK_NOT_VALID', 'MISSING']);
 
 function answerFrom(status: number, { protection, failure, error }: AgentAnswer): ProtectionAnswer {
@@ -108,7 +108,7 @@ function answerFrom(status: number, { protection, failure, error }: AgentAnswer)
 
 interface TaskMetadata {
   TaskARN?: string;
-  /** CPU in vCPUs, memory in MiB; always there on Fargate, on EC2 only where the task definition sets them. */
+  /** CPU in vCPUs, memory in MiB; always set on Fargate, on EC2 only if the task definition sets them. */
   Limits?: { CPU?: number; Memory?: number };
 }
 
@@ -122,7 +122,7 @@ async function readTask(metadataUri: string): Promise<{ arn: string; limits: Tas
   return { arn, limits: limited ? { vcpus: vcpus!, gibibytes: mebibytes! / 1024, limited } : undefined };
 }
 
-/** Node and its libuv read the control group; without a limit there, it is the machine's size. */
+/** Node and libuv read the control group; without a limit there, this is the machine's size. */
 function sizeOfContainer(): TaskSize {
   const memory = process.constrainedMemory();
   const bytes = memory > 0 ? Math.min(memory, totalmem()) : totalmem();
@@ -147,7 +147,7 @@ async function withRetries<T>(attempt: () => Promise<T>, signal?: AbortSignal): 
   throw new Error('unreachable');
 }
 
-/** `fetch` hides what went wrong in the cause. */
+/** `fetch` hides the actual error in the cause. */
 function reason(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error ? `${message}: ${cause.message}` : message;

@@ -1,8 +1,7 @@
 /**
- * Starts the built worker once while its image is made, so that NODE_COMPILE_CACHE keeps what V8 compiled: everything that is
- * loaded on demand, and a whole start up to the first polls, for which an empty answer to each question is server enough.
- * That listens where a worker looks that is not told of another. A worker that needs more than that to start is no failure: what
- * was loaded until then is kept.
+ * Starts the built worker once while its image is built, so that NODE_COMPILE_CACHE keeps what V8 compiled: all dynamic imports, and
+ * a whole start up to the first polls. As the server, an empty answer to each request is enough; it listens at the worker's default
+ * address. A worker that needs more than that to start is not a failure: what was loaded until then is kept.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type ServerHttp2Stream } from 'node:http2';
@@ -16,7 +15,7 @@ const load = (file: string) => import(pathToFileURL(join(here, file)).href);
 const server = createServer();
 server.on('stream', (stream, { ':path': path = '' }) => {
   if (!path.includes('/Poll')) return answerNothing(stream);
-  // It has begun to take work: that is all.
+  // It has begun to take work, which is enough.
   setTimeout(() => process.kill(process.pid, 'SIGTERM'), 1000).unref();
 });
 setTimeout(() => process.exit(), LONGEST_MS).unref();
@@ -34,7 +33,7 @@ server.listen(7233, '127.0.0.1', async () => {
   await load('main.js');
 });
 
-/** An empty message, which in protobuf is every message with all its fields left out. */
+/** An empty message, which in protobuf is any message with all fields left out. */
 function answerNothing(stream: ServerHttp2Stream): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));

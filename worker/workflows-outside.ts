@@ -1,6 +1,6 @@
 /**
- * `temporal-elastic-workers/workflows` outside the sandbox (a worker's entry, a client, a test): strategies are registered and
- * workflows are named. It loads no AI SDK, so that a worker polls before that is loaded.
+ * `temporal-elastic-workers/workflows` outside the sandbox (a worker's entry, a client, a test): registers strategies and names
+ * workflows. It does not load the AI SDK, so that a worker polls before that is loaded.
  */
 import type * as workflows from './workflows.ts';
 

@@ -1,15 +1,15 @@
 /**
- * Those who do a task's work, seen as one: a manager in this very process, or a pool of processes with one each. The
- * scale-in protocol, the health endpoint and the drain see nothing else.
+ * The workers of a task as one: a manager in this process, or a pool of processes with one each. The scale-in protocol, the health
+ * endpoint and the drain see nothing else.
  */
 import type { TaskCounts } from './measurements.ts';
 import type { RunningActivity } from './running-activities.ts';
 import type { PollingWorker } from './scale-in.ts';
 
-/** What was cut off by the end of the drain; empty after a graceful stop. */
+/** Work that the end of the drain cut off; empty after a graceful stop. */
 export interface Stopped {
   unfinished: RunningActivity[];
-  /** Processes that crashed or were killed meanwhile: what they ran was cut off, whatever it was. */
+  /** Processes that crashed or were killed meanwhile: all of their work was cut off. */
   cutOff?: string[];
 }
 
@@ -21,7 +21,7 @@ export type Health =
       detail: string;
     };
 
-/** Metrics of one process: ours as prom-client's JSON, the SDK's as text; `process` tells them apart. */
+/** Metrics of one process: ours as prom-client's JSON, the SDK's as text; `process` distinguishes them. */
 export interface MetricsSnapshot {
   process: string;
   ours: object[];

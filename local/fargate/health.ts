@@ -1,4 +1,4 @@
-/** A container's health check, as ECS runs it: a command every so often, in the container's own surroundings. */
+/** Runs a container's health check like ECS: a command at intervals, in the container's own environment. */
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePorts } from '../process.ts';
@@ -6,12 +6,12 @@ import type { HealthCheck } from './definitions.ts';
 
 export type HealthStatus = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY';
 
-/** As the worker has it where nobody says otherwise. */
+/** The worker's default. */
 const HEALTH_PORT = '8080';
 
 /**
- * On AWS each task has a network of its own; here all share the machine's, and of many workers one gets the port that all are
- * told. So one whose check asks at that port is told a free one, and its check asks there.
+ * On AWS each task has a network of its own. Here all share the machine's, where only one of many workers can have the configured
+ * port. So a worker whose check uses that port gets a free one, and its check uses the same.
  */
 export async function atPortOfItsOwn(healthCheck: HealthCheck | undefined, variables: Record<string, string>) {
   const { ELASTIC_WORKERS_HEALTH_PORT: port = HEALTH_PORT } = variables;

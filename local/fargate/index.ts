@@ -10,12 +10,12 @@ import type { ServiceUsage } from './usage.ts';
 export type { FleetSample, ServiceUsage } from './usage.ts';
 export type { StopCode, TaskStatus } from './task.ts';
 
-/** A container whose image is not known. */
+/** A container with an unknown image. */
 export interface WantedContainer {
-  /** The pool's name, where it has one. */
+  /** The pool's name, if it has one. */
   pool: string | undefined;
   image: string;
-  /** Behind the image's own entry point; empty for the image's own command. */
+  /** Passed to the image's own entry point; empty for the image's own command. */
   command: string[];
   /** The names of the environment variables that ECS and the task definition set. */
   variables: string[];
@@ -30,9 +30,9 @@ export interface LocalFargateOptions {
   emulatorUrl: string;
   /** Image URI → the directory that stands for the image: its content and its working directory. */
   images: Readonly<Record<string, string>>;
-  /** The same for images that are not known beforehand. */
+  /** The same for images that are not known in advance. */
   findImage?: (image: string) => string | undefined;
-  /** What is run instead of a container whose image is not known. */
+  /** What to run instead of a container with an unknown image. */
   findStandIn?: (wanted: WantedContainer) => Promise<StandIn | undefined>;
   /** From creation to RUNNING; each task draws its own. */
   startDelaySeconds: { min: number; max: number };
@@ -41,16 +41,16 @@ export interface LocalFargateOptions {
   /** What the platform adds to every container, such as AWS_ENDPOINT_URL and credentials; PATH and HOME are this machine's. */
   environment?: Readonly<Record<string, string>>;
   region?: string;
-  /** Of the start delays and of the choice among tasks to stop. */
+  /** Seed for start delays and for the choice of tasks to stop. */
   seed?: number;
-  /** Of the ECS endpoint; 0 takes a free one. */
+  /** Port of the ECS endpoint; 0 takes a free one. */
   port?: number;
-  /** How often the emulator is asked for services that CloudFormation has changed. */
+  /** How often the emulator is polled for services that CloudFormation has changed. */
   pollMilliseconds?: number;
   /** How long stop() waits between SIGTERM and SIGKILL. */
   stopGraceSeconds?: number;
   restartBackoff?: RestartBackoffOptions;
-  /** Runs the containers' health checks, as ECS does; on unless given. Tasks share this machine's ports with each other. */
+  /** Runs the containers' health checks, like ECS (default: true). Tasks share this machine's ports with each other. */
   healthChecks?: boolean;
   onTaskChange?: (task: TaskSummary) => void;
   /** Epoch milliseconds; the machine's clock unless given. */
@@ -82,13 +82,13 @@ export interface LocalFargate {
   url: string;
   /** Every task so far, oldest first; of those that stopped long ago, the newest. */
   tasks(): TaskSummary[];
-  /** What was used up to now, by service name. */
+  /** Usage so far, by service name. */
   usage(): Record<string, ServiceUsage>;
-  /** Takes up to so many FARGATE_SPOT tasks back, the oldest first: SIGTERM, stopTimeout, protected or not. Their ids. */
+  /** Interrupts up to this many FARGATE_SPOT tasks, the oldest first: SIGTERM, stopTimeout, protected or not. Returns their ids. */
   reclaimSpot(count: number): string[];
-  /** From now on no task is started in these availability zones, as when they have no capacity; what runs there goes on. */
+  /** From now on starts no task in these availability zones, as if they had no capacity; running tasks continue. */
   closeZones(zones: readonly string[]): void;
-  /** Ends every task (SIGTERM, after the grace SIGKILL) and closes the endpoint. */
+  /** Ends every task (SIGTERM, after the grace period SIGKILL) and closes the endpoint. */
   stop(): Promise<void>;
   /** SIGKILL to every process of every task, synchronously: the last resort of an entry point's `exit` handler. */
   killAll(): void;

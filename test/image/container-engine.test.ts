@@ -42,6 +42,6 @@ withEngine('an image that is built from a folder', () => {
   test('says what the engine says when it cannot be built', async () => {
     writeFileSync(join(folder, 'Broken'), `FROM ${base}\nCOPY missing /\n`);
     const building = buildImage(engine!, `${IMAGE}-broken`, { directory: folder, dockerFile: 'Broken' });
-    await expect(building).rejects.toThrow(/could not build .*-broken:\n[^]*missing/);
+    await expect(building).rejects.toThrow(/failed to build .*-broken:\n[^]*missing/);
   });
 });

@@ -272,7 +272,7 @@ describe('what is wrong with an entry', () => {
         'node_modules/native/build/native.node': '',
         'src/worker.ts': "import 'native';",
       },
-      /native has a native part, which cannot be bundled: name the package in bundling\.nodeModules/,
+      /native contains native code, which cannot be bundled: add the package to bundling\.nodeModules/,
     ],
   ])('is told of %s, with the pool’s other problems', (_, files, message) => {
     expect(problem(files)).toMatch(message);
@@ -286,7 +286,7 @@ describe('what is wrong with an entry', () => {
     const directory = mkdtempSync(join(tmpdir(), 'without-esbuild-'));
     const options = { root: directory, outdir: join(directory, 'out'), library: '', cpu: '', bundling: {} };
     await expect(bundleEntry({ ...options, entry: join(directory, 'worker.ts') })).resolves.toEqual([
-      'esbuild, which bundles it, is not installed in this project: npm install --save-dev esbuild',
+      'esbuild, which bundles it, is not installed in this project: run npm install --save-dev esbuild',
     ]);
     rmSync(directory, { recursive: true });
   });

@@ -94,7 +94,7 @@ test('a port that is taken is named, with what to do', async () => {
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
   await expect(usablePort(port, 'the UI', 'choose another.')).rejects.toThrow(
-    `Port ${port} on 127.0.0.1, asked for as the UI, is already in use: choose another.`,
+    `Port ${port} on 127.0.0.1, chosen as the UI port, is already in use: choose another.`,
   );
   await new Promise((resolve) => server.close(resolve));
   expect(await usablePort(port, 'the UI', 'choose another.')).toBe(port);

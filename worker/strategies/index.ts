@@ -4,7 +4,7 @@
  *     import { review } from './review.ts';
  *     registerStrategy('review', review);
  *
- * This module is part of the workflows' bundle and of the activities alike, so that a strategy is known in both or in neither.
+ * This module is part of both the workflow bundle and the activities, so that a strategy is known in both or in neither.
  */
 import { registerStrategy, strategyNamed, strategyNames } from './registry.ts';
 

@@ -1,4 +1,4 @@
-/** Splits, asks about the parts side by side with bounded width, and makes one answer of the answers. */
+/** Splits the input, calls a model for the parts with limited concurrency, and combines the answers. */
 import type { MapReduceInput, MapReduceOutput } from '../types.ts';
 import { requireInput, type Strategy } from './strategy.ts';
 
@@ -16,7 +16,7 @@ export const mapReduce: Strategy<unknown, MapReduceOutput> = async (input, conte
   return { answer, parts: pieces.length };
 };
 
-/** At blank lines where there are any, else wherever a part is full. */
+/** Splits at blank lines if there are any, otherwise wherever a part is full. */
 function split(text: string, most: number): string[] {
   const parts: string[] = [];
   let part = '';

@@ -1,4 +1,4 @@
-/** Classifies the task, then hands it to the specialist of that class. */
+/** Classifies the task, then passes it to the specialist for that class. */
 import { z } from 'zod';
 import type { RouterInput, RouterOutput } from '../types.ts';
 import { askSpecialist } from './specialist.ts';

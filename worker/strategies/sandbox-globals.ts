@@ -1,6 +1,6 @@
 /**
- * What the AI SDK needs of a browser's globals and a workflow's sandbox lacks (`TransformStream`, `Headers`, …), by Temporal's own
- * stand-ins; where they exist already nothing happens. To be imported before `ai`. Temporal's plugin does the same when it makes the
- * bundle, but then a bundle made without it would fail in every workflow. Its package does not export the file by name.
+ * Browser globals that the AI SDK needs and a workflow sandbox lacks (`TransformStream`, `Headers`, …), from Temporal's own stand-ins;
+ * existing ones are kept. Import this before `ai`. Temporal's plugin does the same when it builds the bundle, but then a bundle built
+ * without it would fail in every workflow. Its package does not export the file by name.
  */
 import '../../node_modules/@temporalio/ai-sdk/lib/preload-polyfills.js';

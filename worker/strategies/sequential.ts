@@ -1,4 +1,4 @@
-/** Steps feed each other: each is asked with the task and the answer of the step before it; the last answer is the result. */
+/** Runs steps in sequence: each gets the task and the previous step's answer; the last answer is the result. */
 import type { SequentialInput, SequentialOutput } from '../types.ts';
 import { requireInput, type Strategy } from './strategy.ts';
 

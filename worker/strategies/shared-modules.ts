@@ -1,6 +1,6 @@
 /**
- * What strategies import and none changes: evaluated once in a sandbox instead of once in each workflow (which cost two
- * thirds of a short workflow's time). Named one by one, since the bundler leaves out what is imported but not used.
+ * Modules that strategies import and none changes: evaluated once per sandbox instead of once per workflow (which took two thirds of
+ * a short workflow's time). Named one by one, because the bundler leaves out unused imports.
  */
 import './sandbox-globals.ts';
 import { TemporalProvider } from '@temporalio/ai-sdk/workflow';

@@ -1,4 +1,4 @@
-/** One expert prompt: the task is asked of a model that was told what it is an expert of. */
+/** One expert prompt: a model answers the task as an expert in a given field. */
 import type { SpecialistInput, SpecialistOutput } from '../types.ts';
 import { requireInput, type Strategy, type StrategyContext } from './strategy.ts';
 

@@ -1,4 +1,4 @@
-/** What a trace is to be, as it travels with a workflow's activities and stands on each span until it is exported. */
+/** The settings of a trace, which travel with a workflow's activities and are attached to each span until it is exported. */
 import type { Attributes } from '@opentelemetry/api';
 import type { ProcessorConfig } from '../types.ts';
 
@@ -8,7 +8,7 @@ export interface TraceMarks {
   content: boolean;
 }
 
-/** The header of activities that carries the marks. */
+/** The activity header with the marks. */
 export const MARKS_HEADER = 'elastic-workers-trace';
 
 export const MODE = 'elastic_workers.langfuse_mode';

@@ -1,4 +1,4 @@
-/** A span for each call of a model, in the terms of OpenTelemetry's conventions for generative AI, which Langfuse reads. */
+/** A span for each model call, following OpenTelemetry's conventions for generative AI, which Langfuse reads. */
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider';
 import { context, createContextKey, type Span, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { attributesOf, type TraceMarks } from './marks.ts';
@@ -8,7 +8,7 @@ interface TracedActivity {
   tracer: Tracer;
 }
 
-/** Where that stands while an activity runs that is to be traced; not global, since a process may serve more than one worker. */
+/** The context key set while a traced activity runs; not global, because a process may have more than one worker. */
 const TRACED_ACTIVITY = createContextKey('elastic-workers traced activity');
 
 export function withTracedActivity<T>(activity: TracedActivity, work: () => T): T {
@@ -47,7 +47,7 @@ export async function tracedModelCall(
 
 function figuresOf({ usage, finishReason, content }: LanguageModelV4GenerateResult, marks: TraceMarks) {
   const figures: Parameters<Span['setAttributes']>[0] = { 'gen_ai.response.finish_reasons': [finishReason.unified] };
-  // What a provider does not tell is left out: unknown is not zero.
+  // Figures that a provider does not report are left out: unknown is not zero.
   if (usage.inputTokens.total !== undefined) figures['gen_ai.usage.input_tokens'] = usage.inputTokens.total;
   if (usage.outputTokens.total !== undefined) figures['gen_ai.usage.output_tokens'] = usage.outputTokens.total;
   if (marks.content) figures['langfuse.observation.output'] = JSON.stringify(content);

@@ -1,4 +1,4 @@
-/** Temporal's interceptors around the calls of one workflow, with the marks set on each of their spans. */
+/** Temporal's interceptors for one workflow, with the marks set on each of their spans. */
 import { trace } from '@opentelemetry/api';
 import {
   OpenTelemetryInboundInterceptor,

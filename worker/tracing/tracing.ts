@@ -1,6 +1,6 @@
 /**
- * Tracing in the worker's process, for the activities and the workflow's spans that are marked for it (see marks.ts). What it needs is
- * loaded with the first of them, so that a worker without traces starts no slower and works as if there were none.
+ * Tracing in the worker's process, for activities and workflow spans that are marked for it (see marks.ts). Its packages are loaded
+ * with the first of them, so that a worker without traces starts no slower and works as if there were no tracing.
  */
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';

@@ -1,7 +1,7 @@
 /**
- * Tracing in the workflow's sandbox: Temporal's own interceptors, for the workflows that ask for a trace by their processorConfig,
- * which is the third argument of each of ours. The others run as if there were no tracing, and do not even load it: what is loaded
- * in the sandbox is loaded anew by each workflow.
+ * Tracing in the workflow sandbox: Temporal's own interceptors, for workflows that request a trace with their processorConfig, which
+ * is the third argument of each of ours. All other workflows run without tracing, and do not even load it: each workflow loads its
+ * modules anew.
  */
 import type { WorkflowInterceptors } from '@temporalio/workflow';
 import type { ProcessorConfig } from '../types.ts';
