@@ -8,18 +8,18 @@ import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
 import type { Tools } from './tools.ts';
 
 export interface EmulatorOptions {
-  /** A free one unless given. */
+  /** Default: a free one. */
   port?: number;
   /** Inherited by the Lambda functions it runs, such as `AWS_ENDPOINT_URL_ECS`. */
   environment?: Record<string, string>;
   /**
-   * CloudFormation waits so long for a service to become stable, as the ECS endpoint in `AWS_ENDPOINT_URL_ECS` shows it, and
-   * rolls the stack back when it has not; AWS's does for hours. It does not wait at all unless given: a stack is up at once.
+   * How long CloudFormation waits for a service to become stable, according to the ECS endpoint in `AWS_ENDPOINT_URL_ECS`, before it
+   * rolls the stack back; on AWS this takes hours. By default it does not wait: a stack is up at once.
    */
   stabilizationSeconds?: number;
   /** Of the log. */
   directory?: string;
-  /** Found or fetched unless given. */
+  /** Default: found or downloaded. */
   ministack?: Tools['ministack'];
 }
 
@@ -52,7 +52,7 @@ export function exportLine(emulatorUrl: string, ecsUrl: string): string {
     .join(' ')}`;
 }
 
-/** Where the emulator that logs to this folder writes who called what: local/emulator/request_log.py. */
+/** The emulator's log of who called what, in its log folder: local/emulator/request_log.py. */
 export function requestLog(directory: string): string {
   return join(directory, 'requests.jsonl');
 }
@@ -66,7 +66,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
     'stop what is using it, or leave the port out to use a free one.',
   );
   const temporary = mkdtempSync(join(tmpdir(), 'elastic-workers-emulator-'));
-  // What Lambda functions unpack there is gone too when this process ends without having stopped the emulator.
+  // Also removes what Lambda functions unpack there, if this process ends without having stopped the emulator.
   const tidy = (): void => rmSync(temporary, { recursive: true, force: true });
   process.once('exit', tidy);
   rmSync(requestLog(directory), { force: true });
@@ -99,18 +99,18 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Loca
   return { url, pid: server.pid, stop };
 }
 
-/** Lambda functions run as plain processes under it: the first `node` on its PATH, unpacked under its TMPDIR. */
+/** Lambda functions run as its child processes: with the first `node` on its PATH, unpacked in its TMPDIR. */
 function settings(port: number, temporary: string): Record<string, string> {
   return {
     ...emulatorCredentials(`http://127.0.0.1:${port}`),
     GATEWAY_PORT: String(port),
     BIND_HOST: '127.0.0.1',
     TMPDIR: temporary,
-    // What a role's policies do not allow is refused.
+    // Calls that a role's policies do not allow are denied.
     AUTH: 'true',
     IOT_MTLS_ENABLED: '0',
     SFTP_ENABLED: '0',
-    // Without it the emulator would look for a container engine and tidy up there.
+    // Without it the emulator would look for a container engine and clean up there.
     DOCKER_HOST: `unix://${join(temporary, 'no-docker.sock')}`,
   };
 }

@@ -39,7 +39,7 @@ export function drawRequests(profile: LoadProfile, { seed, minutes }: { seed: nu
   return requests;
 }
 
-/** Linear between neighbouring quantiles. */
+/** Linear between neighboring quantiles. */
 function quantile(quantiles: number[], share: number): number {
   const position = share * (quantiles.length - 1);
   const below = Math.floor(position);

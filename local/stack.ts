@@ -19,7 +19,7 @@ export interface StackOptions {
   emulatorUrl: string;
   /** The CDK app's context; of this repository's app, the local worker image unless another is given. */
   context: Record<string, string | number>;
-  /** The folder with the app's cdk.json, and the CDK's command line among its packages; this repository unless given. */
+  /** The folder with the app's cdk.json, and the CDK's command line among its packages (default: this repository). */
   project?: string;
   /** The command of the app, instead of the one in cdk.json; without building first what it deploys. */
   app?: string;

@@ -133,7 +133,7 @@ async function ensureInstalled(
   });
 }
 
-/** pip takes a package for installed of which a fetch that was killed has left a part: then all is made anew. */
+/** pip considers a package installed if a killed download has left a part of it: then the environment is recreated. */
 async function cutOffLeavesNothing(venv: string, fetch: () => Promise<void>): Promise<void> {
   const begun = `${venv}.begun`;
   if (existsSync(begun)) rmSync(venv, { recursive: true, force: true });
@@ -149,7 +149,7 @@ function hasPython(venv: string): boolean {
   return existsSync(join(venv, 'bin', 'python')) && existsSync(join(venv, 'bin', 'pip'));
 }
 
-/** Makes it anew when it was left half made, or when the Python it links to is gone. */
+/** Recreates it if it was left incomplete, or if the Python that it links to is gone. */
 async function ensureEnvironment(venv: string, environment: NodeJS.ProcessEnv, onProgress: (line: string) => void) {
   if (hasPython(venv)) return;
   const python = await findPython(environment);

@@ -10,7 +10,7 @@ import { url as inspectorUrl } from 'node:inspector';
 
 /** What the two threads share. */
 export interface PulseData {
-  /** How often the event loop has come round, 0 while nobody is to watch; and when its work is lost, epoch milliseconds. */
+  /** How often the event loop has turned, 0 while it is not watched; and when its work is lost, in epoch milliseconds. */
   values: Float64Array;
   hungSeconds: number;
 }

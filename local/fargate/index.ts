@@ -53,7 +53,7 @@ export interface LocalFargateOptions {
   /** Runs the containers' health checks, like ECS (default: true). Tasks share this machine's ports with each other. */
   healthChecks?: boolean;
   onTaskChange?: (task: TaskSummary) => void;
-  /** Epoch milliseconds; the machine's clock unless given. */
+  /** Epoch milliseconds (default: the machine's clock). */
   now?: () => number;
   log?: (message: string) => void;
 }

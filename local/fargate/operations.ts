@@ -43,7 +43,7 @@ export function createOperations(plane: ControlPlane): Record<string, Operation>
   };
 }
 
-/** ECS starts no deployment while so many are not over. */
+/** ECS starts no deployment while this many are in progress. */
 const ACTIVE_DEPLOYMENTS = 5;
 
 const cluster = z.string().default('default').transform(nameOf);

@@ -1,8 +1,8 @@
 /**
  * What the containers of a task with `pidMode: task` see of each other: their main processes, in a folder that looks like procfs.
- * A real namespace would need Linux and rights that not every user has; here all processes share the machine's numbers,
- * so signals reach the right one, and containers are told by HOST_PROC where to look, as monitoring agents are. What a
- * container's main process starts by itself is not listed.
+ * A real namespace would need Linux and permissions that not every user has. Here all processes share the machine's process ids, so
+ * that signals reach the right one, and HOST_PROC tells containers where to look, as with monitoring agents. Processes that a
+ * container's main process starts are not listed.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

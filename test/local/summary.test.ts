@@ -71,7 +71,7 @@ describe('the summary', () => {
 
   test("counts what was used from the load's start, against the peak over the same time", () => {
     expect(summarise(facts)).toMatchObject({ taskSeconds: 80, alwaysOnTaskSeconds: 3 * 60 });
-    expect(renderSummary(summarise(facts))).toContain('80, 56 % less than the 180 of an always-on fleet');
+    expect(renderSummary(summarise(facts))).toContain('80, 56% less than the 180 of an always-on fleet');
   });
 
   test("shows the fleet's turns", () => {
