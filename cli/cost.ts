@@ -102,7 +102,7 @@ function costOf({ pool, policy }: PoolConfig, { by, tasks }: CountedTasks): Pool
   };
 }
 
-const HEADS = ['pool', 'task-hours', 'x $ an hour', '= spent', 'a month at this rate'];
+const HEADS = ['pool', 'task-hours', 'x $ per hour', '= spent', 'per month at this rate'];
 
 function render(costs: PoolCost[], hours: number): string {
   const money = (dollars: number) => `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`;
