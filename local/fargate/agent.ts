@@ -1,7 +1,7 @@
 /**
- * What a task finds on its own machine: the agent's task protection endpoint (under $ECS_AGENT_URI), the task metadata
+ * The endpoints of a task's own machine: the agent's task protection endpoint (under $ECS_AGENT_URI), the task metadata
  * endpoint, version 4 (under $ECS_CONTAINER_METADATA_URI_V4), and the credentials of its role (at
- * $AWS_CONTAINER_CREDENTIALS_FULL_URI). The token in the path says which container asks.
+ * $AWS_CONTAINER_CREDENTIALS_FULL_URI). The token in the path identifies the calling container.
  */
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -53,7 +53,7 @@ export function createAgent(tasks: TaskStore, roles: TaskRoles, isBlocked: (task
   return server;
 }
 
-/** As the agent has it: what ECS refuses for the task's sake is an answer with status 200, and anything else one with 400. */
+/** Like the agent: a refusal by ECS because of the task's state has status 200, and any other error 400. */
 async function withRight(allow: () => Promise<void>, task: Task, answer: () => Promise<object>, reply: FastifyReply) {
   try {
     await allow();
@@ -114,7 +114,7 @@ function containerMetadata(task: Task, container: TaskContainer) {
   const { family, revision } = task.origin.taskDefinition;
   const { name, image, cpu } = container.definition;
   return {
-    // As long as the container has not been made, which may be after others have run, it has none.
+    // A container has no id until it is created, which may be after others have run.
     DockerId: container.process ? container.token : '',
     Name: name,
     DockerName: name,

@@ -1,4 +1,4 @@
-/** Which capacity provider a service's next task runs on: FARGATE or FARGATE_SPOT, by the strategy's bases and weights. */
+/** Chooses the capacity provider of a service's next task: FARGATE or FARGATE_SPOT, by the strategy's bases and weights. */
 
 export interface CapacityShare {
   capacityProvider: string;

@@ -1,6 +1,6 @@
 /**
- * One container of a task, as a real process in a process group of its own. Like a container, it ends as a whole:
- * when its first process exits, whatever that one left behind is killed too.
+ * One container of a task, as a real process in its own process group. Like a container, it ends as a whole: when its first process
+ * exits, all others are killed too.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -59,7 +59,7 @@ export class ContainerProcess {
     return this.#child.pid ?? 0;
   }
 
-  /** SIGTERM to the container's first process, and SIGKILL to all of it if it has not exited in time. */
+  /** Sends SIGTERM to the container's first process, and SIGKILL to all of them if it has not exited in time. */
   async stop(timeoutSeconds: number): Promise<number> {
     if (!this.#hasExited) this.#child.kill('SIGTERM');
     const overdue = setTimeout(() => this.kill(), timeoutSeconds * 1000);
@@ -68,13 +68,13 @@ export class ContainerProcess {
     return exitCode;
   }
 
-  /** SIGKILL to every process of the container, at once. */
+  /** Sends SIGKILL to every process of the container at once. */
   kill(): void {
     if (this.#hasExited || this.#child.pid === undefined) return;
     try {
       process.kill(-this.#child.pid, 'SIGKILL');
     } catch (error) {
-      // ESRCH: nothing is left of the group, which is what was wanted.
+      // ESRCH: nothing is left of the group, as intended.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }

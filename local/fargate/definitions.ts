@@ -1,7 +1,7 @@
 /**
- * Services and task definitions as local Fargate needs them, parsed from the emulator's raw JSON.
- * Keys are accepted in ECS's spelling and in CloudFormation's, because the emulator keeps some nested keys of a
- * container definition (`Secrets`' `Name` and `ValueFrom`, for one) as the template wrote them.
+ * Services and task definitions for local Fargate, parsed from the emulator's raw JSON. Keys are accepted in ECS's and in
+ * CloudFormation's spelling, because the emulator keeps some nested keys of a container definition (such as `Name` and `ValueFrom`
+ * of `Secrets`) as in the template.
  */
 import { z } from 'zod';
 
@@ -37,7 +37,7 @@ const containerSchema = z.object({
     .optional(),
 });
 
-/** The emulator's is empty where there is none. */
+/** The emulator returns an empty one if there is none. */
 const roleArn = z
   .string()
   .optional()
@@ -92,7 +92,7 @@ const serviceSchema = z.looseObject({
   networkConfiguration: z
     .looseObject({ awsvpcConfiguration: z.looseObject({ subnets: z.array(z.string()).default([]) }).optional() })
     .optional(),
-  /** Left out when a service is created, it is on. (Source: ECS API reference, CreateService.) */
+  /** On by default when a service is created. (Source: ECS API reference, CreateService.) */
   availabilityZoneRebalancing: z.string().default('ENABLED'),
   propagateTags: z.string().optional(),
   tags,
@@ -102,7 +102,7 @@ export type ContainerDefinition = z.infer<typeof containerSchema>;
 export type TaskDefinition = z.infer<typeof taskDefinitionSchema>;
 export type HealthCheck = NonNullable<ContainerDefinition['healthCheck']>;
 export type ServiceDeployment = z.infer<typeof deploymentSchema>;
-/** A service as the emulator describes it, other fields kept for DescribeServices to hand on. */
+/** A service as the emulator describes it; other fields are kept for DescribeServices. */
 export type ServiceDefinition = z.infer<typeof serviceSchema>;
 
 export function parseTaskDefinition(raw: unknown): TaskDefinition {
@@ -113,14 +113,14 @@ export function parseService(raw: unknown): ServiceDefinition {
   return serviceSchema.parse(raw);
 }
 
-/** The deployment ECS is working towards; its id is what the service's new tasks carry as `startedBy`. */
+/** The deployment that ECS is working towards; the service's new tasks have its id as `startedBy`. */
 export function primaryDeployment(service: ServiceDefinition): ServiceDeployment {
   const primary = service.deployments.find((deployment) => deployment.status === 'PRIMARY');
   if (!primary) throw new Error(`the emulator's service ${service.serviceArn} has no PRIMARY deployment`);
   return primary;
 }
 
-/** One for each of the service's subnets: here each subnet is in a zone of its own. */
+/** One per subnet of the service: here each subnet is in its own zone. */
 export function zonesOf({ clusterArn, networkConfiguration }: ServiceDefinition): string[] {
   const count = networkConfiguration?.awsvpcConfiguration?.subnets.length ?? 0;
   const region = clusterArn.split(':')[3];

@@ -1,6 +1,6 @@
 /**
- * The ECS endpoint: the AWS JSON 1.1 calls that local Fargate answers itself, once the emulator has found that the caller
- * may make them, and every other call, of ECS or any other service, passed to the emulator and back byte for byte.
+ * The ECS endpoint. Local Fargate answers some AWS JSON 1.1 calls itself, once the emulator has confirmed that the caller may make
+ * them; every other call, to ECS or another service, is forwarded to the emulator and back byte for byte.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -59,8 +59,8 @@ function readBody(body: unknown): unknown {
 }
 
 /**
- * The emulator's answer to a call that AWS's service model or the caller's policies do not allow, or whose signature is wrong. Calls are
- * answered without an emulator, too.
+ * The emulator's answer to a call that AWS's service model or the caller's policies do not allow, or with a wrong signature. Calls
+ * are also answered without an emulator.
  */
 async function refusalOf(request: IncomingMessage, body: string, emulator: URL) {
   const headers = [...request.rawHeaders, JUDGE_HEADER, '{}'];

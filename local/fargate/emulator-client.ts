@@ -1,6 +1,6 @@
 /**
- * What local Fargate asks the AWS emulator: services and task definitions, which CloudFormation made inside it, and
- * the values of secrets. Raw JSON instead of the SDK, because the SDK drops the members that the emulator misspells.
+ * Reads from the AWS emulator: services and task definitions, which CloudFormation created in it, and the values of secrets. Uses raw
+ * JSON instead of the SDK, because the SDK drops members that the emulator misspells.
  */
 import { EcsError, TaskStartError } from './errors.ts';
 import { parseService, parseTaskDefinition } from './definitions.ts';
@@ -8,14 +8,14 @@ import type { ServiceDefinition, TaskDefinition } from './definitions.ts';
 
 type Json = Record<string, unknown>;
 
-/** With it a call is judged; one of ECS is not carried out. */
+/** With this header a call is only authorized; an ECS call is not carried out. */
 export const JUDGE_HEADER = 'x-elastic-workers-judge';
 
 const ECS = 'AmazonEC2ContainerServiceV20141113';
 
 const SECRET_ARN_PARTS = 7;
 
-/** As the container credentials endpoint hands them out. */
+/** In the form of the container credentials endpoint. */
 export interface RoleCredentials {
   RoleArn: string;
   AccessKeyId: string;
@@ -24,12 +24,12 @@ export interface RoleCredentials {
   Expiration: string;
 }
 
-/** Whose rights are needed, by an access key. (See local/emulator/rights.py.) */
+/** The principal whose permissions are needed, by access key. (See local/emulator/rights.py.) */
 export interface Judged {
   as: string;
 }
 
-/** For what: a call as IAM sees it. */
+/** The call, as IAM sees it. */
 export interface JudgedCall extends Judged {
   action: string;
   resource: string;
@@ -48,12 +48,12 @@ export class EmulatorClient {
     this.#accessKeyId = accessKeyId;
   }
 
-  /** One ECS call, with ECS's own errors. */
+  /** Makes an ECS call, with ECS's own errors. */
   ecs(action: string, input: Json): Promise<Json> {
     return this.#call('ecs', `${ECS}.${action}`, input);
   }
 
-  /** Throws an EcsError when the call is not allowed. It is not made. */
+  /** Throws an EcsError if the call is not allowed. The call is not made. */
   async judge(call: JudgedCall): Promise<void> {
     await this.#call('ecs', `${ECS}.ListClusters`, {}, call);
   }
@@ -90,7 +90,7 @@ export class EmulatorClient {
     return found;
   }
 
-  /** A revision never changes, so it is read once. A reading that failed is not kept. */
+  /** A revision never changes, so it is read once. A failed reading is not cached. */
   taskDefinition(arn: string): Promise<TaskDefinition> {
     const known = this.#taskDefinitions.get(arn);
     if (known) return known;
@@ -105,7 +105,7 @@ export class EmulatorClient {
   /**
    * The value behind a container secret's `valueFrom`: a Secrets Manager ARN, the ARN followed by
    * `:json-key:version-stage:version-id` (each may be empty), or a Systems Manager parameter's ARN or name.
-   * A bare name may be a secret's as well, which ECS would refuse: the emulator's `Ref` of a secret is its name.
+   * A bare name may also be a secret's, which ECS would reject: the emulator's `Ref` of a secret is its name.
    */
   async secretValue(valueFrom: string, judged?: Judged): Promise<string> {
     try {

@@ -1,6 +1,6 @@
-/** The two ways a call goes wrong: ECS refuses it (EcsError), or a task cannot be started (TaskStartError). */
+/** The two kinds of errors: ECS refuses a call (EcsError), or a task cannot be started (TaskStartError). */
 
-/** Thrown when ECS would refuse the request; `code` is the exception's name in ECS's API. */
+/** Thrown if ECS would refuse the request; `code` is the exception's name in ECS's API. */
 export class EcsError extends Error {
   readonly code: string;
   constructor(code: string, message: string) {
@@ -14,7 +14,7 @@ export const clusterNotFound = () => new EcsError('ClusterNotFoundException', 'C
 export const serviceNotFound = () => new EcsError('ServiceNotFoundException', 'Service not found.');
 export const invalidParameter = (message: string) => new EcsError('InvalidParameterException', message);
 
-/** Thrown when a task cannot reach RUNNING; the message becomes its `stoppedReason`, in ECS's wording. */
+/** Thrown if a task cannot reach RUNNING; the message becomes its `stoppedReason`, in ECS's wording. */
 export class TaskStartError extends Error {
   override name = 'TaskStartError';
 }

@@ -1,6 +1,6 @@
 /**
- * The ECS operations that local Fargate answers itself, with ECS's limits. An operation takes the request's body and
- * returns the answer's, or throws an EcsError.
+ * The ECS operations that local Fargate answers itself, with ECS's limits. An operation takes the request's body and returns the
+ * answer's body, or throws an EcsError.
  */
 import { z } from 'zod';
 import { nameOf, parseService } from './definitions.ts';
@@ -16,15 +16,15 @@ import type { TaskStore } from './task-store.ts';
 
 export type Operation = (input: unknown) => Promise<Record<string, unknown>>;
 
-/** What the operations work on. */
+/** The state that operations work on. */
 export interface ControlPlane {
   emulator: EmulatorClient;
   tasks: TaskStore;
   clusterExists(name: string): Promise<boolean>;
   scheduler(serviceArn: string): ServiceScheduler | undefined;
-  /** Whether protected tasks hold up a deployment of the task's service, so that no more may be protected. */
+  /** Whether protected tasks hold up a deployment of the task's service, so that no further task may be protected. */
   isBlocked(task: Task): boolean;
-  /** Reads the services again and acts on what has changed. */
+  /** Reads the services again and acts on changes. */
   refresh(): Promise<void>;
 }
 
@@ -84,7 +84,7 @@ async function describeServices(plane: ControlPlane, input: z.infer<typeof descr
   return { ...answer, services: (answer['services'] as unknown[]).map((raw) => overlay(plane, parseService(raw))) };
 }
 
-/** The emulator takes the change, since it holds the definition; acting on it is ours, and starts at once. */
+/** The emulator stores the change, because it has the definition; local Fargate acts on it at once. */
 async function updateService(plane: ControlPlane, input: z.infer<typeof updateServiceInput>) {
   const described = await plane.emulator.ecs('DescribeServices', { cluster: input.cluster, services: [input.service] });
   const known = (described['services'] as unknown[]).map(parseService)[0];
@@ -98,7 +98,7 @@ async function updateService(plane: ControlPlane, input: z.infer<typeof updateSe
   return { service: overlay(plane, parseService(answer['service'])) };
 }
 
-/** What CloudFormation changes goes to the emulator directly, and is not held up by this. */
+/** CloudFormation's changes go to the emulator directly, and are not affected by this. */
 function requireRoomForDeployment({ deployments }: Record<string, unknown>): void {
   const open = (deployments as { rolloutState: string; status: string }[]).filter(
     ({ rolloutState, status }) => status !== 'PRIMARY' || rolloutState === 'IN_PROGRESS',
@@ -146,11 +146,11 @@ async function updateTaskProtection(plane: ControlPlane, input: z.infer<typeof u
   };
 }
 
-/** The emulator would answer these as if a task had been started. */
+/** For these the emulator would answer as if a task had been started. */
 function notOffered(action: string): Operation {
   return () =>
     Promise.reject(
-      new EcsError('UnsupportedFeatureException', `${action} is not offered by local Fargate: use a service.`),
+      new EcsError('UnsupportedFeatureException', `Local Fargate does not support ${action}: use a service.`),
     );
 }
 
@@ -175,7 +175,7 @@ async function requireService(plane: ControlPlane, clusterName: string, service:
   if ((answer['services'] as unknown[]).length === 0) throw serviceNotFound();
 }
 
-/** A task that has been asked to stop counts as STOPPED here, while it still runs; PENDING matches nothing, as in ECS. */
+/** As in ECS, a task that has been asked to stop counts as STOPPED while it still runs, and PENDING matches nothing. */
 function isListed(task: Task, input: z.infer<typeof listTasksInput>): boolean {
   const { service, taskDefinition, deploymentId } = task.origin;
   return (
@@ -188,7 +188,7 @@ function isListed(task: Task, input: z.infer<typeof listTasksInput>): boolean {
   );
 }
 
-/** A token names the last task of its page by when it was created, so that tasks may come and go between pages. */
+/** A token identifies the last task of its page by creation time, so that tasks may come and go between pages. */
 function tokenFor(task: Task | undefined): string {
   return Buffer.from(JSON.stringify([task?.createdAt, task?.id])).toString('base64url');
 }

@@ -1,19 +1,19 @@
 /**
- * The service scheduler's one decision, as a pure function: how many tasks to launch and which to stop, so that a
- * service gets to its desired count, deployments roll within their limits, and a protected task is never stopped.
+ * The service scheduler's decision, as a pure function: how many tasks to launch and which to stop, so that a service reaches its
+ * desired count, deployments stay within their limits, and a protected task is never stopped.
  */
 
 export interface WantedTasks {
   desiredCount: number;
   maximumPercent: number;
   minimumHealthyPercent: number;
-  /** The PRIMARY deployment: tasks of any other are to be replaced. */
+  /** The PRIMARY deployment: tasks of any other deployment must be replaced. */
   deploymentId: string;
-  /** The availability zones that tasks may be in, where ECS keeps their number there equal; empty where it does not. */
+  /** The availability zones among which ECS keeps the number of tasks balanced; empty if it does not. */
   rebalanced: readonly string[];
 }
 
-/** A task that nobody has asked to stop yet. */
+/** A task that has not been asked to stop. */
 export interface PlannedTask {
   id: string;
   deploymentId: string;
@@ -29,7 +29,7 @@ export interface Plan {
   rebalances: boolean;
 }
 
-/** `random` returns a number in [0, 1): ECS chooses among equals as it likes, and nobody may rely on which. */
+/** `random` returns a number in [0, 1): ECS's choice among equal tasks is arbitrary, so nothing may depend on it. */
 export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], random: () => number): Plan {
   const current = tasks.filter((task) => task.deploymentId === wanted.deploymentId);
   const isUneven = current.length === tasks.length && isUnbalanced(current, wanted);
@@ -40,9 +40,9 @@ export function planTasks(wanted: WantedTasks, tasks: readonly PlannedTask[], ra
 }
 
 /**
- * Availability-zone rebalancing: a task is started where there are fewest, and then one is stopped where there are most.
- * (Source: ECS developer guide, "Balancing an Amazon ECS service across Availability Zones". Here it spares protected tasks, as
- * scale-in does; for AWS that is documented nowhere, see docs/assumptions.md.)
+ * Availability-zone rebalancing: starts a task in the zone with the fewest, then stops one in the zone with the most.
+ * (Source: ECS developer guide, "Balancing an Amazon ECS service across Availability Zones". Here it spares protected tasks, like
+ * scale-in; AWS does not document this, see docs/assumptions.md.)
  */
 function isUnbalanced(current: readonly PlannedTask[], { desiredCount, rebalanced }: WantedTasks): boolean {
   if (current.length !== desiredCount) return false;
@@ -50,7 +50,7 @@ function isUnbalanced(current: readonly PlannedTask[], { desiredCount, rebalance
   return Math.max(...counts, 0) - Math.min(...counts) > 1;
 }
 
-/** Where zones are rebalanced, a task goes once the one that takes its place runs, and then from the fullest zone. */
+/** When zones are rebalanced, a task is stopped once its replacement is running, and then in the fullest zone. */
 function surplusTasks(current: readonly PlannedTask[], wanted: WantedTasks, random: () => number): string[] {
   const { desiredCount, rebalanced } = wanted;
   const count = current.length - desiredCount;
@@ -71,7 +71,7 @@ export function nextZone(zones: readonly string[], present: readonly string[]): 
   return zones.toSorted((a, b) => countOf(a) - countOf(b))[0] ?? '';
 }
 
-/** While old tasks are there, all tasks together stay within maximumPercent. */
+/** While there are old tasks, all tasks together stay within maximumPercent. */
 function tasksToLaunch(wanted: WantedTasks, current: number, old: number): number {
   const missing = wanted.desiredCount - current;
   const room = old === 0 ? missing : upperLimit(wanted) - current - old;
@@ -79,8 +79,8 @@ function tasksToLaunch(wanted: WantedTasks, current: number, old: number): numbe
 }
 
 /**
- * Old tasks not yet running go at once. Running ones go as their replacements come up, and sooner only where
- * maximumPercent leaves no room for a replacement; what runs never falls below minimumHealthyPercent.
+ * Old tasks that are not running yet are stopped at once. Running ones are stopped as their replacements start, and earlier only if
+ * maximumPercent leaves no room for a replacement; running tasks never fall below minimumHealthyPercent.
  */
 function oldTasksToStop(
   wanted: WantedTasks,
@@ -98,7 +98,7 @@ function oldTasksToStop(
   return [...starting, ...choose(running, Math.min(spare, Math.max(replaced, blocked)), random)];
 }
 
-/** Tasks that do not run yet first, then at random; never a protected one. */
+/** Tasks that are not running yet come first, the others at random; never a protected one. */
 function choose(tasks: readonly PlannedTask[], count: number, random: () => number): string[] {
   if (count <= 0) return [];
   return tasks

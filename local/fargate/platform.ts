@@ -1,6 +1,5 @@
 /**
- * The parts of local Fargate put together: definitions are read from the emulator, schedulers act on them, tasks
- * report back.
+ * Connects the parts of local Fargate: definitions are read from the emulator, schedulers act on them, tasks report back.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -137,14 +136,14 @@ export class Platform {
     }
   }
 
-  /** One reading at a time, so that an older one never overrules a newer. */
+  /** One reading at a time, so that an older one never replaces a newer one. */
   #refresh(): Promise<void> {
     const reading = this.#refreshing.catch(() => undefined).then(() => this.#readServices());
     this.#refreshing = reading;
     return reading;
   }
 
-  /** Only a complete reading tells that a service is gone: one that fails throws before anything is deleted. */
+  /** Only a complete reading shows that a service is gone: a failed one throws before anything is deleted. */
   async #readServices(): Promise<void> {
     const clusterArns = await this.#emulator.clusterArns();
     const services = (await Promise.all(clusterArns.map((arn) => this.#emulator.services(arn)))).flat();
@@ -204,7 +203,7 @@ export class Platform {
     if (scheduler) this.#reconcileSoon(scheduler);
   }
 
-  /** After the present change is complete, and once for all changes made together. */
+  /** Runs after the current change is complete, once for all changes made together. */
   #reconcileSoon(scheduler: ServiceScheduler): void {
     if (this.#toReconcile.has(scheduler)) return;
     this.#toReconcile.add(scheduler);

@@ -15,8 +15,8 @@ export interface ProtectionFailure {
 }
 
 /**
- * Turns protection on or off; a task that is being stopped takes neither. `isBlocked` says that no more tasks can be
- * protected than the service is to have.
+ * Turns protection on or off; a task that is being stopped accepts neither. `isBlocked`: as many tasks are protected as the service
+ * is to have, so no more can be.
  */
 export function updateProtection(
   task: Task,

@@ -1,6 +1,6 @@
 /**
- * How long a service waits before it launches again after its tasks failed by themselves: twice as long each time,
- * up to a limit, and from the start again once a task launched since has stayed up.
+ * How long a service waits before it launches again after its tasks failed by themselves: twice as long each time, up to a limit,
+ * and from the beginning once a task launched since has stayed up.
  */
 
 export interface RestartBackoffOptions {
@@ -19,7 +19,7 @@ export class RestartBackoff {
     this.#options = options;
   }
 
-  /** Failures in a row. */
+  /** Consecutive failures. */
   get failures(): number {
     return this.#failures;
   }
@@ -31,14 +31,14 @@ export class RestartBackoff {
     return this.#steppedAt + seconds * 1000;
   }
 
-  /** Tasks launched together and failing together are one step, not as many as there are. */
+  /** Tasks launched together and failing together count as one step. */
   taskFailed(task: { createdAt: number; startedAt: number | undefined }, now: number): void {
     if (task.createdAt < this.#steppedAt) return;
     this.#failures = this.#stayedUp(task, now) ? 1 : this.#failures + 1;
     this.#steppedAt = now;
   }
 
-  /** Called with the tasks that run; one of them having stayed up ends the back-off. */
+  /** Called with the running tasks; if one of them has stayed up, the backoff ends. */
   observe(running: Iterable<{ createdAt: number; startedAt: number | undefined }>, now: number): void {
     if (this.#failures === 0) return;
     for (const task of running) {

@@ -1,10 +1,10 @@
-/** A service as DescribeServices shows it: the emulator's definition, with the counts and events of the real tasks. */
+/** A service for DescribeServices: the emulator's definition, with the counts and events of the real tasks. */
 import type { ServiceDefinition, ServiceDeployment } from './definitions.ts';
 import type { ServiceScheduler } from './service-scheduler.ts';
 import type { Task } from './task.ts';
 import { epochSeconds } from './task-record.ts';
 
-/** `scheduler` is missing only for a service so new that nothing has been done for it yet. */
+/** `scheduler` is missing only for a new service for which nothing has been done yet. */
 export function serviceRecord(
   service: ServiceDefinition,
   tasks: readonly Task[],
@@ -12,7 +12,7 @@ export function serviceRecord(
 ): Record<string, unknown> {
   return {
     ...service,
-    // A deleted service is DRAINING until its last task has gone.
+    // A deleted service is DRAINING until its last task is gone.
     status: service.status === 'INACTIVE' && tasks.some(isAlive) ? 'DRAINING' : service.status,
     ...counts(tasks),
     deployments: deployments(service, tasks, scheduler),
@@ -49,7 +49,7 @@ function primaryRecord(
   };
 }
 
-/** A deployment that is being replaced; of its definition, what its tasks remember. */
+/** A deployment that is being replaced, with the definition that its tasks have. */
 function olderRecord(id: string, tasks: Task[], scheduler: ServiceScheduler | undefined) {
   const origin = tasks[0]?.origin;
   const deployment = origin?.service.deployments.find((candidate) => candidate.id === id);

@@ -1,6 +1,6 @@
 /**
- * Keeps one service at its desired count: launches tasks, replaces those that failed (with back-off), stops those it
- * may, and tells what it did in the service's events. The definition is the emulator's; the tasks are ours.
+ * Keeps one service at its desired count: launches tasks, replaces failed ones (with backoff), stops those it may stop, and reports
+ * what it did in the service's events. The definition is the emulator's; the tasks are ours.
  */
 import { randomUUID } from 'node:crypto';
 import { primaryDeployment, zonesOf } from './definitions.ts';
@@ -12,13 +12,13 @@ import type { RestartBackoffOptions } from './restart-backoff.ts';
 import type { LaunchOrder, Task } from './task.ts';
 import { epochSeconds } from './task-record.ts';
 
-/** What the scheduler needs of the platform around it. */
+/** What the scheduler needs from the platform. */
 export interface SchedulerPlatform {
   tasks(serviceArn: string): Task[];
   launch(order: LaunchOrder): Task;
-  /** Makes the service use an earlier task definition again, as a deployment of its own. */
+  /** Makes the service use an earlier task definition again, as a new deployment. */
   rollBack(service: ServiceDefinition, taskDefinition: string): void;
-  /** Whether tasks can be started in the zone now. */
+  /** Whether tasks can currently be started in the zone. */
   isOpen(zone: string): boolean;
   random(): number;
   now(): number;
@@ -33,7 +33,7 @@ export interface ServiceEvent {
 const KEEP_EVENTS = 100;
 const REBALANCE_PAUSE_MS = 15_000;
 const UNHEALTHY = 'Task failed container health checks';
-/** From the second failure in a row on, ECS says so. */
+/** From the second consecutive failure on, ECS reports it. */
 const FAILURES_WORTH_TELLING = 2;
 
 export class ServiceScheduler {
@@ -82,7 +82,7 @@ export class ServiceScheduler {
     for (const task of this.#live()) this.#stop(task, `(service ${this.#service.serviceName}) was deleted.`);
   }
 
-  /** Brings the tasks closer to what the service wants. Cheap, and right to call at any time. */
+  /** Brings the tasks closer to the service's desired state. It is cheap, and can be called at any time. */
   reconcile(): void {
     if (this.#isDeleted) return;
     this.#countFailures();
@@ -105,24 +105,24 @@ export class ServiceScheduler {
     this.#noteProgress(deployment.id);
   }
 
-  /** Failures of a deployment's tasks so far. */
+  /** The number of failures of a deployment's tasks so far. */
   failedTasks(deploymentId: string): number {
     return this.#failedTasks.get(deploymentId) ?? 0;
   }
 
-  /** A deployment that once had all its tasks running and the old ones gone stays completed. */
+  /** Once a deployment has all its tasks running and the old ones gone, it stays completed. */
   isCompleted(deploymentId: string): boolean {
     return this.#completed.has(deploymentId);
   }
 
-  /** The circuit breaker has given the deployment up. */
+  /** Whether the circuit breaker has given up the deployment. */
   isFailed(deploymentId: string): boolean {
     return this.#failed.has(deploymentId);
   }
 
   /**
-   * With this one, more tasks would be protected than the service is to have: in a deployment, and while tasks that are too
-   * many finish their work. (Source: ECS API reference, UpdateTaskProtection, DEPLOYMENT_BLOCKED.)
+   * With this task, more tasks would be protected than the service is to have: during a deployment, and while surplus tasks finish
+   * their work. (Source: ECS API reference, UpdateTaskProtection, DEPLOYMENT_BLOCKED.)
    */
   isBlocked(task: Task): boolean {
     const isOther = ({ id, protectedUntil }: Task) => id !== task.id && protectedUntil !== undefined;
@@ -133,12 +133,12 @@ export class ServiceScheduler {
     return this.#platform.tasks(this.#service.serviceArn).filter((task) => !task.isStopping);
   }
 
-  /** A move that fails, since all tasks of the fullest zone are protected, is not tried again without a pause. */
+  /** A move that fails, because all tasks in the fullest zone are protected, is retried only after a pause. */
   get #hasJustRebalanced(): boolean {
     return this.#platform.now() < this.#rebalancedAt + REBALANCE_PAUSE_MS;
   }
 
-  /** Where tasks can be started; where none can, any will do, so that nothing stands still for good. */
+  /** Zones where tasks can be started; if there are none, any zone is used, so that nothing stalls for good. */
   #zones(): string[] {
     const zones = zonesOf(this.#service);
     const open = zones.filter((zone) => this.#platform.isOpen(zone));
@@ -169,7 +169,7 @@ export class ServiceScheduler {
     this.#tell(`has stopped 1 running tasks: (task ${task.id}).`);
   }
 
-  /** A failure is a task that left without having been asked to. */
+  /** A failure is a task that stopped without having been asked to. */
   #countFailures(): void {
     for (const task of this.#platform.tasks(this.#service.serviceArn)) {
       const failed =
@@ -187,7 +187,7 @@ export class ServiceScheduler {
     }
   }
 
-  /** Half the tasks, three at least and two hundred at the most, may fail before a deployment is given up. */
+  /** Half of the tasks, at least three and at most two hundred, may fail before a deployment is given up. */
   #breakCircuit(deploymentId: string): void {
     const { enable, rollback } = this.#service.deploymentConfiguration.deploymentCircuitBreaker;
     const threshold = Math.min(200, Math.max(3, Math.ceil(this.#service.desiredCount / 2)));

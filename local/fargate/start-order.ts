@@ -1,6 +1,6 @@
 /**
- * In which order a task's containers start and stop: a container starts once those it depends on are as far as it says, and
- * they are stopped once it has ended. (Source: ECS developer guide, "Container dependency".)
+ * The order in which a task's containers start and stop: a container starts once its dependencies have reached the required state,
+ * and they are stopped once it has ended. (Source: ECS developer guide, "Container dependency".)
  */
 import { once } from 'node:events';
 import type { ContainerDefinition } from './definitions.ts';
@@ -11,7 +11,7 @@ export interface Ordered {
   process?: { readonly exited: Promise<number> };
 }
 
-/** Starts each when it is due, and none after `signal`. Once all that began have started, throws why others did not. */
+/** Starts each when it is due, and none after `signal`. Once all started ones are up, throws why others did not start. */
 export async function startInOrder<T extends Ordered>(
   containers: readonly T[],
   start: (container: T) => Promise<void>,
@@ -50,7 +50,7 @@ async function reached<T extends Ordered>(
     throw new TaskStartError(`container ${containerName} exited with ${exitCode}: what depends on it does not start`);
 }
 
-/** Stops each once those that depend on it have ended. */
+/** Stops each container once those that depend on it have ended. */
 export async function stopInOrder<T extends Ordered>(
   containers: readonly T[],
   stop: (container: T) => Promise<void>,

@@ -1,4 +1,4 @@
-/** Tasks in ECS's own field names, for DescribeTasks and StopTask. Timestamps are epoch seconds, as the protocol has them. */
+/** Tasks with ECS's field names, for DescribeTasks and StopTask. Timestamps are epoch seconds, as in the protocol. */
 import type { Task, TaskContainer } from './task.ts';
 
 export function taskRecord(task: Task, { withTags = false } = {}): Record<string, unknown> {
@@ -63,7 +63,7 @@ function containerRecord(task: Task, container: TaskContainer): Record<string, u
   };
 }
 
-/** A service has a launch type or a capacity provider strategy. */
+/** A service has either a launch type or a capacity provider strategy. */
 function launchedOn({ origin }: Task): Record<string, unknown> {
   const { service, capacityProvider } = origin;
   const launchType = capacityProvider ? 'FARGATE' : (service.launchType ?? 'FARGATE');

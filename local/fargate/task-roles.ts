@@ -1,6 +1,6 @@
 /**
- * A task's two roles: the credentials of its own, and whether they allow what ECS's agent and its log driver do in their
- * names. A task that has no role is held back by nothing.
+ * A task's two roles: the task role's credentials, and whether the roles allow what ECS's agent and log driver do on their behalf. A
+ * task without a role is not restricted.
  */
 import type { EmulatorClient, RoleCredentials } from './emulator-client.ts';
 import { EcsError, TaskStartError } from './errors.ts';
@@ -13,14 +13,14 @@ export class TaskRoles {
     this.#emulator = emulator;
   }
 
-  /** As on Fargate, the session's name is the task's id. */
+  /** As on Fargate, the session name is the task's id. */
   credentials({ id, origin }: Task): Promise<RoleCredentials> {
     const { taskRoleArn } = origin.taskDefinition;
     if (!taskRoleArn) throw new EcsError('ResourceNotFoundException', 'The task has no role');
     return this.#emulator.assumeRole(taskRoleArn, id);
   }
 
-  /** Throws an EcsError when the task's own role does not allow the agent's call. */
+  /** Throws an EcsError if the task role does not allow the agent's call. */
   async allowProtection(task: Task, action: 'GetTaskProtection' | 'UpdateTaskProtection'): Promise<void> {
     const { service, taskDefinition } = task.origin;
     if (!taskDefinition.taskRoleArn) return;
@@ -33,7 +33,7 @@ export class TaskRoles {
     await this.#emulator.judge({ as, action: `ecs:${action}`, resource: task.arn, context });
   }
 
-  /** Throws a TaskStartError when the execution role does not allow the pulls of the containers' images from ECR. */
+  /** Throws a TaskStartError if the execution role does not allow pulling the containers' images from ECR. */
   async allowPulls(task: Task): Promise<void> {
     const images = imagesOf(task).flatMap((image) => {
       const [, account, region, repository] = ECR_IMAGE.exec(image) ?? [];
@@ -44,7 +44,7 @@ export class TaskRoles {
     await this.#allow(task, PULL_ACTIONS, images, CANNOT_PULL);
   }
 
-  /** Throws a TaskStartError when the execution role does not allow the containers' logs. */
+  /** Throws a TaskStartError if the execution role does not allow writing the containers' logs. */
   async allowLogs(task: Task): Promise<void> {
     const place = task.arn.split(':').slice(3, 5).join(':');
     const groups = task.origin.taskDefinition.containerDefinitions.flatMap(
@@ -54,7 +54,7 @@ export class TaskRoles {
     await this.#allow(task, ['logs:CreateLogStream', 'logs:PutLogEvents'], streams, CANNOT_LOG);
   }
 
-  /** What is done in the execution role's name; nothing is, where there is none. */
+  /** Checks what is done on behalf of the execution role; without one, nothing is. */
   async #allow({ id, origin }: Task, actions: string[], resources: string[], failure: string): Promise<void> {
     const { executionRoleArn } = origin.taskDefinition;
     if (!executionRoleArn || resources.length === 0) return;
@@ -68,7 +68,7 @@ export class TaskRoles {
     }
   }
 
-  /** Read as the execution role. */
+  /** Reads it as the execution role. */
   async secretValue({ id, origin }: Task, valueFrom: string): Promise<string> {
     const { executionRoleArn } = origin.taskDefinition;
     const session = executionRoleArn ? await this.#emulator.assumeRole(executionRoleArn, id) : undefined;

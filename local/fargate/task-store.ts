@@ -1,8 +1,8 @@
-/** Every task of this platform, oldest first. Stopped ones stay describable for a while, as in ECS, and then go. */
+/** All tasks of this platform, oldest first. As in ECS, stopped ones can be described for a while, and are then dropped. */
 import { clusterNameOf } from './task.ts';
 import type { Task } from './task.ts';
 
-/** ECS keeps stopped tasks for about an hour. The number bounds memory. */
+/** ECS keeps stopped tasks for about an hour. The number limits memory. */
 const KEEP_STOPPED_MILLISECONDS = 3_600_000;
 const KEEP_STOPPED_TASKS = 5000;
 

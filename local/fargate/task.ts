@@ -1,6 +1,6 @@
 /**
- * The life of one task: PROVISIONING → PENDING → RUNNING → DEACTIVATING → STOPPING → DEPROVISIONING → STOPPED, with
- * the containers as real processes in between. A task is stopped once; the first reason stays.
+ * The lifecycle of a task: PROVISIONING → PENDING → RUNNING → DEACTIVATING → STOPPING → DEPROVISIONING → STOPPED, with
+ * the containers as real processes in between. A task is stopped once; the first reason is kept.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
@@ -31,25 +31,25 @@ export interface TaskOrigin {
   /** The availability zone. */
   zone: string;
   startDelaySeconds: number;
-  /** In the VPC that is not there: what tells tasks apart for those who know no task ids. */
+  /** An address in a fictitious VPC, which distinguishes tasks for callers that do not know task ids. */
   privateAddress: string;
 }
 
-/** What a service asks for; where and when the task starts is the platform's. */
+/** What a service requests; the platform decides where and when the task starts. */
 export type LaunchOrder = Omit<TaskOrigin, 'startDelaySeconds' | 'privateAddress'>;
 
-/** What a task takes from the machine it runs on. Times are epoch milliseconds everywhere. */
+/** What a task needs from the machine that it runs on. Times are epoch milliseconds everywhere. */
 export interface TaskPlatform {
   /** The directory that stands for the image's content. */
   imageDirectory(image: string): string | undefined;
-  /** What is run instead of a container whose image is not known. */
+  /** What to run instead of a container with an unknown image. */
   standInFor(wanted: WantedContainer): Promise<StandIn | undefined>;
-  /** What every container gets, besides its own definition's variables. */
+  /** Variables for every container, in addition to those of its own definition. */
   environment: Readonly<Record<string, string>>;
   logDirectory: string;
   /** Whether containers' health checks are run. */
   healthChecks: boolean;
-  /** Where the agent serves the container with this token. */
+  /** The agent's address for the container with this token. */
   agentUrl(): string;
   roles: TaskRoles;
   now(): number;
@@ -110,7 +110,7 @@ export class Task {
     return this.history[0]?.at ?? 0;
   }
 
-  /** When the status was entered first, if it was. */
+  /** When the status was first entered, if it was. */
   enteredAt(status: TaskStatus): number | undefined {
     return this.history.find((entry) => entry.status === status)?.at;
   }
@@ -123,25 +123,25 @@ export class Task {
     return this.lastStatus === 'RUNNING';
   }
 
-  /** Running, and found healthy where that is looked for: what a deployment waits for. */
+  /** Running, and healthy if it has a health check, which is what a deployment waits for. */
   get isServing(): boolean {
     const isChecked = this.#platform.healthChecks && this.containers.some(({ definition }) => definition.healthCheck);
     return this.isRunning && (!isChecked || this.health === 'HEALTHY');
   }
 
-  /** UNHEALTHY when one of its containers is, HEALTHY when all that have a check are. */
+  /** UNHEALTHY if one of its containers is, HEALTHY if all with a check are. */
   get health(): HealthStatus {
     const checked = this.containers.filter(({ definition }) => definition.healthCheck).map(({ health }) => health);
     if (checked.includes('UNHEALTHY')) return 'UNHEALTHY';
     return checked.length === 0 || checked.includes('UNKNOWN') ? 'UNKNOWN' : 'HEALTHY';
   }
 
-  /** The essential container's, once it has one. */
+  /** The essential container's exit code, once it has one. */
   get exitCode(): number | undefined {
     return this.containers.find((container) => container.definition.essential)?.exitCode;
   }
 
-  /** Until when scale-in and deployments leave the task alone; undefined when they need not. */
+  /** Until when scale-in and deployments must spare the task; undefined if they need not. */
   get protectedUntil(): number | undefined {
     return this.#protectedUntil > this.#platform.now() ? this.#protectedUntil : undefined;
   }
@@ -156,7 +156,7 @@ export class Task {
     this.#changed();
   }
 
-  /** Asks the task to leave. Who may ask, and when, is the caller's business: StopTask ignores protection. */
+  /** Asks the task to stop. Callers must check whether they may: StopTask ignores protection. */
   stop(stopCode: StopCode, stoppedReason: string): void {
     if (this.isStopping) return;
     this.desiredStatus = 'STOPPED';
@@ -167,7 +167,7 @@ export class Task {
     this.#stopRequest.abort();
   }
 
-  /** SIGKILL to every process of the task, at once. */
+  /** Sends SIGKILL to every process of the task at once. */
   kill(): void {
     for (const { process } of this.containers) process?.kill();
   }
@@ -186,7 +186,7 @@ export class Task {
     this.#enter('STOPPED');
   }
 
-  /** A third of the start delay is Fargate finding a place for the task, the rest the pull of its image. */
+  /** A third of the start-up time is Fargate's placement of the task, the rest the pull of its image. */
   async #start(): Promise<void> {
     const third = (this.origin.startDelaySeconds * 1000) / 3;
     await this.#wait(third);
@@ -237,7 +237,7 @@ export class Task {
     });
   }
 
-  /** Until an essential container exits by itself, or the task is asked to stop. */
+  /** Waits until an essential container exits by itself, or the task is asked to stop. */
   async #untilLeaving(): Promise<void> {
     const exits = this.containers
       .filter(({ definition }) => definition.essential)
@@ -287,7 +287,7 @@ export class Task {
     return this.origin.taskDefinition.taskRoleArn !== undefined;
   }
 
-  /** A task with a role has no other keys. */
+  /** A task with a role gets no other keys. */
   get #surroundings(): Record<string, string> {
     const { AWS_ACCESS_KEY_ID: _id, AWS_SECRET_ACCESS_KEY: _secret, ...others } = this.#platform.environment;
     return this.#hasRole ? others : { ...this.#platform.environment };

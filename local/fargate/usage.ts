@@ -1,7 +1,7 @@
-/** What the services' tasks used: seconds as Fargate bills them, and how the fleet's size went over time. */
+/** The usage of the services' tasks: seconds as Fargate bills them, and the fleet's size over time. */
 import type { Task } from './task.ts';
 
-/** Fargate bills by the second from the pull of the image to the end, a minute at least. */
+/** Fargate bills by the second from the pull of the image to the end, at least a minute. */
 const MINIMUM_BILLED_SECONDS = 60;
 
 export interface FleetSample {
