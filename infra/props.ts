@@ -200,7 +200,7 @@ export interface AlarmThresholds {
   readonly workerDownMinutes?: number;
   /** queue_depth: tasks queued. @default 100 */
   readonly queueDepth?: number;
-  /** queue_depth: minutes throughout which more tasks were queued. A burst that is handled by scaling from zero ends sooner. @default 3 */
+  /** queue_depth: minutes throughout which the queue was longer. A burst that is handled by scaling from zero ends sooner. @default 3 */
   readonly queueDepthMinutes?: number;
   /** error_rate: percentage of failed activity attempts over 5 minutes, if at least three failed. @default 5 */
   readonly errorRatePercent?: number;

@@ -84,7 +84,7 @@ export async function checkHeartbeats(
   }
   const says = `the server lists ${count(alive.length, 'worker')} of '${taskQueue}' without their reports`;
   if (await tellsSlots(connection, first, now)) {
-    return ok('heartbeats', `${says}, but returns them for single workers`, pool);
+    return ok('heartbeats', `${says}, but returns each one on request`, pool);
   }
   const matters = 'it is unknown which of them are busy: the scaler adds tasks while work waits, and removes none';
   const mend =

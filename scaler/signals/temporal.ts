@@ -19,7 +19,7 @@ const SET_BY_WORKERS = 2;
 /** What is not answered within this time is unknown for this tick: the other pools' ticks do not wait for it. */
 const ANSWER_WITHIN_MS = 7000;
 const TOO_LATE: Unknown = { unknown: `no answer within ${ANSWER_WITHIN_MS / 1000} s` };
-/** How many queues at rest are read per tick; if there are more of them, each is read less often. */
+/** How many queues at rest are read per second; if there are more than fit between two ticks, each is read less often. */
 const RESTING_A_SECOND = 50;
 /** A tick may come a little early. */
 const TICKS_VARY_SECONDS = 1;

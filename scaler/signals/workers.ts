@@ -10,7 +10,7 @@ import { secondsOf } from './protobuf.ts';
 import type { TemporalConnection } from './temporal-connection.ts';
 
 const HEARTBEATS_A_PAGE = 1000;
-/** The number of queues that a server accepts in one query; few namespaces have more pools. */
+/** How many queues a query may name for the server to accept it; pools' queue names hardly ever have characters other than these. */
 const QUEUES_A_QUERY = 50;
 const PLAIN_NAME = /^[\w.:/@ -]+$/;
 /** Twice the tasks of the largest possible pool. */

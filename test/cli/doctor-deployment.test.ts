@@ -117,7 +117,7 @@ describe('workers that do not report', () => {
     expect(named(told, 'heartbeats')).toMatchObject([
       {
         ok: true,
-        says: "the server lists 1 worker of 'listed-queue' without their reports, but returns them for single workers",
+        says: "the server lists 1 worker of 'listed-queue' without their reports, but returns each one on request",
       },
     ]);
     expect(named(told, 'versions')).toMatchObject([{ says: expect.stringMatching(/temporal-typescript \d/) }]);
