@@ -235,7 +235,7 @@ describe('before a deployment', () => {
       ([check]) => check?.ok === false && check.says.includes('of 206 open workflows'),
     );
     expect(check?.says).toMatch(
-      /^1 activity has run .* the oldest: encode of workflow first, .* \(looked at the oldest 200 of 206 open workflows\)$/,
+      /^1 activity has run .* the longest: encode of workflow first, .* \(looked at the oldest 200 of 206 open workflows\)$/,
     );
     await Promise.all([first, ...handles].map((handle) => handle.terminate()));
   });
