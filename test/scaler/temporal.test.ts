@@ -144,7 +144,7 @@ describe('an API key from a secret', () => {
   test('that cannot be read makes the queue unknown, with why, and without the key', async () => {
     const { readSecret } = secretOf('');
     const { activityQueue } = await readerOf({ ...home(), secret: 'the-secret' }, { readSecret })(seconds(0));
-    expect(activityQueue).toEqual({ unknown: expect.stringContaining('The secret the-secret') });
+    expect(activityQueue).toEqual({ unknown: expect.stringContaining('the secret the-secret') });
   });
 });
 
