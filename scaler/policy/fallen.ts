@@ -3,9 +3,9 @@
  * held is in no figure until it has timed out and comes back: until then the fleet is kept for it. And where one task
  * after another goes like that, more of them would go the same way.
  */
-import { sum } from './kinds.ts';
 import type { Load } from './load.ts';
 import { FOLLOWED, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
+import { sum } from './sums.ts';
 import type { TasksReading } from './types.ts';
 
 /** Lost work is back when it has timed out: as a rule after some times its own length, or sooner where it heartbeats. */

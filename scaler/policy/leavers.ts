@@ -1,6 +1,7 @@
 /** Which tasks to remove: only the scaler decides, so that ECS never has to choose. */
-import { atWork, type Load } from './load.ts';
+import type { Load } from './load.ts';
 import type { TasksReading, WorkerReading } from './types.ts';
+import { atWork } from './workers.ts';
 
 /**
  * Picks as many tasks to remove as there are more than desired. Tasks that should have reported and have not go last, as

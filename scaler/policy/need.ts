@@ -10,6 +10,8 @@ import type { Policy, TasksReading } from './types.ts';
 
 /** Spare slots for randomness, in square roots of the slots at work. */
 const SPARE = 0.5;
+/** Work that comes by the clock finds this many tasks up: all of it starts within this. */
+const PROMPT_SECONDS = 10;
 /** What a task costs beside its work: from the order until it works, and from its last work until it is gone. */
 const LEAVING_SECONDS = 30;
 /** Work shorter than this is over before a heartbeat tells of it. */
@@ -22,6 +24,8 @@ export interface Need {
   tasks: number;
   /** The part of it that is for work which will wait. */
   grow: number;
+  /** With this many tasks hardly anything would wait. */
+  prompt: number;
   /** What will still wait when a task ordered now would be up. */
   waiting: number;
   /** Slots to add for each piece of work that will wait. */
@@ -58,7 +62,7 @@ export function heldFor(owedSlots: number, need: Need, load: Load, tasks: TasksR
 function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksReading, policy: Policy): Need {
   const of = load.kinds[kind];
   const { queued, full, rate, serviceSeconds, slotsPerTask, foreign } = of;
-  const tasksFor = (slots: number) => Math.ceil(Math.max(0, slots - foreign.slots) / slotsPerTask - 1e-9);
+  const tasksFor = (slots: number) => Math.max(0, Math.ceil((slots - foreign.slots) / slotsPerTask - 1e-9));
   const share = slotsForWaiting(of, load, policy);
   const flow = rate * serviceSeconds;
   const short = serviceSeconds < SHORT_SECONDS ? of.throughput * serviceSeconds : of.busy;
@@ -68,7 +72,7 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   const atWork = tasksFor(busy + spareFor(Math.min(busy, flow)));
   const steady = tasksFor(Math.max(of.busy, short, flow) + 2 * spareFor(flow));
   if ((queued === 0 && !of.isAgain) || of.limited) {
-    return { kind, tasks: atWork, grow: 0, waiting: 0, share, isLimited: of.limited, steady };
+    return { kind, tasks: atWork, prompt: atWork, grow: 0, waiting: 0, share, isLimited: of.limited, steady };
   }
   // A deployment doubles the tasks, and not the need.
   const active = outdated.length > 0 ? Math.min(load.active.length, desired) : load.active.length;
@@ -94,6 +98,7 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   return {
     kind,
     tasks: Math.min(Math.max(tasks, stalled, doubtful), most),
+    prompt: Math.max(atWork, tasksFor(busy + (queued * serviceSeconds) / (serviceSeconds + PROMPT_SECONDS))),
     grow: Math.max(grow, stalled),
     waiting,
     share,
