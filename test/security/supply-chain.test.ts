@@ -64,7 +64,7 @@ test('a version is published from its tag alone, after all checks, with provenan
   expect(text).toMatch(/^on:\n {2}push:\n {4}tags: \['v\*'\]\npermissions:/m);
   const [checks, publishes] = text.split(PUBLISHES);
   expect(checks).toMatch(/^ {6}- run: npm run check$/m);
-  expect(publishes).toMatch(/^ {6}- run: npm publish --provenance$/m);
+  expect(publishes).toMatch(/^ {6}- run: npm publish --provenance\b/m);
   expect(publishes).not.toMatch(/cache: npm/);
 });
 
