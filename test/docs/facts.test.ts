@@ -1,9 +1,12 @@
-/** Three versions of Node.js: what npm needs on a machine, what the published package needs, and what all is built and run with. */
+/**
+ * Facts that several files repeat. Three versions of Node.js: what npm needs on a machine, what the published package needs, and
+ * what everything is built and run with. The oldest Python. The address of the repository.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import packageFile from '../../package.json' with { type: 'json' };
-import { documents, root } from './markdown.ts';
+import { documents, parse, root } from './markdown.ts';
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const machine = packageFile.devEngines.runtime.version.replace('>=', '');
@@ -96,4 +99,11 @@ test('package.json says where the project is, and the repository’s pages say t
   expect(packageFile.bugs).toBe(`${address}/issues`);
   const pages = ['CONTRIBUTING.md', '.github/ISSUE_TEMPLATE/bug.yml', '.github/ISSUE_TEMPLATE/config.yml'];
   expect(said(/(https:\/\/github\.com\/[\w-]+\/temporal-elastic-workers)/g, ...pages)).toEqual([address]);
+  const links = said(/\/blob\/main\/([\w./#-]+)/g, ...pages);
+  expect(links.length).toBeGreaterThan(1);
+  const broken = links.filter((link) => {
+    const [path = '', anchor] = link.split('#');
+    return anchor !== undefined && !parse(path, read(path)).anchors.has(anchor);
+  });
+  expect(broken).toEqual([]);
 });
