@@ -103,7 +103,8 @@ test('package.json says where the project is, and the repository’s pages say t
   expect(links.length).toBeGreaterThan(1);
   const broken = links.filter((link) => {
     const [path = '', anchor] = link.split('#');
-    return anchor !== undefined && !parse(path, read(path)).anchors.has(anchor);
+    const { anchors } = parse(path, read(path));
+    return anchor !== undefined && !anchors.has(anchor);
   });
   expect(broken).toEqual([]);
 });
