@@ -7,18 +7,19 @@ import type { Use } from './slots.ts';
 import { sum } from './sums.ts';
 import { known, type QueueReading, type Reading } from './types.ts';
 
-/** A queue that was silent for so long reports false rates at first, for about so long. */
+/** A queue that was silent for the first of these reports false rates for the second. */
 const SILENT_SECONDS = 120;
 const FALSE_RATES_SECONDS = 40;
+/** What a server queues again after a restart, it queues within this. */
 const QUEUED_AGAIN_SECONDS = 40;
-/** A queue is read so late at the most. */
+/** A reading of a queue is at most this old. */
 const QUEUE_LAG_SECONDS = 10;
-/** Its rates are means over half a minute: what comes in so much of it is no less than the rate says. */
+/** Rates are means over half a minute: in this part of it, no less than the rate has come. */
 const LEAST_RATE_SECONDS = 10;
 
 /**
- * The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. `none`: nothing
- * came of late, says a queue that has told of arrivals before.
+ * The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. `none`: a queue that has
+ * reported arrivals before reports none now.
  */
 export function arrivalsReported(queue: Reading<QueueReading>, before: KindMemory, now: number) {
   const adding = known(queue) && queue.addRate > 0;
@@ -42,10 +43,10 @@ export function arrivalRate(recent: Interval[], adds: Adds): number {
 }
 
 /**
- * After a restart a server queues again what is in flight, and this cannot be told from new work but by signs: its head has
- * waited for longer than the queue was seen empty, or the rate is that of a queue just loaded, or the server could not be
- * read a moment ago. While all slots are full and none changes hands, so much is counted once, among the busy slots; the
- * first slot that is free shows what it is, since the server drops all of it then.
+ * After a restart a server queues again what is in flight. Only signs distinguish this from new work: its head is older than the
+ * last time that the queue was empty, or its rate is that of a queue just loaded, or the server could not be read a moment ago.
+ * While every slot is full and nothing finishes, this work counts once, among the busy slots. The first free slot settles it: the
+ * server drops all of it then.
  */
 export function countedTwice(
   { queue, isRead, use }: { queue: QueueReading; isRead: boolean; use: Use },

@@ -1,4 +1,4 @@
-/** What a decision was made on: the figures for metrics, and the line of numbers behind its reason. */
+/** What a decision is based on: the figures for metrics, and the line of numbers behind its reason. */
 import type { Load } from './load.ts';
 import { REPORTS_WITHIN_SECONDS } from './memory.ts';
 import type { Need } from './need.ts';

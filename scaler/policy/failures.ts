@@ -1,4 +1,4 @@
-/** Attempts that fail: what part of them, of what kind, and the slots that they will need again when they no longer do. */
+/** Attempts that fail: their share, their kind, and the slots that their retries will need. */
 import type { Load } from './load.ts';
 import type { Memory } from './memory.ts';
 import { sum } from './sums.ts';
@@ -8,11 +8,11 @@ import { totalsFor } from './workers.ts';
 const FAILURE_MEMORY_SECONDS = 60;
 /** What is remembered weighs as this many attempts at the most: the end of an outage is seen as soon as it is there. */
 const FAILURE_MEMORY_ATTEMPTS = 20;
-/** Fewer attempts tell nothing. */
+/** Fewer attempts are not enough to judge by. */
 const ENOUGH_ATTEMPTS = 5;
 /** From this share of failed attempts on, more workers would only fail faster. */
 const FAILING_SHARE = 0.5;
-/** Work of which most attempts fail comes back when it no longer does: as much as there was this shortly before, for this long. */
+/** Work that fails now is retried later: the slots in use shortly before the failures are kept for ten minutes. */
 const BUSY_BEFORE_MS = 120_000;
 const COMES_BACK_WITHIN_MS = 600_000;
 
@@ -74,7 +74,7 @@ export function learnFailing(before: Memory, load: Load, now: number): Failing {
   };
 }
 
-/** Slots for what fails now and is retried later, which until then no count shows. */
+/** Slots for what fails now and is retried later; no count shows it until then. */
 export function retriedSlots({ failingSince, busyPeak }: Failing, { reportedBusy }: Load, now: number): number {
   return failingSince > 0 && now - failingSince < COMES_BACK_WITHIN_MS ? Math.max(0, busyPeak - reportedBusy) : 0;
 }

@@ -9,11 +9,11 @@ import type { Policy, TasksReading } from './types.ts';
 
 /** Growth under a standing backlog has helped when it brought this part of the throughput that it should have. */
 const GAIN_SHARE = 0.5;
-/** Of slower work, by the second, one cannot tell so soon. */
+/** Below this throughput a second, it is too soon to judge. */
 const LEAST_THROUGHPUT = 0.3;
 /** Beside the work's own time: workers report late, and the throughput is one of a minute. */
 const GAIN_AFTER_SECONDS = 60;
-/** This long after it was found that growth does not help, it may be tried again, by a little. */
+/** This long after growth has not helped, it is tried again, by a little. */
 const TRY_AGAIN_SECONDS = 600;
 
 /** The fleet and its throughput before it last grew under a standing backlog; null while there is none. */
@@ -33,7 +33,7 @@ export function judgeGrowth(
   if (running <= before.tasks) return { ...current, throughput: Math.max(before.throughput, throughput) };
   if (throughput > 0 && throughput >= before.throughput * (1 + GAIN_SHARE * (running / before.tasks - 1)))
     return { ...current, tried: before.tried > 0 ? running : 0 };
-  // What has been tried again, and has not helped, is not built upon.
+  // A second try that has not helped is not built upon.
   if (before.tried > 0 || now - before.at < TRY_AGAIN_SECONDS * 1000) return before;
   return { ...current, tried: running };
 }
@@ -59,7 +59,7 @@ export function wasTried(growth: Memory['growth'], { running }: TasksReading): b
   return growth !== null && running.length >= A_LITTLE * growth.tasks;
 }
 
-/** Once growth did not help, or is not likely to, it is tried a little at a time, for as long as that helps. */
+/** Once growth has not helped, or is not likely to, it is tried a little at a time, as long as that helps. */
 export function mostOf(growth: Memory['growth'], load?: Load): number {
   if (growth === null) return Infinity;
   if (load !== undefined && load.kinds[KINDS[growth.kind]!].stalledSeconds > 0)

@@ -1,4 +1,4 @@
-/** What must not happen: growth that cannot help, or costs too much; and tasks removed that ECS could not protect. */
+/** What must not happen: growth that cannot help or costs too much, and the removal of tasks that ECS cannot protect. */
 import { isFailingMostly } from './failures.ts';
 import { growthDoesNotHelp, wasTried } from './growth.ts';
 import type { Load } from './load.ts';
@@ -9,7 +9,7 @@ import type { Policy, Reason, TasksReading } from './types.ts';
 /** After a deployment its tasks ask again to be protected within two minutes (worker/scale-in.ts). */
 export const PROTECTED_AFTER_MS = 150_000;
 
-/** Why the fleet must not grow, if it must not. */
+/** Why the fleet must not grow; undefined if it may. */
 export function guardOf(
   load: Load,
   need: Need,
@@ -40,9 +40,9 @@ export function spend(before: Memory, tasks: number, policy: Policy, now: number
 }
 
 /**
- * The tasks of the new revision, in a deployment and shortly after it: ECS may refuse to protect them until the old ones
- * have left, and would stop them at work if the service were to have fewer. Once the old ones have left that is the whole
- * count: for a task that has ended by itself ECS may have started another that is not seen yet, and it stops any of them.
+ * The tasks of the new revision, during a deployment and shortly after it: ECS may refuse to protect them until the old ones are gone,
+ * and would stop them in mid-work if the count were lower. Once the old ones are gone, that is the whole count: for a task
+ * that ended by itself ECS may have started another that is not seen yet, and it would stop any of them.
  */
 export function newTasks(
   { desired, running, pending, outdated = [] }: TasksReading,

@@ -23,11 +23,11 @@ import { known, type Policy, type QueueReading, type Reading } from './types.ts'
 
 /** Rates are of the last minute. */
 const RATE_SECONDS = 60;
-/** The head of a queue with a free slot before it is gone sooner than this. */
+/** The head of a queue is gone sooner than this if any slot is free. */
 const STANDING_SECONDS = 5;
-/** Work that waits although so many pieces should have been finished meanwhile, and none was, is not being taken. */
+/** Work waits, this many pieces should have finished meanwhile, and none has: it is not being taken. */
 const MISSED_COMPLETIONS = 3;
-/** Work flows that comes or is done at this rate at least. */
+/** Work that comes or finishes at this rate is a flow. */
 const FLOW_A_SECOND = 0.1;
 
 /** A worker's slots for this kind. */
@@ -38,10 +38,10 @@ export interface WorkerSlots {
   ageSeconds: number;
   usedSlots: number;
   slots: number | null;
-  /** Their number follows its load. */
+  /** Their number follows the load. */
   elastic?: boolean;
   processed: number;
-  /** What it had processed, and held, at the tick before; absent for a worker new to us, which has worked `ranSeconds`. */
+  /** What it had processed, and held, at the tick before; absent for a worker seen for the first time, which has run for `ranSeconds`. */
   before: { processed: number; usedSlots: number } | undefined;
   ranSeconds: number;
 }
@@ -51,16 +51,16 @@ export interface KindSeen {
   queue: Reading<QueueReading>;
   /** Undefined where the workers could not be read. */
   workers: WorkerSlots[] | undefined;
-  /** The pool's running tasks that take work, and for how many seconds each has run; the count at the tick before. */
+  /** The pool's running tasks that take work; for how many seconds each has run; their count at the tick before. */
   active: string[];
   ranSeconds: (task: string) => number;
   activeBefore: number;
-  /** Tasks of earlier deployments: what they hold ends with them. */
+  /** Tasks of earlier deployments: what they run is not replaced when it ends. */
   outdated: ReadonlySet<string>;
   runningTasks: number;
-  /** Work that is known to become work of this kind when it is done. */
+  /** Work of another kind that is known to become work of this kind. */
   following: number;
-  /** Slots of tasks that are gone. */
+  /** Slots that tasks held which are gone. */
   lostSlots: number;
   /** Since the tick before. */
   seconds: number;
@@ -70,17 +70,17 @@ export interface KindSeen {
 export interface KindLoad {
   queued: number;
   headAge: number;
-  /** There is more in the queue, which may be in flight already. */
+  /** Part of the queue may be in flight already, and is left out. */
   isAgain: boolean;
-  /** As the heartbeats of the pool's workers, and of others, say. */
+  /** As reported by the heartbeats of the pool's workers and of others. */
   reportedBusy: number;
   /** Of all workers, carried forward to now. */
   busy: number;
-  /** For work that is lost, or fails, and will come back. */
+  /** For work that was lost, or fails, and will be retried. */
   owed: number;
-  /** What a task really takes. */
+  /** What a task really has. */
   slotsPerTask: number;
-  /** What its owner or its workers say instead, where that is more. */
+  /** What its owner or its workers say, where that is more. */
   statedSlots: number | undefined;
   /** Free slots of an active task, on average. */
   freePerTask: number;
@@ -88,25 +88,25 @@ export interface KindLoad {
   foreign: { slots: number; free: number };
   /** Work waits although it has had time to be taken. */
   full: boolean;
-  /** The queue's own limits hold some of what waits; and all that could be taken, as there are slots free for it. */
+  /** The queue's own limits hold back some of what waits; and whether slots are free, so that they hold back all of it. */
   rateLimited: boolean;
   limited: boolean;
   /** Pieces a second that the queue's own limit lets through. */
   rateLimit: number | undefined;
   serviceSeconds: number;
-  /** The same, without any assumption: as finished work has shown, or as long as the work at hand has lasted so far. */
+  /** The same, without any assumption: as finished work has shown, or as long as the running work has lasted so far. */
   shownSeconds: number;
   /** Arrivals a second. */
   rate: number;
-  /** Something came or was done of late. */
+  /** Something has come or finished recently. */
   flows: boolean;
-  /** For how long the tasks have taken none of what waits, or finished nothing; 0 while they do. */
+  /** For how long the tasks have taken none of what waits, or finished nothing; else 0. */
   stalledSeconds: number;
   /** Finished a second, over the last intervals. */
   throughput: number;
   /** Finished since the last tick. */
   processed: number;
-  /** Something is being taken or done, as far as can be seen. */
+  /** Something is taken or finished, as far as can be seen. */
   serving: boolean;
   intervals: Interval[];
 }
@@ -124,7 +124,7 @@ export function estimateKind(
   return { load: loadOf(seen, waiting, work), memory: memoryOf(seen, waiting, work, before) };
 }
 
-/** What waits, why it does, and the slots of a task that it shows. */
+/** What waits, why, and how many slots a task turns out to have. */
 function waitingWork(seen: KindSeen, before: KindMemory, policy: Policy) {
   const { now } = seen;
   const isRead = known(seen.queue);
@@ -144,7 +144,7 @@ function waitingWork(seen: KindSeen, before: KindMemory, policy: Policy) {
 
 type WaitingWork = ReturnType<typeof waitingWork>;
 
-/** How fast work comes and is done, how long a piece takes, and what it holds now. */
+/** How fast work comes and finishes, how long a piece takes, and the slots it holds now. */
 function workAtHand(seen: KindSeen, waiting: WaitingWork, before: KindMemory, policy: Policy) {
   const { seconds, now } = seen;
   const { queue, use, done, queued, adds, waits, slots, full, looksFree } = waiting;
@@ -198,7 +198,7 @@ function loadOf(seen: KindSeen, waiting: WaitingWork, work: WorkAtHand): KindLoa
     limited: waiting.limited,
     rateLimit: queue.rateLimit,
     serviceSeconds: Math.max(service.seconds, isScarce ? slots.perTask / capacity.capacity : 0),
-    // Of work that has only begun, the short pieces end first.
+    // Of work that has just begun, the short pieces finish first.
     shownSeconds: Math.min(service.shown ?? work.undoneSeconds, (seen.now - busySince) / 1000),
     rate: work.rate,
     flows: Math.max(queue.addRate, throughput) >= FLOW_A_SECOND,

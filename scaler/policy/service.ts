@@ -9,23 +9,23 @@ import { sum } from './sums.ts';
 import type { Policy } from './types.ts';
 
 /**
- * Before anything has finished, a piece of work is taken to last this long. For activities it is a compromise: a first burst
- * gets too many tasks when they turn out to be short, and too few when long (test/simulate/first-bursts.test.ts).
+ * The assumed length of a piece of work before any has finished. For activities it is a compromise: a first burst gets too
+ * many tasks if they turn out to be short, and too few if long (test/simulate/first-bursts.test.ts).
  */
 const UNKNOWN_SERVICE_SECONDS = { activities: 25, workflowTasks: 0.1, nexusTasks: 1 };
-/** Owners set a maximum that suffices: a flow, unlike a single burst, is likely to fill no more than this part of it. */
+/** Owners set a maximum that is enough: a flow, unlike a single burst, is likely to fill no more than this part of it. */
 const LIKELY_FILL = 0.1;
 const LEAST_LIKELY_SECONDS = 0.5;
-/** How many finished attempts outweigh the assumption. */
+/** The assumption counts as this many finished attempts. */
 export const ASSUMED_ATTEMPTS = 2;
-/** And how many tell without it. */
+/** From this many on, the length is known without it. */
 const ENOUGH_ATTEMPTS = 5;
 const SERVICE_MEMORY_SECONDS = 600;
-/** What a full task gets done is known when as many tasks have been full for this long; and it is believed for this long. */
+/** A full task's throughput is known when as many tasks have been full for this long, and believed for an hour. */
 const FULL_SECONDS = 60;
 const CAPACITY_MEMORY_SECONDS = 3600;
 const CAPACITY_WEIGHT = 0.2;
-/** After its start and its first report, which may be late. */
+/** A worker is new until its first report, which may be late. */
 const NEW_FOR_SECONDS = 2 * REPORTS_WITHIN_SECONDS;
 
 /** Attempts finished since the last tick, and the slot-seconds that tasks worked for them. */
@@ -35,12 +35,12 @@ interface WorkDone {
 }
 
 /**
- * Finished since the last tick, and the slot-seconds worked. A worker new to us has worked since its task ran; one that has run
- * for long was only not listed for a while, and its totals are a beginning, not progress.
+ * Finished since the last tick, and the slot-seconds worked. A worker seen for the first time has worked since its task started. If
+ * that is long ago, it was only missing from the list for a while, and its totals are not progress.
  */
 export function workDone(workers: WorkerSlots[] | undefined, seconds: number): WorkDone {
   let [processed, slotSeconds] = [0, 0];
-  // With nothing remembered, totals are a beginning, not progress.
+  // With nothing remembered, totals are not progress.
   if (seconds === 0) return { processed, slotSeconds };
   for (const worker of workers ?? []) {
     const { before, usedSlots, isOwn, ranSeconds } = worker;
@@ -55,8 +55,8 @@ export function workDone(workers: WorkerSlots[] | undefined, seconds: number): W
 }
 
 /**
- * Slot-seconds worked and work done, as the queue shows it, whose workers report late or never. While work waits, every
- * slot is taken, and what leaves the queue follows on work that is done; where nothing comes, all that leaves is seen.
+ * Slot-seconds worked and work done, as the queue shows them where workers report late or never. While work waits, every slot is
+ * taken, and what leaves the queue takes the place of work that is done. Where nothing arrives, all that leaves is seen.
  */
 export function workShown(parts: {
   before: KindMemory;
@@ -86,7 +86,7 @@ export interface Service {
   memory: Pick<KindMemory, 'slotSeconds' | 'completed'>;
 }
 
-/** Slot-seconds over attempts: how long one attempt takes a slot. `done` is what workers reported, `shown` what the queue showed. */
+/** Slot-seconds over attempts: how long one attempt holds a slot. `done` is what workers reported, `shown` what the queue showed. */
 export function serviceTime(
   before: KindMemory,
   { kind, seconds }: KindSeen,
@@ -96,7 +96,7 @@ export function serviceTime(
 ): Service {
   const slotSeconds = before.slotSeconds + done.slotSeconds + shown.slotSeconds;
   const completed = before.completed + done.processed + shown.processed;
-  // Only work fades what earlier work has taught: after a quiet night its length is still known.
+  // Only new work replaces what earlier work has shown: after a quiet night its length is still known.
   const worked = done.slotSeconds + done.processed > 0;
   const keep = worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1;
   return {
@@ -116,8 +116,8 @@ export function likelySeconds(rate: number, { maxTasks, slotsPerTask }: Policy):
 type Capacity = Pick<KindMemory, 'capacity' | 'capacityAt' | 'fullSeconds'>;
 
 /**
- * What a full task gets done a second. It may be less than its slots would, where the processor is what is scarce: a fleet
- * is sized to be nearly full, so that is what counts. Tasks that get more done have shown that it is not so any more.
+ * What a full task finishes in a second. Where the processor is the limit, that is less than its slots promise; as a fleet is sized to
+ * be nearly full, it is what counts. Tasks that finish more have shown that the limit is gone.
  */
 export function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: number, full: boolean): Capacity {
   const { active, activeBefore, seconds, now } = seen;
@@ -132,7 +132,7 @@ export function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: n
   return { fullSeconds, capacity, capacityAt: now };
 }
 
-/** As workers report it; of workers that never do, as the queue shows it. */
+/** As workers report it; where they never do, as the queue shows it. */
 export function throughputOf(intervals: Interval[], unheard: boolean): number {
   const seconds = sum(intervals.map((each) => each.seconds));
   return seconds > 0 ? sum(intervals.map(({ done, begun }) => (unheard ? begun : done))) / seconds : 0;
@@ -142,7 +142,7 @@ export function isUnheard({ workers, active, ranSeconds }: KindSeen): boolean {
   return workers?.length === 0 && active.some((task) => ranSeconds(task) > REPORTS_WITHIN_SECONDS);
 }
 
-/** Something is held or done, as the workers say; or taken, where none reports. */
+/** Workers report that they hold or finish something; or, where none reports, something leaves the queue. */
 export function isServing(workers: WorkerSlots[] = [], intervals: Interval[]): boolean {
   const reports = workers.length > 0;
   return (

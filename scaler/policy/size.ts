@@ -7,7 +7,7 @@ interface Sizing {
   tasks: TasksReading;
   load: Load;
   need: number;
-  /** For work that is about to come by the clock. */
+  /** For work that is about to come. */
   expected: number;
   /** The newest deployment has yet to show that its tasks come up. */
   probing: boolean;
@@ -16,7 +16,7 @@ interface Sizing {
   /** The queue's own limits let through less than is needed. */
   isLimited: boolean;
   keep: number;
-  /** Tasks that cannot leave yet. */
+  /** Tasks that cannot be removed yet. */
   held: number;
   guard: Reason | undefined;
   blind: string[];
@@ -54,7 +54,7 @@ function sizeFreely(sizing: Sizing): { desired: number; reason: Reason } {
   return { desired, reason: need === 0 ? 'idle' : 'steady' };
 }
 
-/** What is wrong is told as well while the fleet is no larger than it needs to be, or as long as it lasts. */
+/** These reasons are also given while the fleet is as large as needed, or as long as they last. */
 const WHILE_IT_FITS = new Set<Reason>(['not-starting', 'crashing', 'not-serving']);
 const WHILE_IT_LASTS = new Set<Reason>(['failing', 'workflow-failures']);
 

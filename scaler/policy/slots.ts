@@ -8,14 +8,14 @@ import { ASSUMED_ATTEMPTS, type Service } from './service.ts';
 import { mean, median, sum } from './sums.ts';
 import type { Policy } from './types.ts';
 
-/** Of the slots that the workers say they have, fewer than this part were taken. */
+/** Less than this part of the slots that workers say they have counts as fewer. */
 export const MUCH_LESS = 0.9;
-/** Work has waited for this long, and the slots in use stayed as they were: the task has no more. */
+/** Work has waited for this long while the slots in use stayed the same: the task has no more. */
 const TAKES_NO_MORE_SECONDS = 20;
 const NO_MORE_WEIGHT = 0.3;
-/** Heartbeats up to this age, as a queue's reading, are of now. */
+/** Heartbeats up to this age count as of now, as a queue's reading does. */
 const FRESH_SECONDS = 6;
-/** An activity of unknown length that has left the queue is taken to be at work for so long at least. */
+/** An activity of unknown length that has left the queue counts as running for at least this long. */
 const UNKNOWN_LASTING_SECONDS = 60;
 
 /** What the workers report of their slots. */
@@ -23,12 +23,12 @@ export interface Use {
   reportedBusy: number;
   /** By active task of the pool: slots in use, those that it says it has, and the age of its oldest heartbeat. */
   tasks: { used: number; slots: number; ageSeconds: number }[];
-  /** Slots of a task as its workers say, or else its owner; and whether it was the workers. */
+  /** Slots of a task as its workers report, or else as configured; and whether the workers reported them. */
   stated: number;
   isReported: boolean;
-  /** What an active task has come to hold, where that follows its load; 0 elsewhere. */
+  /** Slots of an active task where they follow its load; 0 elsewhere. */
   able: number;
-  /** In use, of an active task on average; and whether that is all that it has, as far as known. */
+  /** In use per active task, on average; and whether that is all that a task has, as far as known. */
   perActive: number;
   isFull: boolean;
 }
@@ -62,7 +62,7 @@ export function useOf({ workers, active }: KindSeen, before: KindMemory, { slots
 
 interface TaskSlots {
   perTask: number;
-  /** To be remembered: 0 where what is stated is right as far as one knows. */
+  /** To be remembered: 0 where the stated slots are right as far as known. */
   learned: number;
   noMoreSeconds: number;
   /** The workers' heartbeats are younger than the wait. */
@@ -70,8 +70,8 @@ interface TaskSlots {
 }
 
 /**
- * While work waits, the slots in use are those that a task has, whatever its owner or its workers say. Slots that follow the
- * load are as many as a task has come to hold: a new task, which has not held any yet, will come to that.
+ * While work waits, the slots in use are all that a task has, whatever its owner or its workers say. Where slots follow the load, a
+ * task has as many as others have come to; a new task will come to that, too.
  */
 export function slotsLearned(
   { active, seconds }: KindSeen,
@@ -98,7 +98,7 @@ export function busyNow(
   intervals: Interval[],
   service: Service,
 ): number {
-  // Of work whose length is not known yet, nothing is taken to be done already.
+  // While the length of the work is unknown, none of it counts as done.
   const isUnknown = kind === 'activities' && service.completed < ASSUMED_ATTEMPTS;
   const lasting = isUnknown ? Math.max(service.seconds, UNKNOWN_LASTING_SECONDS) : service.seconds;
   const left = (seconds: number) => Math.exp(-Math.max(0, seconds) / lasting);
@@ -114,7 +114,7 @@ export function busyNow(
   return seen + sum(unseen);
 }
 
-/** While work waits, others take no more of it than they hold. */
+/** While work waits, other workers take no more than they already hold. */
 export function slotsOfOthers(workers: WorkerSlots[] | undefined, waits: boolean): { slots: number; free: number } {
   const others = workers?.filter(({ isOwn }) => !isOwn) ?? [];
   const used = sum(others.map(({ usedSlots }) => usedSlots));

@@ -1,11 +1,11 @@
-/** The pool's tasks over time: those that start and how long that takes, those that are missing, and those that are gone unasked. */
+/** The pool's tasks over time: how long they take to start, which are missing, and which ended although they were not removed. */
 import { followed, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
 import type { TasksReading } from './types.ts';
 
 /** A task that has not come up after this many of the usual start-ups, and this long, has not been placed. */
 const STARTS_WAITED_FOR = 3;
 const PLACED_WITHIN_SECONDS = 180;
-/** What one more start-up tells of the usual one. */
+/** How much one more start-up changes the usual one. */
 const START_UP_WEIGHT = 0.1;
 
 export function followTasks(tasks: TasksReading, before: Memory, now: number) {
@@ -16,7 +16,7 @@ export function followTasks(tasks: TasksReading, before: Memory, now: number) {
   let { startUpSeconds } = before;
   for (const task of tasks.running) {
     const since = before.pendingSince[task];
-    // What waited for capacity is no start-up.
+    // Waiting for capacity is no start-up.
     const most = Math.max(PLACED_WITHIN_SECONDS, STARTS_WAITED_FOR * startUpSeconds);
     const took = Math.min(most, (now - (since ?? now)) / 1000);
     if (since !== undefined) startUpSeconds += START_UP_WEIGHT * (Math.max(0, took) - startUpSeconds);
@@ -24,7 +24,7 @@ export function followTasks(tasks: TasksReading, before: Memory, now: number) {
   return { pendingSince, runningSince, startUpSeconds };
 }
 
-/** Since when fewer tasks take work than were ordered and none has come up, and the tasks that are missing for too long. */
+/** Since when fewer tasks take work than were ordered and none has come up; and how many are missing for too long. */
 export function shortage(
   { desired }: TasksReading,
   active: number,
@@ -39,7 +39,7 @@ export function shortage(
   return { since, unplaced: isLong ? desired - active : 0 };
 }
 
-/** Those that were there at the last tick, were not told to leave, and are not there any more. */
+/** Tasks that were there at the last tick, were not to be removed, and are gone. */
 export function fallenTasks(
   { held }: Memory,
   { running, pending }: TasksReading,

@@ -6,7 +6,7 @@ import { known, type Reading, type SlotsReading, type TasksReading, type WorkerR
 /** A heartbeat older than this says nothing about a worker whose task is not known. */
 const HEARTBEAT_STALE_SECONDS = 180;
 
-/** What holds a worker: local activities and Nexus tasks as well as activities. */
+/** What keeps a worker busy: local activities and Nexus tasks as well as activities. */
 export function atWork({ usedSlots, localActivities = 0, nexusTasks }: WorkerReading): number {
   return usedSlots + localActivities + (nexusTasks?.usedSlots ?? 0);
 }
@@ -20,8 +20,8 @@ export interface Server {
 }
 
 /**
- * Who serves the queue: the workers of tasks that ECS lists; and others, as long as they report: the pool's where the task of
- * none of its workers is known, or else somebody else's. A worker of a task that is gone is a ghost.
+ * Who serves the queue: the workers of tasks that ECS lists, and others as long as they report. Where no worker's task is known, the
+ * others are the pool's, else somebody else's. A worker of a task that is gone is a ghost, and is left out.
  */
 export function serversOf(
   workers: Reading<WorkerReading[]>,
@@ -32,7 +32,7 @@ export function serversOf(
   if (!known(workers)) return undefined;
   const listed = new Set([...tasks.running, ...tasks.pending]);
   const isListed = ({ task }: WorkerReading) => task !== null && listed.has(task);
-  // Of tasks that have run for so long some worker would be known by now, if any of theirs could be.
+  // By now some worker of these tasks would be known, if any could be.
   const isLong = (task: string) => ran(task) > REPORTS_WITHIN_SECONDS;
   const anyMatched = matched > 0 || workers.some(isListed) || !tasks.running.some(isLong);
   return workers.flatMap((worker) => {
@@ -45,7 +45,7 @@ export function serversOf(
   });
 }
 
-/** A worker chooses its key itself, and may choose a name that every object has. */
+/** A worker chooses its own key, which may be the name of a property that every object has. */
 export function totalsFor(key: string, totals: Memory['workers']): WorkerTotals | undefined {
   return Object.hasOwn(totals, key) ? totals[key] : undefined;
 }
@@ -72,7 +72,7 @@ function readingOf(worker: WorkerReading, kind: Kind): (SlotsReading & { elastic
   return { usedSlots, slots, processed, ...(elastic && { elastic }) };
 }
 
-/** Of all that are listed, since the worker of a task that is gone is listed for minutes. */
+/** Of all that are listed: the worker of a task that is gone stays listed for minutes. */
 export function totalsOf(workers: WorkerReading[], servers: Server[], { workers: before }: Memory): Memory['workers'] {
   const inTasks = servers.filter(({ isOwn, worker }) => isOwn && worker.task !== null);
   const own = new Set(inTasks.map(({ worker }) => worker.key));
@@ -88,8 +88,8 @@ export function totalsOf(workers: WorkerReading[], servers: Server[], { workers:
 }
 
 /**
- * A running task without a report is unknown, not idle: heartbeats may be switched off, lost on their way, or forgotten by
- * the server. Where no worker's task has ever been known, each of the workers may be in any of the tasks.
+ * A running task without a report is unknown, not idle: heartbeats may be switched off, lost, or forgotten by the server. Where no
+ * worker's task was ever known, each worker may be in any of the tasks.
  */
 export function unreportedTasks(
   active: string[],
