@@ -1,6 +1,6 @@
 /**
  * Finds phrases that the term list (prose-terms.json) has a plainer word for: in the documents, and, in folders that are named, in the
- * string literals of the code. `npm run prose`, or `npm run prose -- cli scaler` for code.
+ * string literals of the code. `npm run prose` takes the folders that are free of them; `npm run prose -- cli` adds one.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
