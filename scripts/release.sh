@@ -18,4 +18,4 @@ mv CHANGELOG.next CHANGELOG.md
 git add package.json package-lock.json CHANGELOG.md
 git commit --no-verify -m "${version#v}"
 git tag -a "$version" -m "$version"
-echo "Tagged $version. To publish it: git push --follow-tags && npm publish"
+echo "Tagged $version. To publish it: git push --follow-tags; the tag starts .github/workflows/publish.yml"

@@ -21,6 +21,7 @@ import {
 import { benchmarkDocument } from './benchmark-document.ts';
 import { runCells, type Cell, type CellResult, type Players, type Version } from './cells.ts';
 import { dominates, OURS, totalsOf, type TraceTotals } from './comparison.ts';
+import { DAYS, runDays } from './days.ts';
 import { fingerprint } from './fingerprint.ts';
 import { namesOf, policyOverrides, positiveInteger, positiveIntegers } from './options.ts';
 import { summaryOf } from './paired.ts';
@@ -40,6 +41,7 @@ interface Options {
   against?: string;
   policy?: PoolPolicy;
   threads: number;
+  days?: true | string[];
   write?: true;
 }
 
@@ -59,6 +61,7 @@ const command = new Command('bench')
   .option('--ablate [rules]', 'what each rule is worth; or some of them, with commas', namesOf(Object.keys(ABLATIONS)))
   .option('--against <folder>', 'compare with the policy of another checkout, seed by seed')
   .option('--policy <json>', 'compare with other settings, such as \'{"targetWaitSeconds":10}\'', policyOverrides)
+  .option('--days [loads]', 'fourteen real days; minutes for each load, or some of them', namesOf(Object.keys(DAYS)))
   .option('--threads <count>', 'to run in', positiveInteger, availableParallelism())
   .option('--write', 'write docs/benchmark.md: all regimes, peers and rules')
   .parse();
@@ -68,6 +71,7 @@ const tuning = options.seeds ? [] : quick(TUNING_SEEDS);
 const judging = options.seeds ?? quick(JUDGING_SEEDS);
 
 if (options.write) await write();
+else if (options.days) days(options.days === true ? Object.keys(DAYS) : options.days);
 else if (options.ablate) await ablate();
 else if (options.against !== undefined)
   await compareWith({ name: 'other', bundle: await bundlePolicy([], options.against) });
@@ -100,6 +104,14 @@ async function comparePeers(): Promise<TraceTotals[]> {
     rows.push(row);
   }
   return rows;
+}
+
+function days(loads: string[]): void {
+  printHeader();
+  for (const load of loads) {
+    const totals = totalsOf(runDays(load, judging[0]!, options.peers || []));
+    printRow({ trace: load, totals, bound: NaN });
+  }
 }
 
 /** Ours under all regimes; under the base with the loads that it shares with others. */
@@ -181,7 +193,10 @@ function printRow({ trace, totals, bound }: TraceTotals): void {
   for (const total of totals.toSorted((a, b) => a.score - b.score)) {
     const { costRatio, waitMean, waitP95, score, worstScore, killed, left, peakTasks } = total;
     const figures = [costRatio, waitMean, waitP95, score, worstScore, score / bound];
-    const cells = [...figures.map((figure) => figure.toFixed(2)), ...[killed, left, peakTasks].map(String)];
+    const cells = [
+      ...figures.map((figure) => (Number.isNaN(figure) ? '·' : figure.toFixed(2))),
+      ...[killed, left, peakTasks].map(String),
+    ];
     const name = total === ours ? `${total.controller} *` : total.controller;
     const beaten = dominates(total, ours) ? '  cheaper and faster' : '';
     console.log(`${trace.padEnd(16)}${name.padEnd(26)}${cells.map((cell) => cell.padStart(8)).join('')}${beaten}`);

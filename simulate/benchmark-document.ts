@@ -39,6 +39,7 @@ export function benchmarkDocument({ rows, standings, ablations }: Figures, runs:
     scores(rows),
     '### Ours in detail',
     details(rows),
+    ABOUT_LEFT,
     '### Ours under other conditions',
     ABOUT_STANDINGS,
     standingsTable(standings),
@@ -226,6 +227,9 @@ function nameOf(controller: string): string {
 function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
+
+const ABOUT_LEFT = `Killed: attempts that ended because their task was stopped. Left: work undone, and tasks still up when the watch ends, half an hour after
+the last work. On \`one-slot\` each half hour begins with a jump, so tasks are up for the next one at that moment.`;
 
 const ABOUT_STANDINGS = `One thing differs from the base at a time. A score is the geometric mean over the loads, ± the 95 % confidence interval of its
 mean over the seeds. The loads of the base, the start-ups, ticks, heartbeats and open polls are \`bursts\`, \`trickle\`, \`on-off\`,

@@ -2,15 +2,14 @@
  * The policy of another checkout, or this one's with rules switched off: bundled as it is, with some of its text replaced.
  * So what is shipped needs no switches.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileFunction } from 'node:vm';
 import { build, type Plugin } from 'esbuild';
 import type { Decide } from './elastic.ts';
 
+/** Of text that is found once in `scaler/policy/`. */
 export interface Replacement {
-  /** In `scaler/policy/`. */
-  file: string;
   from: string;
   to: string;
 }
@@ -38,15 +37,16 @@ export function decideOf(bundle: string): Decide {
 }
 
 function replacedTexts(replacements: readonly Replacement[], folder: string): Map<string, string> {
-  const texts = new Map<string, string>();
-  for (const { file, from, to } of replacements) {
-    const path = join(folder, file);
-    const text = texts.get(path) ?? readFileSync(path, 'utf8');
-    const count = text.split(from).length - 1;
+  const paths = readdirSync(folder).map((file) => join(folder, file));
+  const texts = new Map(paths.map((path) => [path, readFileSync(path, 'utf8')]));
+  for (const { from, to } of replacements) {
+    const found = [...texts].filter(([, text]) => text.includes(from));
+    const [path, text] = found[0] ?? ['', ''];
+    const count = found.length === 1 ? text.split(from).length - 1 : found.length;
     if (count !== 1) {
       throw new Error(
-        `simulate/ablations.ts replaces '${from}' in scaler/policy/${file}, where it is found ${count} times. It must be found` +
-          ' once: write there what the rule looks like now, or remove the entry with the rule.',
+        `simulate/ablations.ts replaces '${from}' in scaler/policy, where it is found ${count} times. It must be found once:` +
+          ' write there what the rule looks like now, or remove the entry with the rule.',
       );
     }
     texts.set(

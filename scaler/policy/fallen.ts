@@ -1,37 +1,37 @@
 /**
- * Tasks that are gone although nobody asked them to leave: killed, crashed, reclaimed, or never placed. What such a task
- * held is in no figure until it has timed out and comes back: until then the fleet is kept for it. And where one task
- * after another goes like that, more of them would go the same way.
+ * Tasks that ended although the scaler did not remove them: killed, crashed, reclaimed, or never placed. What such a task held shows
+ * in no figure until it has timed out and is retried: until then its slots are kept. Where one task after another ends like
+ * that, more tasks would end the same way.
  */
-import { sum } from './kinds.ts';
 import type { Load } from './load.ts';
 import { FOLLOWED, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
+import { sum } from './sums.ts';
 import type { TasksReading } from './types.ts';
 
-/** Lost work is back when it has timed out: as a rule after some times its own length, or sooner where it heartbeats. */
+/** Lost work is retried when it has timed out: usually after a few times its own length, sooner if it heartbeats. */
 const BACK_AFTER_LENGTHS = 3;
 const BACK_AFTER_SECONDS = { least: 120, most: 600 };
-/** So many tasks in a row did not come up: the next will not either. */
+/** After this many tasks in a row that did not start, the next will not either. */
 export const FAILED_STARTS = 3;
 const MOST_FAILED_STARTS = 1000;
-/** So many workers have died at work of late, and so large a part of the fleet: it is the work, or the image. */
+/** This many recent crashes, and this large a part of the fleet: the cause is the work, or the image. */
 const CRASHES = 2.5;
 const CRASHED_SHARE = 0.5;
 const CRASH_MEMORY_SECONDS = 600;
-/** A queue is read so late that what a task had taken may be seen to have left it some ticks before its end, or after. */
+/** A queue's reading is late: what a task had taken may show as gone some ticks before the task's end, or after it. */
 const TAKEN_BEFORE_TICKS = 3;
 const TAKEN_AFTER_MS = 15_000;
 
 type Fallen = Pick<Memory, 'owedSlots' | 'owedUntil' | 'failedStarts' | 'fellAt' | 'crashes'>;
 
-/** What is owed by tasks that are gone, and how often tasks went. */
+/** The slots that lost work will need again, and how often tasks ended. */
 export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now: number): Fallen {
   const { fallen } = load;
   const { intervals, serviceSeconds, rate } = load.kinds.activities;
   const { came = 0, seconds = 0 } = intervals.at(-1) ?? {};
   const taken = takenBySilent(before, load, now);
   const lost = Math.max(taken, sum(fallen.map(({ slots }) => slots ?? 0)));
-  // What comes beyond the usual flow is what was lost.
+  // What arrives beyond the usual flow is what was lost.
   const left = now < before.owedUntil ? Math.max(0, before.owedSlots - Math.max(0, came - rate * seconds)) : 0;
   const { least, most } = BACK_AFTER_SECONDS;
   const backAfterSeconds = Math.min(most, Math.max(least, BACK_AFTER_LENGTHS * serviceSeconds));
@@ -42,7 +42,7 @@ export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now
   };
 }
 
-/** What left the queue around the end of tasks that had not reported, while nobody is there who has: they had taken it. */
+/** What left the queue around the end of tasks that never reported, while no other worker reports: they had taken it. */
 function takenBySilent(before: Memory, { fallen, live, kinds }: Load, now: number): number {
   const { intervals } = kinds.activities;
   if (live?.length !== 0) return 0;
@@ -55,11 +55,11 @@ function countFalls(before: Memory, load: Load, tasks: TasksReading, taken: bool
   const keep = Math.exp(-Math.max(0, now - before.at) / (CRASH_MEMORY_SECONDS * 1000));
   const { failedStarts, fellAt } = before;
   const crashes = before.crashes * keep;
-  // Without heartbeats nobody can tell who has come up; a deployment, or a lower count, takes tasks away by itself.
+  // Without heartbeats it is unknown which tasks have come up; a deployment, or a lower count, ends tasks by itself.
   const explained = tasks.desired < before.count || (tasks.outdated?.length ?? 0) > 0 || now < before.deployingUntil;
   if (live === undefined || explained) return { failedStarts, fellAt, crashes };
   const silent = fallen.filter(({ slots }) => slots === null).length;
-  // What was taken tells of a start that it had not failed, also when that is seen only now.
+  // A task that took work had started, even if that shows only now.
   const atStart = taken ? -Math.sign(failedStarts) : silent;
   const atWork = fallen.length > 0 ? fallen.length - Math.max(0, atStart) : Number(taken);
   const up = new Set(tasks.running.filter((task) => isUp(task, load, before, now)));
@@ -72,13 +72,13 @@ function countFalls(before: Memory, load: Load, tasks: TasksReading, taken: bool
   };
 }
 
-/** It has reported, or has run for so long that it is of a kind that never does. */
+/** It has reported, or has run for so long that it must be of a kind that never does. */
 export function isUp(task: string, { live = [] }: Load, before: Memory, now: number): boolean {
   const since = before.runningSince[task] ?? now;
   return live.some((worker) => worker.task === task) || now - since > REPORTS_WITHIN_SECONDS * 1000;
 }
 
-/** Why more tasks would not help, where those at hand do not stay. */
+/** Why more tasks would not help, where tasks do not stay up. */
 export function whyTheyFall(
   { failedStarts, crashes }: Fallen,
   { desired, running, pending }: TasksReading,
@@ -89,7 +89,7 @@ export function whyTheyFall(
   return crashes >= CRASHES && crashes >= CRASHED_SHARE * (running.length + pending.length) ? 'crashing' : undefined;
 }
 
-/** By task what it holds, as last reported, or null before it has: of those that were not told to leave. */
+/** What each task holds, as last reported, or null before its first report. Tasks to be removed are left out. */
 export function holdings(
   before: Memory,
   load: Load,
@@ -104,13 +104,13 @@ export function holdings(
   if (load.live === undefined) return held;
   for (const task of staying) if (held[task] !== null) held[task] = 0;
   for (const { task, usedSlots } of load.live) {
-    // A worker says itself what its task is called.
+    // The name of the task is the worker's own word.
     if (task !== null && Object.hasOwn(held, task)) held[task] = (held[task] ?? 0) + usedSlots;
   }
   return held;
 }
 
-/** Tasks that leave for good are not missed when they are gone. */
+/** Tasks that are drained for good are not missed when they are gone. */
 export function withoutHoldings(memory: Memory, tasks: string[] = []): Memory {
   if (tasks.length === 0) return memory;
   const held = Object.entries(memory.held).filter(([task]) => !tasks.includes(task));

@@ -1,23 +1,23 @@
 /**
- * How long to keep tasks that are not needed now. Each time tasks that had become needless are needed again, the length of the
- * gap is learned: for the first task, for the next two, the next four and so on, since the first is missed more often than the
- * tenth. From these odds follows what it costs, at any age of a gap, to keep a task or to let it go; the cheaper is done.
+ * How long to keep surplus tasks. Each time a surplus task is needed again, the length of the gap is learned: separately for the
+ * first task, the next two, the next four and so on, since the first is missed more often than the tenth. From these odds follows
+ * what it costs, at any age of a gap, to keep a task or to remove it; the cheaper is done.
  */
 import { GAP_CLASSES, GAP_GROUPS, type Memory } from './memory.ts';
 
 /** Levels unneeded for longer than this count as gone for good. */
 const LONGEST_GAP_SECONDS = 900;
 const MOST_LEVELS = 80;
-/** More than a service can have: a need beyond it, of a queue that is told to be endless, is not gone through task by task. */
+/** More than a service can have: a larger need is not gone through task by task. */
 const MOST_TASKS = 10_000;
-/** What was learned fades, so that the habits of last week do not outweigh those of today: after a day e⁻¹ of it is left. */
+/** What was learned fades, so that last week's habits do not outweigh today's: after a day e⁻¹ of it is left. */
 const GAP_MEMORY_SECONDS = 86_400;
 /** Shorter gaps are noise of the readings. */
 const LEAST_GAP_SECONDS = 12;
-/** Before anything was learned: gaps of every order of magnitude are equally likely, and endless ones nearly as all. */
+/** Before anything was learned: each class of gaps is equally likely, and an endless one nearly as likely as all others together. */
 const ASSUMED_WEIGHT = 0.2;
 const ASSUMED_ENDLESS = 3;
-/** What a gap tells of those a little longer, and a little shorter. */
+/** This part of a gap counts for the next longer class, and for the next shorter. */
 const ALIKE = 0.25;
 
 /** Classes of length: each is longer than the one before by the same factor; the last holds the endless ones. */
@@ -49,7 +49,7 @@ export function learnGaps(before: Memory, needed: number, now: number): Pick<Mem
   };
 }
 
-/** A gap of the tasks above `low`, up to `high`: each group learns by the share of it that was concerned. */
+/** A gap of the tasks above `low`, up to `high`: each group learns by the share of its tasks among them. */
 function learn(gaps: number[], seconds: number, low: number, high: number): void {
   if (seconds <= LEAST_GAP_SECONDS) return;
   const index = classOf(seconds);
@@ -104,7 +104,7 @@ export function tasksToKeep(
   return keep;
 }
 
-/** For each step of a gap: the odds that the need comes back within it, when it has not before. */
+/** For each step of a gap: the odds that the need comes back within it, if it has not before. */
 function oddsOfReturn(gaps: number[], group: number): Float64Array {
   const weights = gaps.slice(group * GAP_CLASSES, (group + 1) * GAP_CLASSES);
   const odds = new Float64Array(STEPS);
@@ -124,8 +124,8 @@ function oddsOfReturn(gaps: number[], group: number): Float64Array {
 }
 
 /**
- * By the age of a gap, whether a task is best kept (1) or let go (0). Reckoned from the longest gap backwards: what each choice
- * costs from there on, when the better one is taken at each later step.
+ * By the age of a gap, whether it is cheaper to keep a task (1) or to remove it (0). Calculated backwards from the longest gap: what
+ * each choice costs from there on, if the better one is made at each later step.
  */
 function stepsWorthKeeping(odds: Float64Array, restartCost: number): Uint8Array {
   const keep = new Uint8Array(STEPS + 1);

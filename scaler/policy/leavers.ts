@@ -1,11 +1,13 @@
 /** Which tasks to remove: only the scaler decides, so that ECS never has to choose. */
-import { atWork, type Load } from './load.ts';
+import type { Load } from './load.ts';
 import type { TasksReading, WorkerReading } from './types.ts';
+import { atWork } from './workers.ts';
 
 /**
- * Picks as many tasks to remove as there are more than desired. Tasks that should have reported and have not go last, as
- * they may be full. Before them, Spot tasks go first, since ECS minds the on-demand base only when it places tasks; then tasks that do not run yet, those already cordoned, the least busy, and among equals those of
- * the fullest availability zone. In a deployment only tasks of earlier deployments go, and only as many as new ones run.
+ * Picks the tasks to remove, as many as there are more than desired. First Spot tasks, since ECS honors the on-demand base only when it
+ * places tasks; then tasks that do not run yet, those already cordoned, the least busy, and among equals those of the fullest
+ * availability zone. Last, tasks that should have reported and have not: they may be full. In a deployment, only tasks of
+ * earlier deployments, and only as many as new ones run.
  */
 export function chooseLeavers(tasks: TasksReading, desired: number, load: Pick<Load, 'live' | 'unreported'>): string[] {
   const outdated = new Set(tasks.outdated);
@@ -64,7 +66,7 @@ function byUse(a: Candidate, b: Candidate): number {
   );
 }
 
-/** For each task, how many its zone still has when the tasks before it in this order are gone. */
+/** For each task, how many its zone still has once the tasks before it in this order are gone. */
 function leftInZone(inOrder: Candidate[], zones: string[][]): Map<string, number> {
   const left = new Map<string, number>();
   for (const zone of zones) {

@@ -4,12 +4,17 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 9;
+export const MEMORY_VERSION = 10;
 
 /** Arrivals of ticks this old are kept. */
 export const INTERVALS_KEPT_SECONDS = 70;
 /** Workers and tasks followed one by one; a larger fleet is judged by these. */
 export const FOLLOWED = 500;
+
+/** The first of them, where there are more than can be followed. */
+export function followed<T>(entries: [string, T][]): Record<string, T> {
+  return Object.fromEntries(entries.slice(0, FOLLOWED));
+}
 
 export interface Interval {
   at: number;
@@ -105,8 +110,8 @@ export interface Memory {
   waitingAtOrders: number;
   /** [when at least `tasks` were last needed, tasks], most tasks first. */
   levels: [number, number][];
-  /** When the need last jumped, and how far it went: [epoch ms, tasks], oldest first. */
-  onsets: [number, number][];
+  /** When the need jumped, and how far: [epoch ms, tasks ordered, tasks with which hardly anything waits], oldest first. */
+  onsets: [number, number, number][];
   /** The need of the last minutes, when it was low. */
   usualNeed: number;
   /** Some time after tasks of an earlier deployment were last seen. */
@@ -225,93 +230,61 @@ export function hourOf(now: number): number {
   return now - (now % 3_600_000);
 }
 
-/** Compared with a fresh memory, field by field: of one shape all the way down, and with numbers that one can reckon with. */
+/** Has the fields of a fresh memory, all the way down, with numbers that one can calculate with: the state table may hold anything. */
 function isMemory(memory: unknown): memory is Memory {
-  if (typeof memory !== 'object' || memory === null) return false;
-  const given = memory as Record<string, unknown>;
-  if (given.version !== MEMORY_VERSION) return false;
-  const {
-    growth,
-    kinds,
-    onsets,
-    levels,
-    gaps,
-    workers,
-    held,
-    pendingSince,
-    runningSince,
-    provenDeployment,
-    version: _,
-    ...numbers
-  } = given;
-  const expected = Object.keys(SHAPE);
-  return (
-    expected.length === Object.keys(numbers).length &&
-    expected.every((name) => isFigure(numbers[name])) &&
-    (growth === null || hasNumbers(growth, ['kind', 'at', 'tasks', 'throughput', 'serviceSeconds', 'tried'])) &&
-    typeof kinds === 'object' &&
-    kinds !== null &&
-    KINDS.every((kind) => isKindMemory((kinds as Record<string, unknown>)[kind])) &&
-    isList(onsets, (each) => isNumbers(each, 2)) &&
-    isList(levels, (each) => isNumbers(each, 2)) &&
-    isNumbers(gaps, GAP_GROUPS * GAP_CLASSES) &&
-    typeof provenDeployment === 'string' &&
-    isRecord(workers, (each) => isNumbers(each, WORKER_TOTALS)) &&
-    isRecord(held, (each) => each === null || isFigure(each)) &&
-    isRecord(pendingSince, isFigure) &&
-    isRecord(runningSince, isFigure)
-  );
+  return hasFieldsOf(FRESH, memory, {
+    version: (value) => value === MEMORY_VERSION,
+    kinds: (value) =>
+      hasFieldsOf(FRESH.kinds, value, { activities: isKind, workflowTasks: isKind, nexusTasks: isKind }),
+    workers: recordOf(numbers(WORKER_TOTALS)),
+    held: recordOf((value) => value === null || isFigure(value)),
+    pendingSince: recordOf(isFigure),
+    runningSince: recordOf(isFigure),
+    levels: listOf(numbers(2)),
+    onsets: listOf(numbers(3)),
+    gaps: numbers(GAP_GROUPS * GAP_CLASSES),
+    provenDeployment: (value) => typeof value === 'string',
+    growth: (value) => value === null || hasFieldsOf(NO_GROWTH, value),
+  });
 }
 
-const SHAPE = numbersOf(
-  afresh(
-    {
-      activityQueue: { unknown: '' },
-      workflowQueue: { unknown: '' },
-      workers: { unknown: '' },
-      tasks: { unknown: '' },
-    },
-    { minTasks: 0 } as Policy,
-    0,
-  ),
-);
+type Check = (value: unknown) => boolean;
 
-function numbersOf(memory: Memory): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(memory).filter(
-      (entry): entry is [string, number] => entry[0] !== 'version' && typeof entry[1] === 'number',
-    ),
-  );
-}
+const NOTHING_READ: Signals = {
+  activityQueue: { unknown: '' },
+  workflowQueue: { unknown: '' },
+  workers: { unknown: '' },
+  tasks: { unknown: '' },
+};
+const FRESH = afresh(NOTHING_READ, { minTasks: 0 } as Policy, 0);
+const NO_GROWTH = { kind: 0, at: 0, tasks: 0, throughput: 0, serviceSeconds: 0, tried: 0 };
+const NO_INTERVAL: Interval = { at: 0, seconds: 0, came: 0, begun: 0, done: 0 };
 
-function isKindMemory(value: unknown): boolean {
+/** The same fields as `like`, each a figure unless there is another check for it. */
+function hasFieldsOf<T extends object>(like: T, value: unknown, checks: { [Name in keyof T]?: Check } = {}): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  const { intervals, ...numbers } = value as Record<string, unknown>;
-  return (
-    hasNumbers(
-      numbers,
-      Object.keys(ofKind()).filter((name) => name !== 'intervals'),
-    ) && isList(intervals, (each) => hasNumbers(each, ['at', 'seconds', 'came', 'begun', 'done']))
-  );
+  const names = Object.keys(like) as (keyof T)[];
+  const given = value as Record<keyof T, unknown>;
+  return Object.keys(value).length === names.length && names.every((name) => (checks[name] ?? isFigure)(given[name]));
 }
 
-/** Whoever may write the state table writes what they like. */
+function isKind(value: unknown): boolean {
+  return hasFieldsOf(FRESH.kinds.activities, value, { intervals: listOf((each) => hasFieldsOf(NO_INTERVAL, each)) });
+}
+
 function isFigure(value: unknown): boolean {
   return typeof value === 'number' && Math.abs(value) <= LARGEST_FIGURE;
 }
 
-function hasNumbers(value: unknown, names: string[]): boolean {
-  return typeof value === 'object' && value !== null && names.every((name) => isFigure((value as never)[name]));
+function numbers(length: number): Check {
+  return (value) => Array.isArray(value) && value.length === length && value.every(isFigure);
 }
 
-function isNumbers(value: unknown, length: number): boolean {
-  return Array.isArray(value) && value.length === length && value.every(isFigure);
+function listOf(holds: Check): Check {
+  return (value) => Array.isArray(value) && value.every(holds);
 }
 
-function isList(value: unknown, holds: (each: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every(holds);
-}
-
-function isRecord(value: unknown, holds: (each: unknown) => boolean): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(holds);
+function recordOf(holds: Check): Check {
+  return (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(holds);
 }

@@ -10,25 +10,29 @@ import type { Policy, TasksReading } from './types.ts';
 
 /** Spare slots for randomness, in square roots of the slots at work. */
 const SPARE = 0.5;
+/** Work that comes by the clock finds this many tasks up: all of it starts within this. */
+const PROMPT_SECONDS = 10;
 /** What a task costs beside its work: from the order until it works, and from its last work until it is gone. */
 const LEAVING_SECONDS = 30;
-/** Work shorter than this is over before a heartbeat tells of it. */
+/** Work shorter than this is over before a heartbeat reports it. */
 const SHORT_SECONDS = 6;
-/** What is tried a little at a time grows by this. */
+/** Growth that is tried a little at a time is by this factor. */
 export const A_LITTLE = 1.25;
 
 export interface Need {
   kind: Kind;
   tasks: number;
-  /** The part of it that is for work which will wait. */
+  /** The part of it for work that will wait. */
   grow: number;
+  /** With this many tasks hardly anything would wait. */
+  prompt: number;
   /** What will still wait when a task ordered now would be up. */
   waiting: number;
   /** Slots to add for each piece of work that will wait. */
   share: number;
   /** More tasks would be needed if the queue let through more. */
   isLimited: boolean;
-  /** The tasks that are not removed while the load is what it is: it varies by itself. */
+  /** Tasks that stay although a few fewer would do: the load varies by itself. */
   steady: number;
 }
 
@@ -38,14 +42,14 @@ export function neededTasks(load: Load, tasks: TasksReading, policy: Policy): Ne
   const leading = others.reduce((most, need) => (need.tasks > most.tasks ? need : most), first!);
   const ownKinds = KINDS.map((kind) => load.kinds[kind]).filter(({ foreign }) => foreign.slots === 0);
   const anyAtWork = load.reportedBusy > 0 || ownKinds.some(({ busy }) => busy > 0.2);
-  // What flows is work, also where no heartbeat has seen any: whoever may be serving it stays.
+  // A flow is work, even if no heartbeat has seen any: the task that may be serving it stays.
   const flows = tasks.desired > 0 && ownKinds.some((kind) => kind.flows);
   return { ...leading, tasks: Math.max(leading.tasks, anyAtWork || flows || load.asked || load.queued > 0 ? 1 : 0) };
 }
 
 /**
- * The fleet does not shrink below what lost work will need when it is back, nor below the tasks that report nothing, which
- * may be full; nor does it grow for them.
+ * The fleet does not shrink below what lost work will need when it is retried, nor below the tasks that report nothing and may be
+ * full. It does not grow for them.
  */
 export function heldFor(owedSlots: number, need: Need, load: Load, tasks: TasksReading, policy: Policy): Need {
   if (owedSlots === 0 && load.unreported.length === 0) return need;
@@ -58,22 +62,22 @@ export function heldFor(owedSlots: number, need: Need, load: Load, tasks: TasksR
 function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksReading, policy: Policy): Need {
   const of = load.kinds[kind];
   const { queued, full, rate, serviceSeconds, slotsPerTask, foreign } = of;
-  const tasksFor = (slots: number) => Math.ceil(Math.max(0, slots - foreign.slots) / slotsPerTask - 1e-9);
+  const tasksFor = (slots: number) => Math.max(0, Math.ceil((slots - foreign.slots) / slotsPerTask - 1e-9));
   const share = slotsForWaiting(of, load, policy);
   const flow = rate * serviceSeconds;
   const short = serviceSeconds < SHORT_SECONDS ? of.throughput * serviceSeconds : of.busy;
-  // Half as seen and half as done: what heartbeats see of short work is chance.
+  // Half as seen and half as finished: what heartbeats see of short work is chance.
   const busy = (of.busy + short) / 2 + of.owed;
-  // Spare slots are for what comes: with no flow there is nothing to be random.
+  // Spare slots are for the randomness of what comes: without a flow there is none.
   const atWork = tasksFor(busy + spareFor(Math.min(busy, flow)));
   const steady = tasksFor(Math.max(of.busy, short, flow) + 2 * spareFor(flow));
   if ((queued === 0 && !of.isAgain) || of.limited) {
-    return { kind, tasks: atWork, grow: 0, waiting: 0, share, isLimited: of.limited, steady };
+    return { kind, tasks: atWork, prompt: atWork, grow: 0, waiting: 0, share, isLimited: of.limited, steady };
   }
   // A deployment doubles the tasks, and not the need.
   const active = outdated.length > 0 ? Math.min(load.active.length, desired) : load.active.length;
   const taken = full ? Math.max(busy, active * slotsPerTask + foreign.slots) : busy;
-  // What a burst has taken up is no measure of what comes: the flow of work is.
+  // Slots that a burst has taken are no measure of what comes: the flow is.
   const flowSlots = Math.min(taken, flow) + spareFor(Math.min(taken, flow));
   const forFlow = tasksFor(flowSlots);
   const waiting = queueIn(load.startUpSeconds, of, load, load.startingIn.length);
@@ -81,19 +85,20 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   const held = Math.max(0, heldSlots) * shareOfHeld(of, load, policy);
   const grow = waiting > 0 ? tasksFor(flowSlots + waiting * share + held) : 0;
   const usable = tasksFor(busy + queued);
-  // Work that waits beyond its target, and is not taken, gets a little more, and then by what that has brought.
+  // Work that waits beyond its target and is not taken gets a little more, and then more only if that helped.
   const isStalled = of.stalledSeconds > policy.targetWaitSeconds;
   const stalled = isStalled ? Math.max(tasksFor(busy), Math.ceil(A_LITTLE * Math.min(active, usable))) : 0;
   const tasks =
     isStalled || load.notServing ? 1 : Math.max(1, forFlow, Math.min(active + load.startingIn.length, usable), grow);
-  // One free slot is enough to see what there is to it.
+  // One free slot is enough to find out.
   const doubtful = of.isAgain ? active + Math.max(1, load.startingIn.length) : 0;
-  // How much of it limits for single keys hold cannot be seen: full slots get a little more, and then by what that has brought.
+  // How much of it the limits of single keys hold back cannot be seen: full slots get a little more, and then more only if that helped.
   const aLittle = Math.max(Math.ceil(A_LITTLE * Math.max(1, active)), active + load.startingIn.length);
   const most = Math.min(mostOfLimit(of), of.rateLimited && of.rateLimit === undefined ? aLittle : Infinity);
   return {
     kind,
     tasks: Math.min(Math.max(tasks, stalled, doubtful), most),
+    prompt: Math.max(atWork, tasksFor(busy + (queued * serviceSeconds) / (serviceSeconds + PROMPT_SECONDS))),
     grow: Math.max(grow, stalled),
     waiting,
     share,
@@ -102,7 +107,7 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   };
 }
 
-/** More tasks than this could not be given more than the queue's limit lets through. */
+/** The tasks that the queue's own limit can keep busy, and one. */
 function mostOfLimit({ rateLimit, shownSeconds, slotsPerTask, foreign }: KindLoad): number {
   if (rateLimit === undefined) return Infinity;
   return Math.floor(Math.max(0, rateLimit * shownSeconds - foreign.slots) / slotsPerTask) + 1;

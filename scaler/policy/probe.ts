@@ -1,18 +1,18 @@
 /**
- * A deployment to a pool without tasks proves nothing: to ECS it is complete at once. So the newest deployment gets one task
- * without any work, until one of its tasks has come up; a broken image is found then, and not by the next customer.
+ * A deployment to a pool without tasks proves nothing: ECS reports it complete at once. So the newest deployment gets one task,
+ * without any work, until one of its tasks has come up. A broken image shows then, and not when the next work comes.
  */
 import { isUp, FAILED_STARTS } from './fallen.ts';
 import type { Load } from './load.ts';
 import type { Memory } from './memory.ts';
 import type { TasksReading } from './types.ts';
 
-/** A task comes up sooner, however large its image is. */
+/** Even with a large image, a task comes up within this. */
 const UP_WITHIN_MS = 5 * 60_000;
 
 export type Probe = Pick<Memory, 'provenDeployment' | 'unprovenSince'>;
 
-/** Which deployment has had a task that came up, and since when the newest one has had none. */
+/** The newest deployment of which a task has come up; and since when there is a newer one of which none has. */
 export function learnProbe(before: Memory, load: Load, tasks: TasksReading, now: number): Probe {
   const { deployment } = tasks;
   if (deployment === undefined) return { provenDeployment: before.provenDeployment, unprovenSince: 0 };

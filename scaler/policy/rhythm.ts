@@ -1,61 +1,133 @@
 /**
- * Work that comes in jumps. How far they went tells, at the first sign of the next, how far it will go. When they come by
- * the clock (a batch each quarter of an hour, a report every hour), tasks are started ahead, so that it finds them up.
+ * Work that comes in jumps. How far earlier jumps went tells, at the first sign of the next, how far it will go. Where they come
+ * at equal intervals, or by the clock (a batch each half hour, a report each morning), tasks are started ahead of the next.
  */
 import type { Memory } from './memory.ts';
 
+type Onset = Memory['onsets'][number];
 type Rhythm = Pick<Memory, 'onsets' | 'usualNeed'>;
 
-/** A need so many times the usual is a jump. */
+/** A need of this many times the usual is a jump. */
 const JUMP = 4;
 /** Jumps nearer to each other than this are one. */
 const ONE_JUMP_MS = 60_000;
 const ONSETS_KEPT = 6;
-/** So many intervals in a row must be alike. */
-const INTERVALS_ALIKE = 3;
+/** This many jumps at equal intervals are a rhythm. Two are one, where the interval is one that people choose, in minutes. */
+const JUMPS_ALIKE = 4;
+const CLOCK_MINUTES = [15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440];
+/** By the clock it may stay away this many times in a row, as a workday's batch does at weekends, before it is forgotten. */
+const MISSES = 3;
+/** How far a jump may be from its time: of the interval, at the least, and at the most. */
 const TOLERANCE = 0.04;
 const LEAST_TOLERANCE_MS = 25_000;
-const AHEAD_MS = 15_000;
-/** A jump shows but its beginning at first: so many before it tell how far it will go. */
+const MOST_TOLERANCE_MS = 40_000;
+const AHEAD_SECONDS = 15;
+/** Start-ups differ: the slowest tasks take this much of the usual time. */
+const SLOWEST_START = 1.4;
+/** A jump shows but its beginning at first: this many before it tell how far it will go. */
 const JUMPS_LIKE_IT = 2;
 const JUST_BEGUN_MS = 20_000;
 /** How fast the usual follows the need when that rises: after this time e⁻¹ of the difference is left. It falls at once. */
 const USUAL_FOLLOWS_SECONDS = 95;
+const MINUTE_MS = 60_000;
+const DAY_MS = 1440 * MINUTE_MS;
 
-/** Adds what the tick needs to the rhythm. */
-export function learnRhythm(before: Rhythm & Pick<Memory, 'at'>, need: number, now: number): Rhythm {
+/** Adds to the rhythm what the tick needs: `tasks` as ordered for it, and `prompt` with which hardly anything would wait. */
+export function learnRhythm(
+  before: Rhythm & Pick<Memory, 'at'>,
+  { tasks, prompt }: { tasks: number; prompt: number },
+  now: number,
+): Rhythm {
   const { onsets } = before;
   const followed = 1 - Math.exp(-Math.max(0, now - before.at) / 1000 / USUAL_FOLLOWS_SECONDS);
-  const usualNeed = need < before.usualNeed ? need : before.usualNeed + followed * (need - before.usualNeed);
+  const usualNeed = tasks < before.usualNeed ? tasks : before.usualNeed + followed * (tasks - before.usualNeed);
   const last = onsets.at(-1);
   if (last !== undefined && now - last[0] < ONE_JUMP_MS) {
-    return { onsets: [...onsets.slice(0, -1), [last[0], Math.max(last[1], need)]], usualNeed };
+    const further: Onset = [last[0], Math.max(last[1], tasks), Math.max(last[2], prompt)];
+    return { onsets: [...onsets.slice(0, -1), further], usualNeed };
   }
-  const jumped = need >= JUMP * before.usualNeed + 1;
-  return { onsets: jumped ? [...onsets, [now, need] as [number, number]].slice(-ONSETS_KEPT) : onsets, usualNeed };
+  const onset: Onset = [now, tasks, prompt];
+  const jumped = tasks >= JUMP * before.usualNeed + 1;
+  return { onsets: jumped ? [...onsets, onset].slice(-ONSETS_KEPT) : onsets, usualNeed };
 }
 
-/** The next jump, where the last ones came at equal distances: when, and the least that these needed. */
+/** The next jump: from when until when its tasks are to be up, and when it is expected. Epoch milliseconds. */
 export interface Jump {
+  from: number;
   at: number;
-  tolerance: number;
+  until: number;
   tasks: number;
 }
 
-export function nextJump({ onsets }: Rhythm): Jump | undefined {
-  const recent = onsets.slice(-INTERVALS_ALIKE - 1);
-  if (recent.length <= INTERVALS_ALIKE) return undefined;
-  const intervals = recent.slice(1).map(([at], index) => at - recent[index]![0]);
+export function nextJump({ onsets }: Pick<Rhythm, 'onsets'>, startUpSeconds: number, now: number): Jump | undefined {
+  return byTheClock(onsets, startUpSeconds, now) ?? atIntervals(onsets, startUpSeconds, now);
+}
+
+/** What comes more often than the shortest interval of the clock: gaps as short as that are learned as such, too (gaps.ts). */
+function atIntervals(onsets: Onset[], startUpSeconds: number, now: number): Jump | undefined {
+  const recent = onsets.slice(-JUMPS_ALIKE);
+  if (recent.length < JUMPS_ALIKE) return undefined;
+  const intervals = intervalsOf(recent);
   const interval = intervals.toSorted((a, b) => a - b)[Math.floor(intervals.length / 2)]!;
-  const tolerance = Math.max(LEAST_TOLERANCE_MS, TOLERANCE * interval);
+  const tolerance = toleranceOf(interval);
   if (intervals.some((each) => Math.abs(each - interval) > tolerance)) return undefined;
-  return { at: recent.at(-1)![0] + interval, tolerance, tasks: Math.min(...recent.slice(1).map(([, tasks]) => tasks)) };
+  const at = recent.at(-1)![0] + interval;
+  if (now > at + tolerance) return undefined;
+  const from = at - 1000 * (startUpSeconds + AHEAD_SECONDS);
+  return { from, at, until: at + tolerance, tasks: Math.min(...recent.slice(1).map(([, tasks]) => tasks)) };
+}
+
+/** The newest jumps lie on a grid, of which some points may have been missed. */
+function byTheClock(onsets: Onset[], startUpSeconds: number, now: number): Jump | undefined {
+  const intervals = intervalsOf(onsets).slice(1 - JUMPS_ALIKE);
+  const chosen = Math.min(...intervals.map(clockPeriod));
+  const period = Number.isFinite(chosen) ? chosen : Math.min(...intervals);
+  if (!Number.isFinite(period) || period < CLOCK_MINUTES[0]! * MINUTE_MS) return undefined;
+  const tolerance = toleranceOf(period);
+  const times = onGrid(onsets, period, tolerance);
+  if (times.length < (period === chosen ? Math.min(JUMPS_ALIKE, onsets.length) : JUMPS_ALIKE)) return undefined;
+  const phase = times.reduce((sum, each) => sum + each, 0) / times.length;
+  const ahead = Math.max(1, Math.ceil((now - tolerance - phase) / period));
+  if (ahead > MISSES || times.length < 2) return undefined;
+  const at = phase + ahead * period;
+  const from = at - tolerance - 1000 * SLOWEST_START * startUpSeconds;
+  const alike = onsets.slice(-times.length).slice(1 - JUMPS_ALIKE);
+  return { from, at, until: at + tolerance, tasks: Math.min(...alike.map(([, , prompt]) => prompt)) };
+}
+
+/** The newest onsets that lie on the grid of the last one, each moved to that by whole periods. Of days, one may have 23 or 25 hours. */
+function onGrid(onsets: Onset[], period: number, tolerance: number): number[] {
+  const shifts = period % DAY_MS === 0 ? [0, 60 * MINUTE_MS, -60 * MINUTE_MS] : [0];
+  const times = onsets.slice(-1).map(([at]) => at);
+  let moved = 0;
+  for (let index = onsets.length - 1; index > 0; index -= 1) {
+    const interval = onsets[index]![0] - onsets[index - 1]![0];
+    const periods = Math.max(1, Math.round(interval / period));
+    const shift = shifts.find((each) => Math.abs(interval - each - periods * period) <= 2 * tolerance);
+    if (shift === undefined || periods > MISSES) break;
+    moved += periods * period + shift;
+    times.push(onsets[index - 1]![0] + moved);
+  }
+  return times;
+}
+
+function intervalsOf(onsets: Onset[]): number[] {
+  return onsets.slice(1).map(([at], index) => at - onsets[index]![0]);
+}
+
+/** The interval of the clock that this one is, or else Infinity. */
+function clockPeriod(interval: number): number {
+  const minutes = CLOCK_MINUTES.find((each) => Math.abs(interval - each * MINUTE_MS) <= 2 * toleranceOf(interval));
+  return minutes === undefined ? Infinity : minutes * MINUTE_MS;
+}
+
+function toleranceOf(interval: number): number {
+  return Math.min(MOST_TOLERANCE_MS, Math.max(LEAST_TOLERANCE_MS, TOLERANCE * interval));
 }
 
 /** The tasks to have up now for a jump that is about to come; 0 when none is. */
-export function expectedNeed(next: Jump | undefined, startUpSeconds: number, now: number): number {
-  if (next === undefined) return 0;
-  return now >= next.at - startUpSeconds * 1000 - AHEAD_MS && now <= next.at + next.tolerance ? next.tasks : 0;
+export function expectedNeed(next: Jump | undefined, now: number): number {
+  return next !== undefined && now >= next.from && now <= next.until ? next.tasks : 0;
 }
 
 /** The tasks for a jump that has just begun: it will go as far as the least of those before; 0 when there is none. */

@@ -48,7 +48,7 @@ const PROGRAMS: Record<string, Check> = {
   'elastic-workers': ofOurProgram,
   aws: ofAws,
   temporal: ofTemporal,
-  git: oneOf('clone', 'config', 'push', 'tag'),
+  git: oneOf('clone', 'config', 'diff', 'push', 'tag'),
   docker: oneOf('build', 'buildx', 'run', 'push'),
   'apt-get': oneOf('install', 'update'),
   cd: () => undefined,
@@ -66,7 +66,7 @@ function ofNpm(args: string[]): string | undefined | Promise<string | undefined>
   const at = args.indexOf('--');
   const [command = '', name = ''] = (at === -1 ? args : args.slice(0, at)).filter((arg) => !arg.startsWith('-'));
   const rest = at === -1 ? [] : args.slice(at + 1);
-  if (['ci', 'install', 'audit', 'publish', 'pack'].includes(command)) return undefined;
+  if (['ci', 'install', 'audit', 'publish', 'pack', 'version'].includes(command)) return undefined;
   const script = command === 'test' ? 'test' : name;
   const line = (packageFile.scripts as Record<string, string>)[script];
   if (command !== 'run' && command !== 'test') return `npm ${command} is not known`;

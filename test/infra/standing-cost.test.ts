@@ -78,3 +78,12 @@ test('docs/construct.md has the same figures', () => {
     );
   }
 });
+
+test('decision 7 has the scaler’s memory and cost as they are', () => {
+  const file = '../../docs/decisions/0007-a-loop-of-ticks-in-a-lambda-function.md';
+  const document = readFileSync(join(import.meta.dirname, file), 'utf8').replaceAll(/\s+/g, ' ');
+  const [scaler] = standingCost(input([]));
+  expect(document).toContain(
+    `${Math.round(scaler!.dollars)} dollars a month at ${presetOf({}, 'eu-west-1').scalerMemory} MiB`,
+  );
+});

@@ -13,7 +13,7 @@ import { installedSdk, projectOf, type Project } from './project.ts';
 
 jest.setTimeout(240_000);
 
-const NEWEST = '1.24.0';
+const NEWEST = process.env['NEWEST_TEMPORAL_SDK'] ?? '1.24.0';
 const repository = join(import.meta.dirname, '../..');
 const projects: Project[] = [];
 const workers: WorkerProcess[] = [];

@@ -26,6 +26,17 @@ test('every package has its hash in the lock file', () => {
   expect(installed.filter(([, { integrity, inBundle }]) => !inBundle && !integrity).map(([path]) => path)).toEqual([]);
 });
 
+/** npm knows the job by its identity, so that no token has to be kept. It waits for the job before it, which has no such right. */
+const PUBLISHES = `
+  publish:
+    needs: check
+    runs-on: ubuntu-24.04
+    environment: npm
+    permissions:
+      contents: read
+      id-token: write
+`;
+
 describe('the workflows of CI', () => {
   const directory = join(root, '.github/workflows');
   const texts = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'));
@@ -39,13 +50,22 @@ describe('the workflows of CI', () => {
   test('may read and nothing else, know no secret, and look for known vulnerabilities', () => {
     for (const text of texts) {
       expect(text).toMatch(/^permissions:\n {2}contents: read\n/m);
-      expect(text).not.toMatch(/pull_request_target|secrets\.|: write/);
+      expect(text.replace(PUBLISHES, '')).not.toMatch(/pull_request_target|secrets\.|: write/);
       const checkouts = text.match(/actions\/checkout@.*\n +with:\n +persist-credentials: false\n/g) ?? [];
       expect(checkouts).toHaveLength(text.split('actions/checkout@').length - 1);
     }
     expect(texts.join('')).toMatch(/^ {6}- run: npm run audit$/m);
     expect(texts.join('')).toMatch(/^ {2}schedule:$/m);
   });
+});
+
+test('a version is published from its tag alone, after all checks, with provenance, and not from a cache', () => {
+  const text = readFileSync(join(root, '.github/workflows/publish.yml'), 'utf8');
+  expect(text).toMatch(/^on:\n {2}push:\n {4}tags: \['v\*'\]\npermissions:/m);
+  const [checks, publishes] = text.split(PUBLISHES);
+  expect(checks).toMatch(/^ {6}- run: npm run check$/m);
+  expect(publishes).toMatch(/^ {6}- run: npm publish --provenance\b/m);
+  expect(publishes).not.toMatch(/cache: npm/);
 });
 
 test('the image is built of base images that whoever builds it can name by their digests', () => {

@@ -51,6 +51,7 @@ async function main({
   mutant,
   faults,
 }: Options): Promise<void> {
+  if (!json) say(`seed ${seed}; again: ${replay(seed, runs > 0 ? `--runs ${runs}` : `--hours ${hours}`)}`);
   const startedAt = performance.now();
   const thread = once ? undefined : new Worker(new URL(import.meta.url));
   const total = { worlds: 0, poolHours: 0, taskHours: 0, ticks: 0, activities: 0, scaleIns: 0, violations: 0 };
@@ -116,7 +117,7 @@ function sum(
   }
 }
 
-function replay(seed: number): string {
+function replay(seed: number, length = '--runs 1'): string {
   const { worldHours, mutant, faults, twoScalers } = options;
   const more = [
     mutant && `--mutant '${mutant}'`,
@@ -125,7 +126,7 @@ function replay(seed: number): string {
   ]
     .filter(Boolean)
     .join(' ');
-  return `node test/simulation/run.ts --runs 1 --seed ${seed} --world-hours ${worldHours} ${more}`.trim();
+  return `node test/simulation/run.ts ${length} --seed ${seed} --world-hours ${worldHours} ${more}`.trim();
 }
 
 function addUp(sums: Record<string, number>, more: Record<string, number>): void {

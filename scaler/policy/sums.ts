@@ -1,0 +1,16 @@
+export function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+export function mean(values: number[]): number {
+  return sum(values) / Math.max(1, values.length);
+}
+
+/** The upper one of two. */
+export function median(values: number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+export function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

@@ -1,0 +1,25 @@
+/** How fast work comes, as a queue reports it. */
+import { decide } from '../../scaler/policy.ts';
+import { experienced, policy, queue, running, second, signals } from './fixtures.ts';
+
+/** A queue that has been empty for minutes, and reports 80 arrivals a second from now on, though ten pieces wait. */
+function reporting(seconds: number) {
+  let memory = experienced(10, -700 * second);
+  let desired = 0;
+  for (let at = -690; at <= seconds; at += 10) {
+    const activityQueue = at < 0 ? queue(0) : { ...queue(10), addRate: 80 };
+    const read = signals({ activityQueue, tasks: running() });
+    const outcome = decide(read, memory, policy, at * second);
+    ({ memory } = outcome);
+    ({ desired } = outcome.decision);
+  }
+  return desired;
+}
+
+test('the first rates of a queue that was silent are not believed', () => {
+  for (const seconds of [0, 10, 20, 30]) expect([seconds, reporting(seconds)]).toEqual([seconds, 1]);
+});
+
+test('a rate that is reported for longer is', () => {
+  expect(reporting(60)).toBeGreaterThan(50);
+});
