@@ -176,7 +176,12 @@ describe.each([durable, direct])('bad input fails the workflow with one clear me
     ['an input the strategy refuses', 'sequential', { task: 'x' }, /^The strategy "sequential" needs an input \{ task/],
     ['a strategy that throws', 'throws', {}, /^The strategy "throws" failed: no such thing$/],
     ['a strategy that returns nothing', 'nothing', {}, /^The strategy "nothing" returned nothing/],
-    ['a strategy that returns 3 MB', 'huge', {}, /^The output of the strategy "huge" is 3\.0 MB; Temporal's limit is 2\.0 MB/],
+    [
+      'a strategy that returns 3 MB',
+      'huge',
+      {},
+      /^The output of the strategy "huge" is 3\.0 MB; Temporal's limit is 2\.0 MB/,
+    ],
     ['a prompt of 3 MB', 'asks too much', {}, /^A prompt of 3\.0 MB is too large/],
     ['an unknown provider', 'other model', 'opnai:x', /^The model "opnai:x" failed: No such provider: opnai/],
     ['a provider that is not installed', 'other model', 'mistral:x', /npm install @ai-sdk\/mistral/],
