@@ -11,7 +11,7 @@ export const MEANINGS: Record<Reason, string> = {
   minimum: 'more tasks, only to reach minTasks',
   cooling: 'capacity kept: demand is likely to return before a new task could start',
   'scale-in': 'fewer tasks; those to be removed finish their work first',
-  deploying: 'fewer tasks would do, but tasks of the new revision stay until the old ones are gone',
+  deploying: 'scale-in waits: tasks of the new revision stay until the old ones are gone',
   maximum: 'more tasks are needed than maxTasks allows',
   'rate-limited': 'the queue is throttled: more workers cannot help',
   failing: 'most attempts fail: more workers would only fail faster',

@@ -225,7 +225,7 @@ function timeProblems(values: Variables): string[] {
   if (grace >= force) {
     problems.push(
       `ELASTIC_WORKERS_DRAIN_GRACE_SECONDS (${grace}) must be less than ELASTIC_WORKERS_DRAIN_SECONDS (${force}): ` +
-        `between the two, activities are cancelled and save their progress.`,
+        `between the two, activities are canceled and save their progress.`,
     );
   }
   if (force >= stop) {

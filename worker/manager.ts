@@ -375,7 +375,7 @@ export class TemporalWorkerManager implements Workforce {
     const leave = () => {
       this.#shutDown();
       if (this.#running.count === 0) return;
-      log.warn({ unfinished: this.#running.list() }, 'The drain is nearly over: cancelling running activities');
+      log.warn({ unfinished: this.#running.list() }, 'The drain is nearly over: canceling running activities');
       this.#running.leave();
     };
     const timers = [

@@ -201,7 +201,7 @@ async function checkQueuesNobodyPolls(
       'queue names',
       `workflows run on task queues without pollers: ${lines.join('; ')}`,
       {
-        matters: 'they wait forever, and no pool grows for them: their backlog is on none of the stack’s queues',
+        matters: 'they wait forever, and no pool scales out for them: their backlog is on none of the stack’s queues',
         mend: `start them on a pool's queue (${queues.join(', ')}), or add a pool with that taskQueue to the stack; terminate those already waiting and start them again`,
       },
       namespace,
