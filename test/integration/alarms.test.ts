@@ -159,7 +159,7 @@ async function runItsCourse(what: string): Promise<void> {
 function secondsUntil(alarm: string): number {
   const name = alarm.replace(/(?<=[a-z])[A-Z]/g, '-$&').toLowerCase();
   const runbook = readFileSync(join(REPOSITORY, 'docs/runbooks', `${name}.md`), 'utf8');
-  const [, minutes] = /The alarm fires within (\d+) minutes/.exec(runbook) ?? [];
+  const [, minutes] = /The alarm\s+fires\s+within\s+(\d+)\s+minutes/.exec(runbook) ?? [];
   const isSooner = `${alarm[0]!.toLowerCase()}${alarm.slice(1)}Minutes` in watched.alarmThresholds!;
   // Once the scaler's schedule is stopped, the invocation that ticks goes on until it has no time left.
   const last = alarm === 'ScalerDown' ? LONGEST_INVOCATION_SECONDS : 0;
