@@ -84,7 +84,7 @@ async function buildWorker(): Promise<void> {
     entry: from('main'),
     outdir,
     root,
-    threads: { 'relay-thread': from('relay-thread'), 'warm-up': from('warm-up') },
+    threads: { 'relay-thread': from('temporal/relay-thread'), 'warm-up': from('warm-up') },
     more: modelProviders(),
     libraries: [join(root, 'worker'), join(root, 'contract')],
   });
@@ -106,7 +106,7 @@ async function buildLibraries(): Promise<void> {
       strategies: from('worker/plugin'),
       workflows: from('worker/workflows-outside'),
       policy: from('scaler/policy'),
-      'relay-thread': from('worker/relay-thread'),
+      'relay-thread': from('worker/temporal/relay-thread'),
       'warm-up': from('worker/warm-up'),
     },
     sandbox: {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:cache`: what a workflow costs that is kept in memory between its tasks, by which the worker chooses how many
- * it keeps (worker/workflow-memory.ts). One kind holds nothing but its own functions, the other has a hundred schemas of zod at
+ * it keeps (worker/temporal/workflow-memory.ts). One kind holds nothing but its own functions, the other has a hundred schemas of zod at
  * the top level of its file, which are made for each workflow anew.
  */
 import { fork } from 'node:child_process';
@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { startTemporal } from '../local/temporal.ts';
-import { createLogger } from '../worker/logging.ts';
-import { TemporalWorkerManager } from '../worker/manager.ts';
+import { createLogger } from '../worker/observability/logging.ts';
+import { TemporalWorkerManager } from '../worker/temporal/manager.ts';
 
 /** With how many are opened. */
 const KINDS = { plain: 3000, schemas: 200 };

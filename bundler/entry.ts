@@ -134,7 +134,7 @@ process.argv[1] = ${JSON.stringify(entry)};
 process.chdir(${JSON.stringify(root)});`;
 }
 
-/** The output of runElasticWorker (worker/workflow-code.ts). Undefined: it was not called. */
+/** The output of runElasticWorker (worker/temporal/workflow-code.ts). Undefined: it was not called. */
 function readDescription(outdir: string): { problem?: string } | undefined {
   const file = join(outdir, 'described.json');
   if (!existsSync(file)) return undefined;

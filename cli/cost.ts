@@ -6,8 +6,9 @@ import { GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-clou
 import { dimensionsOf, METRIC_NAMESPACE, METRICS, type MetricSubject } from '../contract/metrics.ts';
 import { HOURS_A_MONTH, type PoolConfig } from '../contract/pool-config.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
-import { CommandError, hanging, table, wholeNumber, type Common, type Shell } from './shell.ts';
-import { openStack, reasonOf, type Stack } from './stacks.ts';
+import { CommandError } from '../deployed/errors.ts';
+import { hanging, table, wholeNumber, type Common, type Shell } from './shell.ts';
+import { openStack, reasonOf, type Stack } from '../deployed/stacks.ts';
 
 export interface CostOptions extends Common {
   hours: string;

@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { runDev } from '../local/dev.ts';
 import { openScreen } from '../local/screen.ts';
 import { parseStartDelay, type StartDelay } from '../local/start-delay.ts';
-import { CommandError, UsageError, wholeNumber, type Shell } from './shell.ts';
+import { CommandError, UsageError } from '../deployed/errors.ts';
+import { wholeNumber, type Shell } from './shell.ts';
 
 interface Options {
   app?: string;

@@ -7,13 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DescribeTasksCommand, TagResourceCommand, UntagResourceCommand, type Task } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { DRAIN_TAG } from '../contract/service-tags.ts';
-import { readDrained } from '../scaler/overrides.ts';
+import { readDrained } from '../scaler/read/overrides.ts';
 import { known } from '../scaler/policy.ts';
-import { EcsServices, taskIdOf } from '../scaler/signals/ecs.ts';
+import { EcsServices, taskIdOf } from '../scaler/read/ecs.ts';
 import { readService, taggingFailed } from './overrule.ts';
-import { readPoolState, readScaler, SILENT_AFTER_SECONDS } from './pool-state.ts';
-import { CommandError, count, duration, UsageError, type Common, type Shell } from './shell.ts';
-import { openStack, reasonOf, type Stack } from './stacks.ts';
+import { readPoolState, readScaler, SILENT_AFTER_SECONDS } from '../deployed/pool-item.ts';
+import { CommandError, UsageError } from '../deployed/errors.ts';
+import { count, duration } from '../deployed/words.ts';
+import type { Common, Shell } from './shell.ts';
+import { openStack, reasonOf, type Stack } from '../deployed/stacks.ts';
 
 export interface DrainOptions extends Common {
   wait: boolean;

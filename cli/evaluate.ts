@@ -1,14 +1,15 @@
 /** Runs one tick of the shipped code: it reads everything, decides, and changes nothing. Try before you trust. */
-import { EcsServices } from '../scaler/signals/ecs.ts';
-import { TemporalReader } from '../scaler/signals/temporal.ts';
-import { StateTable } from '../scaler/state.ts';
+import { EcsServices } from '../scaler/read/ecs.ts';
+import { TemporalReader } from '../scaler/read/temporal.ts';
+import { StateTable } from '../scaler/act/state.ts';
 import { known, type Outcome } from '../scaler/policy.ts';
-import { tick, type Ports } from '../scaler/tick.ts';
-import type { TickRecord } from '../scaler/tick-record.ts';
-import { MEANINGS } from './reasons.ts';
+import type { Ports } from '../scaler/ports.ts';
+import { tick } from '../scaler/tick.ts';
+import type { TickRecord } from '../scaler/report/tick-record.ts';
+import { MEANINGS } from '../deployed/reasons.ts';
 import { hanging, type Common, type Shell } from './shell.ts';
-import { openPool, openStack, type Stack } from './stacks.ts';
-import { placesOf, type Places } from './temporal-places.ts';
+import { openPool, openStack, type Stack } from '../deployed/stacks.ts';
+import { placesOf, type Places } from '../deployed/temporal-places.ts';
 
 interface Evaluation {
   record: TickRecord;
@@ -19,7 +20,7 @@ interface Evaluation {
 export async function evaluate(shell: Shell, name: string | undefined, options: Common): Promise<void> {
   const stack = name === undefined ? await openStack(options) : (await openPool(name, options)).stack;
   const pools = stack.pools.filter(({ pool }) => name === undefined || pool === name);
-  const evaluations = await tickOnce({ ...stack, pools }, placesOf({ ...stack, pools }, shell), shell.now());
+  const evaluations = await tickOnce({ ...stack, pools }, placesOf({ ...stack, pools }, shell.env), shell.now());
   if (evaluations.some(({ record, errors }) => errors.length > 0 || unknowns(record).length > 0)) shell.exitCode = 1;
   if (options.json) {
     return shell.printJson(
@@ -42,7 +43,8 @@ async function tickOnce({ aws, config }: Stack, { pools, readSecret }: Places, n
   const nothing = async () => {};
   const ports: Ports = {
     temporal,
-    ecs: { read: (of) => new EcsServices(aws.ecs).read(of), setDesired: nothing },
+    ecs: new EcsServices(aws.ecs),
+    setDesired: nothing,
     state: {
       load: (of) => state.load(of),
       cordoned: (of) => state.cordoned(of),

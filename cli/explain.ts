@@ -1,9 +1,12 @@
 /** Why a pool has the size it has: its last decisions with their numbers, from the scaler's log. */
-import { MEANINGS } from './reasons.ts';
-import { readTicks, type LoggedTick } from './scaler-log.ts';
-import { CommandError, count, hanging, wholeNumber, type Common, type Shell } from './shell.ts';
-import { spellsOf, type Spell } from './spells.ts';
-import { openPool, reasonOf, type Stack } from './stacks.ts';
+import { MEANINGS } from '../deployed/reasons.ts';
+import type { LoggedTick } from '../scaler/report/written.ts';
+import { readTicks } from '../deployed/scaler-log.ts';
+import { CommandError } from '../deployed/errors.ts';
+import { count } from '../deployed/words.ts';
+import { hanging, wholeNumber, type Common, type Shell } from './shell.ts';
+import { spellsOf, type Spell } from '../deployed/spells.ts';
+import { openPool, reasonOf, type Stack } from '../deployed/stacks.ts';
 
 export interface ExplainOptions extends Common {
   last: string;

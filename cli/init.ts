@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
 import { packageDirectory } from './package-directory.ts';
-import { UsageError, type Shell } from './shell.ts';
+import { UsageError } from '../deployed/errors.ts';
+import type { Shell } from './shell.ts';
 
 interface Options {
   language: string;

@@ -2,7 +2,8 @@
 /** The command line: the only file of it that touches the process. */
 import { CommanderError } from 'commander';
 import { programOf } from './program.ts';
-import { CommandError, hanging, Shell, UsageError, visible } from './shell.ts';
+import { CommandError, UsageError } from '../deployed/errors.ts';
+import { hanging, Shell, visible } from './shell.ts';
 
 // Node's deprecation warnings about our dependencies are of no use to whoever is on call.
 process.noDeprecation = true;

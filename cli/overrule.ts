@@ -5,11 +5,12 @@
 import { DescribeServicesCommand, TagResourceCommand, UntagResourceCommand, type Tag } from '@aws-sdk/client-ecs';
 import { MOST_TASKS, type PoolConfig } from '../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../contract/service-tags.ts';
-import { overrule, readOverrides } from '../scaler/overrides.ts';
+import { overrule, readOverrides } from '../scaler/read/overrides.ts';
 import { DEFAULT_POLICY } from '../scaler/policy.ts';
 import { policyAt } from '../contract/schedules.ts';
-import { CommandError, hanging, UsageError, wholeNumber, type Common, type Shell } from './shell.ts';
-import { openPool, reasonOf, type Stack } from './stacks.ts';
+import { CommandError, UsageError } from '../deployed/errors.ts';
+import { hanging, wholeNumber, type Common, type Shell } from './shell.ts';
+import { openPool, reasonOf, type Stack } from '../deployed/stacks.ts';
 
 export interface SetOptions extends Common {
   min?: string;

@@ -94,7 +94,7 @@ function addWatching(program: Command, shell: Shell): void {
   stackCommand(program, 'console', 'Serve a web console on this machine until you stop it.')
     .option('--port <port>', 'port on 127.0.0.1; 0 for any free one', '8234')
     .option('--temporal-ui <url>', 'URL of Temporal’s Web UI; not needed for Temporal Cloud or a local server')
-    .action(async (options) => (await import('../console/command.ts')).serveConsole(shell, options));
+    .action(async (options) => (await import('./console.ts')).serveConsole(shell, options));
 }
 
 function addOverruling(program: Command, shell: Shell): void {

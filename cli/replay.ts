@@ -2,8 +2,9 @@
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { poolPolicySchema } from '../contract/pool-config.ts';
-import { replayer } from '../scaler/replay.ts';
-import { UsageError, type Shell } from './shell.ts';
+import { replayer } from '../scaler/report/replay.ts';
+import { UsageError } from '../deployed/errors.ts';
+import type { Shell } from './shell.ts';
 
 export interface ReplayOptions {
   policy: string;

@@ -21,22 +21,6 @@ export interface Common {
 
 export type Colour = Parameters<typeof styleText>[0];
 
-/** Thrown for bad input; lists every problem with it. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-  readonly problems: string[];
-
-  constructor(problems: string[]) {
-    super(problems.join('\n'));
-    this.problems = problems;
-  }
-}
-
-/** Thrown when a command cannot do what it was asked; the message says what to do about it. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
-}
-
 export class Shell {
   exitCode: 0 | 1 = 0;
   readonly env: ShellOptions['env'];
@@ -106,16 +90,6 @@ export function hanging(message: string): string {
 }
 
 const OWN_STYLES = new RegExp(`(${String.fromCharCode(27)}\\[(?:1|2|22|31|32|33|39)m)`);
-
-export function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.round(seconds / 86_400)} days`;
-}
-
-export function count(amount: number, singular: string, plural = `${singular}s`): string {
-  return `${amount} ${amount === 1 ? singular : plural}`;
-}
 
 /** The option's number; if it is not valid, adds a problem and returns undefined. */
 export function wholeNumber(

@@ -5,10 +5,10 @@
 import { METRICS } from '../contract/metrics.ts';
 import type { PoolConfig, PoolPolicy } from '../contract/pool-config.ts';
 import { DEFAULT_POLICY, known, type Policy } from '../scaler/policy.ts';
-import { readPoolState, type PoolState } from '../cli/pool-state.ts';
-import { readTicks, type LoggedTick } from '../cli/scaler-log.ts';
-import { reasonOf, type Stack } from '../cli/stacks.ts';
-import { figuresOf } from '../cli/status.ts';
+import type { LoggedTick, PoolItem } from '../scaler/report/written.ts';
+import { readPoolState } from '../deployed/pool-item.ts';
+import { readTicks } from '../deployed/scaler-log.ts';
+import { reasonOf, type Stack } from '../deployed/stacks.ts';
 import { Series } from './series.ts';
 import type { PoolHistory, TickView, WaitView } from './view.ts';
 import { readWaits } from './waits.ts';
@@ -97,24 +97,24 @@ export class History {
 }
 
 /** Only the log has the number of attempts since the previous tick. */
-function asLogged({ record, decision }: PoolState): LoggedTick {
-  return { ...record, ...decision, figures: { ...figuresOf({ record }), processed: null, failed: null }, errors: [] };
+function asLogged({ record, decision, figures }: PoolItem): LoggedTick {
+  return { ...record, ...decision, figures: { ...figures, processed: null, failed: null }, errors: [] };
 }
 
 function viewOf({ now, tasks, figures, reason, desired, cordon, detail, errors }: LoggedTick): TickView {
-  const figure = (name: string) => (typeof figures[name] === 'number' ? figures[name] : null);
+  const { queued, ageSeconds, busySlots, slots, processed, failed } = figures;
   const seen = known(tasks) ? tasks : undefined;
   return {
     now,
-    queued: figure('queued'),
-    ageSeconds: figure('ageSeconds'),
-    busySlots: figure('busySlots'),
-    slots: figure('slots'),
+    queued,
+    ageSeconds,
+    busySlots,
+    slots,
     running: seen?.running.length ?? null,
     starting: seen?.pending.length ?? null,
     cordoned: seen?.cordoned.length ?? null,
-    processed: figure('processed'),
-    failed: figure('failed'),
+    processed,
+    failed,
     desired,
     cordon,
     reason,

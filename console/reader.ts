@@ -1,10 +1,9 @@
 /** Reads the page's data while somebody asks: requests within a moment of each other share one reading. */
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
-import { readAlarms } from '../cli/pool-state.ts';
-import type { Shell } from '../cli/shell.ts';
-import { openStack, reasonOf, type Stack } from '../cli/stacks.ts';
-import { read } from '../cli/status.ts';
-import { placesOf, type PlacedPool } from '../cli/temporal-places.ts';
+import { readAlarms } from '../deployed/pool-item.ts';
+import { openStack, reasonOf, type Stack } from '../deployed/stacks.ts';
+import { readStatus } from '../deployed/status.ts';
+import { placesOf, type PlacedPool } from '../deployed/temporal-places.ts';
 import { History, type HistoryRequest } from './history.ts';
 import { temporalLinks } from './temporal-links.ts';
 import type { AlarmView, Overview, PoolHistory, PoolOverview } from './view.ts';
@@ -16,22 +15,26 @@ const ALARMS_EVERY_MS = 10_000;
 const STACK_EVERY_MS = 60_000;
 
 export interface ReaderOptions {
-  shell: Shell;
+  env: Record<string, string | undefined>;
+  /** Epoch milliseconds. */
+  now: () => number;
   stack: Stack;
   /** URL of Temporal's Web UI; guessed by default. */
   temporalUi: string | undefined;
 }
 
 export class Reader {
-  readonly #shell: Shell;
+  readonly #env: ReaderOptions['env'];
+  readonly #now: () => number;
   readonly #temporalUi: string | undefined;
   readonly #histories = new Map<string, History>();
   readonly #stack: Remembered<{ stack: Stack; problems: string[] }>;
   readonly #alarms: Remembered<Map<string, MetricAlarm[]>>;
   readonly #overview: Remembered<Overview>;
 
-  constructor({ shell, stack, temporalUi }: ReaderOptions) {
-    this.#shell = shell;
+  constructor({ env, now, stack, temporalUi }: ReaderOptions) {
+    this.#env = env;
+    this.#now = now;
     this.#temporalUi = temporalUi;
     let newest = stack;
     const reopen = async () => {
@@ -42,9 +45,9 @@ export class Reader {
         return { stack: newest, problems: [`cannot check whether the stack has changed: ${reasonOf(error)}`] };
       }
     };
-    this.#stack = new Remembered(reopen, STACK_EVERY_MS, shell.now);
-    this.#alarms = new Remembered(() => readAlarms(newest), ALARMS_EVERY_MS, shell.now);
-    this.#overview = new Remembered(() => this.#look(), OVERVIEW_EVERY_MS, shell.now);
+    this.#stack = new Remembered(reopen, STACK_EVERY_MS, now);
+    this.#alarms = new Remembered(() => readAlarms(newest), ALARMS_EVERY_MS, now);
+    this.#overview = new Remembered(() => this.#look(), OVERVIEW_EVERY_MS, now);
   }
 
   overview(): Promise<Overview> {
@@ -58,20 +61,20 @@ export class Reader {
     if (pool === undefined) return undefined;
     const history = this.#histories.get(name) ?? new History();
     this.#histories.set(name, history);
-    return history.read(stack, pool, { ...request, now: this.#shell.now() });
+    return history.read(stack, pool, { ...request, now: this.#now() });
   }
 
   async #look(): Promise<Overview> {
     const { stack, problems } = await this.#stack.get();
     const alarms = this.#alarms.get();
-    const [status, byPool] = await Promise.all([read(this.#shell, stack, alarms), alarms.catch(() => null)]);
-    const placed = new Map(placesOf(stack, this.#shell).pools.map((pool) => [pool.pool, pool]));
+    const [status, byPool] = await Promise.all([readStatus(stack, this.#now, alarms), alarms.catch(() => null)]);
+    const placed = new Map(placesOf(stack, this.#env).pools.map((pool) => [pool.pool, pool]));
     const pools = status.pools.map((each): PoolOverview => {
       const pool = placed.get(each.pool)!;
       return { ...each, ...this.#settingsOf(pool), alarms: byPool && (byPool.get(each.pool) ?? []).map(alarmView) };
     });
     const region = stack.config.region ?? null;
-    return { stack: stack.id, region, now: this.#shell.now(), pools, problems: [...problems, ...status.problems] };
+    return { stack: stack.id, region, now: this.#now(), pools, problems: [...problems, ...status.problems] };
   }
 
   #settingsOf(pool: PlacedPool) {

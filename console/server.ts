@@ -4,7 +4,7 @@
  * in a frame; and this page contacts nobody else.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { reasonOf } from '../cli/stacks.ts';
+import { reasonOf } from '../deployed/stacks.ts';
 import type { Assets } from './assets.ts';
 import { MOST_MINUTES } from './history.ts';
 import type { Reader } from './reader.ts';

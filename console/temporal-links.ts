@@ -1,5 +1,5 @@
 /** Links into Temporal's Web UI. Its URL is known for Cloud and derived for a local server; any other must be given. */
-import type { PlacedPool } from '../cli/temporal-places.ts';
+import type { PlacedPool } from '../deployed/temporal-places.ts';
 import type { Link } from './view.ts';
 
 export function temporalLinks({ taskQueue, temporal }: PlacedPool, base = uiOf(temporal.address)): Link[] {

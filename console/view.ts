@@ -1,5 +1,5 @@
 /** What the server sends to the page: current figures of all pools, and the ticks and waits of one. Times are epoch milliseconds. */
-import type { PoolStatus } from '../cli/status.ts';
+import type { PoolStatus } from '../deployed/status.ts';
 import type { Policy, Reason } from '../scaler/policy.ts';
 
 export interface Overview {

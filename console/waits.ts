@@ -1,7 +1,7 @@
 /** How long work waited, minute by minute, from the metric: p50 and p95. */
 import { GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
-import type { Span } from '../cli/scaler-log.ts';
-import type { Stack } from '../cli/stacks.ts';
+import type { Span } from '../deployed/scaler-log.ts';
+import type { Stack } from '../deployed/stacks.ts';
 import { dimensionsOf, METRIC_NAMESPACE } from '../contract/metrics.ts';
 import type { WaitView } from './view.ts';
 

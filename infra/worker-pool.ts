@@ -200,7 +200,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
       ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
       image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),
-      // A process that hangs cannot be ended from within if it is the first of its container (worker/pulse.ts).
+      // A process that hangs cannot be ended from within if it is the first of its container (worker/processes/pulse.ts).
       ...(settings.protection === 'worker' && {
         linuxParameters: new ecs.LinuxParameters(definition, 'worker-linux', { initProcessEnabled: true }),
       }),

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
+import profile from '../simulate/azure-llm-conv-2023.profile.json' with { type: 'json' };
 import { drawRequests } from './load.ts';
 import { runDemo } from './run.ts';
 import { openScreen } from './screen.ts';

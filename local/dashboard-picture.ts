@@ -16,7 +16,7 @@ import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-c
 import { chromium } from 'playwright-core';
 import { z } from 'zod';
 import { chunks } from '../contract/chunks.ts';
-import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
+import profile from '../simulate/azure-llm-conv-2023.profile.json' with { type: 'json' };
 import { drawWidgets, type DrawnWidget, type Line } from './dashboard-page.ts';
 import { drawRequests } from './load.ts';
 import { localClient } from './observe.ts';

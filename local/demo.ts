@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import profile from './azure-llm-conv-2023.profile.json' with { type: 'json' };
+import profile from '../simulate/azure-llm-conv-2023.profile.json' with { type: 'json' };
 import { parseTrace } from '../simulate/trace-file.ts';
 import { drawRequests } from './load.ts';
 import type { Request } from './load.ts';

@@ -12,11 +12,11 @@ import { poolConfigSchema } from '../contract/pool-config.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { STACKS_PATH, stackConfigSchema, type StackConfig } from '../contract/stack-config.ts';
 import type { Decision, Reading } from '../scaler/policy.ts';
-import { EcsServices } from '../scaler/signals/ecs.ts';
-import type { UncordonedTasks } from '../scaler/signals/ecs.ts';
-import { TemporalReader } from '../scaler/signals/temporal.ts';
-import type { TemporalSignals } from '../scaler/signals/temporal.ts';
-import { StateTable } from '../scaler/state.ts';
+import { EcsServices } from '../scaler/read/ecs.ts';
+import type { UncordonedTasks } from '../scaler/read/ecs.ts';
+import { TemporalReader } from '../scaler/read/temporal.ts';
+import type { TemporalSignals } from '../scaler/read/temporal.ts';
+import { StateTable } from '../scaler/act/state.ts';
 
 /** A pool at one moment; figures that could not be read are undefined. */
 export interface PoolView {

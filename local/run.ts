@@ -6,8 +6,8 @@ import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarmHistory }
 import type { Client } from '@temporalio/client';
 
 import type { PoolConfig } from '../contract/pool-config.ts';
-import { BATCH_STRATEGY_WORKFLOW, GENERIC_STRATEGY_WORKFLOW } from '../worker/types.ts';
-import type { BatchOptions, ProcessorConfig, SequentialInput, SpecialistInput } from '../worker/types.ts';
+import { BATCH_STRATEGY_WORKFLOW, GENERIC_STRATEGY_WORKFLOW } from '../worker/strategies/types.ts';
+import type { BatchOptions, ProcessorConfig, SequentialInput, SpecialistInput } from '../worker/strategies/types.ts';
 import { openConsole } from './console.ts';
 import { exportLine } from './emulator.ts';
 import type { ServiceUsage } from './fargate/index.ts';

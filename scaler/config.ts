@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { METRIC_SETS, type MetricSet } from '../contract/metrics.ts';
 import { poolConfigSchema, type PoolConfig } from '../contract/pool-config.ts';
 import { stackIdIn } from '../contract/stack-config.ts';
-import type { TemporalPlace } from './signals/temporal-connection.ts';
+import type { TemporalPlace } from './read/temporal-connection.ts';
 
 const environmentSchema = z.object({
   TEMPORAL_ADDRESS: z.string().min(1),

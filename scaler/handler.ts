@@ -11,10 +11,11 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { shown, withoutSecrets } from '../contract/shown.ts';
 import { PoolReader, readScalerConfig } from './config.ts';
 import { runInvocation } from './loop.ts';
-import { EcsServices } from './signals/ecs.ts';
-import { TemporalReader } from './signals/temporal.ts';
-import { StateTable } from './state.ts';
-import { Telemetry } from './telemetry.ts';
+import { EcsServices } from './read/ecs.ts';
+import { TemporalReader } from './read/temporal.ts';
+import { desiredCountSetter } from './act/service-count.ts';
+import { StateTable } from './act/state.ts';
+import { Telemetry } from './report/telemetry.ts';
 
 const config = readScalerConfig(process.env);
 const log = (line: string) => process.stdout.write(`${shown(line)}\n`);
@@ -36,6 +37,7 @@ const telemetry = new Telemetry(new CloudWatchClient(clientSettings), log, confi
 const ports = {
   temporal: new TemporalReader(config.temporal, { onProblem: complain }),
   ecs: new EcsServices(ecs),
+  setDesired: desiredCountSetter(ecs),
   state: new StateTable(
     DynamoDBDocumentClient.from(new DynamoDBClient(clientSettings), {
       marshallOptions: { removeUndefinedValues: true },

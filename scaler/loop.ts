@@ -1,9 +1,10 @@
 /** One invocation: it waits for its turn, and ticks at a steady pace until the next invocation takes over. */
 import { randomUUID } from 'node:crypto';
 import type { PoolReader, ScalerConfig } from './config.ts';
-import type { StateTable } from './state.ts';
-import type { Telemetry } from './telemetry.ts';
-import { tick, type Ports, type Session } from './tick.ts';
+import type { StateTable } from './act/state.ts';
+import type { Telemetry } from './report/telemetry.ts';
+import type { Ports, Session } from './ports.ts';
+import { tick } from './tick.ts';
 import { Turn } from './turn.ts';
 
 /** Time for a tick, and for sending metrics after the last one. */

@@ -5,7 +5,7 @@
  */
 import { LONGEST_INVOCATION_SECONDS } from '../contract/invocation.ts';
 import type { Clock } from './loop.ts';
-import type { StateTable } from './state.ts';
+import type { StateTable } from './act/state.ts';
 
 export type TurnTable = Pick<StateTable, 'announce' | 'readTurn' | 'beginTurn' | 'endTurn'>;
 

@@ -4,7 +4,6 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import terms from './prose-terms.json' with { type: 'json' };
 
 interface Term {
@@ -90,4 +89,4 @@ function main(folders: string[]): number {
   return found.length === 0 ? 0 : 1;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.exitCode = main(process.argv.slice(2));
+if (process.argv[1] === import.meta.filename) process.exitCode = main(process.argv.slice(2));

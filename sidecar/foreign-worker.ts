@@ -2,8 +2,8 @@
  * A worker of any SDK as the scale-in protocol sees it. It can only be told to end, with one SIGTERM, and may then take as long as it
  * needs. Its cordon is therefore final. What it does cannot be seen, so it counts as busy for as long as it runs.
  */
-import type { CordonReader } from '../worker/cordon-reading.ts';
-import type { PauseReason, PollingWorker } from '../worker/scale-in.ts';
+import type { CordonReader } from '../worker/scale-in/cordon-reading.ts';
+import type { PauseReason, PollingWorker } from '../worker/scale-in/protocol.ts';
 import type { Log } from './log.ts';
 
 /** A worker that has not started yet, and may start once the protocol would let it take work. */

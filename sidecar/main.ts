@@ -8,9 +8,9 @@
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { CordonReader } from '../worker/cordon-reading.ts';
-import { ScaleInProtocol, type PollingWorker } from '../worker/scale-in.ts';
-import { taskProtection, type PutJson } from '../worker/task.ts';
+import type { CordonReader } from '../worker/scale-in/cordon-reading.ts';
+import { ScaleInProtocol, type PollingWorker } from '../worker/scale-in/protocol.ts';
+import { taskProtection, type PutJson } from '../worker/scale-in/protection.ts';
 import { readConfig, SidecarConfigError, type SidecarConfig } from './config.ts';
 import { finalCordons, ForeignWorker, WorkerToStart } from './foreign-worker.ts';
 import { createLog } from './log.ts';

@@ -1,6 +1,6 @@
 /** Reads the task's cordon and the scaler's last tick from the state table, with the task role's credentials. */
 import { PARTITION_KEY } from '../contract/state-table.ts';
-import { keysOf, readingOf, type CordonReader, type TaskKeys } from '../worker/cordon-reading.ts';
+import { keysOf, readingOf, type CordonReader, type TaskKeys } from '../worker/scale-in/cordon-reading.ts';
 import { send } from './http.ts';
 import { signedHeaders, type Credentials } from './signed-request.ts';
 

@@ -23,7 +23,7 @@ export function clairvoyant(work: readonly Work[], fleet: Fleet): Clairvoyant {
   return packed.billedSeconds < counted.billedSeconds ? packed : counted;
 }
 
-interface Task {
+interface RentedTask {
   held: number;
   /** Paid for until here, whatever comes. */
   paidUntil: number;
@@ -35,8 +35,8 @@ interface Task {
  */
 function pack(work: readonly Work[], { slots, minTasks, tailSeconds }: Fleet): Clairvoyant {
   const horizon = horizonOf(work, tailSeconds);
-  let tasks: Task[] = Array.from({ length: minTasks }, () => ({ held: 0, paidUntil: horizon }));
-  const ends = new EventQueue<{ at: number; task: Task }>();
+  let tasks: RentedTask[] = Array.from({ length: minTasks }, () => ({ held: 0, paidUntil: horizon }));
+  const ends = new EventQueue<{ at: number; task: RentedTask }>();
   let billedSeconds = minTasks * horizon;
   let peakTasks = minTasks;
   for (const { arrivalSeconds: now, serviceSeconds } of work) {
@@ -58,9 +58,9 @@ function pack(work: readonly Work[], { slots, minTasks, tailSeconds }: Fleet): C
   return { billedSeconds, peakTasks };
 }
 
-function bestFit(tasks: Task[], slots: number, now: number, end: number): Task | undefined {
+function bestFit(tasks: RentedTask[], slots: number, now: number, end: number): RentedTask | undefined {
   const costOfNew = Math.max(end - now, LEAST_BILLED_SECONDS);
-  let best: Task | undefined;
+  let best: RentedTask | undefined;
   for (const task of tasks) {
     if (task.held >= slots || (task.paidUntil <= now && end - task.paidUntil >= costOfNew)) continue;
     if (best === undefined || fits(task, best, end)) best = task;
@@ -68,7 +68,7 @@ function bestFit(tasks: Task[], slots: number, now: number, end: number): Task |
   return best;
 }
 
-function fits(task: Task, best: Task, end: number): boolean {
+function fits(task: RentedTask, best: RentedTask, end: number): boolean {
   const [spare, bestSpare] = [task.paidUntil - end, best.paidUntil - end];
   return bestSpare >= 0 ? spare >= 0 && spare < bestSpare : spare > bestSpare;
 }

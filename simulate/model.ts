@@ -9,7 +9,7 @@
 import type { Reading, Signals, WorkerReading } from '../scaler/policy.ts';
 import { EventQueue } from './event-queue.ts';
 import { DEFAULT_SETTINGS, KINDS, type Kind, type Settings, type Spell, type Work } from './model/settings.ts';
-import { Available, beat, holdsNothing, newTask, readingOf, type Slots, type Task } from './model/task.ts';
+import { Available, beat, holdsNothing, newTask, readingOf, type Slots, type ModelTask } from './model/task.ts';
 import { TaskQueue } from './model/task-queue.ts';
 import { seeded, uniform, type Random } from './random.ts';
 
@@ -95,7 +95,7 @@ export const EPOCH_MS = 1_763_860_020_000;
 type Event =
   | { at: number; kind: 'ends'; work: number; attempt: number; slots: Slots }
   | { at: number; kind: 'returns'; work: number }
-  | { at: number; kind: 'starts' | 'heartbeat' | 'cordonSeen' | 'pollEnds' | 'leaves' | 'graceEnds'; task: Task }
+  | { at: number; kind: 'starts' | 'heartbeat' | 'cordonSeen' | 'pollEnds' | 'leaves' | 'graceEnds'; task: ModelTask }
   | { at: number; kind: 'snapshot' | 'tick' | 'sample' | 'deployment' }
   | { at: number; kind: 'dispatch'; of: Kind }
   | { at: number; kind: 'dead'; count: number }
@@ -129,9 +129,9 @@ class Model {
   /** When a limit is to be looked at again. */
   readonly #wakeAt: Record<Kind, number> = { activity: -Infinity, workflowTask: -Infinity };
 
-  #tasks: Task[] = [];
-  #foreign: Task[] = [];
-  #ghosts: Task[] = [];
+  #tasks: ModelTask[] = [];
+  #foreign: ModelTask[] = [];
+  #ghosts: ModelTask[] = [];
   #desired: number;
   #revision = 0;
   #reason = '';
@@ -209,7 +209,7 @@ class Model {
     this.#events.add({ at: 0, kind: 'tick' });
   }
 
-  #isUp(task: Task): void {
+  #isUp(task: ModelTask): void {
     task.state = 'running';
     this.#setPolling(task, true);
     this.#events.add({ at: this.#noise() * this.#settings.heartbeatSeconds, kind: 'heartbeat', task });
@@ -398,7 +398,7 @@ class Model {
 
   // Tasks
 
-  #newTask(): Task {
+  #newTask(): ModelTask {
     const { slots, usableSlots, workflowSlots } = this.#settings;
     const number = ++this.#result.launched;
     const sizes = { activity: Math.min(slots, usableSlots), workflowTask: workflowSlots };
@@ -408,7 +408,7 @@ class Model {
     return task;
   }
 
-  #newForeign(): Task {
+  #newForeign(): ModelTask {
     const number = this.#foreign.length + 1;
     const sizes = { activity: this.#settings.foreign.slots, workflowTask: 0 };
     const worker = newTask({ number, isOwn: false, now: 0, revision: 0, sizes });
@@ -421,7 +421,7 @@ class Model {
     this.#events.add({ at: this.#now + uniform(this.#startUps, this.#settings.startUpSeconds), kind: 'starts', task });
   }
 
-  #taskStarts(task: Task): void {
+  #taskStarts(task: ModelTask): void {
     if (task.state !== 'pending') return;
     task.state = 'running';
     this.#events.add({ at: this.#now + this.#settings.heartbeatSeconds, kind: 'heartbeat', task });
@@ -429,12 +429,12 @@ class Model {
     this.#takeWork(task);
   }
 
-  #takeWork(task: Task): void {
+  #takeWork(task: ModelTask): void {
     KINDS.forEach((kind) => this.#dispatch(kind));
     this.#leaveIfDone(task);
   }
 
-  #setPolling(task: Task, polling: boolean): void {
+  #setPolling(task: ModelTask, polling: boolean): void {
     task.polling = polling;
     KINDS.forEach((kind) => this.#setAvailable(task.slots[kind]));
   }
@@ -447,14 +447,14 @@ class Model {
     this.#available[kind].set(slots, task.state === 'running' && isPolling && held.size < size);
   }
 
-  #heartbeat(task: Task): void {
+  #heartbeat(task: ModelTask): void {
     if (task.state === 'stopped') return;
     beat(task, this.#now);
     this.#events.add({ at: this.#now + this.#settings.heartbeatSeconds, kind: 'heartbeat', task });
   }
 
   /** The worker has read the state table: what it says there now, not what it said when this was ordered. */
-  #cordonSeen(task: Task): void {
+  #cordonSeen(task: ModelTask): void {
     if (task.state !== 'running' || task.polling !== task.cordoned) return;
     task.leaving = false;
     const { held, size } = task.slots.activity;
@@ -465,14 +465,14 @@ class Model {
     this.#takeWork(task);
   }
 
-  #pollEnds(task: Task): void {
+  #pollEnds(task: ModelTask): void {
     if (task.pollEndsAt !== this.#now) return;
     task.pollEndsAt = Infinity;
     this.#setAvailable(task.slots.activity);
     this.#leaveIfDone(task);
   }
 
-  #leaveIfDone(task: Task): void {
+  #leaveIfDone(task: ModelTask): void {
     if (task.state === 'stopping' && holdsNothing(task)) return this.#stopped(task);
     if (task.slots.activity.held.size > 0 || task.polling || task.pollEndsAt < Infinity) return;
     if (task.state !== 'running' || !task.cordoned || task.leaving) return;
@@ -481,7 +481,7 @@ class Model {
   }
 
   /** What workflow tasks it has at that moment it finishes. */
-  #leaves(task: Task): void {
+  #leaves(task: ModelTask): void {
     const kept = this.#isOutdated(task) ? this.#tasks.filter(({ state }) => state === 'running') : this.#tasks;
     if (task.state !== 'running' || !task.leaving || kept.length <= this.#desired) return;
     task.state = 'stopping';
@@ -489,11 +489,11 @@ class Model {
     this.#leaveIfDone(task);
   }
 
-  #isOutdated({ revision }: Task): boolean {
+  #isOutdated({ revision }: ModelTask): boolean {
     return revision < this.#revision;
   }
 
-  #stopped(task: Task): void {
+  #stopped(task: ModelTask): void {
     task.state = 'stopped';
     this.#setPolling(task, false);
     task.stoppedAt = this.#now;
@@ -502,11 +502,11 @@ class Model {
     if (task.heartbeat !== undefined) this.#ghosts.push(task);
   }
 
-  #bill(task: Task, until: number): void {
+  #bill(task: ModelTask, until: number): void {
     this.#result.billedSeconds += Math.max(until - task.orderedAt, LEAST_BILLED_SECONDS);
   }
 
-  #kill(task: Task): void {
+  #kill(task: ModelTask): void {
     if (task.state !== 'stopping') return;
     for (const kind of KINDS) {
       for (const work of task.slots[kind].held) {
@@ -558,7 +558,7 @@ class Model {
     this.#stopExcess(current, current.length - this.#desired);
   }
 
-  #stopExcess(alive: Task[], most: number): void {
+  #stopExcess(alive: ModelTask[], most: number): void {
     let excess = most;
     if (excess <= 0) return;
     const pending = alive.filter(({ state }) => state === 'pending');
@@ -571,11 +571,11 @@ class Model {
     }
   }
 
-  #unprotected(task: Task): boolean {
+  #unprotected(task: ModelTask): boolean {
     return !this.#controller.protects || task.leaving;
   }
 
-  #stop(task: Task): void {
+  #stop(task: ModelTask): void {
     task.state = 'stopping';
     this.#setPolling(task, false);
     if (holdsNothing(task)) return this.#stopped(task);
@@ -608,7 +608,7 @@ class Model {
     };
   }
 
-  #idsOf(predicate: (task: Task) => boolean): string[] {
+  #idsOf(predicate: (task: ModelTask) => boolean): string[] {
     return this.#tasks.filter(predicate).map(({ id }) => id);
   }
 
@@ -627,7 +627,7 @@ class Model {
   }
 
   /** The registry loses every n-th, spread evenly over them. */
-  #isListed({ number }: Task): boolean {
+  #isListed({ number }: ModelTask): boolean {
     const share = this.#settings.unlisted.find((spell) => isWithin(spell, this.#now))?.share ?? 0;
     return Math.floor(number * share) === Math.floor((number - 1) * share);
   }

@@ -2,7 +2,7 @@
  * Loads with a name: one drawn from a real hour's figures, the others made up, each of the kind that some scaler does
  * badly on. Equal seeds give equal work. A hundred tasks of the slots given here are enough for each.
  */
-import realHour from '../local/azure-llm-conv-2023.profile.json' with { type: 'json' };
+import realHour from './azure-llm-conv-2023.profile.json' with { type: 'json' };
 import type { Work } from './model.ts';
 import { exponential, lognormal, pareto, seeded, uniform, type Random } from './random.ts';
 

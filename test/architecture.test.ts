@@ -1,43 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { join } from 'node:path';
+import { allImports, DOCUMENT, FOLDERS, formatted, importedFolders } from '../scripts/architecture.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** Which of the project's folders a folder may import from, beside itself. */
-const MAY_IMPORT: Record<string, string[]> = {
-  contract: [],
-  scaler: ['contract'],
-  worker: ['contract'],
-  sidecar: ['contract', 'worker'],
-  infra: ['contract'],
-  bundler: [],
-  local: ['contract', 'scaler', 'worker', 'simulate'],
-  simulate: ['contract', 'scaler', 'local'],
-  cli: ['contract', 'scaler', 'simulate', 'local'],
-  console: ['contract', 'scaler', 'simulate', 'cli'],
-};
+const imports = allImports();
 
-const imports = Object.keys(MAY_IMPORT).flatMap((folder) =>
-  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
-    .flatMap((file) => importsOf(join(root, folder, file))),
-);
+test('folders import what the table in docs/architecture.md says, and nothing else', async () => {
+  const said = Object.entries(FOLDERS).map(([folder, { imports: allowed }]) => [folder, allowed] as const);
+  expect(importedFolders()).toEqual(Object.fromEntries(said));
+  const document = readFileSync(DOCUMENT, 'utf8');
+  expect(await formatted(document)).toBe(document);
+});
 
-function importsOf(file: string): { file: string; target: string; typeOnly: boolean }[] {
-  const found = readFileSync(file, 'utf8').matchAll(/^(?:import|export) (type )?[^;]*?from '([^']+)'/gm);
-  return [...found].map(([, type, target = '']) => ({
-    file: relative(root, file),
-    target: target.startsWith('.') ? relative(root, resolve(dirname(file), target)) : target,
-    typeOnly: type !== undefined,
-  }));
-}
-
-test('imports between folders run one way', () => {
-  const wrong = imports.filter(({ file, target }) => {
-    const [from = '', to = ''] = [file.split('/')[0], target.split('/')[0]];
-    return to in MAY_IMPORT && to !== from && !MAY_IMPORT[from]?.includes(to);
-  });
-  expect(wrong).toEqual([]);
+test('folders do not import each other in a circle', () => {
+  const below = new Set<string>();
+  for (const [folder, allowed] of Object.entries(FOLDERS).map(([name, { imports: of }]) => [name, of] as const)) {
+    expect({ folder, above: allowed.filter((other) => !below.has(other)) }).toEqual({ folder, above: [] });
+    below.add(folder);
+  }
 });
 
 test('the policy imports nothing but its own parts', () => {
@@ -70,7 +51,18 @@ test('only entry points read the environment or the arguments', () => {
     'local/demo.ts',
     'cli/main.ts',
   ]);
-  const folders = ['contract', 'scaler', 'worker', 'sidecar', 'bundler', 'infra', 'simulate', 'cli', 'console'];
+  const folders = [
+    'contract',
+    'scaler',
+    'worker',
+    'sidecar',
+    'bundler',
+    'infra',
+    'simulate',
+    'deployed',
+    'cli',
+    'console',
+  ];
   const reading = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((file) => `${folder}/${file}`)

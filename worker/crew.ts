@@ -1,16 +1,16 @@
 /** The workers of a task: one manager in this process, or a pool of processes with one each. */
-import { CloudWatchMetrics } from './cloudwatch.ts';
+import { CloudWatchMetrics } from './observability/cloudwatch.ts';
 import type { WorkerConfig } from './config.ts';
-import { secretsOf, watchAccess, type AccessSource, type TemporalAccess } from './credentials.ts';
-import { freePort } from './endpoints.ts';
-import type { WorkerLog } from './logging.ts';
-import { TemporalWorkerManager } from './manager.ts';
-import { PersistentWorkerPool } from './pool.ts';
-import type { ProcessShare } from './elastic-slots.ts';
-import type { Slots } from './slots-limit.ts';
+import { secretsOf, watchAccess, type AccessSource, type TemporalAccess } from './temporal/credentials.ts';
+import { freePort } from './observability/endpoints.ts';
+import type { WorkerLog } from './observability/logging.ts';
+import { TemporalWorkerManager } from './temporal/manager.ts';
+import { PersistentWorkerPool } from './processes/pool.ts';
+import type { ProcessShare } from './slots/elastic-slots.ts';
+import type { Slots } from './slots/slots-limit.ts';
 import { shareOf, type TaskSize } from './task.ts';
 import type { RunElasticWorkerOptions } from './worker-options.ts';
-import { bundleBeside, workflowCode } from './workflow-code.ts';
+import { bundleBeside, workflowCode } from './temporal/workflow-code.ts';
 import type { Stopped, Workforce } from './workforce.ts';
 
 export interface Crew {

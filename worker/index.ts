@@ -2,14 +2,14 @@
 import type { BundlerPlugin, WorkerPlugin } from '@temporalio/worker';
 import { StrategiesPlugin, strategiesOptionsFrom, type StrategiesOptions } from './plugin.ts';
 
-export { executeStrategyDirectly } from './activities.ts';
-export type { Logger } from './logging.ts';
-export { TemporalWorkerManager, type WorkerManagerOptions } from './manager.ts';
-export { PersistentWorkerPool, type PoolStatus, type WorkerPoolOptions } from './pool.ts';
+export { executeStrategyDirectly } from './strategies/activities.ts';
+export type { Logger } from './observability/logging.ts';
+export { TemporalWorkerManager, type WorkerManagerOptions } from './temporal/manager.ts';
+export { PersistentWorkerPool, type PoolStatus, type WorkerPoolOptions } from './processes/pool.ts';
 export { runElasticWorker, type WorkerEnd } from './run.ts';
 export { registerStrategy } from './strategies/index.ts';
 export { InvalidRequestError, type AskOptions, type Strategy, type StrategyContext } from './strategies/strategy.ts';
-export type * from './types.ts';
+export type * from './strategies/types.ts';
 export type { RunElasticWorkerOptions } from './worker-options.ts';
 export type { Health, Stopped, Workforce } from './workforce.ts';
 export type { StrategiesOptions };

@@ -12,13 +12,13 @@ import {
   type Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
-import { createActivities } from './activities.ts';
+import { createActivities } from './strategies/activities.ts';
 import { hide } from '../contract/shown.ts';
 import type { ModelOptions } from './models/models.ts';
 import { strategyNames } from './strategies/index.ts';
 import type { TracingOptions } from './tracing/exporting.ts';
 import { createTracing, type Tracing } from './tracing/tracing.ts';
-import { EXECUTE_STRATEGY_DIRECTLY, GENERIC_STRATEGY_WORKFLOW } from './types.ts';
+import { EXECUTE_STRATEGY_DIRECTLY, GENERIC_STRATEGY_WORKFLOW } from './strategies/types.ts';
 
 export interface StrategiesOptions extends ModelOptions {
   tracing?: TracingOptions;

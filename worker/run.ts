@@ -9,22 +9,23 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CredentialsError } from '../contract/temporal-access.ts';
 import { readConfig, type WorkerConfig } from './config.ts';
-import { cordonReader } from './cordon.ts';
-import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './credentials.ts';
+import { cordonReader } from './scale-in/cordon.ts';
+import { describeAccess, readAccess, secretsOf, type TemporalAccess } from './temporal/credentials.ts';
 import { accessSource, crewHere, crewOfProcesses, type Crew } from './crew.ts';
-import { serveEndpoints, type Endpoints } from './endpoints.ts';
-import { parseShare, type ProcessShare } from './elastic-slots.ts';
+import { serveEndpoints, type Endpoints } from './observability/endpoints.ts';
+import { parseShare, type ProcessShare } from './slots/elastic-slots.ts';
 import { ConfigError, MemoryError, StartError } from './errors.ts';
-import { createLogger } from './logging.ts';
-import { PoolMember, tellPool } from './pool-member.ts';
-import { MEMBER_IDENTITY, MEMBER_SHARE, MEMBER_SLOTS } from './pool-messages.ts';
-import type { RunningActivity } from './running-activities.ts';
-import { ScaleInProtocol } from './scale-in.ts';
+import { createLogger } from './observability/logging.ts';
+import { PoolMember, tellPool } from './processes/member.ts';
+import { MEMBER_IDENTITY, MEMBER_SHARE, MEMBER_SLOTS } from './processes/messages.ts';
+import type { RunningActivity } from './temporal/running-activities.ts';
+import { ScaleInProtocol } from './scale-in/protocol.ts';
 import { problemsOfSdk } from './sdk.ts';
-import { mostOf, parseSlots, type Slots } from './slots-limit.ts';
-import { describeTask, processesFor, shareOf, slotsFor, taskProtection, type Task } from './task.ts';
+import { mostOf, parseSlots, type Slots } from './slots/slots-limit.ts';
+import { taskProtection } from './scale-in/protection.ts';
+import { describeTask, processesFor, shareOf, slotsFor, type OwnTask } from './task.ts';
 import { problemsOfOptions, type RunElasticWorkerOptions } from './worker-options.ts';
-import { bundleBeside, writeWorkflowBundle } from './workflow-code.ts';
+import { bundleBeside, writeWorkflowBundle } from './temporal/workflow-code.ts';
 import type { Stopped, Workforce } from './workforce.ts';
 
 /** How a worker ended; it determines the process's exit code. Errors have been logged. */
@@ -303,7 +304,7 @@ type Log = ReturnType<typeof createLogger>['log'];
 function tellConfiguration(
   log: Log,
   config: WorkerConfig,
-  { size }: Task,
+  { size }: OwnTask,
   access: TemporalAccess,
   { processes, slots: maxConcurrentActivities }: { processes: number; slots: Slots },
 ): void {

@@ -11,8 +11,8 @@ import {
   proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from './activities.ts';
-import { modelIdIn, readProcessorConfig } from './processor-config.ts';
+import type { Activities } from './strategies/activities.ts';
+import { modelIdIn, readProcessorConfig } from './strategies/processor-config.ts';
 import { failureOf, runStrategy } from './strategies/run.ts';
 import {
   type BatchOptions,
@@ -20,7 +20,7 @@ import {
   GENERIC_STRATEGY_WORKFLOW,
   type ProcessorConfig,
   type StrategyResult,
-} from './types.ts';
+} from './strategies/types.ts';
 
 const activityOptions: ActivityOptions = {
   // How soon the work of a dead worker is given to another one.
@@ -128,4 +128,4 @@ function checkedBatch(items: unknown, options: BatchOptions): CheckedBatch {
 export { batchStrategyWorkflow as BatchStrategyWorkflow, genericStrategyWorkflow as GenericStrategyWorkflow };
 export { registerStrategy } from './strategies/index.ts';
 export { InvalidRequestError, type AskOptions, type Strategy, type StrategyContext } from './strategies/strategy.ts';
-export type * from './types.ts';
+export type * from './strategies/types.ts';

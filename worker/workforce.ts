@@ -2,9 +2,9 @@
  * The workers of a task as one: a manager in this process, or a pool of processes with one each. The scale-in protocol, the health
  * endpoint and the drain see nothing else.
  */
-import type { TaskCounts } from './measurements.ts';
-import type { RunningActivity } from './running-activities.ts';
-import type { PollingWorker } from './scale-in.ts';
+import type { TaskCounts } from './observability/measurements.ts';
+import type { RunningActivity } from './temporal/running-activities.ts';
+import type { PollingWorker } from './scale-in/protocol.ts';
 
 /** Work that the end of the drain cut off; empty after a graceful stop. */
 export interface Stopped {

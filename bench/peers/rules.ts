@@ -3,8 +3,8 @@
  * of simulate/peers.ts; what they see is read from the server and from ECS.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { EcsServices } from '../../scaler/signals/ecs.ts';
-import { TemporalReader } from '../../scaler/signals/temporal.ts';
+import { EcsServices } from '../../scaler/read/ecs.ts';
+import { TemporalReader } from '../../scaler/read/temporal.ts';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import type { Truth } from '../../simulate/model.ts';
 import { PEERS } from '../../simulate/peers.ts';

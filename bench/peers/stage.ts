@@ -131,7 +131,7 @@ async function bundle(outdir: string): Promise<void> {
     outdir,
     root: REPOSITORY,
     threads: {
-      'relay-thread': join(REPOSITORY, 'worker/relay-thread.ts'),
+      'relay-thread': join(REPOSITORY, 'worker/temporal/relay-thread.ts'),
       'warm-up': join(REPOSITORY, 'worker/warm-up.ts'),
     },
     libraries: [],

@@ -9,7 +9,7 @@ import { readOutcomes } from '../../local/outcomes.ts';
 import { startPlant, type Plant } from '../../local/plant.ts';
 import { ensureTools } from '../../local/tools.ts';
 import type { Reason } from '../../scaler/policy.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 
 /** What a load may do to a pool that is in order. */

@@ -12,7 +12,7 @@ import {
   type MapReduceInput,
   type ProcessorConfig,
   type SpecialistInput,
-} from '../../worker/types.ts';
+} from '../../worker/strategies/types.ts';
 
 const QUICK_QUEUE = 'quick-response-queue';
 const LONG_QUEUE = 'complex-analysis-queue';

@@ -5,7 +5,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { GetServiceQuotaCommand, ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { CLIENT_SETTINGS, reasonOf } from '../stacks.ts';
+import { CLIENT_SETTINGS, reasonOf } from '../../deployed/stacks.ts';
 import { ok, refused, wrong, type Check } from './check.ts';
 
 /** Clients for what is only checked before a deployment. */

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { DEFAULT_POLICY } from '../../scaler/policy.ts';
-import { reasonOf, type Stack } from '../stacks.ts';
+import { reasonOf, type Stack } from '../../deployed/stacks.ts';
 import { checkFargateQuota, type Account } from './account.ts';
 import { ok, refused, wrong, type Check } from './check.ts';
 

@@ -1,8 +1,9 @@
 /** Checks everything that must hold for a stack to work; exit code 1 if a check does not pass. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { UsageError, type Common, type Shell } from '../shell.ts';
-import { NoStackError, openStack, type Stack } from '../stacks.ts';
-import { placesOf, placing } from '../temporal-places.ts';
+import { UsageError } from '../../deployed/errors.ts';
+import type { Common, Shell } from '../shell.ts';
+import { NoStackError, openStack, type Stack } from '../../deployed/stacks.ts';
+import { placesOf, placing } from '../../deployed/temporal-places.ts';
 import { Account, checkFargateQuota, examineAccount } from './account.ts';
 import { examineAws } from './aws.ts';
 import { unseen, type Check } from './check.ts';
@@ -64,7 +65,7 @@ async function look(shell: Shell, options: DoctorOptions): Promise<Found> {
   const stack = await openStack(options);
   const now = shell.now();
   const { checks, fleets } = await examineAws(stack, now);
-  return { stack: stack.id, checks: [...(await examineTemporal(placesOf(stack, shell), fleets, now)), ...checks] };
+  return { stack: stack.id, checks: [...(await examineTemporal(placesOf(stack, shell.env), fleets, now)), ...checks] };
 }
 
 /** The account comes first: without credentials nothing else on AWS can be checked. */
@@ -76,7 +77,7 @@ async function lookBefore(shell: Shell, options: DoctorOptions): Promise<Found> 
   const more =
     stack === undefined
       ? [checkFargateQuota(account), examineTemporalOf(shell, account)]
-      : [examineLongWork(placesOf(stack, shell), shell.now()), examineServices(stack, account)];
+      : [examineLongWork(placesOf(stack, shell.env), shell.now()), examineServices(stack, account)];
   return { stack: stack?.id, checks: [...checks, ...(await Promise.all(more)).flat()] };
 }
 

@@ -3,12 +3,12 @@
  * of running activities, so the workflows that have been open longest are described one by one, up to a limit that is reported.
  */
 import type { Connection } from '@temporalio/client';
-import { Pace } from '../../scaler/signals/pace.ts';
-import { secondsOf } from '../../scaler/signals/protobuf.ts';
-import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
-import { duration } from '../shell.ts';
-import { reasonOf } from '../stacks.ts';
-import type { PlacedPool, Places } from '../temporal-places.ts';
+import { Pace } from '../../scaler/read/pace.ts';
+import { secondsOf } from '../../scaler/read/protobuf.ts';
+import type { TemporalConnection } from '../../scaler/read/temporal-connection.ts';
+import { duration } from '../../deployed/words.ts';
+import { reasonOf } from '../../deployed/stacks.ts';
+import type { PlacedPool, Places } from '../../deployed/temporal-places.ts';
 import { ok, unseen, wrong, type Check } from './check.ts';
 import { codeOf, examinePlaces, NOT_FOUND, UNIMPLEMENTED } from './server.ts';
 

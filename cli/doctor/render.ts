@@ -1,5 +1,6 @@
 /** Checks for people and for scripts. */
-import { count, hanging, type Shell } from '../shell.ts';
+import { count } from '../../deployed/words.ts';
+import { hanging, type Shell } from '../shell.ts';
 import { idOf, pageOf, type Check } from './check.ts';
 
 export function render(shell: Shell, { check, of, ok, says, matters, mend }: Check): string {

@@ -5,9 +5,9 @@ import {
   type SecretReader,
   type TemporalAccess,
 } from '../../contract/temporal-access.ts';
-import { accessTo, TemporalConnection, type TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
-import { reasonOf } from '../stacks.ts';
-import type { PlacedPool, Places } from '../temporal-places.ts';
+import { accessTo, TemporalConnection, type TemporalPlace } from '../../scaler/read/temporal-connection.ts';
+import { reasonOf } from '../../deployed/stacks.ts';
+import type { PlacedPool, Places } from '../../deployed/temporal-places.ts';
 import { checkCertificates } from './certificates.ts';
 import { ok, unseen, wrong, type Check, type CheckName } from './check.ts';
 import { probe } from './probe.ts';

@@ -1,11 +1,11 @@
 /** Checks which workers poll the pools' queues, and finds work on queues that no worker polls. */
 import type { Connection } from '@temporalio/client';
-import { QUEUE_TYPES } from '../../scaler/signals/temporal.ts';
-import { secondsOf } from '../../scaler/signals/protobuf.ts';
-import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
-import { count, duration } from '../shell.ts';
-import { reasonOf } from '../stacks.ts';
-import type { PlacedPool, Places } from '../temporal-places.ts';
+import { QUEUE_TYPES } from '../../scaler/read/temporal.ts';
+import { secondsOf } from '../../scaler/read/protobuf.ts';
+import type { TemporalConnection } from '../../scaler/read/temporal-connection.ts';
+import { count, duration } from '../../deployed/words.ts';
+import { reasonOf } from '../../deployed/stacks.ts';
+import type { PlacedPool, Places } from '../../deployed/temporal-places.ts';
 import type { Fleet, Fleets } from './aws.ts';
 import { checkCertificates } from './certificates.ts';
 import { ok, unseen, wrong, type Check } from './check.ts';

@@ -1,10 +1,10 @@
 /** Checks whether the workers that the server lists for a pool's task queue report their slots, and whether every task reports. */
 import type { Connection } from '@temporalio/client';
-import { secondsOf } from '../../scaler/signals/protobuf.ts';
-import { ALIVE, taskOf, type Heartbeat } from '../../scaler/signals/workers.ts';
-import type { TemporalConnection } from '../../scaler/signals/temporal-connection.ts';
-import { count } from '../shell.ts';
-import type { PlacedPool } from '../temporal-places.ts';
+import { secondsOf } from '../../scaler/read/protobuf.ts';
+import { ALIVE, taskOf, type Heartbeat } from '../../scaler/read/workers.ts';
+import type { TemporalConnection } from '../../scaler/read/temporal-connection.ts';
+import { count } from '../../deployed/words.ts';
+import type { PlacedPool } from '../../deployed/temporal-places.ts';
 import type { Fleet } from './aws.ts';
 import { ok, wrong, type Check } from './check.ts';
 

@@ -7,7 +7,8 @@ import { logTail, startProcess } from '../../local/process.ts';
 import { cdkCommandLine } from '../../local/stack.ts';
 import { qualifierIn } from '../doctor/account.ts';
 import { packageDirectory } from '../package-directory.ts';
-import { CommandError, type Shell } from '../shell.ts';
+import { CommandError } from '../../deployed/errors.ts';
+import type { Shell } from '../shell.ts';
 
 /** The built app, so that it is the same from source as from an installed package. */
 const appFile = () => join(packageDirectory(), 'dist/construct/proof-app.js');

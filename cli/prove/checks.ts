@@ -7,8 +7,8 @@ import { Account, checkFargateQuota, examineAccount } from '../doctor/account.ts
 import { ok, refused, wrong, type Check } from '../doctor/check.ts';
 import { examineReach } from '../doctor/server.ts';
 import type { Shell } from '../shell.ts';
-import { CLIENT_SETTINGS, reasonOf } from '../stacks.ts';
-import { placing } from '../temporal-places.ts';
+import { CLIENT_SETTINGS, reasonOf } from '../../deployed/stacks.ts';
+import { placing } from '../../deployed/temporal-places.ts';
 import { cdkVersions } from './cdk.ts';
 import { readStack } from './site.ts';
 

@@ -1,6 +1,7 @@
 /** Runs the steps of a proof one after the other: each has a name and a duration, and passes or fails with evidence. */
-import { CommandError, type Shell } from '../shell.ts';
-import { reasonOf } from '../stacks.ts';
+import { CommandError } from '../../deployed/errors.ts';
+import type { Shell } from '../shell.ts';
+import { reasonOf } from '../../deployed/stacks.ts';
 
 export interface Evidence {
   says: string;

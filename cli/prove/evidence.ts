@@ -2,9 +2,9 @@
 import { paginateDescribeStackEvents } from '@aws-sdk/client-cloudformation';
 import { DescribeServicesCommand } from '@aws-sdk/client-ecs';
 import { PROOF_STACK } from '../../contract/proof.ts';
-import { complaintsIn, readLines, readTicks } from '../scaler-log.ts';
-import { reasonOf } from '../stacks.ts';
-import { spellsOf } from '../spells.ts';
+import { complaintsIn, readLines, readTicks } from '../../deployed/scaler-log.ts';
+import { reasonOf } from '../../deployed/stacks.ts';
+import { spellsOf } from '../../deployed/spells.ts';
 import type { Site } from './site.ts';
 
 const MOST_LINES = 40;

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 import { PRICES_OF } from '../../contract/prices.ts';
 import { PROOF_POOL, PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
-import { UsageError, type Shell } from '../shell.ts';
+import { UsageError } from '../../deployed/errors.ts';
+import type { Shell } from '../shell.ts';
 import { costOfProof, MOST_HOURS, totalOf } from './cost.ts';
 
 export interface ProveOptions {

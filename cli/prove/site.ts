@@ -19,11 +19,12 @@ import { PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
 import { STACKS_PATH } from '../../contract/stack-config.ts';
 import { chunks } from '../../contract/chunks.ts';
 import { known } from '../../scaler/policy.ts';
-import { EcsServices, type UncordonedTasks } from '../../scaler/signals/ecs.ts';
-import { accessTo } from '../../scaler/signals/temporal-connection.ts';
-import { CommandError, type Shell } from '../shell.ts';
-import { Aws, CLIENT_SETTINGS, openStack, reasonOf, type Stack } from '../stacks.ts';
-import { placing } from '../temporal-places.ts';
+import { EcsServices, type UncordonedTasks } from '../../scaler/read/ecs.ts';
+import { accessTo } from '../../scaler/read/temporal-connection.ts';
+import { CommandError } from '../../deployed/errors.ts';
+import type { Shell } from '../shell.ts';
+import { Aws, CLIENT_SETTINGS, openStack, reasonOf, type Stack } from '../../deployed/stacks.ts';
+import { placing } from '../../deployed/temporal-places.ts';
 import { Work } from './work.ts';
 
 const TASKS_A_CALL = 100;

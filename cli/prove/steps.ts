@@ -2,7 +2,9 @@
 import { UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import { quantile } from '../../simulate/score.ts';
 import { drainTask } from '../drain.ts';
-import { CommandError, count, Shell } from '../shell.ts';
+import { CommandError } from '../../deployed/errors.ts';
+import { count } from '../../deployed/words.ts';
+import { Shell } from '../shell.ts';
 import { cdk } from './cdk.ts';
 import type { Evidence } from './course.ts';
 import type { Site } from './site.ts';

@@ -1,6 +1,7 @@
 /** Waits for something on a real account by polling, because nothing there notifies us. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { CommandError, type Shell } from '../shell.ts';
+import { CommandError } from '../../deployed/errors.ts';
+import type { Shell } from '../shell.ts';
 
 const LOOK_EVERY_MS = 1000;
 

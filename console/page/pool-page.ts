@@ -1,7 +1,7 @@
 /** One pool: what it does and why, its charts, alarms and decisions, and links to Temporal's own pages. */
 /// <reference lib="dom" />
-import { MEANINGS } from '../../cli/reasons.ts';
-import { spellsOf, type Spell } from '../../cli/spells.ts';
+import { MEANINGS } from '../../deployed/reasons.ts';
+import { spellsOf, type Spell } from '../../deployed/spells.ts';
 import type { Policy, Reason } from '../../scaler/policy.ts';
 import type { AlarmView, PoolHistory, PoolOverview, TickView } from '../view.ts';
 import { addressOf, type PageOfPool } from './address.ts';

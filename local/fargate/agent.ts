@@ -10,7 +10,7 @@ import { EcsError } from './errors.ts';
 import { protectedTask, protectionMinutes, updateProtection } from './protection.ts';
 import type { ProtectionFailure } from './protection.ts';
 import { containerArn, containerStatus } from './task-record.ts';
-import type { Task, TaskContainer } from './task.ts';
+import type { LocalTask, TaskContainer } from './task.ts';
 import type { TaskRoles } from './task-roles.ts';
 import type { TaskStore } from './task-store.ts';
 
@@ -21,7 +21,11 @@ interface ByToken {
 const CPU_UNITS_PER_VCPU = 1024;
 const protectionRequest = z.strictObject({ ProtectionEnabled: z.boolean(), ExpiresInMinutes: protectionMinutes });
 
-export function createAgent(tasks: TaskStore, roles: TaskRoles, isBlocked: (task: Task) => boolean): FastifyInstance {
+export function createAgent(
+  tasks: TaskStore,
+  roles: TaskRoles,
+  isBlocked: (task: LocalTask) => boolean,
+): FastifyInstance {
   const server = fastify({ forceCloseConnections: true });
   const caller = (token: string) => {
     const found = tasks.byToken(token);
@@ -54,7 +58,12 @@ export function createAgent(tasks: TaskStore, roles: TaskRoles, isBlocked: (task
 }
 
 /** Like the agent: a refusal by ECS because of the task's state has status 200, and any other error 400. */
-async function withRight(allow: () => Promise<void>, task: Task, answer: () => Promise<object>, reply: FastifyReply) {
+async function withRight(
+  allow: () => Promise<void>,
+  task: LocalTask,
+  answer: () => Promise<object>,
+  reply: FastifyReply,
+) {
   try {
     await allow();
     return await answer();
@@ -64,13 +73,13 @@ async function withRight(allow: () => Promise<void>, task: Task, answer: () => P
   }
 }
 
-function putProtection(task: Task, body: unknown, isBlocked: (task: Task) => boolean) {
+function putProtection(task: LocalTask, body: unknown, isBlocked: (task: LocalTask) => boolean) {
   const request = protectionRequest.parse(JSON.parse(String(body)));
   const failure = updateProtection(task, request.ProtectionEnabled, request.ExpiresInMinutes, isBlocked);
   return failure ? failureBody(failure) : protectionBody(task);
 }
 
-function protectionBody(task: Task) {
+function protectionBody(task: LocalTask) {
   const { protectionEnabled, taskArn } = protectedTask(task);
   const expires = task.protectedUntil;
   return {
@@ -91,7 +100,7 @@ function errorBody(arn: string, error: unknown) {
   return { error: { Arn: arn, Code: code, Message: error instanceof Error ? error.message : String(error) } };
 }
 
-function taskMetadata(task: Task) {
+function taskMetadata(task: LocalTask) {
   const { service, taskDefinition } = task.origin;
   return {
     Cluster: service.clusterArn,
@@ -110,7 +119,7 @@ function taskMetadata(task: Task) {
   };
 }
 
-function containerMetadata(task: Task, container: TaskContainer) {
+function containerMetadata(task: LocalTask, container: TaskContainer) {
   const { family, revision } = task.origin.taskDefinition;
   const { name, image, cpu } = container.definition;
   return {

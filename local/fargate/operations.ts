@@ -10,7 +10,7 @@ import { EcsError, clusterNotFound, invalidParameter, serviceNotFound } from './
 import { protectedTask, protectionMinutes, updateProtection } from './protection.ts';
 import { serviceRecord } from './service-record.ts';
 import type { ServiceScheduler } from './service-scheduler.ts';
-import type { Task } from './task.ts';
+import type { LocalTask } from './task.ts';
 import { taskRecord } from './task-record.ts';
 import type { TaskStore } from './task-store.ts';
 
@@ -23,7 +23,7 @@ export interface ControlPlane {
   clusterExists(name: string): Promise<boolean>;
   scheduler(serviceArn: string): ServiceScheduler | undefined;
   /** Whether protected tasks hold up a deployment of the task's service, so that no further task may be protected. */
-  isBlocked(task: Task): boolean;
+  isBlocked(task: LocalTask): boolean;
   /** Reads the services again and acts on changes. */
   refresh(): Promise<void>;
 }
@@ -156,7 +156,7 @@ function notOffered(action: string): Operation {
 
 async function findTasks(plane: ControlPlane, input: { cluster: string; tasks: string[] }) {
   await requireCluster(plane, input.cluster);
-  const found: Task[] = [];
+  const found: LocalTask[] = [];
   const failures: { arn: string; reason: string; detail?: string }[] = [];
   for (const idOrArn of new Set(input.tasks)) {
     const task = plane.tasks.find(input.cluster, idOrArn);
@@ -176,7 +176,7 @@ async function requireService(plane: ControlPlane, clusterName: string, service:
 }
 
 /** As in ECS, a task that has been asked to stop counts as STOPPED while it still runs, and PENDING matches nothing. */
-function isListed(task: Task, input: z.infer<typeof listTasksInput>): boolean {
+function isListed(task: LocalTask, input: z.infer<typeof listTasksInput>): boolean {
   const { service, taskDefinition, deploymentId } = task.origin;
   return (
     task.desiredStatus === input.desiredStatus &&
@@ -189,11 +189,11 @@ function isListed(task: Task, input: z.infer<typeof listTasksInput>): boolean {
 }
 
 /** A token identifies the last task of its page by creation time, so that tasks may come and go between pages. */
-function tokenFor(task: Task | undefined): string {
+function tokenFor(task: LocalTask | undefined): string {
   return Buffer.from(JSON.stringify([task?.createdAt, task?.id])).toString('base64url');
 }
 
-function afterToken(tasks: readonly Task[], token: string): number {
+function afterToken(tasks: readonly LocalTask[], token: string): number {
   const position = z.tuple([z.number(), z.string()]).safeParse(readToken(token));
   if (!position.success) throw invalidParameter('Invalid token');
   const [createdAt, id] = position.data;

@@ -14,7 +14,7 @@ import { createOperations } from './operations.ts';
 import type { LocalFargateOptions, TaskSummary } from './index.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
 import { ServiceScheduler } from './service-scheduler.ts';
-import { Task } from './task.ts';
+import { LocalTask } from './task.ts';
 import type { LaunchOrder, TaskPlatform } from './task.ts';
 import { TaskRoles } from './task-roles.ts';
 import { TaskStore } from './task-store.ts';
@@ -63,7 +63,8 @@ export class Platform {
       now: this.#now,
       onChange: (task) => this.#taskChanged(task),
     };
-    const isBlocked = (task: Task) => this.#schedulers.get(task.origin.service.serviceArn)?.isBlocked(task) ?? false;
+    const isBlocked = (task: LocalTask) =>
+      this.#schedulers.get(task.origin.service.serviceArn)?.isBlocked(task) ?? false;
     this.#agent = createAgent(this.#tasks, this.#roles, isBlocked);
     this.#api = createEcsApi(
       createOperations({
@@ -176,12 +177,12 @@ export class Platform {
     }
   }
 
-  #launch(origin: LaunchOrder): Task {
+  #launch(origin: LaunchOrder): LocalTask {
     const { min, max } = this.#options.startDelaySeconds;
     const startDelaySeconds = min + this.#random() * (max - min);
     const number = (this.#launched += 1);
     const privateAddress = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
-    const task = new Task({ ...origin, startDelaySeconds, privateAddress }, this.#taskPlatform);
+    const task = new LocalTask({ ...origin, startDelaySeconds, privateAddress }, this.#taskPlatform);
     this.#tasks.add(task);
     this.#usage.taskLaunched(origin.service.serviceName);
     return task;
@@ -196,7 +197,7 @@ export class Platform {
     }
   }
 
-  #taskChanged(task: Task): void {
+  #taskChanged(task: LocalTask): void {
     if (task.lastStatus === 'STOPPED') this.#usage.taskStopped(task, this.#now());
     this.#options.onTaskChange?.(summary(task));
     const scheduler = this.#schedulers.get(task.origin.service.serviceArn);
@@ -242,7 +243,7 @@ export class Platform {
   }
 }
 
-function summary(task: Task): TaskSummary {
+function summary(task: LocalTask): TaskSummary {
   const { service, taskDefinition, deploymentId } = task.origin;
   return {
     service: service.serviceName,

@@ -1,7 +1,7 @@
 /** Task scale-in protection: the one rule behind UpdateTaskProtection and the agent's endpoint. */
 import { z } from 'zod';
 import { epochSeconds } from './task-record.ts';
-import type { Task } from './task.ts';
+import type { LocalTask } from './task.ts';
 
 const DEFAULT_MINUTES = 120;
 
@@ -19,10 +19,10 @@ export interface ProtectionFailure {
  * is to have, so no more can be.
  */
 export function updateProtection(
-  task: Task,
+  task: LocalTask,
   enabled: boolean,
   minutes: number,
-  isBlocked: (task: Task) => boolean,
+  isBlocked: (task: LocalTask) => boolean,
 ): ProtectionFailure | undefined {
   if (task.isStopping)
     return { arn: task.arn, reason: 'TASK_NOT_VALID', detail: `The task is ${task.lastStatus} and cannot be changed.` };
@@ -37,7 +37,7 @@ export function updateProtection(
   return undefined;
 }
 
-export function protectedTask(task: Task) {
+export function protectedTask(task: LocalTask) {
   return {
     taskArn: task.arn,
     protectionEnabled: task.protectedUntil !== undefined,

@@ -1,13 +1,13 @@
 /** A service for DescribeServices: the emulator's definition, with the counts and events of the real tasks. */
 import type { ServiceDefinition, ServiceDeployment } from './definitions.ts';
 import type { ServiceScheduler } from './service-scheduler.ts';
-import type { Task } from './task.ts';
+import type { LocalTask } from './task.ts';
 import { epochSeconds } from './task-record.ts';
 
 /** `scheduler` is missing only for a new service for which nothing has been done yet. */
 export function serviceRecord(
   service: ServiceDefinition,
-  tasks: readonly Task[],
+  tasks: readonly LocalTask[],
   scheduler: ServiceScheduler | undefined,
 ): Record<string, unknown> {
   return {
@@ -20,10 +20,10 @@ export function serviceRecord(
   };
 }
 
-function deployments(service: ServiceDefinition, tasks: readonly Task[], scheduler: ServiceScheduler | undefined) {
+function deployments(service: ServiceDefinition, tasks: readonly LocalTask[], scheduler: ServiceScheduler | undefined) {
   const primary = service.deployments.filter((deployment) => deployment.status === 'PRIMARY');
   const known = new Set(primary.map(({ id }) => id));
-  const older = new Map<string, Task[]>();
+  const older = new Map<string, LocalTask[]>();
   for (const task of tasks) {
     const id = task.origin.deploymentId;
     if (!known.has(id) && isAlive(task)) older.set(id, [...(older.get(id) ?? []), task]);
@@ -37,7 +37,7 @@ function deployments(service: ServiceDefinition, tasks: readonly Task[], schedul
 function primaryRecord(
   service: ServiceDefinition,
   deployment: ServiceDeployment,
-  tasks: readonly Task[],
+  tasks: readonly LocalTask[],
   scheduler: ServiceScheduler | undefined,
 ) {
   return {
@@ -50,7 +50,7 @@ function primaryRecord(
 }
 
 /** A deployment that is being replaced, with the definition that its tasks have. */
-function olderRecord(id: string, tasks: Task[], scheduler: ServiceScheduler | undefined) {
+function olderRecord(id: string, tasks: LocalTask[], scheduler: ServiceScheduler | undefined) {
   const origin = tasks[0]?.origin;
   const deployment = origin?.service.deployments.find((candidate) => candidate.id === id);
   return {
@@ -75,13 +75,13 @@ function rollout(id: string, scheduler: ServiceScheduler | undefined) {
     : { rolloutState: 'IN_PROGRESS', rolloutStateReason: `ECS deployment ${id} in progress.` };
 }
 
-function counts(tasks: readonly Task[]) {
+function counts(tasks: readonly LocalTask[]) {
   return {
     runningCount: tasks.filter((task) => task.isRunning).length,
     pendingCount: tasks.filter(({ lastStatus }) => lastStatus === 'PROVISIONING' || lastStatus === 'PENDING').length,
   };
 }
 
-function isAlive(task: Task): boolean {
+function isAlive(task: LocalTask): boolean {
   return task.lastStatus !== 'STOPPED';
 }

@@ -9,13 +9,13 @@ import { nextProvider } from './capacity.ts';
 import { nextZone, planTasks } from './plan.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoffOptions } from './restart-backoff.ts';
-import type { LaunchOrder, Task } from './task.ts';
+import type { LaunchOrder, LocalTask } from './task.ts';
 import { epochSeconds } from './task-record.ts';
 
 /** What the scheduler needs from the platform. */
 export interface SchedulerPlatform {
-  tasks(serviceArn: string): Task[];
-  launch(order: LaunchOrder): Task;
+  tasks(serviceArn: string): LocalTask[];
+  launch(order: LaunchOrder): LocalTask;
   /** Makes the service use an earlier task definition again, as a new deployment. */
   rollBack(service: ServiceDefinition, taskDefinition: string): void;
   /** Whether tasks can currently be started in the zone. */
@@ -124,12 +124,12 @@ export class ServiceScheduler {
    * With this task, more tasks would be protected than the service is to have: during a deployment, and while surplus tasks finish
    * their work. (Source: ECS API reference, UpdateTaskProtection, DEPLOYMENT_BLOCKED.)
    */
-  isBlocked(task: Task): boolean {
-    const isOther = ({ id, protectedUntil }: Task) => id !== task.id && protectedUntil !== undefined;
+  isBlocked(task: LocalTask): boolean {
+    const isOther = ({ id, protectedUntil }: LocalTask) => id !== task.id && protectedUntil !== undefined;
     return this.#live().filter(isOther).length >= this.#service.desiredCount;
   }
 
-  #live(): Task[] {
+  #live(): LocalTask[] {
     return this.#platform.tasks(this.#service.serviceArn).filter((task) => !task.isStopping);
   }
 
@@ -164,7 +164,7 @@ export class ServiceScheduler {
     else this.#tell(`has started ${count} tasks: ${ids}.`);
   }
 
-  #stop(task: Task, reason: string): void {
+  #stop(task: LocalTask, reason: string): void {
     task.stop('ServiceSchedulerInitiated', reason);
     this.#tell(`has stopped 1 running tasks: (task ${task.id}).`);
   }
@@ -220,7 +220,7 @@ export class ServiceScheduler {
   }
 }
 
-function plannedTask(task: Task) {
+function plannedTask(task: LocalTask) {
   return {
     id: task.id,
     deploymentId: task.origin.deploymentId,
@@ -230,7 +230,7 @@ function plannedTask(task: Task) {
   };
 }
 
-function lifeSpan(task: Task) {
+function lifeSpan(task: LocalTask) {
   return { createdAt: task.createdAt, startedAt: task.enteredAt('RUNNING') };
 }
 

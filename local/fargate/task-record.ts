@@ -1,7 +1,7 @@
 /** Tasks with ECS's field names, for DescribeTasks and StopTask. Timestamps are epoch seconds, as in the protocol. */
-import type { Task, TaskContainer } from './task.ts';
+import type { LocalTask, TaskContainer } from './task.ts';
 
-export function taskRecord(task: Task, { withTags = false } = {}): Record<string, unknown> {
+export function taskRecord(task: LocalTask, { withTags = false } = {}): Record<string, unknown> {
   const { service, taskDefinition, deploymentId } = task.origin;
   return {
     taskArn: task.arn,
@@ -35,11 +35,11 @@ export function taskRecord(task: Task, { withTags = false } = {}): Record<string
   };
 }
 
-export function containerArn(task: Task, container: TaskContainer): string {
+export function containerArn(task: LocalTask, container: TaskContainer): string {
   return `${task.arn.replace(':task/', ':container/')}/${container.token}`;
 }
 
-export function containerStatus(task: Task, container: TaskContainer): 'PENDING' | 'RUNNING' | 'STOPPED' {
+export function containerStatus(task: LocalTask, container: TaskContainer): 'PENDING' | 'RUNNING' | 'STOPPED' {
   if (container.exitCode !== undefined || task.lastStatus === 'STOPPED') return 'STOPPED';
   return container.process ? 'RUNNING' : 'PENDING';
 }
@@ -48,7 +48,7 @@ export function epochSeconds(milliseconds: number | undefined): number | undefin
   return milliseconds === undefined ? undefined : milliseconds / 1000;
 }
 
-function containerRecord(task: Task, container: TaskContainer): Record<string, unknown> {
+function containerRecord(task: LocalTask, container: TaskContainer): Record<string, unknown> {
   return {
     containerArn: containerArn(task, container),
     taskArn: task.arn,
@@ -64,7 +64,7 @@ function containerRecord(task: Task, container: TaskContainer): Record<string, u
 }
 
 /** A service has either a launch type or a capacity provider strategy. */
-function launchedOn({ origin }: Task): Record<string, unknown> {
+function launchedOn({ origin }: LocalTask): Record<string, unknown> {
   const { service, capacityProvider } = origin;
   const launchType = capacityProvider ? 'FARGATE' : (service.launchType ?? 'FARGATE');
   return {
@@ -75,7 +75,7 @@ function launchedOn({ origin }: Task): Record<string, unknown> {
   };
 }
 
-function timestamps(task: Task): Record<string, number | undefined> {
+function timestamps(task: LocalTask): Record<string, number | undefined> {
   const running = epochSeconds(task.enteredAt('RUNNING'));
   return {
     createdAt: epochSeconds(task.createdAt),

@@ -4,7 +4,7 @@
  */
 import type { EmulatorClient, RoleCredentials } from './emulator-client.ts';
 import { EcsError, TaskStartError } from './errors.ts';
-import type { Task } from './task.ts';
+import type { LocalTask } from './task.ts';
 
 export class TaskRoles {
   readonly #emulator: EmulatorClient;
@@ -14,14 +14,14 @@ export class TaskRoles {
   }
 
   /** As on Fargate, the session name is the task's id. */
-  credentials({ id, origin }: Task): Promise<RoleCredentials> {
+  credentials({ id, origin }: LocalTask): Promise<RoleCredentials> {
     const { taskRoleArn } = origin.taskDefinition;
     if (!taskRoleArn) throw new EcsError('ResourceNotFoundException', 'The task has no role');
     return this.#emulator.assumeRole(taskRoleArn, id);
   }
 
   /** Throws an EcsError if the task role does not allow the agent's call. */
-  async allowProtection(task: Task, action: 'GetTaskProtection' | 'UpdateTaskProtection'): Promise<void> {
+  async allowProtection(task: LocalTask, action: 'GetTaskProtection' | 'UpdateTaskProtection'): Promise<void> {
     const { service, taskDefinition } = task.origin;
     if (!taskDefinition.taskRoleArn) return;
     const { AccessKeyId: as } = await this.credentials(task);
@@ -34,7 +34,7 @@ export class TaskRoles {
   }
 
   /** Throws a TaskStartError if the execution role does not allow pulling the containers' images from ECR. */
-  async allowPulls(task: Task): Promise<void> {
+  async allowPulls(task: LocalTask): Promise<void> {
     const images = imagesOf(task).flatMap((image) => {
       const [, account, region, repository] = ECR_IMAGE.exec(image) ?? [];
       return repository === undefined ? [] : [`arn:aws:ecr:${region}:${account}:repository/${repository}`];
@@ -45,7 +45,7 @@ export class TaskRoles {
   }
 
   /** Throws a TaskStartError if the execution role does not allow writing the containers' logs. */
-  async allowLogs(task: Task): Promise<void> {
+  async allowLogs(task: LocalTask): Promise<void> {
     const place = task.arn.split(':').slice(3, 5).join(':');
     const groups = task.origin.taskDefinition.containerDefinitions.flatMap(
       ({ logConfiguration }) => logConfiguration?.options['awslogs-group'] ?? [],
@@ -55,7 +55,7 @@ export class TaskRoles {
   }
 
   /** Checks what is done on behalf of the execution role; without one, nothing is. */
-  async #allow({ id, origin }: Task, actions: string[], resources: string[], failure: string): Promise<void> {
+  async #allow({ id, origin }: LocalTask, actions: string[], resources: string[], failure: string): Promise<void> {
     const { executionRoleArn } = origin.taskDefinition;
     if (!executionRoleArn || resources.length === 0) return;
     const { AccessKeyId: as } = await this.#emulator.assumeRole(executionRoleArn, id);
@@ -69,7 +69,7 @@ export class TaskRoles {
   }
 
   /** Reads it as the execution role. */
-  async secretValue({ id, origin }: Task, valueFrom: string): Promise<string> {
+  async secretValue({ id, origin }: LocalTask, valueFrom: string): Promise<string> {
     const { executionRoleArn } = origin.taskDefinition;
     const session = executionRoleArn ? await this.#emulator.assumeRole(executionRoleArn, id) : undefined;
     return this.#emulator.secretValue(valueFrom, session && { as: session.AccessKeyId });
@@ -82,6 +82,6 @@ const PULL_ACTIONS = ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForL
 const CANNOT_PULL = 'CannotPullECRContainerError';
 const CANNOT_LOG = 'ResourceInitializationError: failed to validate logger args';
 
-function imagesOf({ origin }: Task): string[] {
+function imagesOf({ origin }: LocalTask): string[] {
   return origin.taskDefinition.containerDefinitions.map(({ image }) => image);
 }

@@ -1,32 +1,32 @@
 /** All tasks of this platform, oldest first. As in ECS, stopped ones can be described for a while, and are then dropped. */
 import { clusterNameOf } from './task.ts';
-import type { Task } from './task.ts';
+import type { LocalTask } from './task.ts';
 
 /** ECS keeps stopped tasks for about an hour. The number limits memory. */
 const KEEP_STOPPED_MILLISECONDS = 3_600_000;
 const KEEP_STOPPED_TASKS = 5000;
 
 export class TaskStore {
-  readonly #tasks = new Map<string, Task>();
+  readonly #tasks = new Map<string, LocalTask>();
 
-  add(task: Task): void {
+  add(task: LocalTask): void {
     this.#tasks.set(task.id, task);
   }
 
-  all(): Task[] {
+  all(): LocalTask[] {
     return [...this.#tasks.values()];
   }
 
-  ofService(serviceArn: string): Task[] {
+  ofService(serviceArn: string): LocalTask[] {
     return this.all().filter((task) => task.origin.service.serviceArn === serviceArn);
   }
 
-  inCluster(clusterName: string): Task[] {
+  inCluster(clusterName: string): LocalTask[] {
     return this.all().filter((task) => clusterNameOf(task) === clusterName);
   }
 
   /** The task with this id or ARN, if it is in the cluster. */
-  find(clusterName: string, idOrArn: string): Task | undefined {
+  find(clusterName: string, idOrArn: string): LocalTask | undefined {
     const task = this.#tasks.get(idOrArn.slice(idOrArn.lastIndexOf('/') + 1));
     if (!task || clusterNameOf(task) !== clusterName) return undefined;
     return idOrArn.startsWith('arn:') && idOrArn !== task.arn ? undefined : task;

@@ -53,7 +53,7 @@ export interface TaskPlatform {
   agentUrl(): string;
   roles: TaskRoles;
   now(): number;
-  onChange(task: Task): void;
+  onChange(task: LocalTask): void;
 }
 
 export interface TaskContainer {
@@ -65,7 +65,7 @@ export interface TaskContainer {
   health: HealthStatus;
 }
 
-export class Task {
+export class LocalTask {
   readonly id = randomBytes(16).toString('hex');
   readonly arn: string;
   readonly origin: TaskOrigin;
@@ -309,7 +309,7 @@ export class Task {
 }
 
 /** The name of the cluster that the task runs in. */
-export function clusterNameOf(task: Task): string {
+export function clusterNameOf(task: LocalTask): string {
   return nameOf(task.origin.service.clusterArn);
 }
 

@@ -1,5 +1,5 @@
 /** The usage of the services' tasks: seconds as Fargate bills them, and the fleet's size over time. */
-import type { Task } from './task.ts';
+import type { LocalTask } from './task.ts';
 
 /** Fargate bills by the second from the pull of the image to the end, at least a minute. */
 const MINIMUM_BILLED_SECONDS = 60;
@@ -31,7 +31,7 @@ export class UsageMeter {
     this.#of(service).tasksLaunched += 1;
   }
 
-  taskStopped(task: Task, now: number): void {
+  taskStopped(task: LocalTask, now: number): void {
     if (this.#counted.has(task.id)) return;
     this.#counted.add(task.id);
     addTask(this.#of(task.origin.service.serviceName), task, now);
@@ -47,7 +47,7 @@ export class UsageMeter {
   }
 
   /** Usage up to now, by service name, with the tasks that have not stopped yet. */
-  report(tasks: readonly Task[], now: number): Record<string, ServiceUsage> {
+  report(tasks: readonly LocalTask[], now: number): Record<string, ServiceUsage> {
     const report = Object.fromEntries([...this.#services].map(([name, usage]) => [name, structuredClone(usage)]));
     for (const task of tasks) {
       const usage = report[task.origin.service.serviceName];
@@ -65,7 +65,7 @@ export class UsageMeter {
   }
 }
 
-function addTask(usage: ServiceUsage, task: Task, now: number): void {
+function addTask(usage: ServiceUsage, task: LocalTask, now: number): void {
   const pullStartedAt = task.enteredAt('PENDING');
   if (pullStartedAt === undefined) return;
   const seconds = ((task.enteredAt('STOPPED') ?? now) - pullStartedAt) / 1000;

@@ -6,7 +6,7 @@ import { hourOf, type Memory } from './memory.ts';
 import type { Need } from './need.ts';
 import type { Policy, Reason, TasksReading } from './types.ts';
 
-/** After a deployment its tasks ask again to be protected within two minutes (worker/scale-in.ts). */
+/** After a deployment its tasks ask again to be protected within two minutes (worker/scale-in/protocol.ts). */
 export const PROTECTED_AFTER_MS = 150_000;
 
 /** Why the fleet must not grow; undefined if it may. */

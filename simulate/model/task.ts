@@ -2,7 +2,7 @@
 import type { SlotsReading, WorkerReading } from '../../scaler/policy.ts';
 import { KINDS, type Kind } from './settings.ts';
 
-export interface Task {
+export interface ModelTask {
   id: string;
   key: string;
   number: number;
@@ -26,7 +26,7 @@ export interface Task {
 }
 
 export interface Slots {
-  task: Task;
+  task: ModelTask;
   size: number;
   held: Set<number>;
   processed: number;
@@ -42,9 +42,9 @@ export function newTask(of: {
   now: number;
   revision: number;
   sizes: Record<Kind, number>;
-}): Task {
+}): ModelTask {
   const { number, isOwn, now, revision, sizes } = of;
-  const task: Omit<Task, 'slots'> & { slots?: Task['slots'] } = {
+  const task: Omit<ModelTask, 'slots'> & { slots?: ModelTask['slots'] } = {
     id: `${isOwn ? 't' : 'foreign'}${number}`,
     key: `${isOwn ? 'w' : 'foreign'}${number}`,
     number,
@@ -62,22 +62,22 @@ export function newTask(of: {
     heartbeat: undefined,
   };
   const slotsOf = (kind: Kind): Slots => ({
-    task: task as Task,
+    task: task as ModelTask,
     size: sizes[kind],
     held: new Set(),
     processed: 0,
     place: -1,
   });
   task.slots = { activity: slotsOf('activity'), workflowTask: slotsOf('workflowTask') };
-  return task as Task;
+  return task as ModelTask;
 }
 
-export function holdsNothing({ slots }: Task): boolean {
+export function holdsNothing({ slots }: ModelTask): boolean {
   return KINDS.every((kind) => slots[kind].held.size === 0);
 }
 
 /** What its slots are at this moment: work that is shorter than the interval is seen by chance. */
-export function beat(task: Task, now: number): void {
+export function beat(task: ModelTask, now: number): void {
   const of = ({ held, processed }: Slots) => ({ usedSlots: held.size, processed });
   const { activity, workflowTask } = task.slots;
   task.heartbeat = { at: now, failed: task.failed, kinds: { activity: of(activity), workflowTask: of(workflowTask) } };
@@ -85,7 +85,7 @@ export function beat(task: Task, now: number): void {
 
 /** As the server tells its newest heartbeat; undefined before the first. */
 export function readingOf(
-  { heartbeat, isOwn, id, key }: Task,
+  { heartbeat, isOwn, id, key }: ModelTask,
   said: { slots: number | null; workflowSlots: number },
   now: number,
 ): WorkerReading | undefined {

@@ -1,10 +1,10 @@
 /** The commands as processes, against the emulator and the Temporal server. */
 import { Client, Connection } from '@temporalio/client';
-import { Rig, runCli, type Ran } from './rig.ts';
+import { ServedStacks, runCli, type Ran } from './served-stacks.ts';
 
 jest.setTimeout(180_000);
 
-const rig = new Rig();
+const stacks = new ServedStacks();
 const pools = [
   { pool: 'fast', taskQueue: 'fast-queue' },
   { pool: 'slow', taskQueue: 'slow-queue', policy: { minTasks: 1, maxTasks: 4, taskDollarsPerHour: 0.5 } },
@@ -12,52 +12,57 @@ const pools = [
 let client: Client;
 
 beforeAll(async () => {
-  await rig.start();
-  await rig.deploy('shop', { pools });
-  await rig.alarm('shop', 'fast');
-  client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
+  await stacks.start();
+  await stacks.deploy('shop', { pools });
+  await stacks.alarm('shop', 'fast');
+  client = new Client({ connection: await Connection.connect({ address: stacks.temporal.address }) });
   for (const workflowId of ['one', 'two', 'three']) {
     await client.workflow.start('order', { taskQueue: 'fast-queue', workflowId });
   }
-  await rig.queued('fast-queue', 3);
-  await rig.tick('shop', { pools }, Date.now() - 20_000);
+  await stacks.queued('fast-queue', 3);
+  await stacks.tick('shop', { pools }, Date.now() - 20_000);
 });
 
 afterAll(async () => {
   await client?.connection.close();
-  await rig.stop();
+  await stacks.stop();
 });
 
 async function tagsOf(service: string): Promise<Record<string, string>> {
-  const { tags = [] } = await rig.service(service);
+  const { tags = [] } = await stacks.service(service);
   return Object.fromEntries(tags.map(({ key = '', value = '' }) => [key, value]));
 }
 
 describe('eval', () => {
   test('reads and decides with the shipped code, and changes nothing', async () => {
-    await rig.cli('set', 'fast', '--min', '2');
-    const before = await rig.cli('status', '--json');
-    const { code, stdout } = await rig.cli('eval', 'fast', '--json');
+    await stacks.cli('set', 'fast', '--min', '2');
+    const before = await stacks.cli('status', '--json');
+    const { code, stdout } = await stacks.cli('eval', 'fast', '--json');
     expect({ code, evaluated: JSON.parse(stdout) }).toMatchObject({
       code: 0,
       evaluated: [{ record: { pool: 'fast', workflowQueue: { backlog: 3 } }, decision: { desired: 2 }, errors: [] }],
     });
-    const after = await rig.cli('status', '--json');
-    await rig.cli('set', 'fast', '--reset');
+    const after = await stacks.cli('status', '--json');
+    await stacks.cli('set', 'fast', '--reset');
     const withoutAge = (ran: Ran) => ran.stdout.replaceAll(/"seenSecondsAgo":[\d.]+/g, '');
     expect(withoutAge(after)).toBe(withoutAge(before));
-    expect(await rig.service('shop-fast')).toMatchObject({ desiredCount: 1 });
+    expect(await stacks.service('shop-fast')).toMatchObject({ desiredCount: 1 });
   });
 
   test('of all pools says each decision, its meaning and its numbers', async () => {
-    const { code, stdout } = await rig.cli('eval');
+    const { code, stdout } = await stacks.cli('eval');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^fast: desired 1 to 1, [a-z-]+: .+\n {2}busy .+ queued 3 /m);
     expect(stdout).toMatch(/^slow: desired 1 to 1, /m);
   });
 
   test('finds Temporal elsewhere by its standard variables, and says what could not be read', async () => {
-    const { code, stdout } = await rig.cliWith({ env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } }, 'eval', 'fast', '--json');
+    const { code, stdout } = await stacks.cliWith(
+      { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } },
+      'eval',
+      'fast',
+      '--json',
+    );
     expect({ code, evaluated: JSON.parse(stdout) }).toMatchObject({
       code: 1,
       evaluated: [{ record: { workflowQueue: { unknown: expect.any(String) } }, decision: { reason: 'unknown' } }],
@@ -67,7 +72,7 @@ describe('eval', () => {
 
 describe('status', () => {
   test('shows what the scaler last wrote of each pool, and how old that is', async () => {
-    const { code, stdout } = await rig.cli('status', '--json');
+    const { code, stdout } = await stacks.cli('status', '--json');
     const { stack, pools: shown } = JSON.parse(stdout);
     expect({ code, stack }).toEqual({ code: 0, stack: 'shop' });
     expect(shown).toMatchObject([
@@ -78,7 +83,7 @@ describe('status', () => {
   });
 
   test('is a table without colours where there is no terminal', async () => {
-    const { stdout } = await rig.cli('status');
+    const { stdout } = await stacks.cli('status');
     const lines = stdout.split('\n');
     expect(lines[0]).toBe('Stack shop');
     expect(lines[2]).toMatch(/^pool +backlog +age +slots +desired +running +starting +cordoned +reason +seen +alarms$/);
@@ -90,45 +95,45 @@ describe('status', () => {
   test('names the metric of an alarm that rings, and ends with 1', async () => {
     // The emulator looks at its alarms by itself, and may have silenced it meanwhile.
     const ringing = async () => {
-      await rig.ring('fast-Backlog');
-      return rig.cli('status');
+      await stacks.ring('fast-Backlog');
+      return stacks.cli('status');
     };
     // The scaler's silence ends with 1, too, and a slow machine may come to that.
-    const { code } = await rig.eventually(ringing, ({ stdout }) => /^fast .* Backlog$/m.test(stdout));
-    await rig.ring('fast-Backlog', 'OK');
+    const { code } = await stacks.eventually(ringing, ({ stdout }) => /^fast .* Backlog$/m.test(stdout));
+    await stacks.ring('fast-Backlog', 'OK');
     expect(code).toBe(1);
   });
 
   test('of a silent scaler says for how long, and ends with 1', async () => {
-    await rig.deploy('silent', { pools: [{ pool: 'quiet' }] });
+    await stacks.deploy('silent', { pools: [{ pool: 'quiet' }] });
     // Ten minutes, rounded, for all of the minute from now on.
-    await rig.tick('silent', { pools: [{ pool: 'quiet' }] }, Date.now() - 572_000);
-    const { code, stdout } = await rig.cli('status', '--stack', 'silent');
+    await stacks.tick('silent', { pools: [{ pool: 'quiet' }] }, Date.now() - 572_000);
+    const { code, stdout } = await stacks.cli('status', '--stack', 'silent');
     expect(code).toBe(1);
     expect(stdout).toContain('quiet: the scaler has reported nothing for 10 min');
   });
 
   test('names no alarm of another stack’s pool of the same name', async () => {
-    await rig.deploy('twin', { pools: [{ pool: 'fast' }] });
+    await stacks.deploy('twin', { pools: [{ pool: 'fast' }] });
     const alarmsOf = async (stack: string) =>
-      JSON.parse((await rig.cli('status', '--stack', stack, '--json')).stdout).pools[0].alarms as string[];
+      JSON.parse((await stacks.cli('status', '--stack', stack, '--json')).stdout).pools[0].alarms as string[];
     const ringing = async () => {
-      await rig.ring('fast-Backlog');
+      await stacks.ring('fast-Backlog');
       return { shop: await alarmsOf('shop'), twin: await alarmsOf('twin') };
     };
-    const { twin } = await rig.eventually(ringing, ({ shop }) => shop.length > 0);
-    await rig.ring('fast-Backlog', 'OK');
+    const { twin } = await stacks.eventually(ringing, ({ shop }) => shop.length > 0);
+    await stacks.ring('fast-Backlog', 'OK');
     expect(twin).toEqual([]);
   });
 });
 
 describe('explain', () => {
   test('joins ticks that decided the same, newest last, with their numbers', async () => {
-    await rig.tick('shop', { pools }, Date.now() - 10_000);
-    await rig.tick('shop', { pools: pools.map((pool) => ({ ...pool, policy: { minTasks: 3, maxTasks: 5 } })) });
+    await stacks.tick('shop', { pools }, Date.now() - 10_000);
+    await stacks.tick('shop', { pools: pools.map((pool) => ({ ...pool, policy: { minTasks: 3, maxTasks: 5 } })) });
     // Another stack may write to the same log group, of a pool of the same name.
-    await rig.tick('twin', { pools: [{ pool: 'fast' }], config: { scalerLogGroup: 'shop-scaler-log' } });
-    const { code, stdout } = await rig.cli('explain', 'fast', '--stack', 'shop');
+    await stacks.tick('twin', { pools: [{ pool: 'fast' }], config: { scalerLogGroup: 'shop-scaler-log' } });
+    const { code, stdout } = await stacks.cli('explain', 'fast', '--stack', 'shop');
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /minimum: more tasks, only to reach minTasks\n {2}desired 3\n {2}busy .+\(3\.\.5\), 1 to 3; unknown: 1 task without a report\n$/,
@@ -136,13 +141,13 @@ describe('explain', () => {
   });
 
   test('gives so many as it is asked for', async () => {
-    const { stdout } = await rig.cli('explain', 'fast', '--last', '1', '--stack', 'shop', '--json');
+    const { stdout } = await stacks.cli('explain', 'fast', '--last', '1', '--stack', 'shop', '--json');
     expect(JSON.parse(stdout)).toMatchObject([{ pool: 'fast', ticks: 1, reason: 'minimum', desired: 3 }]);
   });
 
   test('tells what to do where there is no decision', async () => {
-    await rig.deploy('fresh', { pools: [{ pool: 'new' }] });
-    const { code, stderr } = await rig.cli('explain', 'new', '--stack', 'fresh');
+    await stacks.deploy('fresh', { pools: [{ pool: 'new' }] });
+    const { code, stderr } = await stacks.cli('explain', 'new', '--stack', 'fresh');
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('run elastic-workers doctor') });
   });
 });
@@ -151,42 +156,42 @@ describe('pause, resume and set', () => {
   const shop = ['--stack', 'shop'];
 
   test('pause and resume set a tag that the scaler minds, and take it off', async () => {
-    const paused = await rig.cli('pause', 'slow', ...shop);
+    const paused = await stacks.cli('pause', 'slow', ...shop);
     expect(paused.stdout).toContain(
       'slow: 1 to 4 tasks, not paused (no tags)\n    → 1 to 4 tasks, paused (by elastic-workers:paused=true)',
     );
     expect(await tagsOf('shop-slow')).toEqual({ 'elastic-workers:paused': 'true' });
-    expect((await rig.cli('eval', 'slow', ...shop)).stdout).toContain('paused: the pool is paused');
+    expect((await stacks.cli('eval', 'slow', ...shop)).stdout).toContain('paused: the pool is paused');
 
-    const resumed = await rig.cli('resume', 'slow', ...shop, '--json');
+    const resumed = await stacks.cli('resume', 'slow', ...shop, '--json');
     expect(JSON.parse(resumed.stdout)).toMatchObject({ before: { paused: true }, after: { paused: false, tags: {} } });
     expect(await tagsOf('shop-slow')).toEqual({});
   });
 
   test('set overrules the limits, one or both, and --reset takes them off', async () => {
-    const { stdout } = await rig.cli('set', 'slow', '--min', '6', ...shop, '--json');
+    const { stdout } = await stacks.cli('set', 'slow', '--min', '6', ...shop, '--json');
     expect(JSON.parse(stdout)).toMatchObject({
       before: { minTasks: 1, maxTasks: 4 },
       after: { minTasks: 6, maxTasks: 6, tags: { minTasks: '6' } },
     });
     expect(await tagsOf('shop-slow')).toEqual({ 'elastic-workers:min-tasks': '6' });
-    await rig.cli('set', 'slow', '--reset', ...shop);
+    await stacks.cli('set', 'slow', '--reset', ...shop);
     expect(await tagsOf('shop-slow')).toEqual({});
   });
 
   test('refuse what contradicts a tag that is there, and change nothing', async () => {
-    await rig.cli('set', 'slow', '--max', '3', ...shop);
-    const { code, stderr } = await rig.cli('set', 'slow', '--min', '5', ...shop);
+    await stacks.cli('set', 'slow', '--max', '3', ...shop);
+    const { code, stderr } = await stacks.cli('set', 'slow', '--min', '5', ...shop);
     expect({ code, stderr }).toEqual({
       code: 2,
       stderr: expect.stringContaining('minTasks would be 5 and maxTasks 3'),
     });
     expect(await tagsOf('shop-slow')).toEqual({ 'elastic-workers:max-tasks': '3' });
-    await rig.cli('set', 'slow', '--reset', ...shop);
+    await stacks.cli('set', 'slow', '--reset', ...shop);
   });
 
   test('list everything that is wrong with the input at once', async () => {
-    const { code, stderr } = await rig.cli('set', 'slo', '--min', 'five', '--max', '0', ...shop);
+    const { code, stderr } = await stacks.cli('set', 'slo', '--min', 'five', '--max', '0', ...shop);
     expect({ code, stderr }).toEqual({
       code: 2,
       stderr:
@@ -195,7 +200,7 @@ describe('pause, resume and set', () => {
         "  - --max must be a whole number from 1 to 5000, got '0'\n" +
         "  - there is no pool 'slo'; pools: fast, slow\n",
     });
-    const contradictory = await rig.cli('set', 'slow', '--min', '5', '--max', '2', '--reset', '--json', ...shop);
+    const contradictory = await stacks.cli('set', 'slow', '--min', '5', '--max', '2', '--reset', '--json', ...shop);
     expect(JSON.parse(contradictory.stderr)).toEqual({
       problems: ['--min 5 is more than --max 2', '--reset removes both overrides: leave --min and --max out'],
     });
@@ -204,31 +209,32 @@ describe('pause, resume and set', () => {
 
 describe('drain', () => {
   const crowd = [{ pool: 'crowded' }];
-  const taskIds = async () => (await rig.tasks('crowd-crowded')).map((arn) => arn.split('/').at(-1) ?? '').toSorted();
+  const taskIds = async () =>
+    (await stacks.tasks('crowd-crowded')).map((arn) => arn.split('/').at(-1) ?? '').toSorted();
 
   beforeAll(async () => {
-    await rig.deploy('crowd', { pools: crowd });
+    await stacks.deploy('crowd', { pools: crowd });
     // Of so many, two begin with the same of sixteen digits.
-    await rig.scale('crowd-crowded', 17);
-    await rig.eventually(taskIds, (ids) => ids.length === 17);
+    await stacks.scale('crowd-crowded', 17);
+    await stacks.eventually(taskIds, (ids) => ids.length === 17);
   });
 
   test('knows a task by the beginning of its id, and tells which there are', async () => {
     const ids = await taskIds();
-    const none = await rig.cli('drain', 'no-such-task', '--stack', 'crowd');
+    const none = await stacks.cli('drain', 'no-such-task', '--stack', 'crowd');
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining(`begins with 'no-such-task'; tasks: `) });
     expect(none.stderr).toContain(`${ids[0]} (crowded)`);
     const digit = ids.map(([first]) => first).find((first, index, all) => all.indexOf(first) !== index) ?? '';
-    const several = await rig.cli('drain', digit, '--stack', 'crowd');
+    const several = await stacks.cli('drain', digit, '--stack', 'crowd');
     expect(several).toMatchObject({ code: 2, stderr: expect.stringMatching(/matches \d+ tasks, give more of the id/) });
   });
 
   test('refuses where no scaler would cordon it, and changes nothing', async () => {
     const [id = ''] = await taskIds();
-    const silent = await rig.cli('drain', id, '--stack', 'crowd');
+    const silent = await stacks.cli('drain', id, '--stack', 'crowd');
     expect(silent).toMatchObject({ code: 1, stderr: expect.stringContaining('The scaler is silent') });
-    await rig.tick('crowd', { pools: crowd });
-    const observing = await rig.cli('drain', id, '--stack', 'crowd');
+    await stacks.tick('crowd', { pools: crowd });
+    const observing = await stacks.cli('drain', id, '--stack', 'crowd');
     expect(observing).toMatchObject({ code: 1, stderr: expect.stringContaining('The scaler only observes') });
     expect(await tagsOf('crowd-crowded')).toEqual({});
   });
@@ -236,7 +242,7 @@ describe('drain', () => {
 
 describe('cost', () => {
   test('multiplies task-hours by the price, and says what is not known', async () => {
-    const { code, stdout } = await rig.cli('cost', '--hours', '2', '--stack', 'shop', '--json');
+    const { code, stdout } = await stacks.cli('cost', '--hours', '2', '--stack', 'shop', '--json');
     const { pools: costs } = JSON.parse(stdout);
     expect(code).toBe(0);
     expect(costs).toMatchObject([
@@ -248,13 +254,13 @@ describe('cost', () => {
       expect(dollars).toBeCloseTo(taskHours * taskDollarsPerHour);
       expect(monthDollars).toBeCloseTo((dollars / knownHours) * 730);
     }
-    const text = (await rig.cli('cost', '--hours', '2', '--stack', 'shop')).stdout;
+    const text = (await stacks.cli('cost', '--hours', '2', '--stack', 'shop')).stdout;
     expect(text).toMatch(/slow: 0\.[12] of 2 h are known; the cost of the rest is unknown, not zero\./);
   });
 
   test('of a pool without metrics is unknown, and ends with 1, though another stack’s pool of the same name has some', async () => {
-    await rig.deploy('unseen', { pools: [{ pool: 'fast' }] });
-    const { code, stdout } = await rig.cli('cost', '--stack', 'unseen');
+    await stacks.deploy('unseen', { pools: [{ pool: 'fast' }] });
+    const { code, stdout } = await stacks.cli('cost', '--stack', 'unseen');
     expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('fast: there is no metric') });
   });
 });
@@ -293,12 +299,12 @@ describe('replay and simulate', () => {
 
 describe('any command', () => {
   test('asks which stack where there are several, and knows their names', async () => {
-    const { code, stderr } = await rig.cli('status');
+    const { code, stderr } = await stacks.cli('status');
     expect({ code, stderr }).toEqual({
       code: 2,
       stderr: expect.stringMatching(/choose one with --stack: crowd, fresh, shop, /),
     });
-    const unknown = await rig.cli('status', '--stack', 'shopp');
+    const unknown = await stacks.cli('status', '--stack', 'shopp');
     expect(unknown).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('--stack must be one of crowd, fresh, shop'),
@@ -306,12 +312,15 @@ describe('any command', () => {
   });
 
   test('ends with 2 for what it does not know, and suggests', async () => {
-    expect(await rig.cli('statsu')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean status?') });
-    expect(await rig.cli('status', '--jsn')).toMatchObject({ code: 2, stderr: expect.stringContaining('--json') });
+    expect(await stacks.cli('statsu')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean status?'),
+    });
+    expect(await stacks.cli('status', '--jsn')).toMatchObject({ code: 2, stderr: expect.stringContaining('--json') });
   });
 
   test('says what to do when AWS does not answer', async () => {
-    const { code, stderr } = await rig.cliWith({ env: { AWS_ENDPOINT_URL: 'http://127.0.0.1:1' } }, 'status');
+    const { code, stderr } = await stacks.cliWith({ env: { AWS_ENDPOINT_URL: 'http://127.0.0.1:1' } }, 'status');
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('AWS_PROFILE and AWS_REGION choose') });
   });
 });

@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCli } from './rig.ts';
+import { runCli } from './served-stacks.ts';
 
 jest.setTimeout(60_000);
 

@@ -2,20 +2,20 @@
 import type { Check } from '../../cli/doctor/check.ts';
 import { bootstrapAsTheCdk, makeServiceLinkedRole } from './account.ts';
 import { until } from '../until.ts';
-import { Rig, type Ran } from './rig.ts';
+import { ServedStacks, type Ran } from './served-stacks.ts';
 
 jest.setTimeout(240_000);
 
-const rig = new Rig();
+const stacks = new ServedStacks();
 let temporal: Record<string, string>;
 
 beforeAll(async () => {
-  await rig.start();
-  temporal = { TEMPORAL_ADDRESS: rig.temporal.address };
+  await stacks.start();
+  temporal = { TEMPORAL_ADDRESS: stacks.temporal.address };
 });
-afterAll(() => rig.stop());
+afterAll(() => stacks.stop());
 
-const pre = (env: Record<string, string> = temporal) => rig.cliWith({ env }, 'doctor', '--pre', '--json');
+const pre = (env: Record<string, string> = temporal) => stacks.cliWith({ env }, 'doctor', '--pre', '--json');
 
 function checksOf({ stdout, stderr }: Ran): Check[] {
   expect(stderr).toBe('');
@@ -26,7 +26,7 @@ const verdicts = (ran: Ran) => checksOf(ran).map(({ check, ok }) => [check, ok])
 
 /** What the emulator does not have, answered as AWS does. */
 async function withQuota(Value: number): Promise<{ env: Record<string, string>; stop: () => Promise<void> }> {
-  const { url, stop } = await rig.awsBut((operation, body) =>
+  const { url, stop } = await stacks.awsBut((operation, body) =>
     operation === 'GetServiceQuota'
       ? { status: 200, body: JSON.stringify({ Quota: { Value } }) }
       : { status: 200, body },
@@ -54,7 +54,7 @@ test('every check has an id and a link, and the link is printed where it is not 
   expect(checksOf(await pre())).toContainEqual(
     expect.objectContaining({ id: 'ecs-service-linked-role', more: 'docs/doctor.md#ecs-service-linked-role' }),
   );
-  const { stdout } = await rig.cliWith({ env: temporal }, 'doctor', '--pre');
+  const { stdout } = await stacks.cliWith({ env: temporal }, 'doctor', '--pre');
   expect(stdout).toMatch(/^No stack yet\n/);
   expect(stdout).toMatch(/^✗ CDK bootstrap: .+\n( {4}.+\n)+ {4}more: docs\/doctor\.md#cdk-bootstrap$/m);
   expect(stdout).not.toContain('#aws-credentials');
@@ -76,8 +76,8 @@ test('a Temporal that is not named, or does not answer, is told', async () => {
 
 test('a quota that is too small for all pools at their maximum is told', async () => {
   const { env, stop } = await withQuota(1);
-  await rig.deploy('large', { pools: [{ pool: 'large', policy: { maxTasks: 8 } }] });
-  const { stdout } = await rig.cliWith({ env }, 'doctor', '--pre', '--stack', 'large', '--json');
+  await stacks.deploy('large', { pools: [{ pool: 'large', policy: { maxTasks: 8 } }] });
+  const { stdout } = await stacks.cliWith({ env }, 'doctor', '--pre', '--stack', 'large', '--json');
   await stop();
   const { checks } = JSON.parse(stdout) as { checks: Check[] };
   expect(checks.find(({ check }) => check === 'Fargate quota')).toMatchObject({
@@ -87,15 +87,15 @@ test('a quota that is too small for all pools at their maximum is told', async (
 });
 
 test('with --wait it says what it waits for, and ends as soon as all is well', async () => {
-  await rig.deploy('waited', { pools: [{ pool: 'waited' }] });
+  await stacks.deploy('waited', { pools: [{ pool: 'waited' }] });
   const { env, stop } = await withQuota(1000);
   let waits = '';
   const onOutput = (printed: string) => (waits = printed);
-  const waiting = rig.cliWith({ env, onOutput }, 'doctor', '--pre', '--wait', '120', '--stack', 'waited');
+  const waiting = stacks.cliWith({ env, onOutput }, 'doctor', '--pre', '--wait', '120', '--stack', 'waited');
   await until('it waits', 90, () => waits.includes('Waiting for'));
-  await rig.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
-  await bootstrapAsTheCdk(rig.awsUrl);
-  await makeServiceLinkedRole(rig.awsUrl);
+  await stacks.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
+  await bootstrapAsTheCdk(stacks.awsUrl);
+  await makeServiceLinkedRole(stacks.awsUrl);
   const { code, stdout } = await waiting;
   await stop();
   expect(stdout).toMatch(/^Waiting for .*CDK bootstrap.*ECS service-linked role/);
@@ -105,12 +105,12 @@ test('with --wait it says what it waits for, and ends as soon as all is well', a
 });
 
 test('with --wait it ends with what is still wrong, when the time is over', async () => {
-  const ran = await rig.cliWith({ env: {} }, 'doctor', '--pre', '--wait', '1', '--stack', 'waited', '--json');
+  const ran = await stacks.cliWith({ env: {} }, 'doctor', '--pre', '--wait', '1', '--stack', 'waited', '--json');
   expect({ code: ran.code, verdicts: verdicts(ran) }).toMatchObject({
     code: 1,
     verdicts: expect.arrayContaining([['Fargate quota', null]]),
   });
-  expect(await rig.cli('doctor', '--wait', 'long')).toMatchObject({
+  expect(await stacks.cli('doctor', '--wait', 'long')).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('--wait'),
   });

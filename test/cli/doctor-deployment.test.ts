@@ -9,12 +9,12 @@ import type { Check } from '../../cli/doctor/check.ts';
 import { examineLongWork } from '../../cli/doctor/long-work.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import { grpcFront, withoutField, type GrpcFront } from './grpc-front.ts';
-import { Rig, type StackSettings } from './rig.ts';
+import { ServedStacks, type StackSettings } from './served-stacks.ts';
 
 jest.setTimeout(180_000);
 
 const HOUR_MS = 3_600_000;
-const rig = new Rig();
+const stacks = new ServedStacks();
 const fronts: GrpcFront[] = [];
 const workers: { worker: Worker; running: Promise<void> }[] = [];
 const directory = mkdtempSync(join(tmpdir(), 'doctor-'));
@@ -26,8 +26,8 @@ let mute: LocalTemporal | undefined;
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' });
-  await rig.start();
-  client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
+  await stacks.start();
+  client = new Client({ connection: await Connection.connect({ address: stacks.temporal.address }) });
 });
 
 afterAll(async () => {
@@ -37,7 +37,7 @@ afterAll(async () => {
   for (const front of fronts) front.stop();
   await Promise.all(connections.map((connection) => connection.close()));
   await client?.connection.close();
-  await Promise.all([rig.stop(), mute?.stop()]);
+  await Promise.all([stacks.stop(), mute?.stop()]);
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -46,7 +46,7 @@ async function serve(taskQueue: string, options: { identity?: string; workflows?
   const { identity, workflows } = options;
   const workflowsPath = require.resolve('./fixtures/workflows.ts');
   // As each task has it: workers of one connection may report under one identity, and must differ in what they take.
-  const own = await NativeConnection.connect({ address: rig.temporal.address });
+  const own = await NativeConnection.connect({ address: stacks.temporal.address });
   connections.push(own);
   const worker = await Worker.create({
     connection: own,
@@ -58,18 +58,18 @@ async function serve(taskQueue: string, options: { identity?: string; workflows?
     }),
   });
   workers.push({ worker, running: worker.run() });
-  await rig.heartbeat(taskQueue);
+  await stacks.heartbeat(taskQueue);
 }
 
 async function deploy(id: string, settings: StackSettings = {}): Promise<void> {
   const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
-  await rig.deploy(id, { ...settings, pools });
-  await rig.alarm(id, `${id}-pool`);
-  await rig.tick(id, { ...settings, pools });
+  await stacks.deploy(id, { ...settings, pools });
+  await stacks.alarm(id, `${id}-pool`);
+  await stacks.tick(id, { ...settings, pools });
 }
 
 async function doctor(args: string[], env: Record<string, string> = {}): Promise<{ code: number; checks: Check[] }> {
-  const { code, stdout, stderr } = await rig.cliWith({ env }, 'doctor', ...args, '--json');
+  const { code, stdout, stderr } = await stacks.cliWith({ env }, 'doctor', ...args, '--json');
   expect(stderr).toBe('');
   return { code, checks: (JSON.parse(stdout) as { checks: Check[] }).checks };
 }
@@ -108,7 +108,7 @@ describe('workers that do not report', () => {
   test('since the server lists them without their slots: a fault only where it does not tell those of each one either', async () => {
     await serve('listed-queue');
     const hidden = new Set(['ListWorkers']);
-    const front = await grpcFront(rig.temporal.address, (call, answer) =>
+    const front = await grpcFront(stacks.temporal.address, (call, answer) =>
       hidden.has(call) ? withoutField(1, answer) : answer,
     );
     fronts.push(front);
@@ -133,15 +133,15 @@ describe('workers that do not report', () => {
 
   test('though their tasks have been running for minutes: named, with what they cost', async () => {
     await deploy('silent', { pools: [{ pool: 'silent-pool', taskQueue: 'silent-queue' }] });
-    await rig.scale('silent-silent-pool', 2);
-    const tasks = await rig.eventually(
-      () => rig.tasks('silent-silent-pool'),
+    await stacks.scale('silent-silent-pool', 2);
+    const tasks = await stacks.eventually(
+      () => stacks.tasks('silent-silent-pool'),
       ({ length }) => length === 2,
     );
     const [reporting = '', silent = ''] = tasks.map((arn) => arn.split('/').at(-1) as string);
     await serve('silent-queue', { identity: `${reporting}#1` });
     const startedAgo = async (seconds: number) => {
-      const aws = await rig.awsBut((operation, answer) => {
+      const aws = await stacks.awsBut((operation, answer) => {
         if (operation !== 'DescribeTasks') return { status: 200, body: answer };
         const body = JSON.parse(answer) as { tasks: { startedAt: number }[] };
         for (const task of body.tasks) task.startedAt = Date.now() / 1000 - seconds;
@@ -156,7 +156,7 @@ describe('workers that do not report', () => {
       { says: `1 of 2 tasks that have run for longer than 150 s report no worker for 'silent-queue': ${silent}` },
     ]);
     await serve('silent-queue', { identity: silent });
-    const all = await rig.eventually(
+    const all = await stacks.eventually(
       () => startedAgo(600),
       ([check]) => check?.ok === true,
     );
@@ -173,7 +173,7 @@ describe('before a deployment', () => {
     taskRoleId: 'none',
     policy: {},
     protection: 'worker',
-    temporal: { address: rig.temporal.address, namespace: 'default', tls: false },
+    temporal: { address: stacks.temporal.address, namespace: 'default', tls: false },
   });
   const longWorkAt = async (now: number, ...taskQueues: string[]) => {
     const places = { pools: taskQueues.map(pool), readSecret: async () => '' };
@@ -195,7 +195,7 @@ describe('before a deployment', () => {
       startToCloseTimeout: '3 hours',
       args: [],
     });
-    await rig.eventually(
+    await stacks.eventually(
       () => longWorkIn(2, 'videos', 'encoders'),
       (checks) => checks.every(({ ok }) => ok === false),
     );
@@ -230,7 +230,7 @@ describe('before a deployment', () => {
     const handles = await Promise.all(
       later.map((workflowId) => client.workflow.start('order', { taskQueue: 'nobody-yet', workflowId })),
     );
-    const [check] = await rig.eventually(
+    const [check] = await stacks.eventually(
       () => longWorkIn(2, 'few-encoders'),
       ([check]) => check?.ok === false && check.says.includes('of 206 open workflows'),
     );
@@ -241,8 +241,8 @@ describe('before a deployment', () => {
   });
 
   test('nothing but what concerns a deployment is looked at, and a stack that is well is', async () => {
-    await rig.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
-    await rig.deploy('ready', { pools: [{ pool: 'ready-pool' }] });
+    await stacks.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
+    await stacks.deploy('ready', { pools: [{ pool: 'ready-pool' }] });
     const { checks } = await doctor(['--stack', 'ready', '--pre']);
     const ofAccount = new Set(['AWS credentials', 'CDK bootstrap', 'ECS service-linked role', 'Fargate quota']);
     expect(checks.filter(({ check }) => !ofAccount.has(check)).map(({ check, ok }) => [check, ok])).toEqual([
@@ -252,13 +252,13 @@ describe('before a deployment', () => {
       ['capacity providers', true],
       ['zone rebalancing', true],
     ]);
-    const { stdout } = await rig.cli('doctor', '--stack', 'ready', '--pre');
+    const { stdout } = await stacks.cli('doctor', '--stack', 'ready', '--pre');
     expect(stdout).toContain('✓ capacity providers (cluster): cluster has FARGATE, FARGATE_SPOT\n');
   });
 
   test('a cluster that lacks a capacity provider is told, with a command that takes away none of the others', async () => {
-    await rig.provide('cluster', ['FARGATE']);
-    await rig.deploy('lacking', { pools: [{ pool: 'lacking-pool' }] });
+    await stacks.provide('cluster', ['FARGATE']);
+    await stacks.deploy('lacking', { pools: [{ pool: 'lacking-pool' }] });
     const { code, checks } = await doctor(['--stack', 'lacking', '--pre']);
     expect(code).toBe(1);
     expect(wrong(named(checks, 'capacity providers'))).toMatchObject([
@@ -272,9 +272,9 @@ describe('before a deployment', () => {
   });
 
   test('a service whose tasks ECS would rebalance across zones is told, then and at any other time', async () => {
-    await rig.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
-    await rig.deploy('zones', { pools: [{ pool: 'zones-pool' }] });
-    const aws = await rig.awsBut((operation, answer) => {
+    await stacks.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
+    await stacks.deploy('zones', { pools: [{ pool: 'zones-pool' }] });
+    const aws = await stacks.awsBut((operation, answer) => {
       if (operation !== 'DescribeServices') return { status: 200, body: answer };
       const body = JSON.parse(answer) as { services: { availabilityZoneRebalancing: string }[] };
       for (const service of body.services) service.availabilityZoneRebalancing = 'ENABLED';
@@ -295,7 +295,7 @@ describe('before a deployment', () => {
 
   test('where Temporal does not answer, long work could not be checked, which does not count as passed', async () => {
     const temporal = { address: '127.0.0.1:1', namespace: 'default', tls: false };
-    await rig.deploy('away', { config: { temporal }, pools: [{ pool: 'away-pool' }] });
+    await stacks.deploy('away', { config: { temporal }, pools: [{ pool: 'away-pool' }] });
     const { code, checks } = await doctor(['--stack', 'away', '--pre']);
     expect(code).toBe(1);
     expect(named(checks, 'long work')).toMatchObject([{ ok: null, says: 'could not check: Temporal did not answer' }]);

@@ -8,11 +8,11 @@ import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } 
 import type { Check } from '../../cli/doctor/check.ts';
 import { examineTemporal } from '../../cli/doctor/temporal.ts';
 import { tlsProxy, Authority, type Proxy } from '../worker/temporal-proxies.ts';
-import { Rig, type StackSettings } from './rig.ts';
+import { ServedStacks, type StackSettings } from './served-stacks.ts';
 
 jest.setTimeout(180_000);
 
-const rig = new Rig();
+const stacks = new ServedStacks();
 const authority = new Authority();
 const proxies: Proxy[] = [];
 const workers: { worker: Worker; running: Promise<void> }[] = [];
@@ -21,9 +21,9 @@ let client: Client;
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR'), workerHeartbeatInterval: '1s' });
-  await rig.start();
-  connection = await NativeConnection.connect({ address: rig.temporal.address });
-  client = new Client({ connection: await Connection.connect({ address: rig.temporal.address }) });
+  await stacks.start();
+  connection = await NativeConnection.connect({ address: stacks.temporal.address });
+  client = new Client({ connection: await Connection.connect({ address: stacks.temporal.address }) });
 });
 
 afterAll(async () => {
@@ -32,7 +32,7 @@ afterAll(async () => {
   await Promise.all(proxies.map((proxy) => proxy.stop()));
   await connection?.close();
   await client?.connection.close();
-  await rig.stop();
+  await stacks.stop();
 });
 
 /** A worker of its own, from its first heartbeat on. */
@@ -44,15 +44,15 @@ async function serve(taskQueue: string, options: { activities?: object } = {}): 
   const activities = { work: async () => 'done' };
   const worker = await Worker.create({ connection, workflowBundle, taskQueue, activities, ...options });
   workers.push({ worker, running: worker.run() });
-  await rig.heartbeat(taskQueue);
+  await stacks.heartbeat(taskQueue);
 }
 
 /** A stack that is well but for what its settings say, after one tick of the scaler. */
 async function deploy(id: string, settings: StackSettings = {}, at = Date.now()): Promise<void> {
   const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
-  await rig.deploy(id, { ...settings, pools });
-  await rig.alarm(id, `${id}-pool`);
-  await rig.tick(id, { ...settings, pools }, at);
+  await stacks.deploy(id, { ...settings, pools });
+  await stacks.alarm(id, `${id}-pool`);
+  await stacks.tick(id, { ...settings, pools }, at);
 }
 
 interface Examined {
@@ -64,8 +64,8 @@ interface Examined {
 
 async function examine(id: string, env: Record<string, string> = {}): Promise<Examined> {
   const [json, text] = await Promise.all([
-    rig.cliWith({ env }, 'doctor', '--stack', id, '--json'),
-    rig.cliWith({ env }, 'doctor', '--stack', id),
+    stacks.cliWith({ env }, 'doctor', '--stack', id, '--json'),
+    stacks.cliWith({ env }, 'doctor', '--stack', id),
   ]);
   expect([json.stderr, text.stderr]).toEqual(['', '']);
   return { code: json.code, checks: JSON.parse(json.stdout).checks, text: text.stdout };
@@ -122,12 +122,14 @@ test('no server', async () => {
 
 test('a server that is reached from here by another address, and not by the scaler', async () => {
   await deploy('elsewhere', { config: { temporal: { address: '127.0.0.1:1', namespace: 'default', tls: false } } });
-  const examined = await examine('elsewhere', { TEMPORAL_ADDRESS: rig.temporal.address });
+  const examined = await examine('elsewhere', { TEMPORAL_ADDRESS: stacks.temporal.address });
   expect(wrong(examined).map(({ check }) => check)).toEqual(['workers', 'signals']);
 });
 
 test('a server that speaks no TLS, and one whose certificate nobody here trusts', async () => {
-  await deploy('no-tls', { config: { temporal: { address: rig.temporal.address, namespace: 'default', tls: true } } });
+  await deploy('no-tls', {
+    config: { temporal: { address: stacks.temporal.address, namespace: 'default', tls: true } },
+  });
   expect(wrong(await examine('no-tls'))).toMatchObject([
     {
       check: 'server',
@@ -136,7 +138,7 @@ test('a server that speaks no TLS, and one whose certificate nobody here trusts'
     },
     { check: 'signals' },
   ]);
-  const proxy = await tlsProxy(rig.temporal.address, authority);
+  const proxy = await tlsProxy(stacks.temporal.address, authority);
   proxies.push(proxy);
   await deploy('untrusted', { config: { temporal: { address: proxy.address, namespace: 'default', tls: true } } });
   expect(wrong(await examine('untrusted'))).toMatchObject([
@@ -150,7 +152,7 @@ test('a server that speaks no TLS, and one whose certificate nobody here trusts'
 });
 
 test('certificates that will expire soon, of the client and of the server', async () => {
-  const proxy = await tlsProxy(rig.temporal.address, authority, { clients: true });
+  const proxy = await tlsProxy(stacks.temporal.address, authority, { clients: true });
   proxies.push(proxy);
   const { certificate, key } = authority.issue('on-call', 90);
   const secret = JSON.stringify({
@@ -212,7 +214,7 @@ test('an API key that the server refuses, and a secret that is not there', async
 
 test('a namespace that does not exist', async () => {
   await deploy('no-namespace', {
-    config: { temporal: { address: rig.temporal.address, namespace: 'nowhere', tls: false } },
+    config: { temporal: { address: stacks.temporal.address, namespace: 'nowhere', tls: false } },
   });
   const examined = await examine('no-namespace');
   expect(wrong(examined)).toMatchObject([
@@ -244,7 +246,7 @@ test('workflows on a queue that nobody polls, with the name that was meant', asy
   await serve('orders-queue');
   await deploy('orders');
   const handle = await client.workflow.start('order', { taskQueue: 'Orders_queue', workflowId: 'lost-order' });
-  const found = await rig.eventually(
+  const found = await stacks.eventually(
     async () => wrong(await examine('orders')),
     ({ length }) => length > 0,
   );
@@ -261,7 +263,7 @@ test('workflows on a queue that nobody polls, with the name that was meant', asy
 test('a service that was deleted', async () => {
   await serve('gone-queue');
   await deploy('gone');
-  await rig.ecs.send(new DeleteServiceCommand({ cluster: 'cluster', service: 'gone-gone-pool', force: true }));
+  await stacks.ecs.send(new DeleteServiceCommand({ cluster: 'cluster', service: 'gone-gone-pool', force: true }));
   expect(wrong(await examine('gone'))).toMatchObject([
     {
       check: 'ECS service',
@@ -274,7 +276,7 @@ test('tasks that cannot be placed, and a deployment that failed', async () => {
   await serve('full-queue');
   await deploy('full');
   const message = '(service full) was unable to place a task. Reason: Capacity is unavailable at this time.';
-  const aws = await rig.awsBut((operation, answer) => {
+  const aws = await stacks.awsBut((operation, answer) => {
     const body = JSON.parse(answer);
     if (operation === 'DescribeServices') {
       body.services[0].events = [{ id: '1', createdAt: Date.now() / 1000, message }];
@@ -310,7 +312,7 @@ test('a queue nobody polls is not blamed while it is unknown whether a task runs
 test('what whoever asks may not see is no fault of the stack, but not well either', async () => {
   await serve('veiled-queue');
   await deploy('veiled');
-  const aws = await rig.awsBut(() => ({
+  const aws = await stacks.awsBut(() => ({
     status: 400,
     body: JSON.stringify({ __type: 'AccessDeniedException', message: 'You are not authorized' }),
   }));
@@ -334,8 +336,8 @@ test('a scaler that is silent, and one that never ticked', async () => {
       mend: expect.stringContaining('aws logs tail silent-scaler-log'),
     },
   ]);
-  await rig.deploy('unborn', { pools: [{ pool: 'unborn-pool', taskQueue: 'silent-queue' }] });
-  await rig.alarm('unborn', 'unborn-pool');
+  await stacks.deploy('unborn', { pools: [{ pool: 'unborn-pool', taskQueue: 'silent-queue' }] });
+  await stacks.alarm('unborn', 'unborn-pool');
   expect(wrong(await examine('unborn'))).toMatchObject([
     { check: 'schedule', says: expect.stringContaining('the scaler has never ticked') },
   ]);
@@ -344,7 +346,7 @@ test('a scaler that is silent, and one that never ticked', async () => {
 test('rights that the scaler lacks, and its other errors', async () => {
   await serve('denied-queue');
   await deploy('denied');
-  await rig.log('denied', [
+  await stacks.log('denied', [
     '{"level":"error","message":"metrics not sent: AccessDenied: User: scaler is not authorized to perform: cloudwatch:PutMetricData"}',
     '2026-11-23T12:00:00.000Z 1 Task timed out after 60.00 seconds',
   ]);
@@ -357,12 +359,12 @@ test('rights that the scaler lacks, and its other errors', async () => {
 test('alarms that are not there, tell nobody, or ring', async () => {
   await serve('alarms-queue');
   const pools = [{ pool: 'alarms-pool' }];
-  await rig.deploy('alarms', { pools });
-  await rig.tick('alarms', { pools });
+  await stacks.deploy('alarms', { pools });
+  await stacks.tick('alarms', { pools });
   expect(wrong(await examine('alarms'))).toMatchObject([
     { check: 'alarms', says: 'there is no alarm on WorkersDown, Backlog, ErrorRate, DesiredTasks, PinnedAtMax' },
   ]);
-  await rig.alarm('alarms', 'alarms-pool', []);
+  await stacks.alarm('alarms', 'alarms-pool', []);
   expect(wrong(await examine('alarms'))).toMatchObject([
     {
       check: 'alarms',
@@ -370,11 +372,11 @@ test('alarms that are not there, tell nobody, or ring', async () => {
       mend: expect.stringContaining('alarmTopics'),
     },
   ]);
-  await rig.alarm('alarms', 'alarms-pool');
+  await stacks.alarm('alarms', 'alarms-pool');
   // The emulator looks at its alarms whenever anybody publishes a figure, and may find this one quiet again.
   let ringing: ReturnType<typeof wrong> = [];
   for (let attempt = 0; attempt < 5 && ringing.length === 0; attempt += 1) {
-    await rig.ring('alarms-pool-Backlog');
+    await stacks.ring('alarms-pool-Backlog');
     ringing = wrong(await examine('alarms'));
   }
   expect(ringing).toMatchObject([
@@ -397,7 +399,7 @@ test('workers without heartbeats', async () => {
   const polling = client.connection.withAbortSignal(ended.signal, () =>
     client.connection.withDeadline(Date.now() + 60_000, () => client.workflowService.pollWorkflowTaskQueue(poll)),
   );
-  const found = await rig.eventually(
+  const found = await stacks.eventually(
     async () => wrong(await examine('mute')),
     (checks) => checks.some(({ check }) => check === 'heartbeats'),
   );
@@ -411,8 +413,8 @@ test('workers without heartbeats', async () => {
 test('tags and settings that make no sense', async () => {
   await serve('odd-queue');
   await deploy('odd');
-  await rig.tag('odd-odd-pool', { 'elastic-workers:min-tasks': 'many' });
-  await rig.put('/elastic-workers/odd/broken', '{"pool":"broken"}');
+  await stacks.tag('odd-odd-pool', { 'elastic-workers:min-tasks': 'many' });
+  await stacks.put('/elastic-workers/odd/broken', '{"pool":"broken"}');
   expect(wrong(await examine('odd'))).toMatchObject([
     { check: 'pool settings', says: expect.stringContaining('/elastic-workers/odd/broken') },
     { check: 'tags', says: expect.stringContaining('"many"') },

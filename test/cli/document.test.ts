@@ -1,7 +1,7 @@
 /** docs/cli.md says what --help says: every command and option of the one is in the other. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCli } from './rig.ts';
+import { runCli } from './served-stacks.ts';
 
 jest.setTimeout(60_000);
 

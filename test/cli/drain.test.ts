@@ -1,7 +1,7 @@
 /** A task drained by hand, with real parts: our worker as it is built, local Fargate, the scaler's ticks, the command as a process. */
 import { DRAIN_TAG } from '../../contract/service-tags.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
-import { runCli } from './rig.ts';
+import { runCli } from './served-stacks.ts';
 
 jest.setTimeout(300_000);
 

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };
-import { runCli } from './rig.ts';
+import { runCli } from './served-stacks.ts';
 
 jest.setTimeout(60_000);
 

@@ -4,7 +4,8 @@ import type { Check } from '../../cli/doctor/check.ts';
 import { costOfProof, totalOf } from '../../cli/prove/cost.ts';
 import { agreed, announcement, settingsOf, type ProveOptions } from '../../cli/prove/settings.ts';
 import { redactor, render, type Report } from '../../cli/prove/report.ts';
-import { Shell, UsageError } from '../../cli/shell.ts';
+import { UsageError } from '../../deployed/errors.ts';
+import { Shell } from '../../cli/shell.ts';
 
 function shellWith(env: Record<string, string> = {}, isTTY = true): Shell {
   const stream = () => Object.assign(new PassThrough(), { isTTY }) as unknown as NodeJS.WriteStream;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { chromium, type Browser, type Page, type Response } from 'playwright-core';
 import type { PoolHistory } from '../../console/view.ts';
 import { startConsole } from '../../local/console.ts';
-import { Rig } from '../cli/rig.ts';
+import { ServedStacks } from '../cli/served-stacks.ts';
 import { logged, QUIET, wave } from './ticks.ts';
 
 jest.setTimeout(180_000);
@@ -18,7 +18,7 @@ const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 const inChromium = existsSync(executablePath) ? describe : describe.skip;
 
 const HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b>';
-const rig = new Rig();
+const stacks = new ServedStacks();
 const pools = [
   { pool: 'fast', taskQueue: 'fast-queue' },
   { pool: 'slow', taskQueue: '<i>slow</i>' },
@@ -28,22 +28,22 @@ let url: string;
 let browser: Browser;
 
 beforeAll(async () => {
-  await rig.start();
-  await rig.deploy('shop', { pools });
-  await rig.alarm('shop', 'fast');
+  await stacks.start();
+  await stacks.deploy('shop', { pools });
+  await stacks.alarm('shop', 'fast');
   const now = Date.now();
   // The last of the tests that look for them still finds all of them in the last hour.
   const ticks = Array.from({ length: 1000 }, (_, index) => wave(index, now - (1000 - index) * 3200));
-  await rig.log(
+  await stacks.log(
     'shop',
     ticks.map((tick) => logged('fast', tick)),
     now,
   );
   const words = { reason: 'failing' as const, detail: HOSTILE, errors: [HOSTILE] };
-  await rig.log('shop', [logged('slow', { ...QUIET, now: now - 5000, ...words })], now);
+  await stacks.log('shop', [logged('slow', { ...QUIET, now: now - 5000, ...words })], now);
   const args = [join(import.meta.dirname, '../../dist/cli/main.js'), 'console', '--port', '0', '--json'];
-  const env = { PATH: process.env.PATH ?? '', ...rig.environment };
-  command = spawn(process.execPath, [...args, '--temporal-ui', rig.temporal.uiUrl], {
+  const env = { PATH: process.env.PATH ?? '', ...stacks.environment };
+  command = spawn(process.execPath, [...args, '--temporal-ui', stacks.temporal.uiUrl], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -54,7 +54,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   command?.kill('SIGTERM');
-  await rig.stop();
+  await stacks.stop();
 });
 
 function get(path: string, headers: Record<string, string>): Promise<{ status: number | undefined; policy: unknown }> {
@@ -85,12 +85,12 @@ test('only this machine’s own page is answered', async () => {
 });
 
 test('what is wrong with its options is told at once, and a port that is taken with what to do', async () => {
-  const wrong = await rig.cli('console', '--port', 'x', '--temporal-ui', 'javascript:alert(1)');
+  const wrong = await stacks.cli('console', '--port', 'x', '--temporal-ui', 'javascript:alert(1)');
   expect(wrong).toMatchObject({
     code: 2,
     stderr: expect.stringMatching(/--port must be .* got 'x'\n.*--temporal-ui must be .* got 'javascript/),
   });
-  const taken = await rig.cli('console', '--port', new URL(url).port);
+  const taken = await stacks.cli('console', '--port', new URL(url).port);
   expect(taken).toMatchObject({ code: 1, stderr: expect.stringMatching(/already in use: choose another with --port/) });
 });
 
@@ -104,11 +104,11 @@ function focused(): string {
 test('the demo’s is made from the sources; one that cannot start is told with the reason', async () => {
   const closers: (() => Promise<void>)[] = [];
   const common = {
-    temporal: { uiUrl: rig.temporal.uiUrl },
+    temporal: { uiUrl: stacks.temporal.uiUrl },
     closers,
     directory: mkdtempSync(join(tmpdir(), 'console-')),
   };
-  const ofDemo = await startConsole({ ...common, emulatorUrl: rig.environment['AWS_ENDPOINT_URL']! });
+  const ofDemo = await startConsole({ ...common, emulatorUrl: stacks.environment['AWS_ENDPOINT_URL']! });
   expect(await (await fetch(`${ofDemo}/console.js`)).text()).toContain('uplot');
   const nowhere = startConsole({ ...common, emulatorUrl: 'http://127.0.0.1:1' });
   await expect(nowhere).rejects.toThrow(/The console ended while starting[^]*Cannot list the stacks/);
@@ -146,7 +146,7 @@ inChromium('the page', () => {
     );
     expect(await page.locator('.alarms > li').count()).toBe(5);
     const queue = await page.locator('.links a', { hasText: 'Task queue' }).getAttribute('href');
-    expect(queue).toBe(`${rig.temporal.uiUrl}/namespaces/default/task-queues/fast-queue`);
+    expect(queue).toBe(`${stacks.temporal.uiUrl}/namespaces/default/task-queues/fast-queue`);
   });
 
   test('a thousand points are all in a chart, and as a table', async () => {
@@ -165,7 +165,9 @@ inChromium('the page', () => {
       if (answer.url().includes('/api/pools/')) histories.push(answer.json() as Promise<PoolHistory>);
     };
     page.on('response', keep);
-    await rig.log('shop', [logged('fast', { ...QUIET, now: Date.now(), reason: 'backlog', desired: 7, queued: 40 })]);
+    await stacks.log('shop', [
+      logged('fast', { ...QUIET, now: Date.now(), reason: 'backlog', desired: 7, queued: 40 }),
+    ]);
     await page.locator('ol > li', { hasText: 'backlog, 7 tasks' }).waitFor();
     expect(await page.locator('canvas.known').count()).toBe(5);
     expect(await chart('Waiting').innerText()).toMatch(/queued\s*40/);
@@ -181,8 +183,8 @@ inChromium('the page', () => {
   test('an alarm that fires is shown at the top and at its pool', async () => {
     const verdict = page.locator('#verdict.bad', { hasText: '1 alarm firing: fast fast-ErrorRate' });
     // The emulator may silence it when it looks at its alarms.
-    const ring = () => rig.ring('fast-ErrorRate').then(() => verdict.count());
-    await rig.eventually(ring, (count) => count === 1);
+    const ring = () => stacks.ring('fast-ErrorRate').then(() => verdict.count());
+    await stacks.eventually(ring, (count) => count === 1);
     expect(await page.locator('.alarms > .alarm').innerText()).toMatch(/firing\s+fast-ErrorRate/);
   });
 

@@ -2,28 +2,28 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Rig, runCli } from '../cli/rig.ts';
+import { ServedStacks, runCli } from '../cli/served-stacks.ts';
 import { commandsIn } from './commands.ts';
 import { documents } from './markdown.ts';
 import { missingFrom } from './shown.ts';
 
 jest.setTimeout(300_000);
 
-const rig = new Rig();
+const stacks = new ServedStacks();
 const folder = mkdtempSync(join(tmpdir(), 'shown-'));
 const pools = ['complex-analysis', 'fast', 'orders', 'quick-response'].map((pool) => ({ pool, policy: {} }));
 const pages = documents();
 
 beforeAll(async () => {
-  await rig.start();
-  await rig.deploy('shown', { pools });
-  await rig.tick('shown', { pools });
+  await stacks.start();
+  await stacks.deploy('shown', { pools });
+  await stacks.tick('shown', { pools });
   writeFileSync(join(folder, 'load.csv'), 'arrival_s,service_s\n0,2\n1,3\n60,2\n');
 });
 
 afterAll(async () => {
   rmSync(folder, { recursive: true });
-  await rig.stop();
+  await stacks.stop();
 });
 
 /** Of a line of a shell, the words behind `elastic-workers`, or behind the script that is one of its commands. */
@@ -49,7 +49,7 @@ test('every command can be run, one after the other', async () => {
   for (const [line, words] of commands) {
     const ofFiles = words.map((word) => (word === 'load.csv' ? join(folder, word) : word));
     const args = words[0] === 'simulate' ? [...ofFiles, '--no-html', '--no-peers'] : ofFiles;
-    const { code, stderr } = await rig.cli(...args);
+    const { code, stderr } = await stacks.cli(...args);
     // A problem found is an answer; what it does not understand is not, nor is a crash.
     if (code > 1 || /^ +at /m.test(stderr)) throw new Error(`${line} ended with ${code}: ${stderr}`);
   }
@@ -67,10 +67,10 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
     const [words = []] = shownIn(first.slice(2));
     const html = join(folder, 'simulation.html');
     const needed: Record<string, string[]> = { resume: ['pause', 'quick-response'] };
-    if (needed[start]) await rig.cli(...needed[start]);
+    if (needed[start]) await stacks.cli(...needed[start]);
     const { stdout, stderr } =
-      start === 'simulate' ? await runCli([...words, '--html', html]) : await rig.cli(...words);
-    if (start === 'pause') await rig.cli('resume', 'quick-response');
+      start === 'simulate' ? await runCli([...words, '--html', html]) : await stacks.cli(...words);
+    if (start === 'pause') await stacks.cli('resume', 'quick-response');
     const elsewhere = 'pools: complex-analysis, fast, orders, quick-response';
     const said = `${stdout}${stderr}`
       .replace(html, '.local/simulation.html')
@@ -82,6 +82,6 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
 );
 
 test('the answer to cost has the lines that the document shows', async () => {
-  const { stdout } = await rig.cli('cost', '--hours', '1');
+  const { stdout } = await stacks.cli('cost', '--hours', '1');
   expect(missingFrom([stdout], 'cost')).toEqual([]);
 });

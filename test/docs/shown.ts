@@ -1,5 +1,5 @@
 /** What docs/cli.md shows of an answer, held against real ones: line by line, whatever their figures, names and reasons are. */
-import { MEANINGS } from '../../cli/reasons.ts';
+import { MEANINGS } from '../../deployed/reasons.ts';
 import { documents } from './markdown.ts';
 
 const REASONS = Object.keys(MEANINGS);

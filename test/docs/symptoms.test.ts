@@ -1,5 +1,5 @@
 /** Symptoms of docs/troubleshooting.md that the scaler shows: a fleet of real workers, the real server, the scaler's ticks. */
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 
 jest.setTimeout(600_000);

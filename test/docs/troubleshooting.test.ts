@@ -7,7 +7,7 @@ import { examineTemporal } from '../../cli/doctor/temporal.ts';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { ensureTools } from '../../local/tools.ts';
 import { decide, DEFAULT_POLICY, type Signals, type WorkerReading } from '../../scaler/policy.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { WorkerProcess } from '../worker/worker-process.ts';
 import { commandsIn } from './commands.ts';
 import { documents } from './markdown.ts';

@@ -4,21 +4,21 @@
  */
 import { known, type WorkerReading } from '../../scaler/policy.ts';
 import type { AwsFault, AwsService, TemporalFault } from './fronts.ts';
-import { Rig, type TickLine } from './rig.ts';
+import { FaultyStack, type TickLine } from './faulty-stack.ts';
 
 jest.setTimeout(300_000);
 
 const POOL = 'pool';
 const TASKS = 2;
-const rig = new Rig([{ name: POOL, policy: { slotsPerTask: 1, maxTasks: TASKS } }]);
+const faulty = new FaultyStack([{ name: POOL, policy: { slotsPerTask: 1, maxTasks: TASKS } }]);
 
-beforeAll(() => rig.start());
-afterAll(() => rig.stop());
+beforeAll(() => faulty.start());
+afterAll(() => faulty.stop());
 
 test('an attempt whose worker was killed is made again when its heartbeats are missed, on a task that is there or ordered for it', async () => {
   const work = await start('killed', { seconds: 10, heartbeatTimeout: '10 seconds' });
-  const task = await rig.until('it runs', async () => (await work.describe()).lastWorkerIdentity);
-  await rig.until('its worker is killed', () => rig.kill(task));
+  const task = await faulty.until('it runs', async () => (await work.describe()).lastWorkerIdentity);
+  await faulty.until('its worker is killed', () => faulty.kill(task));
   await work.result();
   expect(await work.describe()).toMatchObject({ attempt: 2 });
   expect((await work.describe()).lastWorkerIdentity).not.toBe(task);
@@ -47,55 +47,55 @@ describe('nobody leaves, the loop goes on, and all is known again two ticks afte
   let tasks: string[] = [];
 
   beforeAll(async () => {
-    await rig.hold(POOL, TASKS);
+    await faulty.hold(POOL, TASKS);
     for (let number = 1; number <= TASKS; number += 1) work.push(await start(`long-${number}`, { seconds: 900 }));
-    await rig.until('both tasks are busy', () => runningIds().length === TASKS && runningIds().every(isBusy));
+    await faulty.until('both tasks are busy', () => runningIds().length === TASKS && runningIds().every(isBusy));
     // From here on it is for the work's sake alone that they stay.
-    await rig.release(POOL);
-    await rig.until('the limit is gone', () => rig.lines.at(-1)?.policy.minTasks === undefined);
+    await faulty.release(POOL);
+    await faulty.until('the limit is gone', () => faulty.lines.at(-1)?.policy.minTasks === undefined);
     tasks = runningIds();
   });
 
   /** Nothing else ends the work, and what comes next needs a worker. */
   afterAll(async () => {
-    for (const task of tasks) await rig.kill(task);
-    await rig.until('another worker has reported', () =>
+    for (const task of tasks) await faulty.kill(task);
+    await faulty.until('another worker has reported', () =>
       reported().some(({ task }) => task !== null && !tasks.includes(task) && runningIds().includes(task)),
     );
   });
 
   test.each(CAUSES)('while %s', async (_title, seen, fail) => {
-    const [from, complaints] = [rig.lines.length, rig.complaints.length];
+    const [from, complaints] = [faulty.lines.length, faulty.complaints.length];
     fail(true);
-    await rig.until('it is noticed', () =>
-      seen === 'in ticks' ? troubled(from).length >= 1 : rig.complaints.length > complaints,
+    await faulty.until('it is noticed', () =>
+      seen === 'in ticks' ? troubled(from).length >= 1 : faulty.complaints.length > complaints,
     );
     fail(false);
     const endedAt = Date.now();
-    const begunAfter = () => rig.lines.filter(({ now }) => now > endedAt);
-    await rig.until('two ticks after the end', () => begunAfter().length >= 3);
+    const begunAfter = () => faulty.lines.filter(({ now }) => now > endedAt);
+    await faulty.until('two ticks after the end', () => begunAfter().length >= 3);
 
     expect(begunAfter().slice(2).flatMap(troublesOf)).toEqual([]);
-    expect(rig.lines.slice(from).flatMap(({ cordon }) => cordon)).toEqual([]);
-    expect((await rig.service(POOL)).desiredCount).toBe(TASKS);
+    expect(faulty.lines.slice(from).flatMap(({ cordon }) => cordon)).toEqual([]);
+    expect((await faulty.service(POOL)).desiredCount).toBe(TASKS);
     expect(runningIds()).toEqual(tasks);
     for (const each of work) expect(await each.describe()).toMatchObject({ attempt: 1, status: 'RUNNING' });
-    expect(rig.scalerEnd).toBeUndefined();
+    expect(faulty.scalerEnd).toBeUndefined();
   });
 });
 
 test('with a Temporal that has come back empty the loop goes on, and new work is done', async () => {
-  await rig.restartTemporalEmpty();
-  const again = await rig.until('work is taken', () => start('after', { seconds: 0.1 }).catch(() => undefined));
+  await faulty.restartTemporalEmpty();
+  const again = await faulty.until('work is taken', () => start('after', { seconds: 0.1 }).catch(() => undefined));
   await again.result();
-  const from = rig.lines.length;
-  await rig.until('three ticks', () => rig.lines.length >= from + 3);
-  expect(troublesOf(rig.lines.at(-1)!)).toEqual([]);
-  expect(rig.scalerEnd).toBeUndefined();
+  const from = faulty.lines.length;
+  await faulty.until('three ticks', () => faulty.lines.length >= from + 3);
+  expect(troublesOf(faulty.lines.at(-1)!)).toEqual([]);
+  expect(faulty.scalerEnd).toBeUndefined();
 });
 
 function start(id: string, { seconds, heartbeatTimeout }: { seconds: number; heartbeatTimeout?: '10 seconds' }) {
-  return rig.client.activity.start('executeStrategyDirectly', {
+  return faulty.client.activity.start('executeStrategyDirectly', {
     id,
     taskQueue: POOL,
     args: ['sequential', { task: id, steps: ['Answer'] }, { offlineModel: { secondsPerAsk: seconds } }],
@@ -105,7 +105,7 @@ function start(id: string, { seconds, heartbeatTimeout }: { seconds: number; hea
 }
 
 function troubled(from: number): TickLine[] {
-  return rig.lines.slice(from).filter((line) => troublesOf(line).length > 0);
+  return faulty.lines.slice(from).filter((line) => troublesOf(line).length > 0);
 }
 
 function troublesOf({ activityQueue, workflowQueue, workers, tasks, errors }: TickLine): string[] {
@@ -114,7 +114,7 @@ function troublesOf({ activityQueue, workflowQueue, workers, tasks, errors }: Ti
 }
 
 function runningIds(): string[] {
-  return rig
+  return faulty
     .running(POOL)
     .map(({ taskId }) => taskId)
     .toSorted();
@@ -126,16 +126,16 @@ function isBusy(taskId: string): boolean {
 }
 
 function reported(): WorkerReading[] {
-  const { workers } = rig.lines.at(-1) ?? {};
+  const { workers } = faulty.lines.at(-1) ?? {};
   return Array.isArray(workers) ? workers : [];
 }
 
 function temporal(fault: TemporalFault): (on: boolean) => void {
-  return (on) => rig.temporalFront.fail(on ? fault : undefined);
+  return (on) => faulty.temporalFront.fail(on ? fault : undefined);
 }
 
 function aws(fault: AwsFault, ...services: AwsService[]): (on: boolean) => void {
-  return (on) => services.forEach((service) => rig.aws.fail(service, on ? fault : undefined));
+  return (on) => services.forEach((service) => faulty.aws.fail(service, on ? fault : undefined));
 }
 
 function both(...causes: ((on: boolean) => void)[]): (on: boolean) => void {

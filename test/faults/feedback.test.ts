@@ -6,14 +6,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { Rig, WORKER_COMMAND, type TickLine } from './rig.ts';
+import { FaultyStack, WORKER_COMMAND, type TickLine } from './faulty-stack.ts';
 
 jest.setTimeout(400_000);
 
 const policy = { slotsPerTask: 1, maxTasks: 10 };
 /** Late enough to be seen by the scaler, which looks each second. */
 const CRASHES_AT_START = ['node', '-e', 'setTimeout(() => process.exit(1), 2000)'];
-const rig = new Rig([
+const faulty = new FaultyStack([
   { name: 'broken', policy },
   { name: 'crashing', policy, command: CRASHES_AT_START },
   { name: 'poisoned', policy },
@@ -24,60 +24,60 @@ const rig = new Rig([
 ]);
 
 beforeAll(async () => {
-  await rig.start();
+  await faulty.start();
   // Only time shows that nobody takes it.
   await start('mute', 'unheard', 0.1);
 });
-afterAll(() => rig.stop());
+afterAll(() => faulty.stop());
 
 test('a new revision of a pool at zero gets one task at once, which goes when it has come up', async () => {
-  await rig.until('the scaler has seen the first one', () => rig.linesOf('broken').length > 0);
-  await rig.deploy('broken');
-  await rig.until('one task is ordered', () => rig.linesOf('broken').some(({ reason }) => reason === 'probing'));
-  await rig.until(
+  await faulty.until('the scaler has seen the first one', () => faulty.linesOf('broken').length > 0);
+  await faulty.deploy('broken');
+  await faulty.until('one task is ordered', () => faulty.linesOf('broken').some(({ reason }) => reason === 'probing'));
+  await faulty.until(
     'it has gone',
-    () => rig.linesOf('broken').at(-1)?.desired === 0 && rig.running('broken').length === 0,
+    () => faulty.linesOf('broken').at(-1)?.desired === 0 && faulty.running('broken').length === 0,
   );
-  const probes = [...rig.tasks.values()].filter(({ service }) => service === 'broken');
+  const probes = [...faulty.tasks.values()].filter(({ service }) => service === 'broken');
   expect(probes.map(({ taskDefinition }) => taskDefinition)).toEqual(['broken:2']);
-  const reasons = rig.linesOf('broken').map(({ reason }) => reason);
+  const reasons = faulty.linesOf('broken').map(({ reason }) => reason);
   expect(reasons.slice(reasons.indexOf('probing'))).toContain('scale-in');
 });
 
 test('a new revision of a pool at zero that does not start is reported although there is no work', async () => {
-  const isFailing = () => rig.linesOf('stillborn').at(-1)?.figures.revisionFailing === true;
-  await rig.deploy('stillborn', CRASHES_AT_START);
-  await rig.until('it is reported', isFailing);
-  expect(rig.linesOf('stillborn').at(-1)).toMatchObject({ desired: 1, figures: { queued: 0, liveWorkers: 0 } });
-  await rig.deploy('stillborn', WORKER_COMMAND);
-  await rig.until('it is no longer', () => !isFailing());
+  const isFailing = () => faulty.linesOf('stillborn').at(-1)?.figures.revisionFailing === true;
+  await faulty.deploy('stillborn', CRASHES_AT_START);
+  await faulty.until('it is reported', isFailing);
+  expect(faulty.linesOf('stillborn').at(-1)).toMatchObject({ desired: 1, figures: { queued: 0, liveWorkers: 0 } });
+  await faulty.deploy('stillborn', WORKER_COMMAND);
+  await faulty.until('it is no longer', () => !isFailing());
 });
 
 test('a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
   const work = await start('broken', 'first of its revision', 0.1);
   await work.result();
-  const task = rig.tasks.get((await work.describe()).lastWorkerIdentity!);
+  const task = faulty.tasks.get((await work.describe()).lastWorkerIdentity!);
   expect(task?.taskDefinition).toBe('broken:2');
 });
 
 test('workflow code that is not there fails task after task: the fleet stays as it is, and the reason says so', async () => {
   const handles = await Promise.all(
     [1, 2, 3, 4, 5, 6].map((number) =>
-      rig.client.workflow.start('NoSuchWorkflow', { taskQueue: 'broken', workflowId: `broken-${number}` }),
+      faulty.client.workflow.start('NoSuchWorkflow', { taskQueue: 'broken', workflowId: `broken-${number}` }),
     ),
   );
-  await rig.until('it is recognised', () => held('broken', 'workflow-failures').length >= 3);
+  await faulty.until('it is recognised', () => held('broken', 'workflow-failures').length >= 3);
   expect(growing(held('broken', 'workflow-failures'))).toEqual([]);
   await Promise.all(handles.map((handle) => handle.terminate()));
 });
 
 test('an image that crashes at its start is not ordered again and again, and says so; once it is mended all is done', async () => {
   const work = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((number) => start('crashing', `waits-${number}`, 1)));
-  await rig.until('it is recognised', () => held('crashing', 'not-starting').length >= 3);
+  await faulty.until('it is recognised', () => held('crashing', 'not-starting').length >= 3);
   expect(growing(held('crashing', 'not-starting'))).toEqual([]);
-  await rig.deploy('crashing', WORKER_COMMAND);
+  await faulty.deploy('crashing', WORKER_COMMAND);
   await Promise.all(work.map((handle) => handle.result()));
-  const recovered = rig.linesOf('crashing').at(-1)!;
+  const recovered = faulty.linesOf('crashing').at(-1)!;
   expect(recovered.reason).not.toBe('not-starting');
 });
 
@@ -86,11 +86,11 @@ test('work that kills each worker it comes to is told from the rest, and brings 
   const killed = new Set<string>();
   const strike = async () => {
     const { lastWorkerIdentity: task } = await poison.describe();
-    if (task && !killed.has(task) && (await rig.kill(task))) killed.add(task);
+    if (task && !killed.has(task) && (await faulty.kill(task))) killed.add(task);
     return held('poisoned', 'crashing').length >= 3;
   };
   // Each attempt waits twice as long as the one before it.
-  await rig.until('it is recognised', strike, 180);
+  await faulty.until('it is recognised', strike, 180);
   expect(killed.size).toBeGreaterThanOrEqual(3);
   expect(growing(held('poisoned', 'crashing'))).toEqual([]);
   await poison.terminate('it kills its workers');
@@ -103,7 +103,7 @@ test('while all attempts fail, for what they call is out, the fleet stays as it 
   downstream.listen(0, '127.0.0.1');
   await once(downstream, 'listening');
   const call = (number: number) =>
-    rig.client.activity.start('call', {
+    faulty.client.activity.start('call', {
       id: `call-${number}`,
       taskQueue: 'outage',
       args: [`http://127.0.0.1:${(downstream.address() as AddressInfo).port}`],
@@ -111,18 +111,18 @@ test('while all attempts fail, for what they call is out, the fleet stays as it 
       retry: { initialInterval: '1 second', backoffCoefficient: 1 },
     });
   const first = await Promise.all([1, 2].map(call));
-  await rig.until('it is recognised', () => held('outage', 'failing').length >= 3);
+  await faulty.until('it is recognised', () => held('outage', 'failing').length >= 3);
   const more = await Promise.all(Array.from({ length: 30 }, (_, index) => call(10 + index)));
   const before = held('outage', 'failing').length;
-  await rig.until('it is held', () => held('outage', 'failing').length >= before + 5);
+  await faulty.until('it is held', () => held('outage', 'failing').length >= before + 5);
   expect(growing(held('outage', 'failing'))).toEqual([]);
 
   out = false;
   await Promise.all([...first, ...more].map((handle) => handle.result()));
   downstream.close();
-  const since = rig.linesOf('outage').length;
-  await rig.until('two ticks later', () => rig.linesOf('outage').length >= since + 3);
-  expect(rig.linesOf('outage').at(-1)?.reason).not.toBe('failing');
+  const since = faulty.linesOf('outage').length;
+  await faulty.until('two ticks later', () => faulty.linesOf('outage').length >= since + 3);
+  expect(faulty.linesOf('outage').at(-1)?.reason).not.toBe('failing');
 });
 
 test('a queue that the server throttles is told by the server, and gets no more tasks for it; without the limit all is done', async () => {
@@ -130,25 +130,25 @@ test('a queue that the server throttles is told by the server, and gets no more 
   const work = await Promise.all(
     Array.from({ length: 24 }, (_, number) => start('throttled', `throttled-${number}`, 0.1)),
   );
-  await rig.until('it is recognised', () => held('throttled', 'rate-limited').length >= 3);
+  await faulty.until('it is recognised', () => held('throttled', 'rate-limited').length >= 3);
   expect(growing(held('throttled', 'rate-limited'))).toEqual([]);
   await limit(undefined);
   await Promise.all(work.map((handle) => handle.result()));
 });
 
 test('tasks that run and never take anything are seen, and no more of them are ordered; once they are mended all is done', async () => {
-  await rig.until('it is recognised', () => held('mute', 'not-serving').length > 0);
+  await faulty.until('it is recognised', () => held('mute', 'not-serving').length > 0);
   const more = await Promise.all([1, 2, 3, 4].map((number) => start('mute', `unheard-${number}`, 0.1)));
   const before = held('mute', 'not-serving').length;
-  await rig.until('it is held', () => held('mute', 'not-serving').length >= before + 3);
+  await faulty.until('it is held', () => held('mute', 'not-serving').length >= before + 3);
   expect(growing(held('mute', 'not-serving'))).toEqual([]);
-  await rig.deploy('mute', WORKER_COMMAND);
-  await Promise.all([rig.client.activity.getHandle('unheard'), ...more].map((handle) => handle.result()));
+  await faulty.deploy('mute', WORKER_COMMAND);
+  await Promise.all([faulty.client.activity.getHandle('unheard'), ...more].map((handle) => handle.result()));
 });
 
 /** How many activities a second the server hands out of the queue. */
 async function limit(requestsPerSecond: number | undefined): Promise<void> {
-  await rig.client.workflowService.updateTaskQueueConfig({
+  await faulty.client.workflowService.updateTaskQueueConfig({
     namespace: 'default',
     taskQueue: 'throttled',
     taskQueueType: 2,
@@ -160,7 +160,7 @@ async function limit(requestsPerSecond: number | undefined): Promise<void> {
 }
 
 function start(pool: string, id: string, seconds: number) {
-  return rig.client.activity.start('executeStrategyDirectly', {
+  return faulty.client.activity.start('executeStrategyDirectly', {
     id,
     taskQueue: pool,
     args: ['sequential', { task: id, steps: ['Answer'] }, { offlineModel: { secondsPerAsk: seconds } }],
@@ -171,7 +171,7 @@ function start(pool: string, id: string, seconds: number) {
 }
 
 function held(pool: string, reason: string): TickLine[] {
-  return rig.linesOf(pool).filter((line) => line.reason === reason);
+  return faulty.linesOf(pool).filter((line) => line.reason === reason);
 }
 
 function growing(lines: TickLine[]): TickLine[] {

@@ -10,11 +10,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded, type Random } from '../../simulate/random.ts';
-import { FRESH_MS } from '../../worker/contact.ts';
-import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { FRESH_MS } from '../../worker/temporal/contact.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 import type { TaskSummary } from '../../local/fargate/index.ts';
 import type { Refusal } from '../worker/temporal-proxies.ts';
-import { BLOCKED_SECONDS, Rig } from './rig.ts';
+import { BLOCKED_SECONDS, FaultyStack } from './faulty-stack.ts';
 
 export interface LossOptions {
   seed: number;
@@ -104,12 +104,12 @@ export async function loseNothing(options: LossOptions): Promise<LossResult> {
     { name: UNPROTECTED, policy: POLICY, protocol: false },
     { name: UNTOUCHED, policy: POLICY },
   ];
-  const rig = new Rig(pools, LONG_POLL_SECONDS);
+  const faulty = new FaultyStack(pools, LONG_POLL_SECONDS);
   try {
-    await rig.start();
-    return await new Run(rig, kept, options).run();
+    await faulty.start();
+    return await new Run(faulty, kept, options).run();
   } finally {
-    await rig.stop();
+    await faulty.stop();
   }
 }
 
@@ -125,7 +125,7 @@ interface Job {
 }
 
 class Run {
-  readonly #rig: Rig;
+  readonly #faulty: FaultyStack;
   readonly #kept: string[];
   readonly #scaled: string[];
   readonly #options: LossOptions;
@@ -147,8 +147,8 @@ class Run {
   /** Of each kept pool: until when its heartbeats are to come through. */
   readonly #quietUntil = new Map<string, number>();
 
-  constructor(rig: Rig, kept: string[], options: LossOptions) {
-    this.#rig = rig;
+  constructor(faulty: FaultyStack, kept: string[], options: LossOptions) {
+    this.#faulty = faulty;
     this.#kept = kept;
     this.#scaled = [...kept, UNPROTECTED];
     this.#options = options;
@@ -159,7 +159,7 @@ class Run {
     const over = new AbortController();
     const watching = this.#watch(over.signal);
     let told = 0;
-    await this.#rig.hold(UNTOUCHED, 2);
+    await this.#faulty.hold(UNTOUCHED, 2);
     while (this.#goesOn()) {
       await this.#setCounts();
       for (const pool of [...this.#scaled, UNTOUCHED]) await this.#addWork(pool);
@@ -168,7 +168,7 @@ class Run {
       await this.#ticks(this.#random() < 0.2 ? 4 : 1);
       if (this.#scaleIns() - told >= 50) this.#tell((told = this.#scaleIns()));
     }
-    await Promise.all(this.#scaled.map((pool) => this.#rig.hold(pool, POLICY.maxTasks)));
+    await Promise.all(this.#scaled.map((pool) => this.#faulty.hold(pool, POLICY.maxTasks)));
     await Promise.all(this.#jobs.map(({ result }) => result));
     over.abort();
     await watching;
@@ -191,7 +191,7 @@ class Run {
   async #setCounts(): Promise<void> {
     this.#high = !this.#high;
     const counts = this.#scaled.map(() => (this.#high ? 2 + Math.floor(this.#random() * 2) : 1));
-    await Promise.all(this.#scaled.map((pool, index) => this.#rig.hold(pool, counts[index]!)));
+    await Promise.all(this.#scaled.map((pool, index) => this.#faulty.hold(pool, counts[index]!)));
   }
 
   #tell(scaleIns: number): void {
@@ -200,7 +200,7 @@ class Run {
   }
 
   #scaleIns(): number {
-    return this.#rig.lines.filter(
+    return this.#faulty.lines.filter(
       ({ pool, tasks, desired }) => this.#kept.includes(pool) && 'desired' in tasks && desired < tasks.desired,
     ).length;
   }
@@ -221,12 +221,12 @@ class Run {
     const input = { task: id, steps: ['Answer'] };
     const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
     const handle = workflow
-      ? await this.#rig.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+      ? await this.#faulty.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
           taskQueue: pool,
           workflowId: id,
           args: ['sequential', input, config],
         })
-      : await this.#rig.client.activity.start('executeStrategyDirectly', {
+      : await this.#faulty.client.activity.start('executeStrategyDirectly', {
           id,
           taskQueue: pool,
           args: ['sequential', input, config],
@@ -253,10 +253,10 @@ class Run {
   async #disturb(pool: string): Promise<void> {
     const [spot, crash, deployment, blocked] = [this.#random(), this.#random(), this.#random(), this.#random()];
     const [forced, chosen] = [this.#random() < 0.5, this.#random()];
-    if (spot < SPOT_SHARE) this.#events.spot += this.#rig.fargate.reclaimSpot(1).length;
-    const running = this.#rig.running(pool);
+    if (spot < SPOT_SHARE) this.#events.spot += this.#faulty.fargate.reclaimSpot(1).length;
+    const running = this.#faulty.running(pool);
     const victim = running[0];
-    if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#rig.kill(victim.taskId));
+    if (crash < CRASH_SHARE && victim) this.#events.crashes += Number(await this.#faulty.kill(victim.taskId));
     if (deployment < DEPLOYMENT_SHARE) this.#toDeploy.set(pool, forced);
     if (this.#toDeploy.has(pool) && (await this.#isSettled(pool))) await this.#deploy(pool);
     if (blocked < BLOCK_SHARE) await this.#block(pool, running[Math.floor(chosen * running.length)]);
@@ -265,13 +265,13 @@ class Run {
   async #deploy(pool: string): Promise<void> {
     const forced = this.#toDeploy.get(pool);
     this.#toDeploy.delete(pool);
-    if (forced) this.#events.forcedDeployments += Number(await this.#rig.forceDeployment(pool));
-    else this.#events.deployments += Number(await this.#rig.deploy(pool));
+    if (forced) this.#events.forcedDeployments += Number(await this.#faulty.forceDeployment(pool));
+    else this.#events.deployments += Number(await this.#faulty.deploy(pool));
   }
 
   async #block(pool: string, task: TaskSummary | undefined): Promise<void> {
     if (task === undefined || !this.#isQuiet(pool)) return;
-    if (!(await this.#rig.block(task.taskId))) return;
+    if (!(await this.#faulty.block(task.taskId))) return;
     this.#events.blockedLoops += 1;
     this.#quietUntil.set(pool, Date.now() + (BLOCKED_SECONDS + QUIET_SECONDS) * 1000);
   }
@@ -283,25 +283,25 @@ class Run {
   async #disturbAll(): Promise<void> {
     const [refusal, closed] = [this.#random(), this.#random()];
     const [kind, length] = [this.#pick(REFUSALS), this.#random()];
-    this.#rig.closeZones(closed < CLOSED_ZONES_SHARE);
-    this.#events.rebalanced = await this.#rig.rebalances(this.#kept[0]!);
+    this.#faulty.closeZones(closed < CLOSED_ZONES_SHARE);
+    this.#events.rebalanced = await this.#faulty.rebalances(this.#kept[0]!);
     if (refusal >= REFUSAL_SHARE || !this.#kept.every((pool) => this.#isQuiet(pool))) return;
     const [least, most] = REFUSED_SECONDS;
     const seconds = least + (most - least) * length;
-    this.#rig.refuse(kind, seconds);
+    this.#faulty.refuse(kind, seconds);
     this.#events.refusals += 1;
     for (const pool of this.#kept) this.#quietUntil.set(pool, Date.now() + (seconds + QUIET_SECONDS) * 1000);
   }
 
   /** While a deployment is blocked ECS protects no task of the new revision, and the next deployment stops these. */
   async #isSettled(pool: string): Promise<boolean> {
-    const { deployments = [] } = await this.#rig.service(pool);
-    return deployments.length === 1 && this.#rig.running(pool).every(({ protectedUntil }) => protectedUntil);
+    const { deployments = [] } = await this.#faulty.service(pool);
+    return deployments.length === 1 && this.#faulty.running(pool).every(({ protectedUntil }) => protectedUntil);
   }
 
   async #ticks(count: number): Promise<void> {
-    const goal = this.#rig.linesOf(UNPROTECTED).length + count;
-    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(UNPROTECTED).length >= goal);
+    const goal = this.#faulty.linesOf(UNPROTECTED).length + count;
+    await this.#faulty.until('the scaler ticks', () => this.#faulty.linesOf(UNPROTECTED).length >= goal);
   }
 
   /** Which task had which attempt is only known while an activity is open, and of the last one afterwards. */
@@ -313,7 +313,7 @@ class Run {
       for (const job of due) if (job.ended !== undefined) closed.add(job);
       await Promise.all(
         due.map(async (job) => {
-          const about = await this.#rig.client.activity.getHandle(job.id).describe();
+          const about = await this.#faulty.client.activity.getHandle(job.id).describe();
           const { attempt, lastWorkerIdentity: task, lastStartedTime } = about;
           if (task) job.attempts.set(attempt, { task, startedAt: lastStartedTime?.getTime() ?? 0 });
           const failure = await about.getLastFailure();
@@ -368,7 +368,7 @@ class Run {
     return Array.from({ length: lost }, (_, index) => {
       const attempt = index + 1;
       const { task = '', startedAt = 0 } = attempts.get(attempt) ?? {};
-      const about = this.#rig.tasks.get(task);
+      const about = this.#faulty.tasks.get(task);
       const why = about?.stopCode ?? 'nothing known';
       const cordonedAt = this.#cordonedAt(pool, task);
       const failure = failures.get(attempt) ?? 'no failure reported';
@@ -390,7 +390,7 @@ class Run {
 
   /** A call with this activity's result, from this task and in the attempt's time, came to Temporal and was refused. */
   #wasRefused(id: string, task: string, startedAt: number, endedAt = Infinity): boolean {
-    return this.#rig.refusedReports.some(({ at, afterMs, message }) => {
+    return this.#faulty.refusedReports.some(({ at, afterMs, message }) => {
       const inTime = startedAt <= at && at < endedAt && afterMs < FRESH_MS + ON_ITS_WAY_MS;
       return inTime && task !== '' && names(message, id) && names(message, task);
     });
@@ -398,7 +398,7 @@ class Run {
 
   /** When the task was last told to leave. */
   #cordonedAt(pool: string, task: string): number {
-    const lines = this.#rig.linesOf(pool);
+    const lines = this.#faulty.linesOf(pool);
     const last = lines.findLastIndex(({ cordon }) => cordon.includes(task));
     const before = lines.findLastIndex(({ cordon }, index) => index < last && !cordon.includes(task));
     return lines[before + 1]?.now ?? 0;
@@ -406,12 +406,12 @@ class Run {
 
   /** What the scaler decided around the task's end, and what the worker in it said. */
   #tellStoryOf(id: string): void {
-    const task = this.#rig.tasks.get(id);
+    const task = this.#faulty.tasks.get(id);
     const tell = this.#options.onProgress ?? (() => undefined);
     tell(`task ${id}: ${JSON.stringify(task)}`);
     if (task === undefined) return;
     const stoppedAt = task.history.find(({ status }) => status === 'DEACTIVATING')?.at ?? Date.now();
-    const around = this.#rig.linesOf(task.service).filter(({ now }) => Math.abs(now - stoppedAt) < 10_000);
+    const around = this.#faulty.linesOf(task.service).filter(({ now }) => Math.abs(now - stoppedAt) < 10_000);
     for (const { now, desired, cordon, reason, errors, tasks } of around)
       tell(JSON.stringify({ seconds: (now - stoppedAt) / 1000, desired, cordon, reason, errors, tasks }));
     if (existsSync(task.logFile)) tell(readFileSync(task.logFile, 'utf8'));

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { Client, Connection } from '@temporalio/client';
 import { freePorts } from '../../local/process.ts';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 
 jest.setTimeout(600_000);
 

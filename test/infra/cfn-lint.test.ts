@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { App } from 'aws-cdk-lib';
 import { PRESETS } from '../../infra/presets.ts';
-import { runCli } from '../cli/rig.ts';
+import { runCli } from '../cli/served-stacks.ts';
 import { lint } from './cfn-lint.ts';
 import { optionalProps, propsIn, withCluster, withVpc } from './every-prop.ts';
 import { emptyStack, ownApp, synthesize } from './synthesize.ts';

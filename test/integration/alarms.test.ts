@@ -14,7 +14,7 @@ import { LONGEST_INVOCATION_SECONDS } from '../../contract/invocation.ts';
 import { localClient } from '../../local/observe.ts';
 import { LOCAL_WORKER_DIRECTORY } from '../../local/stack.ts';
 import { REPOSITORY } from '../../local/tools.ts';
-import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 import type { TestedWorkers } from './app.ts';
 import { until } from '../until.ts';
 import { TestedStack } from './tested-stack.ts';

@@ -7,7 +7,7 @@ import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { readOutcomes } from '../../local/outcomes.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { ELSEWHERE } from '../rights/needed.ts';
 import { loggedCalls, statementsIn, unusedActions } from '../rights/statements.ts';
 import { TestedPlant } from './tested-plant.ts';

@@ -18,7 +18,7 @@ import { invokeScalers } from './tested-stack.ts';
 import { loggedCalls } from '../rights/statements.ts';
 import { makeServiceLinkedRole } from '../cli/account.ts';
 import { onCall } from '../cli/on-call.ts';
-import { runCli, type Ran, type RunOptions } from '../cli/rig.ts';
+import { runCli, type Ran, type RunOptions } from '../cli/served-stacks.ts';
 
 jest.setTimeout(720_000);
 

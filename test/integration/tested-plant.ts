@@ -5,7 +5,7 @@ import { emulatorCredentials } from '../../local/emulator.ts';
 import { readPlant, startPlant, type Plant } from '../../local/plant.ts';
 import { assemblyIn, deployStacks } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
-import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 import { requireNothingRefused, type Template } from '../rights/statements.ts';
 import { invokeScalers } from './tested-stack.ts';
 

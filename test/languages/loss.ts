@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskSummary } from '../../local/fargate/index.ts';
 import { seeded, type Random } from '../../simulate/random.ts';
-import { Rig } from '../faults/rig.ts';
+import { FaultyStack } from '../faults/faulty-stack.ts';
 import { DirectFleet } from './direct-fleet.ts';
 import type { ForeignWorkerProgram } from './workers.ts';
 
@@ -62,21 +62,21 @@ export async function loseNothingBeside(options: LanguageLossOptions): Promise<L
   const { language, program } = options;
   const names = Array.from({ length: options.pools }, (_, index) => `${language}-${index + 1}`);
   const pools = names.map((name) => ({ name, policy: POLICY, beside: program.directory, command: program.command }));
-  const rig = new Rig(pools, LONG_POLL_SECONDS);
+  const faulty = new FaultyStack(pools, LONG_POLL_SECONDS);
   const directory = mkdtempSync(join(tmpdir(), 'direct-'));
   try {
-    await rig.start();
+    await faulty.start();
     const fleets = names.map((name) => {
       const environment = {
-        TEMPORAL_ADDRESS: rig.address,
+        TEMPORAL_ADDRESS: faulty.address,
         TEMPORAL_TASK_QUEUE: directQueue(name),
         ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${POLICY.slotsPerTask}`,
       };
       return [name, new DirectFleet(program, environment, join(directory, `${name}.log`))] as const;
     });
-    return await new Run(rig, new Map(fleets), options).run();
+    return await new Run(faulty, new Map(fleets), options).run();
   } finally {
-    await rig.stop();
+    await faulty.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -97,7 +97,7 @@ interface Job {
 }
 
 class Run {
-  readonly #rig: Rig;
+  readonly #faulty: FaultyStack;
   /** By the name of the pool that each stands beside. */
   readonly #direct: Map<string, DirectFleet>;
   readonly #options: LanguageLossOptions;
@@ -105,8 +105,8 @@ class Run {
   readonly #jobs: Job[] = [];
   #high = false;
 
-  constructor(rig: Rig, direct: Map<string, DirectFleet>, options: LanguageLossOptions) {
-    this.#rig = rig;
+  constructor(faulty: FaultyStack, direct: Map<string, DirectFleet>, options: LanguageLossOptions) {
+    this.#faulty = faulty;
     this.#direct = direct;
     this.#options = options;
     this.#random = seeded(options.seed);
@@ -124,7 +124,7 @@ class Run {
       onProgress?.(`${language}: ${told} scale-ins, ${this.#jobs.filter(({ ended }) => ended).length} activities`);
     }
     for (const [pool, direct] of this.#direct) {
-      await this.#rig.hold(pool, POLICY.maxTasks);
+      await this.#faulty.hold(pool, POLICY.maxTasks);
       direct.hold(POLICY.maxTasks);
     }
     await Promise.all(this.#jobs.map(({ result }) => result));
@@ -140,7 +140,7 @@ class Run {
     this.#high = !this.#high;
     const counts = new Map([...this.#direct.keys()].map((pool) => [pool, this.#high ? 2 + this.#upTo(2) : 1]));
     const settles = this.#random() < SETTLES;
-    await Promise.all([...counts].map(([pool, count]) => this.#rig.hold(pool, count)));
+    await Promise.all([...counts].map(([pool, count]) => this.#faulty.hold(pool, count)));
     const directHeld = this.#holdDirect(counts);
     if (this.#high && settles) await this.#settled(counts);
     for (const pool of counts.keys()) for (const queue of [pool, directQueue(pool)]) await this.#addWork(queue);
@@ -161,7 +161,7 @@ class Run {
 
   async #settled(counts: Map<string, number>): Promise<void> {
     const giveUpAt = Date.now() + SETTLES_WITHIN_MS;
-    await this.#rig.until('so many tasks work', () => {
+    await this.#faulty.until('so many tasks work', () => {
       if (Date.now() > giveUpAt) return true;
       return [...counts].every(([pool, count]) => this.#working(pool) >= count);
     });
@@ -169,9 +169,9 @@ class Run {
 
   /** Tasks that run, have reported, and are not to leave. */
   #working(pool: string): number {
-    const { cordon = [], workers } = this.#rig.linesOf(pool).at(-1) ?? {};
+    const { cordon = [], workers } = this.#faulty.linesOf(pool).at(-1) ?? {};
     const reported = new Set(Array.isArray(workers) ? workers.map(({ task }) => task) : []);
-    return this.#rig.running(pool).filter(({ taskId }) => !cordon.includes(taskId) && reported.has(taskId)).length;
+    return this.#faulty.running(pool).filter(({ taskId }) => !cordon.includes(taskId) && reported.has(taskId)).length;
   }
 
   async #addWork(queue: string): Promise<void> {
@@ -185,7 +185,7 @@ class Run {
 
   async #start(queue: string, seconds: number): Promise<Job> {
     const id = `${queue}-${this.#jobs.length}`;
-    const handle = await this.#rig.client.activity.start('work', {
+    const handle = await this.#faulty.client.activity.start('work', {
       id,
       taskQueue: queue,
       args: [seconds],
@@ -211,27 +211,27 @@ class Run {
   /** Nothing holds a cordoned task any more. */
   async #left(): Promise<void> {
     const giveUpAt = Date.now() + LEAVES_WITHIN_MS;
-    await this.#rig.until('cordoned tasks leave', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
+    await this.#faulty.until('cordoned tasks leave', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
   }
 
   #cordoned(): string[] {
     return [...this.#direct.keys()].flatMap((pool) => {
-      const { cordon = [] } = this.#rig.linesOf(pool).at(-1) ?? {};
-      const running = new Set(this.#rig.running(pool).map(({ taskId }) => taskId));
+      const { cordon = [] } = this.#faulty.linesOf(pool).at(-1) ?? {};
+      const running = new Set(this.#faulty.running(pool).map(({ taskId }) => taskId));
       return cordon.filter((task) => running.has(task));
     });
   }
 
   #scaleIns(): number {
-    return this.#rig.lines.filter(
+    return this.#faulty.lines.filter(
       ({ tasks, cordon }) => 'desired' in tasks && cordon.some((task) => !tasks.cordoned.includes(task)),
     ).length;
   }
 
   async #ticks(count: number): Promise<void> {
     const [pool = ''] = this.#direct.keys();
-    const goal = this.#rig.linesOf(pool).length + count;
-    await this.#rig.until('the scaler ticks', () => this.#rig.linesOf(pool).length >= goal);
+    const goal = this.#faulty.linesOf(pool).length + count;
+    await this.#faulty.until('the scaler ticks', () => this.#faulty.linesOf(pool).length >= goal);
   }
 
   /** Who had which attempt is only known while an activity is open, and of the last one afterwards. */
@@ -243,7 +243,7 @@ class Run {
       for (const job of due) if (job.ended) closed.add(job);
       await Promise.all(
         due.map(async (job) => {
-          const about = await this.#rig.client.activity.getHandle(job.id).describe();
+          const about = await this.#faulty.client.activity.getHandle(job.id).describe();
           if (about.lastWorkerIdentity) job.workers.set(about.attempt, about.lastWorkerIdentity);
           const failure = await about.getLastFailure();
           if (failure)
@@ -259,13 +259,13 @@ class Run {
     const tell = ({ id, attempt, worker, failure }: Lost) => `${id} attempt ${attempt} on ${worker}: ${failure}`;
     const lost = beside.flatMap(lostAttempts).map((each) => ({ each, task: this.#taskOf(each.worker) }));
     const ours = lost.filter(({ task }) => !endedInOrder(task));
-    const tasks = [...this.#rig.tasks.values()];
+    const tasks = [...this.#faulty.tasks.values()];
     const fleets = [...this.#direct.values()];
     return {
       language: this.#options.language,
       scaleIns: this.#scaleIns(),
       tasksRemoved: tasks.filter(wasCordoned).length,
-      stuck: this.#cordoned().map((task) => storyOf(this.#rig.tasks.get(task))),
+      stuck: this.#cordoned().map((task) => storyOf(this.#faulty.tasks.get(task))),
       ends: counts(tasks.map(endOf)),
       exitCodes: counts(tasks.filter(wasCordoned).map(({ exitCode }) => `${exitCode}`)),
       activities: beside.length,
@@ -287,7 +287,7 @@ class Run {
 
   /** The identity ends with the task's host, which is called after its address. */
   #taskOf(worker: string): TaskSummary | undefined {
-    return [...this.#rig.tasks.values()].find(({ privateAddress }) =>
+    return [...this.#faulty.tasks.values()].find(({ privateAddress }) =>
       worker.endsWith(`@ip-${privateAddress.replaceAll('.', '-')}.ec2.internal`),
     );
   }

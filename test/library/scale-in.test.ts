@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleEntry } from '../../bundler/entry.ts';
 import { seeded } from '../../simulate/random.ts';
-import { Rig } from '../faults/rig.ts';
+import { FaultyStack } from '../faults/faulty-stack.ts';
 import { projectOf, type Project } from './project.ts';
 
 jest.setTimeout(900_000);
@@ -18,7 +18,7 @@ const SECONDS = [0.05, 0.3, 1, 2, 4];
 const random = seeded(20_261_130);
 
 let project: Project;
-let rig: Rig;
+let faulty: FaultyStack;
 
 beforeAll(async () => {
   project = projectOf('orders');
@@ -32,15 +32,15 @@ beforeAll(async () => {
   const problems = await bundleEntry(options);
   if (problems.length > 0) throw new Error(problems.join('\n'));
   const policy = { slotsPerTask: SLOTS, maxTasks: MOST_TASKS };
-  rig = new Rig(
+  faulty = new FaultyStack(
     POOLS.map((name) => ({ name, policy, worker: outdir })),
     LONG_POLL_SECONDS,
   );
-  await rig.start();
+  await faulty.start();
 });
 
 afterAll(async () => {
-  await rig?.stop();
+  await faulty?.stop();
   project?.remove();
 });
 
@@ -48,7 +48,7 @@ const upTo = (count: number) => Math.floor(random() * count);
 
 /** Decisions that cordoned tasks. */
 function scaleIns(): number {
-  return rig.lines.filter(
+  return faulty.lines.filter(
     ({ tasks, cordon }) => 'desired' in tasks && cordon.some((task) => !tasks.cordoned.includes(task)),
   ).length;
 }
@@ -61,22 +61,22 @@ test(`${STEPS} scale-ins of tasks at work cost no attempt, of which each activit
   const orders: Promise<string>[] = [];
   for (let high = true; scaleIns() < STEPS; high = !high) {
     for (const pool of POOLS) {
-      await rig.hold(pool, high ? 2 + upTo(MOST_TASKS - 1) : 1);
+      await faulty.hold(pool, high ? 2 + upTo(MOST_TASKS - 1) : 1);
       for (let added = 0; added < 1 + upTo(3); added += 1) {
         const options = {
           taskQueue: pool,
           workflowId: `${pool}-${orders.length}`,
           args: ['an order', SECONDS[upTo(SECONDS.length)]],
         };
-        orders.push((await rig.client.workflow.start('order', options)).result() as Promise<string>);
+        orders.push((await faulty.client.workflow.start('order', options)).result() as Promise<string>);
       }
     }
-    const ticks = rig.linesOf(POOLS[0]!).length + (high ? 3 : 2);
-    await rig.until('the scaler ticks', () => rig.linesOf(POOLS[0]!).length >= ticks);
+    const ticks = faulty.linesOf(POOLS[0]!).length + (high ? 3 : 2);
+    await faulty.until('the scaler ticks', () => faulty.linesOf(POOLS[0]!).length >= ticks);
   }
   const results = await Promise.allSettled(orders);
   const lost = results.filter((result) => result.status === 'rejected').map(({ reason }) => reasonsOf(reason as Error));
   expect(lost).toEqual([]);
-  const busy = rig.lines.filter(({ figures, cordon }) => cordon.length > 0 && (figures.busySlots ?? 0) > 0);
+  const busy = faulty.lines.filter(({ figures, cordon }) => cordon.length > 0 && (figures.busySlots ?? 0) > 0);
   expect(busy.length).toBeGreaterThan(STEPS / 2);
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { drawRequests, jobsOf, send } from '../../local/load.ts';
 import { parseTrace } from '../../simulate/trace-file.ts';
 import type { LoadProfile } from '../../local/load.ts';
-import profile from '../../local/azure-llm-conv-2023.profile.json' with { type: 'json' };
+import profile from '../../simulate/azure-llm-conv-2023.profile.json' with { type: 'json' };
 
 const anySeed = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const anyProfile: fc.Arbitrary<LoadProfile> = fc.record({

@@ -1,7 +1,7 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { AtOnce } from '../../scaler/at-once.ts';
-import { EcsServices } from '../../scaler/signals/ecs.ts';
+import { EcsServices } from '../../scaler/read/ecs.ts';
 
 /** Work that stays open until all that may begin has begun, and how much of it was open at once. */
 function openWork() {

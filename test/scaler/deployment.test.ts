@@ -1,6 +1,6 @@
 /** Deployments while long activities run, with real parts: our worker as it is built, local Fargate, the scaler's ticks. */
 import { readOutcomes } from '../../local/outcomes.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { fleetOfOurs, type Fleet } from './fleet.ts';
 
 jest.setTimeout(240_000);

@@ -32,14 +32,16 @@ import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../lo
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Decision, WorkerReading } from '../../scaler/policy.ts';
-import { EcsServices } from '../../scaler/signals/ecs.ts';
-import { TemporalReader } from '../../scaler/signals/temporal.ts';
-import { StateTable } from '../../scaler/state.ts';
-import { tick, type Ports } from '../../scaler/tick.ts';
-import type { TickRecord } from '../../scaler/tick-record.ts';
+import { desiredCountSetter } from '../../scaler/act/service-count.ts';
+import { EcsServices } from '../../scaler/read/ecs.ts';
+import { TemporalReader } from '../../scaler/read/temporal.ts';
+import { StateTable } from '../../scaler/act/state.ts';
+import type { Ports } from '../../scaler/ports.ts';
+import { tick } from '../../scaler/tick.ts';
+import type { TickRecord } from '../../scaler/report/tick-record.ts';
 import { SIDECAR_IMAGE, taskDefinitionOf } from '../task-definition.ts';
 import { until } from '../until.ts';
-import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/types.ts';
+import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 
 const IMAGE = 'example.test/worker:1';
 const CLUSTER = 'fleet';
@@ -307,6 +309,7 @@ export class Fleet {
     const ports: Ports = {
       temporal: this.#reader,
       ecs: new EcsServices(this.#ecs),
+      setDesired: desiredCountSetter(this.#ecs),
       state: new StateTable(this.#dynamo(), TABLE),
       telemetry: {
         report: (record, { decision }, errors) => {

@@ -3,10 +3,10 @@ import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { decide, DEFAULT_POLICY, known, type WorkerReading } from '../../scaler/policy.ts';
-import { replayer } from '../../scaler/replay.ts';
-import { StateTable } from '../../scaler/state.ts';
-import { Telemetry } from '../../scaler/telemetry.ts';
-import { tickRecordSchema, type TickRecord } from '../../scaler/tick-record.ts';
+import { replayer } from '../../scaler/report/replay.ts';
+import { StateTable } from '../../scaler/act/state.ts';
+import { Telemetry } from '../../scaler/report/telemetry.ts';
+import { tickRecordSchema, type TickRecord } from '../../scaler/report/tick-record.ts';
 
 const DYNAMODB_ITEM_BYTES = 400 * 1024;
 /** CloudWatch Logs counts 26 bytes beside an event's own. */

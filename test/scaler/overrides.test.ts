@@ -1,4 +1,4 @@
-import { overrule, readOverrides } from '../../scaler/overrides.ts';
+import { overrule, readOverrides } from '../../scaler/read/overrides.ts';
 
 const tag = (name: string, value: string) => ({ key: `elastic-workers:${name}`, value });
 

@@ -1,4 +1,4 @@
-import { Pace } from '../../scaler/signals/pace.ts';
+import { Pace } from '../../scaler/read/pace.ts';
 
 /** A clock that stands still while anything else can go on, and then goes on to whoever waits for the earliest time. */
 function paced() {

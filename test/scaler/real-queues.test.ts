@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { PoolConfig } from '../../contract/pool-config.ts';
-import { QUEUE_TYPES } from '../../scaler/signals/temporal.ts';
+import { QUEUE_TYPES } from '../../scaler/read/temporal.ts';
 import { Fleet } from './fleet.ts';
 
 jest.setTimeout(480_000);

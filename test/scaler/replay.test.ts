@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { replayer } from '../../scaler/replay.ts';
+import { replayer } from '../../scaler/report/replay.ts';
 
 const record = {
   v: 1,

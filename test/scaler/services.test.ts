@@ -1,7 +1,7 @@
 /** What the scaler reads of ECS where one service spoils the request for all. */
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
-import { EcsServices } from '../../scaler/signals/ecs.ts';
+import { EcsServices } from '../../scaler/read/ecs.ts';
 
 const pools = ['kept', 'removed', 'another'].map((pool) => ({ pool, cluster: 'c', service: pool }) as PoolConfig);
 

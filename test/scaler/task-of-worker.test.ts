@@ -1,4 +1,4 @@
-import { taskOf, type ReportedWorker } from '../../scaler/signals/workers.ts';
+import { taskOf, type ReportedWorker } from '../../scaler/read/workers.ts';
 
 type Named = Pick<ReportedWorker, 'task' | 'names'>;
 

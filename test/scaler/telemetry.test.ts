@@ -1,9 +1,9 @@
 import type { CloudWatchClient, MetricDatum, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { METRICS, poolIn, type MetricSet } from '../../contract/metrics.ts';
 import { decide, DEFAULT_POLICY, type Outcome } from '../../scaler/policy.ts';
-import { Telemetry } from '../../scaler/telemetry.ts';
-import type { TickRecord } from '../../scaler/tick-record.ts';
-import { trail } from '../../scaler/trailing.ts';
+import { Telemetry } from '../../scaler/report/telemetry.ts';
+import type { TickRecord } from '../../scaler/report/tick-record.ts';
+import { trail } from '../../scaler/report/trailing.ts';
 
 const queue = { backlog: 3, ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };
 const worker = { key: 'w', task: 'a', ageSeconds: 1, usedSlots: 1, slots: 2, processed: 0, failed: 0 };

@@ -6,8 +6,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
-import type { TemporalPlace } from '../../scaler/signals/temporal-connection.ts';
-import { QUEUE_TYPES, TemporalReader, type TemporalSignals } from '../../scaler/signals/temporal.ts';
+import type { TemporalPlace } from '../../scaler/read/temporal-connection.ts';
+import { QUEUE_TYPES, TemporalReader, type TemporalSignals } from '../../scaler/read/temporal.ts';
 import { TemporalFront } from '../faults/fronts.ts';
 import { apiKeyProxy, Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
 

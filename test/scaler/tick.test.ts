@@ -1,17 +1,18 @@
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import type { Outcome, Reading } from '../../scaler/policy.ts';
 import { tickUntilRelieved } from '../../scaler/loop.ts';
-import type { Overrides } from '../../scaler/overrides.ts';
-import type { UncordonedTasks } from '../../scaler/signals/ecs.ts';
-import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
-import type { ReportedWorker } from '../../scaler/signals/workers.ts';
-import { OtherScalerError, type PoolState } from '../../scaler/state.ts';
-import { tick, type Ports, type Session } from '../../scaler/tick.ts';
-import type { TickRecord } from '../../scaler/tick-record.ts';
+import type { Overrides } from '../../scaler/read/overrides.ts';
+import type { UncordonedTasks } from '../../scaler/read/ecs.ts';
+import type { TemporalSignals } from '../../scaler/read/temporal.ts';
+import type { ReportedWorker } from '../../scaler/read/workers.ts';
+import { OtherScalerError, type PoolState } from '../../scaler/act/state.ts';
+import type { Ports, Session } from '../../scaler/ports.ts';
+import { tick } from '../../scaler/tick.ts';
+import type { TickRecord } from '../../scaler/report/tick-record.ts';
 import { Turn, type TurnTable } from '../../scaler/turn.ts';
 
 /** Temporal, ECS and the state table as plain values, with a journal of everything that was done, in order. */
-class World implements Ports {
+class FakePorts implements Ports {
   readonly pools: PoolConfig[];
   readonly journal: string[] = [];
   /** The pools that the workers were told are being deployed. */
@@ -61,8 +62,9 @@ class World implements Ports {
       new Map(
         [...this.tasks].map(([pool, tasks]) => [pool, { tasks, addresses: this.addresses, overrides: this.overrides }]),
       ),
-    setDesired: async (pool, desired) => this.#do('ecs', `${pool.pool}: desired ${desired}`),
   };
+
+  setDesired: Ports['setDesired'] = async (pool, desired) => this.#do('ecs', `${pool.pool}: desired ${desired}`);
 
   state: Ports['state'] = {
     load: async (pools) => {
@@ -135,14 +137,14 @@ const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {
 
 describe('a tick', () => {
   test('remembers before it acts', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0));
     expect(world.journal).toEqual(['load fast', 'fast: remember', 'fast: desired 10']);
   });
 
   test('cordons who leaves before it lowers the count', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.hasTasks('fast', 'a', 'b');
     world.workers.push(worker('a'), worker('b'));
     const session: Session = new Map();
@@ -153,7 +155,7 @@ describe('a tick', () => {
   });
 
   test('takes cordoned tasks back before it raises the count', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.tasks.set('fast', { desired: 0, running: ['a'], pending: [], outdated: [] });
     world.cordons.add('a');
     world.queued.set('fast-queue', 500);
@@ -162,7 +164,7 @@ describe('a tick', () => {
   });
 
   test('changes nothing when nothing changed, and writes memory all the same when it is to be kept', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     const session: Session = new Map();
     await tick(world.pools, session, world, at(0));
     world.journal.length = 0;
@@ -173,7 +175,7 @@ describe('a tick', () => {
   });
 
   test('in observe mode decides and reports, but neither cordons nor sets a count', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.queued.set('fast-queue', 500);
     await tick(world.pools, new Map(), world, at(0, 'observe'));
     await tick(world.pools, new Map(), world, { ...at(1, 'observe'), keeps: true });
@@ -182,7 +184,7 @@ describe('a tick', () => {
   });
 
   test('of two scalers, the one whose memory is outdated does nothing, and goes on from the newer', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     const ours: Session = new Map();
     const theirs: Session = new Map();
     await tick(world.pools, ours, world, at(0));
@@ -200,7 +202,7 @@ describe('a tick', () => {
 
 describe('of many pools', () => {
   test('each is decided on as soon as it is read: nobody waits for the slowest', async () => {
-    const world = new World('slow', 'fast');
+    const world = new FakePorts('slow', 'fast');
     world.queued.set('fast-queue', 500);
     const slow = Promise.withResolvers<void>();
     world.slow.set('slow', slow.promise);
@@ -220,7 +222,7 @@ describe('of many pools', () => {
   });
 
   test('only some are remembered and carried out at once, or most of the requests would run out of time', async () => {
-    const world = new World(...Array.from({ length: 100 }, (_, number) => `p${number}`));
+    const world = new FakePorts(...Array.from({ length: 100 }, (_, number) => `p${number}`));
     const { save } = world.state;
     let open = 0;
     let most = 0;
@@ -236,7 +238,7 @@ describe('of many pools', () => {
   });
 
   test('those at rest are told from those with work, with tasks, or of which something was unknown', async () => {
-    const world = new World('resting', 'working', 'staffed', 'unread');
+    const world = new FakePorts('resting', 'working', 'staffed', 'unread');
     world.queued.set('working-queue', 500);
     world.hasTasks('staffed', 'a');
     world.broken.add('unread-queue');
@@ -251,7 +253,7 @@ describe('of many pools', () => {
   });
 
   test('an earlier reading of the queues stands for a pool without tasks only: nobody leaves by it', async () => {
-    const world = new World('resting', 'staffed');
+    const world = new FakePorts('resting', 'staffed');
     world.readSecondsAgo = 12;
     world.hasTasks('staffed', 'a');
     const session: Session = new Map();
@@ -265,7 +267,7 @@ describe('of many pools', () => {
 
 describe('what a person has tagged', () => {
   test('stands above the policy, and what could not be understood is an error of the pool', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.queued.set('fast-queue', 500);
     world.overrides = { policy: { maxTasks: 3 }, problems: ['a tag is odd'] };
     await tick(world.pools, new Map(), world, at(0));
@@ -282,7 +284,7 @@ describe('what a person has tagged', () => {
 
 describe('a task that a person drains', () => {
   test('is cordoned and not taken back, whatever waits, and more is ordered as if it were not there', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.tasks.set('fast', { desired: 2, running: ['a', 'b'], pending: [], outdated: [], drained: ['a'] });
     await tick(world.pools, new Map(), world, at(0));
     expect(world.journal).toContain('fast: cordon a');
@@ -299,7 +301,7 @@ describe('a task that a person drains', () => {
 
 describe('a cordon beside a sidecar', () => {
   test('is final: whatever waits, it is not taken back, and more is ordered as if the task were not there', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.pools[0]!.protection = 'sidecar';
     world.tasks.set('fast', { desired: 1, running: ['a', 'b'], pending: [], outdated: [] });
     world.cordons.add('a');
@@ -312,14 +314,14 @@ describe('a cordon beside a sidecar', () => {
 });
 
 test('workers are told which pools are being deployed', async () => {
-  const world = new World('fast', 'slow');
+  const world = new FakePorts('fast', 'slow');
   world.tasks.set('slow', { desired: 1, running: ['old', 'new'], pending: [], outdated: ['old'] });
   await tick(world.pools, new Map(), world, at(0));
   expect(world.deploying).toEqual(['slow']);
 });
 
 test('workers of other services are in the record, and told from those of a task that has stopped', async () => {
-  const world = new World('fast');
+  const world = new FakePorts('fast');
   const stopped = 'f'.repeat(32);
   world.hasTasks('fast', 'a');
   world.workers.push(worker('a'), { ...worker('b'), task: stopped, names: [stopped] }, worker('somebody'));
@@ -330,7 +332,7 @@ test('workers of other services are in the record, and told from those of a task
 
 describe('a failure', () => {
   test('of one pool leaves the others their tick', async () => {
-    const world = new World('sick', 'well');
+    const world = new FakePorts('sick', 'well');
     world.broken.add('sick-queue');
     world.tasks.set('sick', { unknown: 'AccessDeniedException' });
     world.queued.set('well-queue', 500);
@@ -346,7 +348,7 @@ describe('a failure', () => {
     if (pool === BAD) throw new Error('AccessDeniedException');
   }
 
-  test.each<[string, (world: World) => void]>([
+  test.each<[string, (world: FakePorts) => void]>([
     ['whose queue cannot be read', (world) => world.broken.add(`${BAD}-queue`)],
     ['whose service cannot be read', (world) => world.tasks.set(BAD, { unknown: 'ServiceNotFoundException' })],
     ['whose memory cannot be read', (world) => world.stored.set(BAD, { version: 7, memory: 'x', decision: undefined })],
@@ -359,9 +361,9 @@ describe('a failure', () => {
     ],
     [
       'whose count cannot be set',
-      ({ ecs }) => {
-        const { setDesired } = ecs;
-        ecs.setDesired = async (config, count) => (refuse(config.pool), setDesired(config, count));
+      (world) => {
+        const { setDesired } = world;
+        world.setDesired = async (config, count) => (refuse(config.pool), setDesired(config, count));
       },
     ],
     [
@@ -369,7 +371,7 @@ describe('a failure', () => {
       (world) => (world.pools[42]!.policy = { minTasks: 9, maxTasks: -1, slotsPerTask: 0 }),
     ],
   ])('of one pool of a hundred, %s, leaves the others their tick', async (_title, fail) => {
-    const world = new World(...names);
+    const world = new FakePorts(...names);
     for (const name of names) world.queued.set(`${name}-queue`, 500);
     fail(world);
     await tick(world.pools, new Map(), world, at(0));
@@ -382,13 +384,13 @@ describe('a failure', () => {
   });
 
   test('to write memory lets a pool grow, but cordons nobody', async () => {
-    const growing = new World('fast');
+    const growing = new FakePorts('fast');
     growing.broken.add('save');
     growing.queued.set('fast-queue', 500);
     await tick(growing.pools, new Map(), growing, at(0));
     expect(growing.journal).toContain('fast: desired 10');
 
-    const shrinking = new World('fast');
+    const shrinking = new FakePorts('fast');
     shrinking.hasTasks('fast', 'a');
     const session: Session = new Map();
     await tick(shrinking.pools, session, shrinking, at(0));
@@ -399,7 +401,7 @@ describe('a failure', () => {
   });
 
   test('to cordon leaves the count as it is: ECS must not choose who leaves', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.hasTasks('fast', 'a');
     world.workers.push(worker('a'));
     const session: Session = new Map();
@@ -412,7 +414,7 @@ describe('a failure', () => {
   });
 
   test('to read the cordons makes the tasks unknown, and the fleet stays', async () => {
-    const world = new World('fast');
+    const world = new FakePorts('fast');
     world.hasTasks('fast', 'a');
     world.broken.add('cordons');
     const session: Session = new Map();

@@ -12,8 +12,8 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
-import { TemporalReader } from '../../scaler/signals/temporal.ts';
-import type { ReportedWorker } from '../../scaler/signals/workers.ts';
+import { TemporalReader } from '../../scaler/read/temporal.ts';
+import type { ReportedWorker } from '../../scaler/read/workers.ts';
 import { grpcFront, withoutField, type GrpcFront } from '../cli/grpc-front.ts';
 
 jest.setTimeout(120_000);

@@ -3,8 +3,8 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { poolKey } from '../../contract/state-table.ts';
 import { decide, DEFAULT_POLICY, type Signals } from '../../scaler/policy.ts';
-import { OtherScalerError } from '../../scaler/state.ts';
-import type { TickRecord } from '../../scaler/tick-record.ts';
+import { OtherScalerError } from '../../scaler/act/state.ts';
+import type { TickRecord } from '../../scaler/report/tick-record.ts';
 import { startStrictTable, type StrictTable } from './strict-table.ts';
 
 jest.setTimeout(120_000);

@@ -1,10 +1,11 @@
 /** Whoever may report a worker or answer as the server: no value of theirs stops the scaler, fills it, or makes a fleet shrink. */
 import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY, known } from '../../scaler/policy.ts';
-import { TemporalReader } from '../../scaler/signals/temporal.ts';
-import type { ReportedWorker } from '../../scaler/signals/workers.ts';
-import { tick, type Ports } from '../../scaler/tick.ts';
-import { tickRecordSchema, type TickRecord } from '../../scaler/tick-record.ts';
+import { TemporalReader } from '../../scaler/read/temporal.ts';
+import type { ReportedWorker } from '../../scaler/read/workers.ts';
+import type { Ports } from '../../scaler/ports.ts';
+import { tick } from '../../scaler/tick.ts';
+import { tickRecordSchema, type TickRecord } from '../../scaler/report/tick-record.ts';
 import { queue, startHostileServer, workers, type Heartbeat, type HostileServer } from './hostile-server.ts';
 import { startStrictTable, type StrictTable } from './strict-table.ts';
 
@@ -253,10 +254,8 @@ describe('one server’s pools', () => {
     const reading = { tasks, addresses: new Map(), overrides: { policy: {}, problems: [] } };
     return {
       temporal: reader,
-      ecs: {
-        read: async (pools) => new Map(pools.map(({ pool }) => [pool, reading])),
-        setDesired: async ({ pool }, count) => void counts.set(pool, count),
-      },
+      ecs: { read: async (pools) => new Map(pools.map(({ pool }) => [pool, reading])) },
+      setDesired: async ({ pool }, count) => void counts.set(pool, count),
       state: strict.table,
       telemetry: {
         report: (record, { decision }, errors) => void outcomes.set(record.pool, { reason: decision.reason, errors }),

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { emulatorCredentials } from '../../local/emulator.ts';
-import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
-import { Rig } from '../cli/rig.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
+import { ServedStacks } from '../cli/served-stacks.ts';
 import { queue, startHostileServer, workers, type HostileServer } from './hostile-server.ts';
 import { Watched } from './watched.ts';
 
@@ -22,16 +22,16 @@ const HOSTILE =
 const POOL = HOSTILE.slice(0, 20) + HOSTILE.slice(-16);
 const LARGEST_EVENT_BYTES = 256 * 1024;
 
-const rig = new Rig();
+const stacks = new ServedStacks();
 let directory: string;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'injection-'));
-  await rig.start();
+  await stacks.start();
 });
 
 afterAll(async () => {
-  await rig.stop();
+  await stacks.stop();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -54,7 +54,7 @@ function eventsIn(output: string): Record<string, unknown>[] {
 
 test('the worker’s log: queue, workflow ids, errors of activities and of workflows, however long', async () => {
   const worker = new Watched([join(root, 'dist/worker/main.js')], {
-    TEMPORAL_ADDRESS: rig.temporal.address,
+    TEMPORAL_ADDRESS: stacks.temporal.address,
     TEMPORAL_TASK_QUEUE: HOSTILE,
     LOG_LEVEL: 'trace',
     ELASTIC_WORKERS_PROCESSES: '1',
@@ -62,7 +62,7 @@ test('the worker’s log: queue, workflow ids, errors of activities and of workf
     ELASTIC_WORKERS_METRICS_PORT: 'off',
     ELASTIC_WORKERS_CLOUDWATCH: 'off',
   });
-  const connection = await Connection.connect({ address: rig.temporal.address });
+  const connection = await Connection.connect({ address: stacks.temporal.address });
   const client = new Client({ connection });
   const once = { taskQueue: HOSTILE, workflowExecutionTimeout: '180 seconds' } as const;
   const activity = { taskQueue: HOSTILE, startToCloseTimeout: '30 seconds', retry: { maximumAttempts: 1 } } as const;
@@ -100,7 +100,7 @@ describe('a stack whose pools and queues are named so', () => {
       at: BigInt(Math.floor(Date.now() / 1000)),
     };
     server.answers = { DescribeTaskQueue: () => queue({ backlog: 1n }), ListWorkers: () => workers([heartbeat]) };
-    await rig.deploy('s');
+    await stacks.deploy('s');
     const config = {
       pool: POOL,
       taskQueue: HOSTILE,
@@ -110,22 +110,22 @@ describe('a stack whose pools and queues are named so', () => {
       policy: {},
     };
     const temporal = { address: server.address, namespace: 'default', tls: false };
-    await rig.put('/elastic-workers/s/hostile', JSON.stringify(config));
-    await rig.put('/elastic-workers/s/refused', JSON.stringify({ ...config, pool: 'refused', temporal }));
-    await rig.put(
+    await stacks.put('/elastic-workers/s/hostile', JSON.stringify(config));
+    await stacks.put('/elastic-workers/s/refused', JSON.stringify({ ...config, pool: 'refused', temporal }));
+    await stacks.put(
       '/elastic-workers/s/damaged',
       JSON.stringify({ ...config, [HOSTILE]: HOSTILE, policy: { maxTasks: HOSTILE } }),
     );
-    await rig.alarm('s', POOL);
-    await rig.tick('s', { pools });
+    await stacks.alarm('s', POOL);
+    await stacks.tick('s', { pools });
   });
   afterAll(() => server.stop());
 
   test('the scaler’s log: pools, queues, workers, settings that are none, and the server’s own words', async () => {
     cpSync(join(root, 'dist/scaler'), directory, { recursive: true });
     const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(directory, 'index.js')], {
-      ...emulatorCredentials(rig.awsUrl),
-      TEMPORAL_ADDRESS: rig.temporal.address,
+      ...emulatorCredentials(stacks.awsUrl),
+      TEMPORAL_ADDRESS: stacks.temporal.address,
       ELASTIC_WORKERS_STATE_TABLE: 's-state',
       ELASTIC_WORKERS_POOLS_PATH: '/elastic-workers/s',
       ELASTIC_WORKERS_TICK_SECONDS: '1',
@@ -143,16 +143,16 @@ describe('a stack whose pools and queues are named so', () => {
     ['cost', []],
     ['explain', [POOL]],
   ])('a terminal, by the command %s', async (command, args) => {
-    const { stdout, stderr } = await rig.cli(command, ...args, '--stack', 's');
+    const { stdout, stderr } = await stacks.cli(command, ...args, '--stack', 's');
     expectText(stdout + stderr);
-    const json = await rig.cli(command, ...args, '--stack', 's', '--json');
+    const json = await stacks.cli(command, ...args, '--stack', 's', '--json');
     expectText(json.stdout + json.stderr);
     expect(JSON.stringify(JSON.parse(json.stdout))).toContain('FORGED');
   });
 
   test('a terminal, by what a command complains of', async () => {
     for (const json of [[], ['--json']]) {
-      const { stdout, stderr, code } = await rig.cli('explain', HOSTILE, '--stack', 's', ...json);
+      const { stdout, stderr, code } = await stacks.cli('explain', HOSTILE, '--stack', 's', ...json);
       expect(code).toBe(2);
       expectText(stdout + stderr);
     }

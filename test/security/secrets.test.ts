@@ -10,7 +10,7 @@ import { STACKS_PATH } from '../../contract/stack-config.ts';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
-import { runCli } from '../cli/rig.ts';
+import { runCli } from '../cli/served-stacks.ts';
 import { Authority, tlsProxy, type Proxy } from '../worker/temporal-proxies.ts';
 import { startHostileServer, type HostileServer } from './hostile-server.ts';
 import { Watched } from './watched.ts';

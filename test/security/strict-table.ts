@@ -6,7 +6,7 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { startEmulator } from '../../local/emulator.ts';
 import { localClient } from '../../local/observe.ts';
-import { StateTable } from '../../scaler/state.ts';
+import { StateTable } from '../../scaler/act/state.ts';
 
 const ITEM_BYTES = 400 * 1024;
 const NUMBERS = [1e-130, 9.99e125] as const;

@@ -7,9 +7,9 @@
 import { poolKey } from '../../contract/state-table.ts';
 import { known } from '../../scaler/policy.ts';
 import type { Outcome } from '../../scaler/policy.ts';
-import type { ReportedWorker } from '../../scaler/signals/workers.ts';
-import type { Ports } from '../../scaler/tick.ts';
-import type { TickRecord } from '../../scaler/tick-record.ts';
+import type { ReportedWorker } from '../../scaler/read/workers.ts';
+import type { Ports } from '../../scaler/ports.ts';
+import type { TickRecord } from '../../scaler/report/tick-record.ts';
 import { live, type Service } from './ecs.ts';
 import type { Faults } from './faults.ts';
 import type { Invocation } from './lambda.ts';

@@ -38,7 +38,7 @@ export interface Container {
   kill(cause: Cause): void;
 }
 
-export interface Task {
+export interface SimulatedTask {
   id: string;
   number: number;
   service: Service;
@@ -72,7 +72,7 @@ export interface Service {
   goodRevision: number;
   badRevisions: Set<number>;
   failures: number;
-  tasks: Task[];
+  tasks: SimulatedTask[];
   launched: number;
   backoff: RestartBackoff;
   reconciling: boolean;
@@ -86,7 +86,7 @@ export interface EcsParts {
   random: Random;
   faults: Faults;
   /** What runs in a task that has started. */
-  start: (task: Task) => Container;
+  start: (task: SimulatedTask) => Container;
   /** False for an ECS whose tasks do not say which deployment started them: a guard taken out. */
   tellsDeployments: boolean;
   /** False for an ECS that stops protected tasks: a guard taken out. */
@@ -160,7 +160,7 @@ export class Ecs {
   }
 
   /** SIGTERM now, SIGKILL after the stop timeout. */
-  stop(task: Task, cause: Cause): void {
+  stop(task: SimulatedTask, cause: Cause): void {
     if (task.state === 'stopping' || task.state === 'stopped') return;
     this.#parts.trace(
       `${task.id} is stopped (${cause})${task.container ? ` with ${task.container.usedSlots} slots in use` : ''}`,
@@ -175,7 +175,7 @@ export class Ecs {
     });
   }
 
-  crash(task: Task): void {
+  crash(task: SimulatedTask): void {
     if (task.state === 'stopped') return;
     this.#parts.trace(`${task.id} crashes`);
     task.container?.kill(task.cause ?? 'crash');
@@ -183,14 +183,14 @@ export class Ecs {
   }
 
   /** To be called when what runs in a task has ended. */
-  exited(task: Task): void {
+  exited(task: SimulatedTask): void {
     if (task.state === 'stopped') return;
     if (task.state !== 'stopping') this.#failed(task);
     this.#gone(task);
   }
 
   /** The agent's and UpdateTaskProtection's effect. No more tasks can be protected than the service is to have. */
-  protect(task: Task, minutes: number): ProtectionOutcome {
+  protect(task: SimulatedTask, minutes: number): ProtectionOutcome {
     if (task.state !== 'running') return 'TASK_NOT_VALID';
     const others = live(task.service).filter((other) => other !== task && this.isProtected(other));
     task.blocked = others.length >= task.service.desired;
@@ -200,7 +200,7 @@ export class Ecs {
     return 'done';
   }
 
-  lift(task: Task): ProtectionOutcome {
+  lift(task: SimulatedTask): ProtectionOutcome {
     if (task.state !== 'running') return 'TASK_NOT_VALID';
     task.protectedUntil = 0;
     this.#touch(task.service);
@@ -226,7 +226,7 @@ export class Ecs {
     }
   }
 
-  isProtected(task: Task): boolean {
+  isProtected(task: SimulatedTask): boolean {
     return task.protectedUntil > this.#parts.time.now;
   }
 
@@ -277,7 +277,7 @@ export class Ecs {
     for (let n = 0; n < count; n += 1) {
       service.launched += 1;
       const present = live(service);
-      const task: Task = {
+      const task: SimulatedTask = {
         id: `${service.name}-${service.launched}`,
         number: service.launched,
         service,
@@ -305,7 +305,7 @@ export class Ecs {
     }
   }
 
-  #placed(task: Task): void {
+  #placed(task: SimulatedTask): void {
     const { time, random, faults } = this.#parts;
     const { service } = task;
     if (task.state !== 'pending') return;
@@ -324,7 +324,7 @@ export class Ecs {
     this.#touch(service);
   }
 
-  #failed(task: Task): void {
+  #failed(task: SimulatedTask): void {
     const { service } = task;
     const { now } = this.#parts.time;
     service.backoff.taskFailed(task, now);
@@ -337,7 +337,7 @@ export class Ecs {
     this.forceDeployment(service);
   }
 
-  #gone(task: Task): void {
+  #gone(task: SimulatedTask): void {
     task.state = 'stopped';
     task.service.tasks.splice(task.service.tasks.indexOf(task), 1);
     this.#touch(task.service);
@@ -426,12 +426,12 @@ export class Ecs {
   }
 }
 
-function causeOf({ deployment, blocked, service }: Task): Cause {
+function causeOf({ deployment, blocked, service }: SimulatedTask): Cause {
   return blocked && deployment !== service.deployment ? 'deployment' : 'scheduler';
 }
 
 /** Tasks that nobody has asked to stop. */
-export function live(service: Service): Task[] {
+export function live(service: Service): SimulatedTask[] {
   return service.tasks.filter(({ state }) => state === 'pending' || state === 'running');
 }
 
@@ -439,11 +439,11 @@ export function named(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
-export function addressOf({ number, service }: Task): string {
+export function addressOf({ number, service }: SimulatedTask): string {
   return `10.${service.index}.${number >> 8}.${number & 255}`;
 }
 
-function arnOf(task: Task): string {
+function arnOf(task: SimulatedTask): string {
   return `${REGION}:task/${CLUSTER}/${task.id}`;
 }
 

@@ -11,11 +11,12 @@ import { LONGEST_INVOCATION_SECONDS } from '../../contract/invocation.ts';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { PoolReader } from '../../scaler/config.ts';
 import { runInvocation } from '../../scaler/loop.ts';
-import { EcsServices } from '../../scaler/signals/ecs.ts';
-import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
-import { StateTable } from '../../scaler/state.ts';
-import { Telemetry } from '../../scaler/telemetry.ts';
-import type { Ports } from '../../scaler/tick.ts';
+import { desiredCountSetter } from '../../scaler/act/service-count.ts';
+import { EcsServices } from '../../scaler/read/ecs.ts';
+import type { TemporalSignals } from '../../scaler/read/temporal.ts';
+import { StateTable } from '../../scaler/act/state.ts';
+import { Telemetry } from '../../scaler/report/telemetry.ts';
+import type { Ports } from '../../scaler/ports.ts';
 import { MINUTE, type VirtualTime } from './time.ts';
 
 export const STATE_TABLE = 'state';
@@ -154,6 +155,7 @@ export class LambdaProcess {
         },
       },
       ecs: new EcsServices(ecs),
+      setDesired: desiredCountSetter(ecs),
       state: new StateTable(table, STATE_TABLE),
       telemetry: {
         report: (...report) => {

@@ -4,7 +4,7 @@
  * answer cached for five seconds, heartbeats of some seconds ago, ghosts of workers that are gone.
  */
 import type { QueueReading } from '../../scaler/policy.ts';
-import type { ReportedWorker } from '../../scaler/signals/workers.ts';
+import type { ReportedWorker } from '../../scaler/read/workers.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
 import type { Faults } from './faults.ts';
 import { MINUTE, SECOND, type VirtualTime } from './time.ts';

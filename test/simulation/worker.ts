@@ -4,10 +4,10 @@
  * worker itself, or in the shipped sidecar beside a worker that knows nothing of it.
  */
 import { finalCordons, ForeignWorker, WorkerToStart } from '../../sidecar/foreign-worker.ts';
-import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/activity-slots.ts';
-import type { CordonReader, CordonReading } from '../../worker/cordon-reading.ts';
-import { ScaleInProtocol, type PollingWorker } from '../../worker/scale-in.ts';
-import type { ProtectionAnswer } from '../../worker/task.ts';
+import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/slots/activity-slots.ts';
+import type { CordonReader, CordonReading } from '../../worker/scale-in/cordon-reading.ts';
+import { ScaleInProtocol, type PollingWorker } from '../../worker/scale-in/protocol.ts';
+import type { ProtectionAnswer } from '../../worker/scale-in/protection.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
 import type { Container } from './ecs.ts';
 import type { Cause, Poll, Reporting, TaskQueue, Work } from './temporal.ts';

@@ -3,13 +3,13 @@
  * with faults, then for as long as it needs to come to rest without any. Equal options give an equal history.
  */
 import { cordonKey, poolKey, SCALER_KEY, type ScalerItem } from '../../contract/state-table.ts';
-import type { TemporalSignals } from '../../scaler/signals/temporal.ts';
-import type { ReportedWorker } from '../../scaler/signals/workers.ts';
+import type { TemporalSignals } from '../../scaler/read/temporal.ts';
+import type { ReportedWorker } from '../../scaler/read/workers.ts';
 import { seeded, uniform, type Random } from '../../simulate/random.ts';
-import type { CordonReading } from '../../worker/cordon-reading.ts';
-import type { ProtectionAnswer } from '../../worker/task.ts';
+import type { CordonReading } from '../../worker/scale-in/cordon-reading.ts';
+import type { ProtectionAnswer } from '../../worker/scale-in/protection.ts';
 import { Checks, type PoolTruth, type Violation } from './checks.ts';
-import { addressOf, Ecs, live, named, type ProtectionOutcome, type Service, type Task } from './ecs.ts';
+import { addressOf, Ecs, live, named, type ProtectionOutcome, type Service, type SimulatedTask } from './ecs.ts';
 import {
   drawFaults,
   Faults,
@@ -97,10 +97,10 @@ interface Process {
 }
 
 export async function simulateWorld(options: WorldOptions): Promise<WorldResult> {
-  return new World(options).run();
+  return new SimulatedWorld(options).run();
 }
 
-class World {
+class SimulatedWorld {
   readonly #options: WorldOptions;
   readonly #time = new VirtualTime();
   readonly #trace: Trace;
@@ -256,7 +256,7 @@ class World {
     truth.queue.startWorkflowTask(ms);
   }
 
-  #startWorker(task: Task): ModelledWorker {
+  #startWorker(task: SimulatedTask): ModelledWorker {
     const { pool } = task.service;
     const { queue, plan } = this.#pools.get(pool)!;
     const sidecar = plan.config.protection === 'sidecar';
@@ -303,7 +303,7 @@ class World {
     });
   }
 
-  /** As worker/cordon.ts reads it. */
+  /** As worker/scale-in/cordon.ts reads it. */
   #readCordon(key: string, pool: string): Promise<CordonReading> {
     return this.#time.later(latencyMs(this.#luck), () => {
       const throttled = this.#faults.active('table.throttled') && this.#luck() < 0.5;

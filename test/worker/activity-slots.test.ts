@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ActivitySlots, MAX_OPEN_POLLS, MIN_OPEN_POLLS } from '../../worker/activity-slots.ts';
+import { ActivitySlots, MAX_OPEN_POLLS, MIN_OPEN_POLLS } from '../../worker/slots/activity-slots.ts';
 
 type Permit = Awaited<ReturnType<ActivitySlots['reserveSlot']>>;
 

@@ -1,10 +1,10 @@
 import type { MetricDatum } from '@aws-sdk/client-cloudwatch';
 import fc from 'fast-check';
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
-import { CloudWatchMetrics } from '../../worker/cloudwatch.ts';
+import { CloudWatchMetrics } from '../../worker/observability/cloudwatch.ts';
 
 /** A CloudWatch that takes data or fails, and its minute. */
-class World {
+class FakeCloudWatch {
   now = 1_800_000_000_000;
   failing = false;
   /** Of the calls from now on, only so many succeed. */
@@ -50,7 +50,7 @@ class World {
 
 describe('metrics for CloudWatch', () => {
   it('are values with counts, of the stack’s pool, and of the minute they belong to', async () => {
-    const world = new World();
+    const world = new FakeCloudWatch();
     const began = world.now;
     world.record(1.2345);
     world.record(1.2345);
@@ -74,13 +74,13 @@ describe('metrics for CloudWatch', () => {
   });
 
   it('make no call when nothing ran', async () => {
-    const world = new World();
+    const world = new FakeCloudWatch();
     await world.minute();
     expect(world.calls).toBe(0);
   });
 
   it('are kept over a failure with their minute, told of once, and sent when CloudWatch is back', async () => {
-    const world = new World();
+    const world = new FakeCloudWatch();
     const began = world.now;
     world.failing = true;
     world.record(1);
@@ -102,7 +102,7 @@ describe('metrics for CloudWatch', () => {
   });
 
   it('never have more than 150 values in a datum', async () => {
-    const world = new World();
+    const world = new FakeCloudWatch();
     for (let value = 1; value <= 900; value++) world.record(value);
     await world.minute();
     expect(world.taken.every(({ Values }) => Values!.length <= 150)).toBe(true);
@@ -116,7 +116,7 @@ describe('metrics for CloudWatch', () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(minute, { maxLength: 150 }), async (minutes) => {
-        const world = new World();
+        const world = new FakeCloudWatch();
         const expected = new Map<number, number>();
         for (const { values, callsLeft } of minutes) {
           world.callsLeft = callsLeft;

@@ -2,9 +2,9 @@
 import type { Context } from '@temporalio/activity';
 import { ShutdownError, TransportError } from '@temporalio/worker';
 import fc from 'fast-check';
-import { Contact, FRESH_MS, LONG_MS } from '../../worker/contact.ts';
-import { patient } from '../../worker/generation.ts';
-import { RunningActivities } from '../../worker/running-activities.ts';
+import { Contact, FRESH_MS, LONG_MS } from '../../worker/temporal/contact.ts';
+import { patient } from '../../worker/temporal/generation.ts';
+import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 
 /** A server that answers each question as the list says, and for ever after; the clock moves with each question. */
 function serverOf(answers: boolean[]) {

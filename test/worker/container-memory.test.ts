@@ -1,5 +1,5 @@
 /** How much of the container's memory is used, as its control group says it. */
-import { memoryOfContainer } from '../../worker/container-memory.ts';
+import { memoryOfContainer } from '../../worker/slots/container-memory.ts';
 
 const GIBIBYTE = 2 ** 30;
 

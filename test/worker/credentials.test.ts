@@ -6,8 +6,14 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
-import { describeAccess, readAccess, secretsOf, watchAccess, type AccessSource } from '../../worker/credentials.ts';
-import { TemporalWorkerManager } from '../../worker/manager.ts';
+import {
+  describeAccess,
+  readAccess,
+  secretsOf,
+  watchAccess,
+  type AccessSource,
+} from '../../worker/temporal/credentials.ts';
+import { TemporalWorkerManager } from '../../worker/temporal/manager.ts';
 import { apiKeyProxy, Authority, tlsProxy } from './temporal-proxies.ts';
 
 jest.setTimeout(120_000);

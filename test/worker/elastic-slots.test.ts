@@ -7,9 +7,9 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
 import { startTemporal } from '../../local/temporal.ts';
-import { TemporalReader } from '../../scaler/signals/temporal.ts';
-import { withSlots } from '../../worker/heartbeat-slots.ts';
-import { TemporalWorkerManager } from '../../worker/manager.ts';
+import { TemporalReader } from '../../scaler/read/temporal.ts';
+import { withSlots } from '../../worker/temporal/heartbeat-slots.ts';
+import { TemporalWorkerManager } from '../../worker/temporal/manager.ts';
 
 jest.setTimeout(120_000);
 

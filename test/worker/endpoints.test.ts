@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { Counter, Registry } from 'prom-client';
-import { serveEndpoints, type Endpoints } from '../../worker/endpoints.ts';
-import { NO_TASKS } from '../../worker/measurements.ts';
+import { serveEndpoints, type Endpoints } from '../../worker/observability/endpoints.ts';
+import { NO_TASKS } from '../../worker/observability/measurements.ts';
 import type { Health, MetricsSnapshot, Workforce } from '../../worker/workforce.ts';
 
 let health: Health = { healthy: true };

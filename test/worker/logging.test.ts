@@ -1,5 +1,5 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { createLogger, temporalLogger } from '../../worker/logging.ts';
+import { createLogger, temporalLogger } from '../../worker/observability/logging.ts';
 
 function logTo(lines: string[]) {
   return createLogger('info', { write: (line: string) => void lines.push(line) });

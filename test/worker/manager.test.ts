@@ -7,9 +7,9 @@ import { ApplicationFailure, Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
-import { TemporalWorkerManager } from '../../worker/manager.ts';
-import type { TaskMeasurement } from '../../worker/measurements.ts';
-import { RunningActivities } from '../../worker/running-activities.ts';
+import { TemporalWorkerManager } from '../../worker/temporal/manager.ts';
+import type { TaskMeasurement } from '../../worker/observability/measurements.ts';
+import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 
 jest.setTimeout(120_000);
 

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
-import { MemoryWatch } from '../../worker/memory-watch.ts';
-import { workflowMemoryFor } from '../../worker/workflow-memory.ts';
+import { MemoryWatch } from '../../worker/slots/memory-watch.ts';
+import { workflowMemoryFor } from '../../worker/temporal/workflow-memory.ts';
 import { until } from '../until.ts';
 import { WorkerProcess } from './worker-process.ts';
 

@@ -1,7 +1,7 @@
 /** The pool with processes that crash, hang and work as they are told. */
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/pool.ts';
+import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/processes/pool.ts';
 
 jest.setTimeout(120_000);
 

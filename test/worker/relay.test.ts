@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
-import { connect } from '../../worker/connection.ts';
-import { startRelay } from '../../worker/relay.ts';
+import { connect } from '../../worker/temporal/connection.ts';
+import { startRelay } from '../../worker/temporal/relay.ts';
 import { Authority, notingProxy, tlsProxy } from './temporal-proxies.ts';
 
 jest.setTimeout(120_000);

@@ -1,5 +1,5 @@
 import type { Context } from '@temporalio/activity';
-import { RunningActivities } from '../../worker/running-activities.ts';
+import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 
 const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { seeded } from '../../simulate/random.ts';
-import type { CordonReading } from '../../worker/cordon-reading.ts';
-import { type PollingWorker, ScaleInProtocol } from '../../worker/scale-in.ts';
-import type { ProtectionAnswer } from '../../worker/task.ts';
+import type { CordonReading } from '../../worker/scale-in/cordon-reading.ts';
+import { type PollingWorker, ScaleInProtocol } from '../../worker/scale-in/protocol.ts';
+import type { ProtectionAnswer } from '../../worker/scale-in/protection.ts';
 
 const GONE_SECONDS = 300;
 const MINUTE = 60_000;
 
 /** A worker, ECS and a state table that follow the rules of the real ones, with a clock of their own. */
-class World implements PollingWorker {
+class FakeTask implements PollingWorker {
   now = 1_000_000_000;
   cordoned = false;
   scalerTickAt: number | undefined = this.now;
@@ -104,8 +104,8 @@ class World implements PollingWorker {
   }
 }
 
-async function working(): Promise<World> {
-  const world = new World();
+async function working(): Promise<FakeTask> {
+  const world = new FakeTask();
   await world.protocol.round();
   expect(world).toMatchObject({ polling: true, protected: true });
   return world;
@@ -113,14 +113,14 @@ async function working(): Promise<World> {
 
 describe('the worker’s side of scale-in', () => {
   it('protects the task before it polls', async () => {
-    const world = new World();
+    const world = new FakeTask();
     world.onCall = () => expect(world.polling).toBe(false);
     await world.protocol.round();
     expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
   });
 
   it('does not poll as long as it cannot be protected', async () => {
-    const world = new World();
+    const world = new FakeTask();
     world.ecs = 'fails';
     for (let round = 0; round < 20; round++) await world.later(3);
     expect(world.polling).toBe(false);
@@ -130,7 +130,7 @@ describe('the worker’s side of scale-in', () => {
   });
 
   it('polls unprotected while a deployment is blocked, and is protected when it no longer is', async () => {
-    const world = new World();
+    const world = new FakeTask();
     world.ecs = 'blocks';
     world.deploying = true;
     await world.later(3);
@@ -148,7 +148,7 @@ describe('the worker’s side of scale-in', () => {
   });
 
   it('does not poll when ECS refuses to protect it although nothing is deployed, but for cordoned tasks that drain', async () => {
-    const world = new World();
+    const world = new FakeTask();
     world.ecs = 'blocks';
     for (let round = 0; round < 200; round++) await world.later(3);
     expect(world).toMatchObject({ polling: false, protected: false });
@@ -184,7 +184,7 @@ describe('the worker’s side of scale-in', () => {
   });
 
   it('asks, in a fleet of a hundred blocked tasks, less than twice a second', async () => {
-    const worlds = Array.from({ length: 100 }, (_, index) => new World(index));
+    const worlds = Array.from({ length: 100 }, (_, index) => new FakeTask(index));
     const asked: number[] = [];
     for (const world of worlds) {
       Object.assign(world, { ecs: 'blocks', deploying: true, onCall: () => asked.push(world.now) });
@@ -201,7 +201,7 @@ describe('the worker’s side of scale-in', () => {
   });
 
   it('asks every few seconds in a small pool, so that a new task is protected soon after a deployment', async () => {
-    const world = new World();
+    const world = new FakeTask();
     Object.assign(world, { ecs: 'blocks', deploying: true, poolTasks: 3 });
     for (let round = 0; round < 20; round++) await world.later(3);
     Object.assign(world, { ecs: 'works', deploying: false });
@@ -210,14 +210,14 @@ describe('the worker’s side of scale-in', () => {
   });
 
   it('asks a failing ECS less and less often', async () => {
-    const world = new World();
+    const world = new FakeTask();
     world.ecs = 'fails';
     for (let round = 0; round < 200; round++) await world.later(3);
     expect(world.calls.length).toBeLessThan(20);
   });
 
   it('never polls when it is cordoned before it began', async () => {
-    const world = new World();
+    const world = new FakeTask();
     world.cordoned = true;
     await world.protocol.round();
     expect(world).toMatchObject({ polling: false, protected: false });
@@ -394,28 +394,28 @@ describe('the worker’s side of scale-in', () => {
   });
 });
 
-type Step = (world: World) => Promise<void> | void;
+type Step = (world: FakeTask) => Promise<void> | void;
 
 const steps = fc.array(
   fc.oneof<fc.Arbitrary<Step>[]>(
-    fc.integer({ min: 1, max: 100 }).map((s) => (world: World) => world.later(s)),
-    fc.integer({ min: 1, max: 4000 }).map((s) => (world: World) => world.later(s, { scalerLives: false })),
-    fc.boolean().map((value) => (world: World) => void (world.cordoned = value)),
-    fc.boolean().map((value) => (world: World) => void (world.tableFails = value)),
-    fc.boolean().map((value) => (world: World) => void (world.answersLost = value)),
-    fc.boolean().map((value) => (world: World) => void (world.deploying = value)),
-    fc.constantFrom('works', 'works', 'fails', 'refuses', 'blocks').map((value) => (world: World) => {
-      world.ecs = value as World['ecs'];
+    fc.integer({ min: 1, max: 100 }).map((s) => (world: FakeTask) => world.later(s)),
+    fc.integer({ min: 1, max: 4000 }).map((s) => (world: FakeTask) => world.later(s, { scalerLives: false })),
+    fc.boolean().map((value) => (world: FakeTask) => void (world.cordoned = value)),
+    fc.boolean().map((value) => (world: FakeTask) => void (world.tableFails = value)),
+    fc.boolean().map((value) => (world: FakeTask) => void (world.answersLost = value)),
+    fc.boolean().map((value) => (world: FakeTask) => void (world.deploying = value)),
+    fc.constantFrom('works', 'works', 'fails', 'refuses', 'blocks').map((value) => (world: FakeTask) => {
+      world.ecs = value as FakeTask['ecs'];
     }),
-    fc.constant((world: World) => {
+    fc.constant((world: FakeTask) => {
       if (world.polling || world.openPolls) world.running += 1;
       return world.protocol.settle();
     }),
-    fc.constant((world: World) => {
+    fc.constant((world: FakeTask) => {
       world.running = Math.max(0, world.running - 1);
       return world.protocol.settle();
     }),
-    fc.constant((world: World) => {
+    fc.constant((world: FakeTask) => {
       world.openPolls = false;
       return world.protocol.settle();
     }),
@@ -427,7 +427,7 @@ describe('whatever happens in whatever order', () => {
   it('never lifts the protection of a busy task, nor of one whose polls may still bring work unless the scaler is gone', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (script) => {
-        const world = new World();
+        const world = new FakeTask();
         world.onCall = (call) => {
           if (call !== 'lift') return;
           expect(world.running).toBe(0);
@@ -441,7 +441,7 @@ describe('whatever happens in whatever order', () => {
   it('never polls unprotected after a round, unless the scaler is gone or a deployment is blocked', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (script) => {
-        const world = new World();
+        const world = new FakeTask();
         for (const step of script) {
           await step(world);
           await world.protocol.settle();
@@ -455,7 +455,7 @@ describe('whatever happens in whatever order', () => {
   it('always gets to what is wanted once all parts work again', async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.boolean(), async (script, cordoned) => {
-        const world = new World();
+        const world = new FakeTask();
         for (const step of script) await step(world);
         Object.assign(world, { ecs: 'works', tableFails: false, answersLost: false, cordoned, running: 0 });
         for (let round = 0; round < 45; round++) {
@@ -470,6 +470,6 @@ describe('whatever happens in whatever order', () => {
   });
 });
 
-function scalerGone(world: World): boolean {
+function scalerGone(world: FakeTask): boolean {
   return world.now - world.heardAt > GONE_SECONDS * 1000;
 }

@@ -9,7 +9,7 @@ import {
   type SlotRange,
   type SlotsSeen,
   type SlotsState,
-} from '../../worker/slots-limit.ts';
+} from '../../worker/slots/slots-limit.ts';
 
 /** What a piece of work takes of the process, and the process by itself. */
 interface Work {

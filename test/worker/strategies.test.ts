@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import { generateText, isStepCount, Output, tool } from 'ai';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { executeStrategyDirectly } from '../../worker/activities.ts';
+import { executeStrategyDirectly } from '../../worker/strategies/activities.ts';
 import { registerStrategy, strategyNamed, strategyNames } from '../../worker/strategies/index.ts';
 import type { Strategy } from '../../worker/strategies/strategy.ts';
-import type { MapReduceOutput, RouterOutput, SequentialOutput } from '../../worker/types.ts';
+import type { MapReduceOutput, RouterOutput, SequentialOutput } from '../../worker/strategies/types.ts';
 import { listening } from './listening.ts';
 
 jest.setTimeout(120_000);
@@ -48,7 +48,9 @@ describe('the registry', () => {
 
 describe('in plain Node', () => {
   const node = promisify(execFile);
-  const activities = JSON.stringify(pathToFileURL(join(import.meta.dirname, '../../worker/activities.ts')).href);
+  const activities = JSON.stringify(
+    pathToFileURL(join(import.meta.dirname, '../../worker/strategies/activities.ts')).href,
+  );
 
   it('a script runs a strategy with no Temporal near', async () => {
     const script = `

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { BATCH_STRATEGY_WORKFLOW, GENERIC_STRATEGY_WORKFLOW } from '../../worker/types.ts';
+import { BATCH_STRATEGY_WORKFLOW, GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { type Serving, startServing } from './serving.ts';
 
 jest.setTimeout(120_000);

@@ -1,13 +1,13 @@
 /** The workflows with a real Worker on the real Temporal server. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { APICallError, type ProviderV4 } from '@ai-sdk/provider';
-import { executeStrategyDirectly } from '../../worker/activities.ts';
+import { executeStrategyDirectly } from '../../worker/strategies/activities.ts';
 import { offlineModel } from '../../worker/models/offline.ts';
 import {
   BATCH_STRATEGY_WORKFLOW as BATCH,
   type BatchResult,
   GENERIC_STRATEGY_WORKFLOW as GENERIC,
-} from '../../worker/types.ts';
+} from '../../worker/strategies/types.ts';
 import { until } from '../until.ts';
 import { type Serving, startServing } from './serving.ts';
 import './own-workflows.ts';

@@ -6,7 +6,7 @@
 import type { LanguageModelV4, LanguageModelV4GenerateResult, ProviderV4 } from '@ai-sdk/provider';
 import { asyncLocalStorage } from '@temporalio/activity';
 import { createProviderRegistry, wrapLanguageModel } from 'ai';
-import { DEFAULT_MODEL } from '../processor-config.ts';
+import { DEFAULT_MODEL } from '../strategies/processor-config.ts';
 import { InvalidRequestError } from '../strategies/strategy.ts';
 import { bytesOf, megabytes, MOST_BYTES } from '../strategies/size.ts';
 import { tracedModelCall } from '../tracing/model-call.ts';

@@ -12,7 +12,7 @@ import type {
   LanguageModelV4Content,
   LanguageModelV4GenerateResult,
 } from '@ai-sdk/provider';
-import { MOST_SECONDS_PER_ASK } from '../processor-config.ts';
+import { MOST_SECONDS_PER_ASK } from '../strategies/processor-config.ts';
 import { InvalidRequestError } from '../strategies/strategy.ts';
 
 export function offlineModel(modelId = ''): LanguageModelV4 {

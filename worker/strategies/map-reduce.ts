@@ -1,5 +1,5 @@
 /** Splits the input, calls a model for the parts with limited concurrency, and combines the answers. */
-import type { MapReduceInput, MapReduceOutput } from '../types.ts';
+import type { MapReduceInput, MapReduceOutput } from './types.ts';
 import { requireInput, type Strategy } from './strategy.ts';
 
 const DEFAULT_PART_CHARACTERS = 8000;

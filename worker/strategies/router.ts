@@ -1,6 +1,6 @@
 /** Classifies the task, then passes it to the specialist for that class. */
 import { z } from 'zod';
-import type { RouterInput, RouterOutput } from '../types.ts';
+import type { RouterInput, RouterOutput } from './types.ts';
 import { askSpecialist } from './specialist.ts';
 import { requireInput, type Strategy } from './strategy.ts';
 

@@ -5,7 +5,7 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provider';
 import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { generateText, Output, wrapLanguageModel, type FlexibleSchema } from 'ai';
-import type { StrategyResult } from '../types.ts';
+import type { StrategyResult } from './types.ts';
 import { strategyNamed } from './index.ts';
 import { bytesOf, megabytes, MOST_BYTES } from './size.ts';
 import { type AskOptions, InvalidRequestError, type StrategyContext } from './strategy.ts';

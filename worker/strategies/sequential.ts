@@ -1,5 +1,5 @@
 /** Runs steps in sequence: each gets the task and the previous step's answer; the last answer is the result. */
-import type { SequentialInput, SequentialOutput } from '../types.ts';
+import type { SequentialInput, SequentialOutput } from './types.ts';
 import { requireInput, type Strategy } from './strategy.ts';
 
 export const sequential: Strategy<unknown, SequentialOutput> = async (input, context) => {

@@ -1,5 +1,5 @@
 /** One expert prompt: a model answers the task as an expert in a given field. */
-import type { SpecialistInput, SpecialistOutput } from '../types.ts';
+import type { SpecialistInput, SpecialistOutput } from './types.ts';
 import { requireInput, type Strategy, type StrategyContext } from './strategy.ts';
 
 export const specialist: Strategy<unknown, SpecialistOutput> = async (input, context) => {

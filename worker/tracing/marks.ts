@@ -1,6 +1,6 @@
 /** The settings of a trace, which travel with a workflow's activities and are attached to each span until it is exported. */
 import type { Attributes } from '@opentelemetry/api';
-import type { ProcessorConfig } from '../types.ts';
+import type { ProcessorConfig } from '../strategies/types.ts';
 
 export interface TraceMarks {
   mode: 'local' | 'cloud';

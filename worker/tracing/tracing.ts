@@ -5,7 +5,7 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
 import type { OpenTelemetrySinks } from '@temporalio/interceptors-opentelemetry-v2';
-import { EXECUTE_STRATEGY_DIRECTLY, type ProcessorConfig } from '../types.ts';
+import { EXECUTE_STRATEGY_DIRECTLY, type ProcessorConfig } from '../strategies/types.ts';
 import type { Exporting, TracingOptions } from './exporting.ts';
 import { MARKS_HEADER, marksOf, type TraceMarks } from './marks.ts';
 

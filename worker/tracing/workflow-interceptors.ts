@@ -4,7 +4,7 @@
  * modules anew.
  */
 import type { WorkflowInterceptors } from '@temporalio/workflow';
-import type { ProcessorConfig } from '../types.ts';
+import type { ProcessorConfig } from '../strategies/types.ts';
 import { marksOf } from './marks.ts';
 import type { Traced } from './traced-workflow.ts';
 

@@ -1,0 +1,438 @@
+/**
+ * The whole loop as it runs in an account, with real parts: the Temporal server behind a proxy, the AWS emulator behind
+ * another, tasks as real processes in local Fargate, and the scaler as it is built, in a process of its own.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  CreateClusterCommand,
+  CreateServiceCommand,
+  DescribeServicesCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
+  UpdateServiceCommand,
+  type UpdateServiceCommandInput,
+  type Service,
+} from '@aws-sdk/client-ecs';
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { Client, Connection } from '@temporalio/client';
+import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
+import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
+import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import { PARTITION_KEY } from '../../contract/state-table.ts';
+import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
+import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
+import { localClient } from '../../local/observe.ts';
+import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/process.ts';
+import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import type { Figures } from '../../scaler/policy.ts';
+import type { TickRecord } from '../../scaler/report/tick-record.ts';
+import { until } from '../until.ts';
+import { SIDECAR_IMAGE, taskDefinitionOf, type TestedTask } from '../task-definition.ts';
+import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
+import { AwsFront, TemporalFront } from './fronts.ts';
+
+const IMAGE = 'example.test/worker:1';
+const CLUSTER = 'faults';
+const TABLE = 'state';
+const ROLE = 'AROA';
+const DIST = join(import.meta.dirname, '../../dist');
+const BLOCKING = join(import.meta.dirname, 'fixtures/blocking.mjs');
+
+/** As the platform has it, compressed like the work is. */
+const STOP_TIMEOUT_SECONDS = 3;
+/** In local Fargate each subnet is an availability zone. */
+const SUBNETS = ['subnet-1', 'subnet-2', 'subnet-3'];
+/** All but one of them. */
+const CLOSED_ZONES = ['us-east-1b', 'us-east-1c'];
+/** How long a worker's event loop stands still when it is told to. */
+export const BLOCKED_SECONDS = 3;
+
+export interface FaultyPool {
+  name: string;
+  policy: PoolPolicy;
+  /** Whether Spot tasks are among the pool's. */
+  spot?: boolean;
+  /** Whether workers protect themselves and read their cordon; without, they are workers that are just stopped. */
+  protocol?: boolean;
+  /** Whether its workers can be refused by Temporal, and their event loops blocked. */
+  disturbed?: boolean;
+  /** For how long `block` holds its workers' event loops; without, only those of a disturbed pool can be blocked. */
+  blockedSeconds?: number;
+  /** Whether ECS moves its tasks between availability zones. */
+  rebalanced?: boolean;
+  /** What its tasks run; the worker, unless given. */
+  command?: string[];
+  /** The folder of another worker than the package's own that protects itself. */
+  worker?: string;
+  /** A worker of another kind, with the sidecar beside it: the folder that stands for its image. */
+  beside?: string;
+}
+
+function imageOf(pool: string): string {
+  return `example.test/${pool}:1`;
+}
+
+type WorkerTask = Omit<TestedTask, 'family' | 'stopTimeout'>;
+
+export const WORKER_COMMAND = ['node', 'main.js'];
+
+/** A line of the scaler's log that tells of one tick of one pool. */
+export type TickLine = TickRecord & {
+  desired: number;
+  cordon: string[];
+  reason: string;
+  errors: string[];
+  figures: Figures;
+};
+
+export class FaultyStack {
+  readonly lines: TickLine[] = [];
+  readonly complaints: string[] = [];
+  /** Every task ever, as last seen. */
+  readonly tasks = new Map<string, TaskSummary>();
+  readonly aws = new AwsFront();
+  readonly #directory = mkdtempSync(join(tmpdir(), 'faults-'));
+  readonly #pools: FaultyPool[];
+  readonly #longPollSeconds: number;
+  /** Activities' results that Temporal refused to take: the messages, as they came, and how long it had been refusing then. */
+  readonly refusedReports: { at: number; afterMs: number; message: Buffer }[] = [];
+  #refusingSince = 0;
+  temporalFront!: TemporalFront;
+  fargate!: LocalFargate;
+  client!: Client;
+  scalerEnd: string | undefined;
+  #temporal!: LocalTemporal;
+  #temporalPort = 0;
+  #address = '';
+  #emulator!: LocalEmulator;
+  #ecs!: ECSClient;
+  #scaler: ChildProcess | undefined;
+  #refusing: Awaited<ReturnType<typeof refusingProxy>> | undefined;
+  readonly #rebalances = new Set<string>();
+
+  /** A worker that leaves waits for its open polls: `longPollSeconds` at the most, ten on a server with its own settings. */
+  constructor(pools: FaultyPool[], longPollSeconds = 2) {
+    this.#pools = pools;
+    this.#longPollSeconds = longPollSeconds;
+  }
+
+  async start(): Promise<void> {
+    // Copies: another build of the same checkout must not take the files away from under the processes.
+    for (const part of ['worker', 'sidecar', 'scaler'])
+      cpSync(join(DIST, part), join(this.#directory, part), { recursive: true });
+    this.#temporalPort = (await freePorts(1))[0]!;
+    [, this.#emulator] = await Promise.all([
+      this.#startTemporal(),
+      startEmulator({ directory: join(this.#directory, 'logs') }),
+    ]);
+    this.temporalFront = new TemporalFront(this.#temporal.address);
+    this.#address = await this.temporalFront.start();
+    if (this.#pools.some(({ disturbed }) => disturbed))
+      this.#refusing = await refusingProxy(this.#address, (message) =>
+        this.refusedReports.push({ at: Date.now(), afterMs: Date.now() - this.#refusingSince, message }),
+      );
+    this.client = new Client({ connection: await Connection.connect({ address: this.#temporal.address }) });
+    const awsUrl = await this.aws.start();
+    await this.#startFargate(awsUrl);
+    await this.#createTable();
+    await this.#ecs.send(
+      new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE', 'FARGATE_SPOT'] }),
+    );
+    await Promise.all(this.#pools.map((pool) => this.#createPool(pool)));
+    this.#startScaler(awsUrl);
+  }
+
+  async stop(): Promise<void> {
+    this.#scaler?.kill('SIGKILL');
+    await this.client?.connection.close();
+    await this.fargate?.stop();
+    await this.#refusing?.stop();
+    this.temporalFront?.stop();
+    await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
+    this.aws.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** The server comes back at the same address and knows nothing of what was. */
+  async restartTemporalEmpty(): Promise<void> {
+    await this.#temporal.stop();
+    await this.#startTemporal();
+  }
+
+  /** Where Temporal is for workers. */
+  get address(): string {
+    return this.#address;
+  }
+
+  linesOf(pool: string): TickLine[] {
+    return this.lines.filter((line) => line.pool === pool);
+  }
+
+  running(pool: string): TaskSummary[] {
+    return this.fargate.tasks().filter((task) => task.service === pool && task.lastStatus === 'RUNNING');
+  }
+
+  async service(pool: string): Promise<Service> {
+    const { services = [] } = await this.#ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [pool] }));
+    return services[0] as Service;
+  }
+
+  /** Holds the pool at a count, as a person can. */
+  async hold(pool: string, count: number): Promise<void> {
+    const { serviceArn } = await this.service(pool);
+    const tags = [SERVICE_TAGS.minTasks, SERVICE_TAGS.maxTasks].map((key) => ({ key, value: `${count}` }));
+    await this.#ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+  }
+
+  async release(pool: string): Promise<void> {
+    const { serviceArn } = await this.service(pool);
+    const tagKeys = [SERVICE_TAGS.minTasks, SERVICE_TAGS.maxTasks];
+    await this.#ecs.send(new UntagResourceCommand({ resourceArn: serviceArn, tagKeys }));
+  }
+
+  /** A new revision; false when ECS takes no further deployment now. */
+  async deploy(pool: string, command = WORKER_COMMAND): Promise<boolean> {
+    const taskDefinition = await this.#register({ ...this.#pools.find(({ name }) => name === pool)!, command });
+    return this.#update({ service: pool, taskDefinition });
+  }
+
+  /** The same revision once more; false when ECS takes no further deployment now. */
+  forceDeployment(pool: string): Promise<boolean> {
+    return this.#update({ service: pool, forceNewDeployment: true });
+  }
+
+  async #update(change: Omit<UpdateServiceCommandInput, 'cluster'>): Promise<boolean> {
+    try {
+      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, ...change }));
+      return true;
+    } catch (error) {
+      if ((error as Error).name === 'InvalidParameterException') return false;
+      throw error;
+    }
+  }
+
+  /** kill -9 of the worker in the task; false when it has not reported yet, or has ended. */
+  kill(taskId: string): Promise<boolean> {
+    return this.#signal(taskId, 'SIGKILL');
+  }
+
+  /** The event loop of the worker in the task stands still for its pool's seconds; false when it has not reported yet, or has ended. */
+  block(taskId: string): Promise<boolean> {
+    return this.#signal(taskId, 'SIGUSR2');
+  }
+
+  /** For so long Temporal refuses whatever the workers of the disturbed pools ask. */
+  refuse(refusal: Refusal, seconds: number): void {
+    const { state } = this.#refusing!;
+    state.refusal = refusal;
+    this.#refusingSince = Date.now();
+    setTimeout(() => (state.refusal = undefined), seconds * 1000).unref();
+  }
+
+  /** Without capacity in all zones but one, what is started there makes a pool uneven. */
+  closeZones(closed: boolean): void {
+    this.fargate.closeZones(closed ? CLOSED_ZONES : []);
+  }
+
+  /** How many tasks were started so far to rebalance the pool's zones; ECS keeps the last hundred events. */
+  async rebalances(pool: string): Promise<number> {
+    const { events = [] } = await this.service(pool);
+    for (const { id, message } of events) if (message?.includes('to AZ Rebalance')) this.#rebalances.add(id!);
+    return this.#rebalances.size;
+  }
+
+  async #signal(taskId: string, signal: NodeJS.Signals): Promise<boolean> {
+    const { workersInfo } = await this.client.workflowService.listWorkers({ namespace: this.#temporal.namespace });
+    const heartbeat = workersInfo?.find(({ workerHeartbeat }) => workerHeartbeat?.workerIdentity === taskId);
+    const pid = Number(heartbeat?.workerHeartbeat?.hostInfo?.processId ?? 0);
+    const runs = this.fargate.tasks().some((task) => task.taskId === taskId && task.lastStatus === 'RUNNING');
+    if (pid === 0 || !runs) return false;
+    try {
+      process.kill(pid, signal);
+      return true;
+    } catch (error) {
+      // It has ended, and local Fargate has not noticed yet.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      return false;
+    }
+  }
+
+  async until<T>(
+    what: string,
+    condition: () => Promise<T | false | undefined> | T | false | undefined,
+    seconds = 150,
+  ): Promise<T> {
+    const whileTheScalerRuns = async () => {
+      const found = await condition();
+      if (!found && this.scalerEnd !== undefined) throw new Error(`the scaler has ended: ${this.scalerEnd}`);
+      return found;
+    };
+    const detail = () => `${this.complaints.slice(-5).join('\n')}\n${JSON.stringify(this.lines.at(-1), null, 1)}`;
+    return until(what, seconds, whileTheScalerRuns, detail, 100);
+  }
+
+  async #startTemporal(): Promise<void> {
+    this.#temporal = await startTemporal({
+      port: this.#temporalPort,
+      directory: join(this.#directory, 'logs'),
+      dynamicConfig: { 'matching.longPollExpirationInterval': `${this.#longPollSeconds}s` },
+    });
+  }
+
+  async #startFargate(awsUrl: string): Promise<void> {
+    this.fargate = await startLocalFargate({
+      emulatorUrl: this.#emulator.url,
+      images: {
+        [IMAGE]: join(this.#directory, 'worker'),
+        [SIDECAR_IMAGE]: join(this.#directory, 'sidecar'),
+        ...Object.fromEntries(this.#pools.map(({ name, worker, beside = '' }) => [imageOf(name), worker ?? beside])),
+      },
+      startDelaySeconds: { min: 0.1, max: 0.5 },
+      logDirectory: join(this.#directory, 'tasks'),
+      // As in the image.
+      environment: { ...emulatorCredentials(awsUrl), NODE_COMPILE_CACHE: join(this.#directory, 'compiled') },
+      pollMilliseconds: 200,
+      stopGraceSeconds: 1,
+      onTaskChange: (task) => this.tasks.set(task.taskId, task),
+    });
+    this.aws.handOnTo(this.fargate.url);
+    this.#ecs = new ECSClient(localClient(this.fargate.url));
+  }
+
+  async #createTable(): Promise<void> {
+    await new DynamoDBClient(localClient(this.#emulator.url)).send(
+      new CreateTableCommand({
+        TableName: TABLE,
+        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
+        BillingMode: 'PAY_PER_REQUEST',
+      }),
+    );
+  }
+
+  async #createPool(pool: FaultyPool): Promise<void> {
+    const { name, policy, spot = false, rebalanced = false } = pool;
+    await this.#ecs.send(
+      new CreateServiceCommand({
+        cluster: CLUSTER,
+        serviceName: name,
+        taskDefinition: await this.#register(pool),
+        desiredCount: 0,
+        // As the construct creates it, but for the rebalancing.
+        capacityProviderStrategy: ['FARGATE', ...(spot ? ['FARGATE_SPOT'] : [])].map((capacityProvider) => ({
+          capacityProvider,
+          weight: 1,
+        })),
+        deploymentConfiguration: {
+          maximumPercent: MAXIMUM_PERCENT,
+          minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT,
+        },
+        availabilityZoneRebalancing: rebalanced ? 'ENABLED' : 'DISABLED',
+        networkConfiguration: { awsvpcConfiguration: { subnets: SUBNETS } },
+      }),
+    );
+    const config: Omit<PoolConfig, 'protection'> & Partial<PoolConfig> = {
+      pool: name,
+      taskQueue: name,
+      cluster: CLUSTER,
+      service: name,
+      taskRoleId: ROLE,
+      policy,
+      ...(pool.beside !== undefined && { protection: 'sidecar' as const }),
+    };
+    await new SSMClient(localClient(this.#emulator.url)).send(
+      new PutParameterCommand({ Name: `/pools/${name}`, Type: 'String', Value: JSON.stringify(config) }),
+    );
+  }
+
+  async #register(pool: FaultyPool): Promise<string> {
+    const task = pool.beside === undefined ? this.#ourTask(pool) : this.#taskBeside(pool);
+    const definition = taskDefinitionOf({ family: pool.name, stopTimeout: STOP_TIMEOUT_SECONDS, ...task });
+    const { taskDefinition } = await this.#ecs.send(new RegisterTaskDefinitionCommand(definition));
+    return `${pool.name}:${taskDefinition?.revision}`;
+  }
+
+  #taskBeside({ name, policy, command = [] }: FaultyPool): WorkerTask {
+    return {
+      image: imageOf(name),
+      command,
+      environment: {
+        TEMPORAL_ADDRESS: this.#address,
+        TEMPORAL_TASK_QUEUE: name,
+        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
+      },
+      sidecar: { stateTable: TABLE, taskRoleId: ROLE },
+    };
+  }
+
+  #ourTask({
+    name,
+    policy,
+    protocol = true,
+    disturbed = false,
+    blockedSeconds = disturbed ? BLOCKED_SECONDS : undefined,
+    command = WORKER_COMMAND,
+    worker,
+  }: FaultyPool): WorkerTask {
+    const environment = {
+      TEMPORAL_ADDRESS: disturbed ? this.#refusing!.address : this.#address,
+      TEMPORAL_TASK_QUEUE: name,
+      ELASTIC_WORKERS_POOL: name,
+      ELASTIC_WORKERS_PROCESSES: '1',
+      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
+      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
+      ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
+      ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: `${STOP_TIMEOUT_SECONDS}`,
+      ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: '1',
+      ELASTIC_WORKERS_DRAIN_SECONDS: '2',
+      ELASTIC_WORKERS_HEALTH_PORT: 'off',
+      ELASTIC_WORKERS_METRICS_PORT: 'off',
+      ELASTIC_WORKERS_CLOUDWATCH: 'off',
+      ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+      ...(blockedSeconds !== undefined && {
+        NODE_OPTIONS: `--import=${pathToFileURL(BLOCKING).href}`,
+        BLOCKED_SECONDS: `${blockedSeconds}`,
+      }),
+      ...(disturbed && {
+        // A heartbeat that a refusal or a blocked loop holds back is no more than this late already.
+        ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: '1',
+        ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS: '1',
+      }),
+      ...(protocol && { ELASTIC_WORKERS_STATE_TABLE: TABLE, ELASTIC_WORKERS_TASK_ROLE_ID: ROLE }),
+    };
+    return { image: worker === undefined ? IMAGE : imageOf(name), command, environment };
+  }
+
+  #startScaler(awsUrl: string): void {
+    const program = join(import.meta.dirname, 'fixtures/scaler.mjs');
+    const child = spawn(process.execPath, [program, join(this.#directory, 'scaler/index.js')], {
+      env: {
+        ...plainEnvironment(),
+        ...emulatorCredentials(awsUrl),
+        TEMPORAL_ADDRESS: this.#address,
+        ELASTIC_WORKERS_STATE_TABLE: TABLE,
+        ELASTIC_WORKERS_POOLS_PATH: '/pools',
+        ELASTIC_WORKERS_TICK_SECONDS: '1',
+      },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (child.pid !== undefined) child.once('exit', endWithThisProcess(child.pid));
+    void once(child, 'exit').then(([code, signal]) => (this.scalerEnd = `${code ?? signal}`));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const told = JSON.parse(line) as TickLine & { message?: string };
+      if (told.message === undefined) this.lines.push(told);
+      else this.complaints.push(told.message);
+    });
+    this.#scaler = child;
+  }
+}
