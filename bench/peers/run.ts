@@ -15,6 +15,8 @@ import { createService, deleteService, fleetOf, type Fleet, type Stage } from '.
 const SETTLED_SECONDS = 70;
 /** Work that is started later than this after its time, or an activity that takes so much longer: the machine was too slow. */
 const LATE_SECONDS = 2;
+/** The server does not answer for this long: heartbeats come too late then, and attempts end that nobody has stopped. */
+const LONGEST_ANSWER_SECONDS = HEARTBEAT_SECONDS / 2;
 const SAMPLE_SECONDS = 5;
 /** As in google.rpc.Code. */
 const DEADLINE_EXCEEDED = 4;
@@ -52,7 +54,7 @@ export async function runLoad(stage: Stage, { load, seed, contestants }: Prepare
   const work = PEER_LOADS[load]!.draw(seed);
   const startedAt = Date.now() + 1000;
   const endsAt = startedAt + horizonOf(work, PEER_TAIL_SECONDS) * 1000;
-  const watch = watchMachine();
+  const watch = watchMachine(stage, `${load}-${seed}`);
   const lateness = await Promise.all(contestants.map(({ fleet }) => startWork(stage, fleet, work, startedAt)));
   await wait(Math.max(0, endsAt - Date.now()));
   const machine = watch.end();
@@ -71,7 +73,7 @@ export async function runLoad(stage: Stage, { load, seed, contestants }: Prepare
       ...figures,
       ...fleetFigures(tasks, startedAt, endsAt, lastDoneAt),
       loadAverage: machine.mean,
-      isLate: Math.max(lateP95, overrunP95) > LATE_SECONDS,
+      isLate: Math.max(lateP95, overrunP95) > LATE_SECONDS || machine.slowestAnswer > LONGEST_ANSWER_SECONDS,
     };
   });
   await Promise.all(contestants.map((contestant) => dissolve(stage, contestant)));
@@ -145,13 +147,25 @@ function fleetFigures(tasks: TaskSummary[], startedAt: number, endsAt: number, l
   };
 }
 
-function watchMachine() {
+/** Samples the load average, and how long the server takes to store something. */
+function watchMachine(stage: Stage, name: string) {
   const samples: number[] = [loadavg()[0]!];
-  const timer = setInterval(() => samples.push(loadavg()[0]!), SAMPLE_SECONDS * 1000);
+  let slowestAnswer = 0;
+  const timer = setInterval(() => {
+    samples.push(loadavg()[0]!);
+    const asked = Date.now();
+    const start = () =>
+      stage.client.activity.start('nothing', {
+        id: `probe-${name}-${asked}`,
+        taskQueue: 'probes',
+        scheduleToCloseTimeout: '1 second',
+      });
+    void untilAccepted(start).then(() => (slowestAnswer = Math.max(slowestAnswer, (Date.now() - asked) / 1000)));
+  }, SAMPLE_SECONDS * 1000);
   return {
     end: () => {
       clearInterval(timer);
-      return { mean: samples.reduce((sum, each) => sum + each, 0) / samples.length };
+      return { mean: samples.reduce((sum, each) => sum + each, 0) / samples.length, slowestAnswer };
     },
   };
 }
