@@ -147,7 +147,8 @@ export async function createService({ ecs, address }: Stage, fleet: Fleet): Prom
   const definition = taskDefinitionOf({
     family: name,
     image: IMAGE,
-    command: ['node', 'main.js'],
+    // Fifty workers that start at the same time must not take the processors away from the server.
+    command: ['nice', '-n', '10', 'node', 'main.js'],
     stopTimeout: graceSeconds + 20,
     environment: {
       TEMPORAL_ADDRESS: address,
