@@ -50,7 +50,7 @@ const options = new Command('bench:peers')
     Object.keys(POLICIES),
   )
   .option('--repeats <count>', 'runs of each load, each with other work', positiveInteger, 3)
-  .option('--again', 'keep the figures measured last, and run only the loads again for which the machine was too slow')
+  .option('--again', 'keep the figures measured last, and run only what is missing or for which the machine was too slow')
   .option('--json <file>', 'write the figures into this file')
   .option('--write', 'write the figures into docs/benchmark.md')
   .parse()
@@ -61,7 +61,7 @@ const policies = await availablePolicies(options.policies);
 const tools = await ensureTools({ onProgress: tell });
 const stage = await openStage(tools, SEED);
 const earlier = options.again ? (JSON.parse(readFileSync(FIGURES, 'utf8')) as RealRuns).runs : [];
-const runs: RealRun[] = earlier.filter((run) => !isOfASlowCell(run));
+const runs: RealRun[] = earlier.filter((run) => isMeasured(run));
 // However this ends, nothing stays behind.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void stage.stop().then(() => process.exit(1)));
@@ -91,16 +91,17 @@ function lanes(): Cell[][] {
     const from = (seed * 2) % options.loads.length;
     return [...options.loads.slice(from), ...options.loads.slice(0, from)].map((load) => ({ load, seed }));
   });
-  const cells = options.again ? all.filter(isOfASlowCell) : all;
+  const cells = all.filter((cell) => !isMeasured(cell));
   const size = Math.ceil(cells.length / LANES);
   return Array.from({ length: LANES }, (_, lane) => cells.slice(lane * size, (lane + 1) * size)).filter(
     (lane) => lane.length > 0,
   );
 }
 
-/** All fleets of a load run at the same time, so that one that was late spoils all. */
-function isOfASlowCell({ load, seed }: Cell): boolean {
-  return earlier.some((run) => run.isLate && run.load === load && run.seed === seed);
+/** All fleets of a load run at the same time, so one that was late spoils all. */
+function isMeasured({ load, seed }: Cell): boolean {
+  const measured = earlier.filter((run) => run.load === load && run.seed === seed);
+  return measured.length > 0 && measured.every((run) => !run.isLate);
 }
 
 async function runLane(on: Stage, cells: Cell[]): Promise<void> {
