@@ -2,7 +2,7 @@
  * `npm run bench:peers`: ours, as it is deployed, beside the real peers, on real fleets: see docs/benchmark.md. Loads run in three
  * lanes side by side; in each lane the next load's fleets are made ready while one is under way.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -16,7 +16,7 @@ import { buildKeda, kedaVersions } from './keda.ts';
 import type { PeerPolicy } from './policy.ts';
 import { POLICIES } from './policies.ts';
 import { prepare, runLoad } from './run.ts';
-import { openStage, type Stage } from './stage.ts';
+import { LOGS, openStage, type Stage } from './stage.ts';
 
 interface Options {
   loads: string[];
@@ -29,8 +29,6 @@ interface Options {
 
 /** As many as two processors bear. */
 const LANES = 3;
-/** Of the tasks' start-up times. */
-const SEED = 1;
 /** What was measured last: `npm run bench:policy -- --write` writes it into the document again, beside the model as it is then. */
 const FIGURES = join(import.meta.dirname, '../../simulate/real-peers.json');
 const DOCUMENT = join(import.meta.dirname, '../../docs/benchmark.md');
@@ -50,7 +48,10 @@ const options = new Command('bench:peers')
     Object.keys(POLICIES),
   )
   .option('--repeats <count>', 'runs of each load, each with other work', positiveInteger, 3)
-  .option('--again', 'keep the figures measured last, and run only what is missing or for which the machine was too slow')
+  .option(
+    '--again',
+    'keep the figures measured last, and run only what is missing or for which the machine was too slow',
+  )
   .option('--json <file>', 'write the figures into this file')
   .option('--write', 'write the figures into docs/benchmark.md')
   .parse()
@@ -59,16 +60,20 @@ const options = new Command('bench:peers')
 const tell = (line: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${line}`);
 const policies = await availablePolicies(options.policies);
 const tools = await ensureTools({ onProgress: tell });
-const stage = await openStage(tools, SEED);
 const earlier = options.again ? (JSON.parse(readFileSync(FIGURES, 'utf8')) as RealRuns).runs : [];
 const runs: RealRun[] = earlier.filter((run) => isMeasured(run));
+rmSync(LOGS, { recursive: true, force: true });
+const stages: Stage[] = [];
+const stop = () => Promise.all(stages.map((stage) => stage.stop()));
 // However this ends, nothing stays behind.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void stage.stop().then(() => process.exit(1)));
+  process.once(signal, () => void stop().then(() => process.exit(1)));
 try {
-  await Promise.all(lanes().map((cells) => runLane(stage, cells)));
+  // One after the other: each takes free ports when it starts.
+  for (const lane of lanes().keys()) stages.push(await openStage(tools, lane + 1));
+  await Promise.all(lanes().map((cells, lane) => runLane(stages[lane]!, cells)));
 } finally {
-  await stage.stop();
+  await stop();
 }
 await report(measured());
 

@@ -1,6 +1,7 @@
 /**
- * What all fleets share: one Temporal server, with Temporal's own controller for serverless workers switched on, one AWS emulator,
- * one local Fargate. Each fleet has a task queue and an ECS service of its own, both called by the fleet's name.
+ * What the fleets of one load share: a Temporal server, with Temporal's own controller for serverless workers switched on, an AWS
+ * emulator, and local Fargate. One server for all loads would be the bottleneck. Each fleet has its own task queue and ECS service,
+ * both named after the fleet.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -65,9 +66,8 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
+/** `seed`: of the tasks' start-up times. */
 export async function openStage(tools: Tools, seed: number): Promise<Stage> {
-  rmSync(LOGS, { recursive: true, force: true });
-  mkdirSync(LOGS, { recursive: true });
   const directory = mkdtempSync(join(tmpdir(), 'bench-peers-'));
   const closers: (() => Promise<unknown> | void)[] = [() => rmSync(directory, { recursive: true, force: true })];
   const stop = async () => {
@@ -91,11 +91,13 @@ async function open(
   await bundle(join(directory, 'worker'));
   const ecsPort = (await freePorts(1))[0]!;
   const ecsUrl = `http://127.0.0.1:${ecsPort}`;
-  const emulator = await startEmulator({ directory: LOGS, ministack: tools.ministack });
+  const logs = join(LOGS, `servers-${seed}`);
+  mkdirSync(logs, { recursive: true });
+  const emulator = await startEmulator({ directory: logs, ministack: tools.ministack });
   closers.push(emulator.stop);
   const aws = { ...emulatorCredentials(emulator.url), AWS_ENDPOINT_URL_ECS: ecsUrl };
   const temporal = await startTemporal({
-    directory: LOGS,
+    directory: logs,
     executable: tools.temporal,
     dynamicConfig: WCI_SETTINGS,
     environment: aws,
