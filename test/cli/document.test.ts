@@ -29,7 +29,7 @@ function documentedIn(section: string): string[] {
   return [...section.matchAll(/^\| `(--[^`]+)`/gm)].map(([, option = '']) => option).toSorted();
 }
 
-test('every command has a section, and every section is a command', async () => {
+test('every command has a section, and every section describes a command', async () => {
   const help = await helpOf();
   const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name);
   expect(commands.length).toBeGreaterThan(9);
@@ -39,7 +39,7 @@ test('every command has a section, and every section is a command', async () => 
   );
 });
 
-test('every option of a command is in its section, and no other', async () => {
+test('every section lists exactly the options of its command', async () => {
   const commands = [...bySection.keys()].filter((name) => /^[a-z]+$/.test(name));
   const helps = await Promise.all(commands.map((command) => helpOf(command)));
   const options = helps.map((help, index) => [commands[index], optionsIn(help)]);
@@ -47,7 +47,7 @@ test('every option of a command is in its section, and no other', async () => {
   expect(commands.map((command) => [command, documentedIn(bySection.get(command) ?? '')])).toEqual(options);
 });
 
-test('every example calls a command with options that it has', async () => {
+test('every example uses existing commands and options', async () => {
   const examples = [...bySection.values()].flatMap((text) => [
     ...text.matchAll(/elastic-workers ([a-z]+)((?: [^|\n]*)?)$/gm),
   ]);
@@ -58,7 +58,7 @@ test('every example calls a command with options that it has', async () => {
   }
 });
 
-test('what all commands share is documented once', async () => {
+test('what all commands have in common is documented once', async () => {
   const help = (await helpOf()) + (await helpOf('status'));
   for (const option of SHARED) expect(help).toContain(option);
   expect(documentedIn(bySection.get('All commands') ?? '').map((option) => option.split(' ')[0])).toEqual(SHARED);

@@ -23,7 +23,7 @@ function workers() {
 const busyTask = () => workers().find(({ usedSlots }) => usedSlots > 0)?.task;
 const isRunning = (task: string) => fleet.running().some(({ taskId }) => taskId === task);
 
-test('a task that is drained finishes what may be tried once only, has a successor meanwhile, and is gone', async () => {
+test('a drained task finishes an activity that may run only once, has a successor meanwhile, and then stops', async () => {
   await fleet.until('two workers report', () => workers().length === 2);
   // For as long as it takes to begin to drain the task, to see its successor and to be refused a second time.
   const activity = await fleet.client.activity.start('executeStrategyDirectly', {
@@ -55,7 +55,7 @@ test('a task that is drained finishes what may be tried once only, has a success
   expect(fleet.errors).toEqual([]);
 });
 
-test('without waiting the command ends at once, and the task leaves all the same', async () => {
+test('without waiting, the command ends at once, and the task is still removed', async () => {
   const [first] = fleet.running();
   const { code, stdout } = await drain(first!.taskArn, '--no-wait', '--json');
   expect({ code, told: JSON.parse(stdout) }).toMatchObject({

@@ -25,7 +25,7 @@ function contrast(one: string, other: string): number {
 test.each([
   ['light', 0],
   ['dark', 1],
-])('in the %s theme texts stand out by 4.5 and lines by 3', (_, theme) => {
+])('in the %s theme, text has a contrast of at least 4.5 and lines of at least 3', (_, theme) => {
   expect([...colors.keys()].toSorted()).toEqual([...TEXTS, ...LINES, 'ground', 'card', 'line'].toSorted());
   for (const [names, least] of [
     [TEXTS, 4.5],

@@ -36,7 +36,7 @@ function shownIn(text: string): string[][] {
   });
 }
 
-test('every command can be run, one after the other', async () => {
+test('every command runs, one after the other', async () => {
   const texts = pages.flatMap(({ snippets, code }) => [
     ...snippets.filter(({ language }) => language === 'sh').map(({ text }) => text),
     ...code.map(({ text }) => text).filter((text) => /^(npx|npm run) [^…]*$/.test(text)),
@@ -60,7 +60,7 @@ const consoles = pages
   ?.snippets.filter(({ language }) => language === 'console');
 
 test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
-  'the answer to %s is as the document has it',
+  'the output of %s matches the document',
   async (start) => {
     const shown = consoles?.find(({ text }) => text.startsWith(`$ elastic-workers ${start}`))?.text ?? '';
     const [first = '', ...answer] = shown.split('\n');
@@ -81,7 +81,7 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
   },
 );
 
-test('the answer to cost has the lines that the document shows', async () => {
+test('the output of cost has the lines that the document shows', async () => {
   const { stdout } = await stacks.cli('cost', '--hours', '1');
   expect(missingFrom([stdout], 'cost')).toEqual([]);
 });

@@ -24,12 +24,12 @@ interface Locked {
   packages: Record<string, { license?: string }>;
 }
 
-test('the project is under the Apache License 2.0', () => {
+test('the project is licensed under the Apache License 2.0', () => {
   expect(packageFile.license).toBe('Apache-2.0');
   expect(readFileSync(join(root, 'LICENSE'), 'utf8')).toMatch(/Apache License\s+Version 2\.0, January 2004/);
 });
 
-test('no package that is used forbids it', () => {
+test('no dependency’s license forbids that', () => {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Locked;
   const wrong = Object.entries(packages)
     .filter(([path]) => path !== '')

@@ -46,7 +46,7 @@ function synthesize(shown: { at: string; text: string }[]): { status: number | n
   }
 }
 
-test('every snippet that makes a stack does so, and one with a mistake that the compiler cannot know would not', () => {
+test('every snippet that creates a stack synthesizes, and one with a mistake the compiler cannot see would not', () => {
   const stacks = snippets.filter(({ language, text }) => language === 'ts' && text.includes('new ElasticWorkers'));
   expect(stacks.length).toBeGreaterThan(8);
   expect(synthesize(stacks)).toEqual({ status: 0, stderr: expect.any(String) });
@@ -56,7 +56,7 @@ test('every snippet that makes a stack does so, and one with a mistake that the 
   expect(stderr).toContain('no-port');
 });
 
-test('every context that the documents deploy with is one that the app takes', () => {
+test('the app accepts every context that the documents deploy with', () => {
   const deployments = snippets
     .filter(({ language }) => language === 'sh')
     .flatMap(({ text }) => commandsIn(text))

@@ -11,7 +11,7 @@ afterAll(() => fleet.stop(), 60_000);
 
 const last = (count: number) => fleet.decisions.slice(-count);
 
-test('another hand on the count is undone again and again, always with the same reason', async () => {
+test('a count that somebody else sets is reset each time, always with the same reason', async () => {
   await fleet.until('the fleet is at zero', () => last(1)[0]?.desired === 0);
   for (let round = 0; round < 3; round += 1) {
     const before = fleet.decisions.length;
@@ -26,7 +26,7 @@ test('another hand on the count is undone again and again, always with the same 
   }
 });
 
-test('with more work than the largest fleet can do, the pool stays at its maximum, says so, and loses nothing', async () => {
+test('a pool with more work than its largest fleet can do stays at its maximum, says so, and loses nothing', async () => {
   const results: Promise<unknown>[] = [];
   const ask = () =>
     results.push(

@@ -93,7 +93,7 @@ async function eventually(holds: () => Promise<boolean>): Promise<void> {
 }
 
 describe('no task is processed', () => {
-  it('when the client names the queue a little differently, and the doctor says what was meant', async () => {
+  it('when the client misspells the queue’s name; the doctor suggests the right one', async () => {
     await startWorker('orders-queue');
     const lost = await startWorkflow('orders_queue', 'lost');
     const place = { address: temporal.address, namespace: 'default', tls: false };
@@ -111,7 +111,7 @@ describe('no task is processed', () => {
     await lost.terminate();
   });
 
-  it('when all that comes is a query: it fails, and no queue shows it', async () => {
+  it('when only a query arrives: it fails, and no queue shows it', async () => {
     const worker = await startWorker('queried-queue');
     const done = await startWorkflow('queried-queue', 'queried');
     await done.result();
@@ -134,7 +134,7 @@ describe('no task is processed', () => {
     expect([...backlogs]).toEqual([0]);
   });
 
-  it('when no worker of the queue knows the workflow: its task fails again and again, and the workflow stays open', async () => {
+  it('when no worker of the queue knows the workflow type: its task fails repeatedly, and the workflow stays open', async () => {
     await startWorker('known-queue');
     const handle = await startWorkflow('known-queue', 'unknown-type', 'NoSuchWorkflow');
     const attempts = async () => Number((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0);
@@ -144,8 +144,8 @@ describe('no task is processed', () => {
   });
 });
 
-describe('a backlog is counted that is not there', () => {
-  it('after workflows were terminated, until a worker has looked at their tasks', async () => {
+describe('the backlog counts work that does not exist', () => {
+  it('after workflows were terminated, until a worker polls their tasks', async () => {
     const handles = await Promise.all([1, 2, 3].map((id) => startWorkflow('ghost-queue', `ghost-${id}`)));
     await eventually(async () => (await backlogOf('ghost-queue')) === 3);
     await Promise.all(handles.map((handle) => handle.terminate()));
@@ -158,10 +158,10 @@ describe('a backlog is counted that is not there', () => {
   });
 });
 
-describe('what the documents show of Temporal', () => {
+describe('the documents’ Temporal snippets', () => {
   const snippets = documents().flatMap((page) => page.snippets);
 
-  it('starts a workflow that completes', async () => {
+  it('start a workflow that completes', async () => {
     await startWorker('quick-response-queue');
     const starting = snippets.filter(({ text }) => text.includes('client.workflow.start'));
     expect(starting.length).toBeGreaterThan(1);
@@ -171,7 +171,7 @@ describe('what the documents show of Temporal', () => {
     }
   });
 
-  it('is commands that the server answers', async () => {
+  it('are commands that the server answers', async () => {
     const { temporal: program } = await ensureTools();
     const handle = await startWorkflow('nobody-polls-queue', 'asked-for');
     const commands = snippets
@@ -196,7 +196,7 @@ describe('an activity times out', () => {
   const timeoutOf = async (result: Promise<unknown>) =>
     ((await result.catch((cause: unknown) => cause)) as { cause?: { timeoutType?: string } }).cause?.timeoutType;
 
-  it('in the queue when nobody takes it, at work when it takes longer than it may, and silently when its worker was killed', async () => {
+  it('in the queue if no worker takes it, while running if it takes too long, and unnoticed if its worker was killed', async () => {
     const waiting = await startActivity('nobody-queue', 0, { scheduleToStartTimeout: '2 seconds' });
     const worker = await startWorker('slow-queue');
     const long = await startActivity('slow-queue', 20, { startToCloseTimeout: '1 second' });
@@ -209,8 +209,8 @@ describe('an activity times out', () => {
   });
 });
 
-describe('memory', () => {
-  it('is what slots times the size of their work need: with too many the worker dies of it, with few it does not', async () => {
+describe('the memory that a worker needs', () => {
+  it('is its slots times the size of their work: with too many slots it runs out of memory, with few it does not', async () => {
     const start = (queue: string, slots: string) =>
       startWorker(
         queue,
@@ -240,7 +240,7 @@ function workerOf(task: string | null, usedSlots: number): WorkerReading {
 }
 
 describe('the count goes up and down', () => {
-  it('when another controller sets it too: each decision is undone, and the reason is the same one again and again', () => {
+  it('when another controller sets it too: each decision is undone, always with the same reason', () => {
     let memory: unknown;
     const decisions = Array.from({ length: 60 }, (_, tick) => {
       // The other one has put it back to three meanwhile.
@@ -256,8 +256,8 @@ describe('the count goes up and down', () => {
   });
 });
 
-describe('another service’s workers on the same queue', () => {
-  it('are counted: the pool does what they leave', () => {
+describe('other services’ workers on the same queue', () => {
+  it('are counted: the pool is sized for the remaining work', () => {
     const tasks = { desired: 1, running: ['a'], pending: [], cordoned: [] };
     const workers = [workerOf('a', 20), workerOf(null, 20), { ...workerOf(null, 20), key: 'another' }];
     const signals: Signals = { activityQueue: QUIET, workflowQueue: QUIET, workers, tasks };

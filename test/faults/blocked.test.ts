@@ -16,7 +16,7 @@ const faulty = new FaultyStack([
 beforeAll(() => faulty.start());
 afterAll(() => faulty.stop());
 
-test('a task whose event loop stands still for two minutes is kept, and reports what it ran', async () => {
+test('a task whose event loop is blocked for two minutes is kept, and reports the result of its work', async () => {
   // It is blocked before it has ended, however late the worker reports.
   const work = await faulty.client.activity.start('executeStrategyDirectly', {
     id: 'blocking',

@@ -15,7 +15,7 @@ const faulty = new FaultyStack([{ name: POOL, policy: { slotsPerTask: 1, maxTask
 beforeAll(() => faulty.start());
 afterAll(() => faulty.stop());
 
-test('an attempt whose worker was killed is made again when its heartbeats are missed, on a task that is there or ordered for it', async () => {
+test('an attempt whose worker was killed is retried after its heartbeat timeout, on an existing or a new task', async () => {
   const work = await start('killed', { seconds: 10, heartbeatTimeout: '10 seconds' });
   const task = await faulty.until('it runs', async () => (await work.describe()).lastWorkerIdentity);
   await faulty.until('its worker is killed', () => faulty.kill(task));
@@ -41,7 +41,7 @@ const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolea
   ['CloudWatch and SSM are throttling', 'in the log', aws('throttled', 'monitoring', 'ssm')],
 ];
 
-describe('nobody leaves, the loop goes on, and all is known again two ticks after', () => {
+describe('no task is removed, the loop continues, and all readings are known again two ticks later', () => {
   /** It outlasts all causes, on any machine. */
   const work: Awaited<ReturnType<typeof start>>[] = [];
   let tasks: string[] = [];
@@ -84,7 +84,7 @@ describe('nobody leaves, the loop goes on, and all is known again two ticks afte
   });
 });
 
-test('with a Temporal that has come back empty the loop goes on, and new work is done', async () => {
+test('after Temporal restarts with empty state the loop continues, and new work is done', async () => {
   await faulty.restartTemporalEmpty();
   const again = await faulty.until('work is taken', () => start('after', { seconds: 0.1 }).catch(() => undefined));
   await again.result();

@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => faulty.stop());
 
-test('a new revision of a pool at zero gets one task at once, which goes when it has come up', async () => {
+test('a new revision of a pool at zero gets one task at once, which is removed after it has started', async () => {
   await faulty.until('the scaler has seen the first one', () => faulty.linesOf('broken').length > 0);
   await faulty.deploy('broken');
   await faulty.until('one task is ordered', () => faulty.linesOf('broken').some(({ reason }) => reason === 'probing'));
@@ -44,7 +44,7 @@ test('a new revision of a pool at zero gets one task at once, which goes when it
   expect(reasons.slice(reasons.indexOf('probing'))).toContain('scale-in');
 });
 
-test('a new revision of a pool at zero that does not start is reported although there is no work', async () => {
+test('a new revision of a pool at zero that does not start is reported even without work', async () => {
   const isFailing = () => faulty.linesOf('stillborn').at(-1)?.figures.revisionFailing === true;
   await faulty.deploy('stillborn', CRASHES_AT_START);
   await faulty.until('it is reported', isFailing);
@@ -53,14 +53,14 @@ test('a new revision of a pool at zero that does not start is reported although 
   await faulty.until('it is no longer', () => !isFailing());
 });
 
-test('a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
+test('a pool at zero gets its first worker as soon as there is work, and that worker takes it', async () => {
   const work = await start('broken', 'first of its revision', 0.1);
   await work.result();
   const task = faulty.tasks.get((await work.describe()).lastWorkerIdentity!);
   expect(task?.taskDefinition).toBe('broken:2');
 });
 
-test('workflow code that is not there fails task after task: the fleet stays as it is, and the reason says so', async () => {
+test('missing workflow code fails one workflow task after another: the fleet stays the same size, and the reason says so', async () => {
   const handles = await Promise.all(
     [1, 2, 3, 4, 5, 6].map((number) =>
       faulty.client.workflow.start('NoSuchWorkflow', { taskQueue: 'broken', workflowId: `broken-${number}` }),
@@ -71,7 +71,7 @@ test('workflow code that is not there fails task after task: the fleet stays as 
   await Promise.all(handles.map((handle) => handle.terminate()));
 });
 
-test('an image that crashes at its start is not ordered again and again, and says so; once it is mended all is done', async () => {
+test('an image that crashes at start-up gets no more tasks, and the reason says so; once fixed, all work is done', async () => {
   const work = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((number) => start('crashing', `waits-${number}`, 1)));
   await faulty.until('it is recognised', () => held('crashing', 'not-starting').length >= 3);
   expect(growing(held('crashing', 'not-starting'))).toEqual([]);
@@ -81,7 +81,7 @@ test('an image that crashes at its start is not ordered again and again, and say
   expect(recovered.reason).not.toBe('not-starting');
 });
 
-test('work that kills each worker it comes to is told from the rest, and brings no more of them', async () => {
+test('work that kills every worker it reaches is recognized, and no more tasks are ordered for it', async () => {
   const poison = await start('poisoned', 'poison', 100);
   const killed = new Set<string>();
   const strike = async () => {
@@ -97,7 +97,7 @@ test('work that kills each worker it comes to is told from the rest, and brings 
   await (await start('poisoned', 'harmless', 0.1)).result();
 });
 
-test('while all attempts fail, for what they call is out, the fleet stays as it is; when that is back all is done', async () => {
+test('during an outage downstream, while all attempts fail, the fleet stays the same size; afterwards all work is done', async () => {
   let out = true;
   const downstream = createServer((_, response) => response.writeHead(out ? 503 : 200).end());
   downstream.listen(0, '127.0.0.1');
@@ -125,7 +125,7 @@ test('while all attempts fail, for what they call is out, the fleet stays as it 
   expect(faulty.linesOf('outage').at(-1)?.reason).not.toBe('failing');
 });
 
-test('a queue that the server throttles is told by the server, and gets no more tasks for it; without the limit all is done', async () => {
+test('a queue throttled by the server gets no more tasks; without the limit all work is done', async () => {
   await limit(0.5);
   const work = await Promise.all(
     Array.from({ length: 24 }, (_, number) => start('throttled', `throttled-${number}`, 0.1)),
@@ -136,7 +136,7 @@ test('a queue that the server throttles is told by the server, and gets no more 
   await Promise.all(work.map((handle) => handle.result()));
 });
 
-test('tasks that run and never take anything are seen, and no more of them are ordered; once they are mended all is done', async () => {
+test('tasks that run but take no work are recognized, and no more are ordered; once fixed, all work is done', async () => {
   await faulty.until('it is recognised', () => held('mute', 'not-serving').length > 0);
   const more = await Promise.all([1, 2, 3, 4].map((number) => start('mute', `unheard-${number}`, 0.1)));
   const before = held('mute', 'not-serving').length;

@@ -22,7 +22,7 @@ setInterval(() => {}, 1000);
 console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);`;
 
 withEngine('an image that is built from a folder', () => {
-  test('is run with the task’s variables, and gets the task’s SIGTERM', async () => {
+  test('runs with the task’s variables, and receives the task’s SIGTERM', async () => {
     writeFileSync(join(folder, 'worker.js'), PROGRAM);
     writeFileSync(join(folder, 'Containerfile'), `FROM ${base}\nCOPY worker.js /\nCMD ["node", "/worker.js"]\n`);
     await buildImage(engine!, IMAGE, { directory: folder, dockerFile: 'Containerfile' });
@@ -39,7 +39,7 @@ withEngine('an image that is built from a folder', () => {
     expect((await ended)[0]).toBe(7);
   });
 
-  test('says what the engine says when it cannot be built', async () => {
+  test('reports the engine’s own message when it cannot be built', async () => {
     writeFileSync(join(folder, 'Broken'), `FROM ${base}\nCOPY missing /\n`);
     const building = buildImage(engine!, `${IMAGE}-broken`, { directory: folder, dockerFile: 'Broken' });
     await expect(building).rejects.toThrow(/failed to build .*-broken:\n[^]*missing/);

@@ -37,7 +37,7 @@ withEngine('the sidecar’s image', () => {
     stage.stop();
   });
 
-  test('finds the worker among the task’s containers, sends it SIGTERM on a cordon, and ends after it', async () => {
+  test('finds the worker among the task’s containers, sends it SIGTERM on a cordon, and exits after it', async () => {
     run(PAUSE, [], ['node', '-e', SLEEPS]);
     const shared = ['--pid', `container:${PAUSE}`];
     run(OTHER, shared, ['node', '-e', SLEEPS]);

@@ -22,18 +22,18 @@ function each<T>(of: (template: Template, id: string) => T): T[] {
   return templates.map((template, index) => of(template, ids[index]!));
 }
 
-test('each has an id of its own, which its workers are told', () => {
+test('each stack has its own id, which its workers receive', () => {
   expect(new Set(ids).size).toBe(2);
   expect(each((template) => containerOf(template, 'fast').environment.ELASTIC_WORKERS_STACK)).toEqual(ids);
 });
 
-test('no resource of the one has a name that a resource of the other has', () => {
+test('no resource has the same name in both stacks', () => {
   const [blue, green] = each(namesIn);
   expect(blue!.length).toBeGreaterThan(0);
   expect(blue!.filter((name) => green!.includes(name))).toEqual([]);
 });
 
-test('the alarms of each stand on its own pools’ metrics', () => {
+test('each stack’s alarms use its own pools’ metrics', () => {
   const pools = each((template, id) => {
     const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
     expect(alarms).toHaveLength(12);
@@ -42,7 +42,7 @@ test('the alarms of each stand on its own pools’ metrics', () => {
   expect(pools).toEqual(NAMES.map(() => new Set(['fast', 'slow'])));
 });
 
-test('the dashboard of each shows its own pools’ metrics and tick records', () => {
+test('each stack’s dashboard shows its own pools’ metrics and tick records', () => {
   const shown = each((template, id) => {
     const { metrics, queries } = widgetsOf(template);
     expect(metrics.length).toBeGreaterThan(0);

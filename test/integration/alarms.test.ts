@@ -83,7 +83,7 @@ const faults: Record<
     begin: () => startWork('failing', 3, { execution: 'direct' }, 'no-such-strategy'),
     mend: () => startWork('failing', 80, { offlineModel: { secondsPerAsk: 0 } }),
   },
-  'there is more to do than maxTasks can': {
+  'there is more work than maxTasks tasks can do': {
     pool: 'small',
     alarms: ['Latency', 'PinnedAtMax'],
     begin: () => startWork('small', 60, { offlineModel: { secondsPerAsk: 4 } }),
@@ -120,14 +120,14 @@ beforeAll(async () => {
 afterAll(() => stack.stop(), 120_000);
 
 test.each(Object.keys(faults).map((what) => [what, faults[what]!.alarms.join(' and ')]))(
-  '%s: %s fires, and clears when that is over',
+  'when %s, %s fires, and clears afterwards',
   async (what) => {
     await expect(courses.get(what)).resolves.toBeUndefined();
   },
   (QUIET_WITHIN_SECONDS + FIRES_WITHIN_SECONDS + MENDED_WITHIN_SECONDS + CLEARS_WITHIN_SECONDS) * 1000,
 );
 
-test('nothing else has fired', async () => {
+test('no other alarm has fired', async () => {
   const expected = Object.values(faults).map(({ pool, alarms }) => [pool, alarms]);
   const fired = Object.entries(await firedByPool()).map(([pool, alarms]) => [pool, [...alarms].sort()]);
   expect(Object.fromEntries(fired)).toEqual(Object.fromEntries(expected));

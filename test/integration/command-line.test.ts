@@ -34,7 +34,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => tested.stop(), 120_000);
 
-test('status, doctor, explain and eval tell of the pools as the document shows', async () => {
+test('status, doctor, explain and eval describe the pools as the document shows', async () => {
   await Promise.all(
     Object.entries(WORK).flatMap(([taskQueue, pieces]) =>
       Array.from({ length: pieces }, (_, index) => tested.startWork(`watched-${taskQueue}-${index}`, taskQueue, 15)),
@@ -56,7 +56,7 @@ test('status, doctor, explain and eval tell of the pools as the document shows',
   expect(missing()).toEqual([]);
 }, 360_000);
 
-test('drain empties a task at work as the document shows', async () => {
+test('drain empties a busy task as the document shows', async () => {
   await until('the work is done', 180, async () => (await tested.countWork('Running')) === 0);
   await Promise.all(
     Array.from({ length: 20 }, (_, index) => tested.startWork(`drained-${index}`, 'quick-response-queue', 60)),
@@ -71,7 +71,7 @@ test('drain empties a task at work as the document shows', async () => {
   expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));
 }, 600_000);
 
-test('the AWS CLI is answered to every command that the documents show', async () => {
+test('every AWS CLI command that the documents show is answered', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'aws-cli-'));
   for (const file of ['api-key.txt', 'new-api-key.txt']) writeFileSync(join(folder, file), 'secret');
   const { aws } = await ensureTools({ aws: true });

@@ -4,7 +4,7 @@ import { LANGUAGES } from './workers.ts';
 
 jest.setTimeout(600_000);
 
-test('a worker in Python with the sidecar beside it loses no attempt to a scale-in', async () => {
+test('a Python worker with a sidecar loses no attempt to a scale-in', async () => {
   const story: string[] = [];
   const program = await LANGUAGES.python!((line) => story.push(line));
   const result = await loseNothingBeside({ language: 'python', program, steps: 5, pools: 2, seed: 1 });
