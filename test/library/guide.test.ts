@@ -14,12 +14,12 @@ const side = (sign: '+' | '-') =>
     .map((line) => line.slice(1))
     .join('\n');
 
-test('what the guide makes of a plain worker is the worker that is tested', () => {
+test('the guide’s changes to a plain worker result in the tested worker', () => {
   const tested = readFileSync(join(import.meta.dirname, 'fixtures/orders/src/worker.ts'), 'utf8');
   expect(side('+').trim()).toBe(tested.trim());
 });
 
-test('what it begins with is a worker of the Temporal SDK alone', () => {
+test('the guide starts with a worker that uses only the Temporal SDK', () => {
   const project = projectOf('orders');
   try {
     project.write({ 'src/worker.ts': side('-') });

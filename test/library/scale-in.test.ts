@@ -57,7 +57,7 @@ function reasonsOf(error: Error): string {
   return error.cause instanceof Error ? `${error.message}: ${reasonsOf(error.cause)}` : error.message;
 }
 
-test(`${STEPS} scale-ins of tasks at work cost no attempt, of which each activity has one`, async () => {
+test(`${STEPS} scale-ins of busy tasks lose no attempt of activities that have only one`, async () => {
   const orders: Promise<string>[] = [];
   for (let high = true; scaleIns() < STEPS; high = !high) {
     for (const pool of POOLS) {

@@ -38,7 +38,7 @@ const view: DemoView = {
   pools: [pool, blind],
 };
 
-test("the table has each pool's figures under their titles, its decision, the counts and the addresses to look at", () => {
+test("the table has each pool's figures under their headings, its decision, the counts and the addresses to open", () => {
   expect(renderTable(view)).toMatchInlineSnapshot(`
    "1:05  Replaying 100 requests
 
@@ -55,7 +55,7 @@ test("the table has each pool's figures under their titles, its decision, the co
   `);
 });
 
-test('without a terminal each pool is one line that says the same', () => {
+test('without a terminal each pool gets one line with the same content', () => {
   expect(renderLines(view)).toMatchInlineSnapshot(`
    "1:05 Replaying 100 requests; workflows 40 of 100 started, 30 completed, 1 failed
      complex-analysis: backlog 12, age 3.2 s, busy 18/20, desired 5, running 4, starting 1, cordoned 0, failures 2; backlog (busy 18 + queued 12)
@@ -63,6 +63,6 @@ test('without a terminal each pool is one line that says the same', () => {
   `);
 });
 
-test('a clock has minutes and two digits of seconds', () => {
+test('a clock shows minutes and two digits of seconds', () => {
   expect([0, 59.9, 60, 605].map(clock)).toEqual(['0:00', '0:59', '1:00', '10:05']);
 });

@@ -41,7 +41,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(app, { recursive: true, force: true }));
 
-test('installing the package installs nothing else', () => {
+test('the package installs no other packages', () => {
   const installed = readdirSync(join(app, 'node_modules')).filter((name) => !name.startsWith('.'));
   expect(installed.toSorted()).toEqual([
     '@types',
@@ -52,7 +52,7 @@ test('installing the package installs nothing else', () => {
   ]);
 });
 
-test('a TypeScript app type-checks against its declarations, those of the package included', () => {
+test('a TypeScript app type-checks against the package’s declarations', () => {
   writeFileSync(join(app, 'app.ts'), source);
   const strict = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
   expect(run('node', ['node_modules/typescript/bin/tsc', ...strict, 'app.ts'])).toBe('');
@@ -89,13 +89,13 @@ test.each([
   expect(files).toContainEqual(expect.stringMatching(/^asset\.\w+\/dist\/worker\/main\.js$/));
 });
 
-test('its command line is there', () => {
+test('the package has its command line', () => {
   const elasticWorkers = (...args: string[]) => run('npx', ['--no-install', 'elastic-workers', ...args]);
   expect(elasticWorkers('--version')).toBe(`${packageFile.version}\n`);
   expect(elasticWorkers('--help')).toMatch(/status.*\n[^]* drain /);
   expect(elasticWorkers('drain', '--help')).toContain('--no-wait');
 });
 
-test('the package says which CDK it is for', () => {
+test('the package states which CDK version it needs', () => {
   expect(Object.keys(packageFile.peerDependencies)).toEqual(expect.arrayContaining(['aws-cdk-lib', 'constructs']));
 });

@@ -41,17 +41,17 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the project that is made passes its own checks, and can be deployed', () => {
+test('the created project passes its own checks, and can be deployed', () => {
   expect(run(project, 'npm', 'test')).toMatch(/pass 1\n/);
   run(project, 'npm', 'run', 'synth');
 });
 
-test('dev says which pools there are when a command is given for another', () => {
+test('dev lists the pools when a command is given for an unknown one', () => {
   const dev = () => run(project, 'npx', '--no-install', 'elastic-workers', 'dev', '--run', 'nope=true');
   expect(dev).toThrow("--run names nope, but the app's pools are main: correct it");
 });
 
-test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
+test('dev serves its workflow from zero and returns to zero, deploys a change, and leaves nothing behind', async () => {
   const end = await withDev(project, ['--start', 'node src/start.ts'], async (shows) => {
     await servedFromZeroAndBack(shows);
     const activities = join(project, 'src/activities.ts');
@@ -63,7 +63,7 @@ test('dev serves its workflow from zero and goes back, deploys a change, and lea
   expect(end).toEqual(NOTHING_LEFT);
 });
 
-test('a project in Python passes its own checks, and its workers beside a sidecar serve it in dev', async () => {
+test('a Python project passes its own checks, and its workers with a sidecar serve it in dev', async () => {
   const inPython = join(folder, 'in-python');
   run(folder, 'npx', '--no-install', 'elastic-workers', 'init', 'in-python', '--language', 'python');
   run(inPython, 'npm', 'install', '--no-audit', '--no-fund');
