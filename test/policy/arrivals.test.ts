@@ -16,10 +16,10 @@ function reporting(seconds: number) {
   return desired;
 }
 
-test('the first rates of a queue that was silent are not believed', () => {
+test('the first rates of a queue that was silent are ignored', () => {
   for (const seconds of [0, 10, 20, 30]) expect([seconds, reporting(seconds)]).toEqual([seconds, 1]);
 });
 
-test('a rate that is reported for longer is', () => {
+test('a rate that is reported for longer counts', () => {
   expect(reporting(60)).toBeGreaterThan(50);
 });

@@ -33,7 +33,7 @@ class Pool {
   }
 }
 
-test('a task that is drained gets a successor first, and the count is as before once that has reported', () => {
+test('a drained task gets a successor first, and the count returns to normal once the successor has reported', () => {
   const pool = new Pool();
   const drained = ['b'];
   expect(pool.decide({ running: ['a', 'b', 'c'] })).toMatchObject({ desired: 3, cordon: [] });
@@ -50,7 +50,7 @@ test('a task that is drained gets a successor first, and the count is as before 
   expect(pool.decide({ running: ['a', 'c', 'd'] })).toMatchObject({ desired: 3, cordon: [] });
 });
 
-test('a pool that can do without gets no successor', () => {
+test('in a pool that needs no replacement, a drained task gets no successor', () => {
   const pool = new Pool({ minTasks: 0 });
   expect(pool.decide({ desired: 0, running: ['a'], cordoned: ['a'], drained: ['a'] })).toMatchObject({
     desired: 0,
@@ -58,7 +58,7 @@ test('a pool that can do without gets no successor', () => {
   });
 });
 
-test('of a paused pool the size stays, and the task is replaced', () => {
+test('in a paused pool a drained task is replaced, and the fleet stays the same size', () => {
   const pool = new Pool({ minTasks: 0, paused: true });
   expect(pool.decide({ running: ['a', 'b', 'c'] })).toMatchObject({ desired: 3, reason: 'paused' });
   expect(pool.decide({ running: ['a', 'b', 'c'], drained: ['b'] })).toMatchObject({ desired: 4, reason: 'paused' });
@@ -66,17 +66,17 @@ test('of a paused pool the size stays, and the task is replaced', () => {
   expect(pool.decide(up)).toMatchObject({ desired: 3, cordon: ['b'], reason: 'paused' });
 });
 
-test('in a deployment its successor is that of the deployment', () => {
+test('during a deployment, the new revision’s task is the successor', () => {
   const pool = new Pool();
   pool.decide({ running: ['a', 'b', 'c'] });
   const outdated = ['a', 'b', 'c'];
   expect(pool.decide({ running: outdated, pending: ['d'], outdated, drained: ['b'] })).toMatchObject({ desired: 3 });
 });
 
-describe('a task whose cordon is final', () => {
+describe('a task with a final cordon', () => {
   const policyOfWork = { minTasks: 0, maxTasks: 10, slotsPerTask: 10, scaleInAfterSeconds: 0 };
 
-  test('stays cordoned for as long as it is there, and is no capacity: what comes meanwhile is for new tasks', () => {
+  test('stays cordoned until it stops, and is not capacity: new tasks take the work that arrives', () => {
     const pool = new Pool({ minTasks: 1 });
     const leaving = { desired: 1, running: ['a', 'b', 'c'], cordoned: ['b', 'c'], final: ['b', 'c'] };
     pool.decide({ desired: 3, running: ['a', 'b', 'c'] });
@@ -87,7 +87,7 @@ describe('a task whose cordon is final', () => {
     expect(pool.decide(up, ['a', 'd', 'e'], { minTasks: 3 })).toMatchObject({ desired: 3, cordon: ['b', 'c'] });
   });
 
-  test('has a worker whose free slots count for nothing', () => {
+  test('has a worker whose free slots do not count', () => {
     const signals = (final: string[]) => ({
       activityQueue: { ...queue, backlog: 30, ageSeconds: 5 },
       workflowQueue: queue,
@@ -101,7 +101,7 @@ describe('a task whose cordon is final', () => {
     expect(desired(['b']).detail).toContain('leaving for good: 1');
   });
 
-  test('stays cordoned while the rest is unknown', () => {
+  test('stays cordoned while other readings are unknown', () => {
     const tasks = { desired: 1, running: ['a', 'b'], pending: [], cordoned: ['b'], final: ['b'] };
     const unknown = { unknown: 'timeout' };
     const signals = { activityQueue: unknown, workflowQueue: unknown, workers: unknown, tasks };
@@ -109,7 +109,7 @@ describe('a task whose cordon is final', () => {
   });
 });
 
-test('however tasks come and go, who is drained stays cordoned, and no more than their successors are ordered', () => {
+test('however tasks start and stop, drained tasks stay cordoned, and only their successors are ordered', () => {
   const step = fc.record({ drains: fc.nat(4), starts: fc.boolean(), reports: fc.boolean(), leaves: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
