@@ -108,7 +108,7 @@ describe('scaling out that would not help', () => {
     expect(reasons.lastIndexOf('no-gain')).toBeLessThan(reasons.length - 1);
   });
 
-  test('scaling out that has not helped is retried by a quarter at a time: slower work is not taken for longer work', () => {
+  test('scaling out that has not helped is retried a quarter at a time: slower work is not read as longer work', () => {
     // Four a second are done by however many: with each task more, all of them only take longer.
     const doneBy = (index: number, at: number) => 0.5 * Math.max(0, at - 100) + (index < 4 ? Math.min(at, 100) : 0);
     const read = (tasks: string[], at: number) =>

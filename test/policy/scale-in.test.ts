@@ -76,7 +76,7 @@ describe('scaling in', () => {
     expect(tasks.running.toSorted()).toEqual(forgotten);
   });
 
-  test('does not turn into scaling out because of tasks that report nothing', () => {
+  test('never orders tasks because others report nothing', () => {
     const tasks = running(...'abcdef');
     let memory: unknown;
     for (let at = 0; at <= 600; at += 10) {
@@ -91,7 +91,7 @@ describe('scaling in', () => {
     }
   });
 
-  test('takes workers with an unknown task for those of tasks that seem to report nothing', () => {
+  test('treats workers with an unknown task as those of tasks without a report', () => {
     const tasks = running('a', 'b');
     const workers = ['a', 'b'].map((task) => ({ ...worker(task, 0), task: null }));
     let memory: unknown;
@@ -164,7 +164,7 @@ describe('scaling in', () => {
     expect(decide(signals({ workers, tasks: none }), undefined, paused, 0).decision.cordon).toEqual([]);
   });
 
-  test('keeps the new revision’s tasks during a deployment: they may be unprotected until the old ones are gone', () => {
+  test('keeps the new revision’s tasks during a deployment: they may be unprotected until the old ones stop', () => {
     const workers = [worker('old', 5), worker('new1', 1), worker('new2', 1)];
     const tasks = { desired: 2, running: ['old', 'new1', 'new2'], pending: [], cordoned: ['old'], outdated: ['old'] };
     const early = decide(signals({ workers, tasks }), undefined, policy, 0);

@@ -16,7 +16,7 @@ function openWork() {
   return { seen, work };
 }
 
-test('so many pieces of work run at once, in the order in which they came, and one that fails leaves its place', async () => {
+test('a limited number of calls run at once, in order of arrival, and a failed one makes room for the next', async () => {
   const atOnce = new AtOnce(3);
   const { seen, work } = openWork();
   const order: number[] = [];
@@ -35,7 +35,7 @@ test('so many pieces of work run at once, in the order in which they came, and o
   expect(ended.filter(({ status }) => status === 'rejected')).toHaveLength(10);
 });
 
-test('ECS is asked for ten times ten services at once at the most', async () => {
+test('at most ten requests for ten services each are open to ECS at once', async () => {
   const { seen, work } = openWork();
   const pools = Array.from({ length: 1000 }, (_, number) => ({
     pool: `p${number}`,

@@ -7,7 +7,7 @@ jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');
 
-test('bench:scaler measures ticks, requests, memory, the start and the cost', async () => {
+test('bench:scaler measures ticks, requests, memory, start-up and cost', async () => {
   const small = ['--pools', '3', '--ticks', '3', '--tick-seconds', '1', '--rounds', '1', '--json'];
   const { stdout } = await promisify(execFile)(
     'node',

@@ -14,7 +14,7 @@ beforeEach(async () => {
 }, 150_000);
 afterEach(() => fleet.stop(), 60_000);
 
-test('five deployments in a row while long activities run lose none of them, and the last one ends', async () => {
+test('five deployments in a row during long activities lose none of them, and the last deployment ends', async () => {
   const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
   await fleet.until('the long activities run', () => fleet.busySlots() === 2);
 
@@ -36,7 +36,7 @@ test('five deployments in a row while long activities run lose none of them, and
   expect(outcomes.map(({ end }) => end)).toEqual(['completed', 'completed', 'completed']);
 });
 
-test('a deployment of the same task definition ends, loses nothing, and keeps two fleets only for as long as the old one works', async () => {
+test('a deployment of the same task definition ends, loses nothing, and runs two fleets only while the old one works', async () => {
   const old = fleet.running().map(({ taskId }) => taskId);
   const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
   await fleet.until('the long activities run', () => fleet.busySlots() === 2);

@@ -6,7 +6,7 @@ import { EcsServices } from '../../scaler/read/ecs.ts';
 const pools = ['kept', 'removed', 'another'].map((pool) => ({ pool, cluster: 'c', service: pool }) as PoolConfig);
 
 test.each(['AccessDeniedException', 'InvalidParameterException', 'ClusterNotFoundException'])(
-  'a service that answers %s leaves the others known',
+  'a service that returns %s leaves the others known',
   async (name) => {
     const send = async ({ input: { services } }: { input: { services: string[] } }) => {
       if (services.includes('removed')) throw Object.assign(new Error('no'), { name });
