@@ -52,7 +52,7 @@ function eventsIn(output: string): Record<string, unknown>[] {
   return events;
 }
 
-test('the worker’s log: queue, workflow ids, errors of activities and of workflows, however long', async () => {
+test('the worker’s log shows queue, workflow ids and errors of any length as text', async () => {
   const worker = new Watched([join(root, 'dist/worker/main.js')], {
     TEMPORAL_ADDRESS: stacks.temporal.address,
     TEMPORAL_TASK_QUEUE: HOSTILE,
@@ -86,7 +86,7 @@ test('the worker’s log: queue, workflow ids, errors of activities and of workf
   expect(events).toContainEqual(expect.objectContaining({ workflowId: HOSTILE }));
 });
 
-describe('a stack whose pools and queues are named so', () => {
+describe('with hostile names of pools and queues', () => {
   const pools = [{ pool: POOL, taskQueue: HOSTILE, service: 's-pool' }];
   let server: HostileServer;
 
@@ -121,7 +121,7 @@ describe('a stack whose pools and queues are named so', () => {
   });
   afterAll(() => server.stop());
 
-  test('the scaler’s log: pools, queues, workers, settings that are none, and the server’s own words', async () => {
+  test('the scaler’s log shows pools, queues, workers, invalid settings and server errors as text', async () => {
     cpSync(join(root, 'dist/scaler'), directory, { recursive: true });
     const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(directory, 'index.js')], {
       ...emulatorCredentials(stacks.awsUrl),
@@ -142,7 +142,7 @@ describe('a stack whose pools and queues are named so', () => {
     ['doctor', []],
     ['cost', []],
     ['explain', [POOL]],
-  ])('a terminal, by the command %s', async (command, args) => {
+  ])('the output of %s shows them as text', async (command, args) => {
     const { stdout, stderr } = await stacks.cli(command, ...args, '--stack', 's');
     expectText(stdout + stderr);
     const json = await stacks.cli(command, ...args, '--stack', 's', '--json');
@@ -150,7 +150,7 @@ describe('a stack whose pools and queues are named so', () => {
     expect(JSON.stringify(JSON.parse(json.stdout))).toContain('FORGED');
   });
 
-  test('a terminal, by what a command complains of', async () => {
+  test('the error messages of a command show them as text', async () => {
     for (const json of [[], ['--json']]) {
       const { stdout, stderr, code } = await stacks.cli('explain', HOSTILE, '--stack', 's', ...json);
       expect(code).toBe(2);

@@ -82,14 +82,14 @@ function secretIn(text: string): string | undefined {
   return part === undefined ? undefined : text.slice(Math.max(0, text.indexOf(part) - 200), text.indexOf(part) + 50);
 }
 
-test('a secret would be found, whole or in part, whatever its form', () => {
+test('these tests would find a secret, whole or in part, in any form', () => {
   const [, line = ''] = client.key.split('\n');
   const base64 = Buffer.from(`${client.key}`).toString('base64');
   for (const text of [API_KEY, encodeURIComponent(API_KEY), line, line.slice(20, 40), base64.slice(60)])
     expect(secretIn(`something ${text} more`)).toContain('something');
 });
 
-describe('the worker', () => {
+describe('the worker’s output has no secret', () => {
   const withBoth = {
     TEMPORAL_API_KEY: API_KEY,
     TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
@@ -109,21 +109,21 @@ describe('the worker', () => {
       ...environment,
     });
 
-  test('before a server that refuses the key and repeats it', async () => {
+  test('when a server refuses the key and repeats it', async () => {
     const worker = start({ TEMPORAL_ADDRESS: echoWithTls.address });
     await worker.says('(hidden)');
     expect(secretIn(await worker.ends('SIGKILL'))).toBeUndefined();
   });
 
-  test('with a server that is not there', async () => {
+  test('when the server is down', async () => {
     const worker = start({ TEMPORAL_ADDRESS: '127.0.0.1:1' });
     await worker.says('127.0.0.1:1');
     expect(secretIn(await worker.ends('SIGKILL'))).toBeUndefined();
   });
 
   test.each([
-    ['a key that is cut short', { TEMPORAL_TLS_CLIENT_KEY_DATA: client.key.slice(0, 150) }],
-    ['a key of another certificate', { TEMPORAL_TLS_CLIENT_CERT_DATA: authority.issue('other').certificate }],
+    ['a truncated key', { TEMPORAL_TLS_CLIENT_KEY_DATA: client.key.slice(0, 150) }],
+    ['another certificate’s key', { TEMPORAL_TLS_CLIENT_CERT_DATA: authority.issue('other').certificate }],
     ['an API key with a line break', { TEMPORAL_API_KEY: `${API_KEY}\n${API_KEY}` }],
   ])('with %s', async (_, environment) => {
     const worker = start({ TEMPORAL_ADDRESS: '127.0.0.1:1', ...environment });
@@ -132,7 +132,7 @@ describe('the worker', () => {
     expect(secretIn(worker.output)).toBeUndefined();
   });
 
-  test('at work, at its endpoints, and when it dies of an error that tells them', async () => {
+  test('while running, at its endpoints, and when it crashes with an error that contains one', async () => {
     const worker = start({ TEMPORAL_ADDRESS: temporalWithTls.address });
     // The whole line: it may come in two parts.
     const line = /^(.*Listening for health checks.*)\n/m;
@@ -149,7 +149,7 @@ describe('the worker', () => {
   });
 });
 
-describe('before AWS that keeps the secrets', () => {
+describe('no secret from AWS is in the output of', () => {
   const JSON_SECRET = JSON.stringify({
     TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
     TEMPORAL_TLS_CLIENT_KEY_DATA: client.key,
@@ -189,7 +189,7 @@ describe('before AWS that keeps the secrets', () => {
   });
   afterAll(() => emulator?.stop());
 
-  test('the scaler, tick by tick, and when it dies of an error that tells them', async () => {
+  test('the scaler, in each tick and when it crashes with an error that contains one', async () => {
     // Lambda's folder has no package.json that says what kind of module it is.
     const bundle = join(authority.directory, 'scaler');
     cpSync(join(root, 'dist/scaler'), bundle, { recursive: true });
@@ -215,7 +215,7 @@ describe('before AWS that keeps the secrets', () => {
     expect(secretIn(stdout + stderr)).toBeUndefined();
   });
 
-  test('the doctor, with a key from the environment of whoever asks', async () => {
+  test('the doctor, with a key from its own environment', async () => {
     const env = { ...emulatorCredentials(emulator.url), TEMPORAL_API_KEY: API_KEY, TEMPORAL_ADDRESS: echo.address };
     const { stdout, stderr } = await runCli(['doctor'], { env });
     expect(secretIn(stdout + stderr)).toBeUndefined();

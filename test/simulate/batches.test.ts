@@ -53,8 +53,8 @@ const work = [
 ];
 const habits = { hour: every(HOUR, 10), 'half hour': every(HOUR / 2, 10) };
 
-describe.each(Object.entries(habits))('a batch each %s', (_, times) => {
-  test.each(work)('of $pieces pieces of $seconds s waits for 8 s at the most from the third on', (of) => {
+describe.each(Object.entries(habits))('a batch every %s', (_, times) => {
+  test.each(work)('of $pieces pieces of $seconds s waits at most 8 s from the third one on', (of) => {
     for (const seed of SEEDS) {
       const { meanWaits, result } = runBatches({ times, ...of }, seed);
       expect(Math.max(...meanWaits.slice(2))).toBeLessThanOrEqual(8);
@@ -63,12 +63,12 @@ describe.each(Object.entries(habits))('a batch each %s', (_, times) => {
   });
 });
 
-test('so does a batch each workday, over a weekend', () => {
+test('a batch each workday, across a weekend, waits at most 8 s from the third one on', () => {
   const { meanWaits } = runBatches({ times: workdays, pieces: 300, seconds: 20 }, 313);
   expect(Math.max(...meanWaits.slice(2))).toBeLessThanOrEqual(8);
 });
 
-test('a batch that stays away costs one start of its tasks', () => {
+test('a missing batch costs one start of its tasks', () => {
   const times = every(HOUR, 8);
   const of = { pieces: 300, seconds: 20 };
   for (const seed of SEEDS) {
@@ -83,7 +83,7 @@ test('a batch that stays away costs one start of its tasks', () => {
   }
 });
 
-test('a habit that has ended is forgotten after three of its times', () => {
+test('a habit that has ended is forgotten after three missed times', () => {
   const times = every(HOUR / 2, 8);
   for (const seed of SEEDS) {
     const { ticks } = runBatches({ times, pieces: 300, seconds: 20 }, seed, 5 * HOUR);
@@ -96,7 +96,7 @@ test('a habit that has ended is forgotten after three of its times', () => {
   }
 });
 
-test('the clock may change: a day of 23 or of 25 hours costs that day, and no other', () => {
+test('a clock change makes only that one day’s batch wait', () => {
   for (const [seed, shift] of [
     [313, HOUR],
     [314, -HOUR],
@@ -107,7 +107,7 @@ test('the clock may change: a day of 23 or of 25 hours costs that day, and no ot
   }
 });
 
-test('what has been learned is in the line of numbers behind each decision', () => {
+test('each decision’s detail shows the learned habit', () => {
   const { ticks } = runBatches({ times: every(HOUR, 5), pieces: 300, seconds: 20 }, 311);
   expect(ticks.at(-1)!.detail).toMatch(/by its habit, work for \d+ tasks is expected at \d\d:\d\d:\d\d UTC/);
 });

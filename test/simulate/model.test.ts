@@ -51,7 +51,7 @@ const settings = (overrides: Partial<Settings>): Partial<Settings> => ({
 });
 
 describe('a run', () => {
-  test('is the same for the same seed, and differs for another', () => {
+  test('is the same for the same seed, and different for another', () => {
     const work = TRACES['heavy-tail']!.draw(1);
     const run = (seed: number) => simulate(work, elastic(DEFAULT_SETTINGS), { seed });
     expect(run(1)).toEqual(run(1));
@@ -64,7 +64,7 @@ describe('a run', () => {
     expect(result.waits).toHaveLength(0);
   });
 
-  test('does all work once under any controller, and pays at least for what was busy', () => {
+  test('does all work once under any controller, and pays at least for the busy time', () => {
     const anyWork = fc
       .array(fc.tuple(fc.double({ min: 0, max: 600, noNaN: true }), fc.double({ min: 0, max: 90, noNaN: true })), {
         minLength: 1,
@@ -116,7 +116,7 @@ function erlangC(servers: number, load: number): number {
 }
 
 describe('tasks', () => {
-  test('are paid for from their order to their stop, and take work only once they are up', () => {
+  test('are billed from their order to their stop, and take work only once they are up', () => {
     // Ordered at 10, up at 40, done at 140; told to go at 150, seen within 3 s, its polls over within 11, stopped within 2 more.
     const controller = scripted(({ now, tasks }) =>
       now < 10 || now >= 150 ? { desired: 0, cordon: tasks.running } : { desired: 1 },
@@ -127,7 +127,7 @@ describe('tasks', () => {
     expect(result.billedSeconds).toBeLessThan(156.1);
   });
 
-  test('that are cordoned leave when their polls have ended, and finish what such a poll still brings', () => {
+  test('that are cordoned stop when their polls have ended, and finish what such a poll still brings', () => {
     const controller = scripted(({ now, tasks }) =>
       now < 150 ? { desired: 40 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
     );
@@ -138,7 +138,7 @@ describe('tasks', () => {
     expect(result.waits[0]).toBe(0);
   });
 
-  test('that are called off before they are up cost their minute', () => {
+  test('that are canceled before they are up cost their minute', () => {
     const controller = scripted(({ now, tasks }) =>
       now < 10 ? { desired: 3 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
     );
@@ -159,7 +159,7 @@ describe('tasks', () => {
     expect(result.waits[2]).toBeLessThan(133.1);
   });
 
-  test('of an old revision go as the new ones come up, and only when they hold nothing', () => {
+  test('of an old revision are removed as the new ones start, and only when they hold nothing', () => {
     const controller = scripted(({ tasks }) => {
       const [outdated, more] = [tasks.outdated ?? [], tasks.running.length - 2];
       return {
@@ -176,7 +176,7 @@ describe('tasks', () => {
     expect(result).toMatchObject({ killed: 0, undone: 0, launched: 4 });
   });
 
-  test('of a fleet without protection lose what they run when the count is lowered, and it is done again', () => {
+  test('of a fleet without protection lose their work when the count is lowered, and it is repeated', () => {
     const controller = scripted(({ now }) => ({ desired: now === 60 ? 0 : 1 }), { protects: false });
     const result = simulate([at(0, 50)], controller, settings({}));
     expect(result.killed).toBe(1);
@@ -185,14 +185,14 @@ describe('tasks', () => {
     expect([...result.waits]).toEqual([100]);
   });
 
-  test('given a grace finish what is shorter than it', () => {
+  test('with a grace period finish what is shorter', () => {
     const controller = scripted(({ now }) => ({ desired: now === 60 ? 0 : 1 }), { protects: false });
     const result = simulate([at(0, 50), at(0, 80)], controller, settings({ stopGraceSeconds: 30 }));
     expect(result.killed).toBe(1);
     expect(result.waits[0]).toBe(30);
   });
 
-  test('share the work at random, as Temporal spreads it', () => {
+  test('share the work at random, as Temporal distributes it', () => {
     const controller = fixed(2);
     const work = Array.from({ length: 100 }, () => at(100, 60));
     simulate(work, controller, settings({ slots: 100, heartbeatSeconds: 10 }));
@@ -201,12 +201,12 @@ describe('tasks', () => {
     expect(Math.min(...used)).toBeGreaterThan(30);
   });
 
-  test('that no one stops are paid for to the end, and are said to be left', () => {
+  test('that are never stopped are billed to the end, and are reported as left', () => {
     const result = simulate([at(0, 10)], fixed(2), settings({ tailSeconds: 590 }));
     expect(result).toMatchObject({ tasksLeft: 2, billedSeconds: 1200, horizonSeconds: 600 });
   });
 
-  test('at the minimum are there from the start', () => {
+  test('of the minimum run from the start', () => {
     const result = simulate([at(0, 10)], fixed(2), settings({ minTasks: 2, tailSeconds: 590 }));
     expect(result).toMatchObject({ tasksLeft: 0, billedSeconds: 1200 });
     expect([...result.waits]).toEqual([0]);
@@ -216,7 +216,7 @@ describe('tasks', () => {
 describe('signals', () => {
   const burst = Array.from({ length: 40 }, () => at(20, 30));
 
-  test('of the queue are at most 5 s old, and never ahead', () => {
+  test('of the queue are at most 5 s old, and never from the future', () => {
     const controller = fixed(1);
     simulate(
       Array.from({ length: 600 }, (_, index) => at(index, 1000)),
@@ -241,7 +241,7 @@ describe('signals', () => {
     expect(rates.at(-1)).toBe(0);
   });
 
-  test('of a worker come with its first heartbeat, one interval after its start, and are as old as that', () => {
+  test('of a worker start with its first heartbeat, one interval after its start, and are as old as that', () => {
     const controller = fixed(1);
     simulate([at(20, 500)], controller, settings({ heartbeatSeconds: 60 }));
     const seen = controller.looks.filter(({ workers }) => workers.length > 0);
@@ -254,7 +254,7 @@ describe('signals', () => {
     expect(plain.looks.at(-1)!.workers[0]).toMatchObject({ slots: 2 });
   });
 
-  test('of a stopped worker linger for 310 s, with what it last said', () => {
+  test('of a stopped worker stay for 310 s, with its last report', () => {
     const controller = scripted(({ now, tasks }) =>
       now < 100 ? { desired: 1 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
     );
@@ -264,13 +264,13 @@ describe('signals', () => {
     expect(ghosts.at(-1)!.now).toBeLessThanOrEqual(420);
   });
 
-  test('of foreign images name no worker', () => {
+  test('of foreign images list no worker', () => {
     const controller = fixed(2);
     expect(simulate(burst, controller, settings({ neverReports: true })).undone).toBe(0);
     expect(controller.looks.every(({ workers }) => workers.length === 0)).toBe(true);
   });
 
-  test('do not count eager work, which is done all the same', () => {
+  test('do not count eager work, which is done anyway', () => {
     const controller = fixed(4);
     const work = Array.from({ length: 300 }, (_, index) => at(60 + index, 2));
     const result = simulate(work, controller, settings({ eagerShare: 1 }));
@@ -292,7 +292,7 @@ describe('signals', () => {
     expect(somebody.looks.findLast(({ queue }) => queue.backlog > 1)!.now).toBeLessThanOrEqual(30);
   });
 
-  test('are unknown in a blind spell, each for itself', () => {
+  test('are unknown in a blind spell, independently of each other', () => {
     const seen: string[] = [];
     const controller: Controller = {
       name: 'blind',
@@ -312,7 +312,7 @@ describe('signals', () => {
     expect(seen).toEqual(['workers at 20', 'workers at 30']);
   });
 
-  test('show failures, which are retried after a growing back-off', () => {
+  test('show failures, which are retried after a growing backoff', () => {
     const controller = fixed(1);
     const outage = { fromSeconds: 0, toSeconds: 100, probability: 1 };
     const result = simulate([at(0, 10)], controller, settings({ outages: [outage] }));
@@ -330,7 +330,7 @@ describe('signals', () => {
     expect(Math.max(...result.waits)).toBeGreaterThan(290);
   });
 
-  test('show no more throughput for more tasks when what all share is full', () => {
+  test('show no more throughput for more tasks when a shared resource is full', () => {
     const work = Array.from({ length: 400 }, () => at(60, 1));
     const longest = (tasks: number) => Math.max(...simulate(work, fixed(tasks), settings({ sharedSlots: 10 })).waits);
     expect(longest(20)).toBeGreaterThan(0.8 * longest(5));
@@ -360,7 +360,7 @@ test.each(['steady', 'long-tasks', 'fan-out'])(
   },
 );
 
-test.each([10, 60])('behind a full database our policy stops growing, with reports every %d s', (heartbeatSeconds) => {
+test.each([10, 60])('with a full database behind it our policy stops scaling out, reports every %d s', (heartbeatSeconds) => {
   // Sixty at a time is all that the database bears: three tasks' slots. Twelve a second are done by three tasks or by forty.
   const load = flow({ perSecond: 20, serviceSeconds: 5, to: 900, seed: 3 });
   const { ticks, result } = runTicks(load, { maxTasks: 200, sharedSlots: 60, heartbeatSeconds });
@@ -371,7 +371,7 @@ test.each([10, 60])('behind a full database our policy stops growing, with repor
   expect(result.undone).toBe(0);
 });
 
-test('100,000 pieces of work with a decision every 10 s are simulated whole', () => {
+test('100,000 pieces of work with a decision every 10 s are simulated completely', () => {
   const work = TRACES['slow-sine']!.draw(1);
   expect(work.length).toBeGreaterThan(100_000);
   const result = simulate(work, elastic(DEFAULT_SETTINGS));

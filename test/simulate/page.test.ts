@@ -89,7 +89,7 @@ inChromium('the report', () => {
 
   afterAll(() => browser?.close());
 
-  test('shows the runs it came with, needs nothing from anywhere, and has no error', async () => {
+  test('shows its embedded runs, requests nothing, and logs no error', async () => {
     expect((await table()).slice(1)).toEqual(expected(comparisonWith(20)));
     expect(await page.locator('#charts canvas').count()).toBe(7);
     expect(await page.locator('#reasons > span').count()).toBeGreaterThan(2);
@@ -97,12 +97,12 @@ inChromium('the report', () => {
     expect(errors).toEqual([]);
   });
 
-  test('a slider repeats the runs, to the same figures as Node’s', async () => {
+  test('a slider repeats the runs, with the same figures as in Node.js', async () => {
     await change(() => page.locator('#slots').fill('8'));
     expect((await table()).slice(1)).toEqual(expected(comparisonWith(8)));
   });
 
-  test('a CSV that is dropped in is run instead', async () => {
+  test('a dropped CSV file is simulated instead', async () => {
     const rows = Array.from({ length: 200 }, (_, index) => `${index * 3},4`);
     const text = ['arrival_s,service_s', ...rows].join('\n');
     await change(() =>
@@ -116,7 +116,7 @@ inChromium('the report', () => {
     expect(await page.textContent('#status')).toContain('mine.csv: 200 pieces of work');
   });
 
-  test('a CSV that is no trace is told with its line, and what was shown stays', async () => {
+  test('a CSV file that is not a trace is reported with its line, and the page keeps its content', async () => {
     const before = await table();
     await change(() =>
       page.setInputFiles('#file', {
