@@ -63,7 +63,7 @@ function always(tasks: number): Controller {
   return { name: 'always', tickSeconds: 600, protects: true, look: () => ({ desired: tasks }) };
 }
 
-test.each(Object.keys(TRACES))('the clairvoyant fleet on %s is cheaper than a fleet that never lets work wait', (name) => {
+test.each(Object.keys(TRACES))('on %s the clairvoyant fleet costs less than one that never lets work wait', (name) => {
   const { draw, slots } = TRACES[name]!;
   const work = draw(1).slice(0, 20_000);
   const reference = clairvoyant(work, { ...fleet, slots });

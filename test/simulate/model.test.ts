@@ -360,7 +360,7 @@ test.each(['steady', 'long-tasks', 'fan-out'])(
   },
 );
 
-test.each([10, 60])('with a full database behind it our policy stops scaling out, reports every %d s', (heartbeatSeconds) => {
+test.each([10, 60])('with a full database our policy stops scaling out, reports every %d s', (heartbeatSeconds) => {
   // Sixty at a time is all that the database bears: three tasks' slots. Twelve a second are done by three tasks or by forty.
   const load = flow({ perSecond: 20, serviceSeconds: 5, to: 900, seed: 3 });
   const { ticks, result } = runTicks(load, { maxTasks: 200, sharedSlots: 60, heartbeatSeconds });

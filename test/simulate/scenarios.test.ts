@@ -155,7 +155,7 @@ describe('a queue with a limit', () => {
     [1, 0.5, 4],
     [0.2, 0.6, 10],
   ])(
-    'of %d per second for a key with a share of %d of the work, of %d s, serves other keys and does not scale out for it',
+    'of %d per second for a key with a share of %d, work of %d s, serves other keys and does not scale out for it',
     (...of) => {
       const [perSecond, share, serviceSeconds] = of;
       for (const heartbeatSeconds of HEARTBEATS) {

@@ -105,7 +105,7 @@ describe('a worker', () => {
   ];
 
   it.concurrent(
-    'that the server refuses for longer than the SDK bears finishes what it runs, reports it when the server is well, and takes work again',
+    'refused by the server for longer than the SDK tolerates finishes its work, reports it later, and takes work again',
     async () => {
       const start = async ([refusal, processes]: [Refusal, number]) => {
         const proxy = await refusingProxy(temporal.address);
@@ -130,7 +130,7 @@ describe('a worker', () => {
   );
 
   it.concurrent(
-    'that the server refuses leaves within its drain all the same, and names what it could not report',
+    'refused by the server still stops within its drain time, and names the results it could not report',
     async () => {
       const proxy = await refusingProxy(temporal.address);
       proxies.push(proxy);
@@ -148,7 +148,7 @@ describe('a worker', () => {
   );
 
   it.concurrent.each([1, 2])(
-    'whose API key is revoked at once with its rotation reads the new one at once, with %i process(es), and loses nothing',
+    'whose API key is rotated and revoked at once reads the new key at once, with %i process(es), and loses nothing',
     async (n) => {
       const valid = new Set(['first-key']);
       const proxy = await apiKeyProxy(temporal.address, valid);
@@ -166,7 +166,7 @@ describe('a worker', () => {
   );
 
   it.concurrent(
-    'whose API key is revoked long before there is a new one reports with the new one what it ran meanwhile',
+    'whose API key is revoked long before there is a new one reports its results with the new one',
     async () => {
       const valid = new Set(['first-key']);
       const proxy = await apiKeyProxy(temporal.address, valid);

@@ -18,7 +18,7 @@ function lostAt(...timeouts: Partial<Context['info']>[]): number {
   return running.lostAt(NOW) - NOW;
 }
 
-test('what runs is lost, if nothing more is heard of it, when the server has given up the last of it', () => {
+test('running work of a silent worker counts as lost once the server has given up the last attempt', () => {
   expect(lostAt()).toBe(-NOW);
   expect(lostAt({ startToCloseTimeoutMs: 3 * MINUTE }, { startToCloseTimeoutMs: 5 * MINUTE })).toBe(5 * MINUTE);
   expect(lostAt({ startToCloseTimeoutMs: 5 * MINUTE, scheduleToCloseTimeoutMs: 5 * MINUTE })).toBe(4 * MINUTE);
