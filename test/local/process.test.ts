@@ -116,7 +116,7 @@ test('child processes get no user settings that point at real accounts', () => {
   expect(plainEnvironment().PATH).toMatch(new RegExp(`^${join(process.execPath, '..')}:`));
 });
 
-test.each(['SIGKILL', 'SIGTERM'] as const)('no child process is left when the parent is ended by %s', async (signal) => {
+test.each(['SIGKILL', 'SIGTERM'] as const)('no child process is left when %s ends the parent', async (signal) => {
   const module = JSON.stringify(join(import.meta.dirname, '../../local/process.ts'));
   const log = join(directory, `orphan-${signal}`);
   const parent = spawn(

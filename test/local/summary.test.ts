@@ -87,15 +87,12 @@ describe('the summary', () => {
       'a fleet that was not at zero when the load started',
       { fleets: [{ pool: 'quick', requests: 4, before: fleet(1), after: fleet(1, 1, 2, 0) }] },
     ],
-    ['a fleet that never scaled out', { fleets: [{ pool: 'quick', requests: 4, before: fleet(1, 0), after: fleet(1, 0) }] }],
+    ['a fleet of fixed size', { fleets: [{ pool: 'quick', requests: 4, before: fleet(1, 0), after: fleet(1, 0) }] }],
     [
       'a fleet that did not return to zero',
       { fleets: [{ pool: 'quick', requests: 4, before: fleet(1, 0), after: fleet(1, 0, 3, 1) }] },
     ],
-    [
-      'a fleet without readings',
-      { fleets: [{ pool: 'quick', requests: 4, before: undefined, after: undefined }] },
-    ],
+    ['a fleet without readings', { fleets: [{ pool: 'quick', requests: 4, before: undefined, after: undefined }] }],
     ['an alarm that fired', { alarmsFired: ['quick: more than 100 tasks wait'] }],
     ['a run that took too long', { seconds: 351 }],
   ])('fails with %s', (_, change) => {

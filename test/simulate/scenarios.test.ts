@@ -257,7 +257,7 @@ test.each([
   [30, 30],
   [300, 0.5],
 ])(
-  'after a burst of %d pieces of %d s, nothing is ordered once all have started, and no task is left after five minutes',
+  'after a burst of %d of %d s, nothing is ordered once all have started, and no task is left after five minutes',
   (...of) => {
     const [count, serviceSeconds] = of;
     for (const seed of [1, 2, 3]) {

@@ -36,10 +36,7 @@ const WORLDS: [title: string, faults: FaultKind[]][] = [
     'whose heartbeats are missing or stale, and whose worker list omits half of the workers',
     ['temporal.noHeartbeats', 'temporal.staleHeartbeats', 'temporal.forgetsWorkers'],
   ],
-  [
-    'whose backlog counts dead work, and whose queue is rate limited',
-    ['temporal.deadWork', 'temporal.rateLimited'],
-  ],
+  ['whose backlog counts dead work, and whose queue is rate limited', ['temporal.deadWork', 'temporal.rateLimited']],
   [
     'whose scaler crashes at every step of a tick, and is duplicated, late and absent',
     ['scaler.diesInMidTick', 'scaler.twice', 'scaler.late', 'scaler.absent'],

@@ -87,7 +87,7 @@ describe('readConfig', () => {
     ['an unknown level', { ...minimal, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud" must be one of trace, debug'],
     ['an unknown word for TLS', { ...minimal, TEMPORAL_TLS: 'yes' }, 'TEMPORAL_TLS="yes" must be one of true, false'],
     ['an invalid port', { ...minimal, ELASTIC_WORKERS_HEALTH_PORT: '65536' }, 'a port from 1 to 65535'],
-    ['a host name instead of an IP address', { ...minimal, ELASTIC_WORKERS_BIND_ADDRESS: 'localhost' }, 'must be an IP address'],
+    ['a host name as IP address', { ...minimal, ELASTIC_WORKERS_BIND_ADDRESS: 'localhost' }, 'must be an IP address'],
     [
       'an unknown name under our prefix',
       { ...minimal, ELASTIC_WORKERS_DRAIN_SECOND: '5' },

@@ -69,8 +69,8 @@ describe('the configured access', () => {
   const secretly = (text: string) => ({ secret: 'the-secret', readSecret: async () => text });
   it.each<[string, Record<string, string>, Partial<AccessSource>, string]>([
     ['an expired certificate', { ...cert, ...key }, { now: () => now() + 5 * 86_400_000 }, 'expired on'],
-    ['a certificate without its key', cert, {}, 'TEMPORAL_TLS_CLIENT_KEY_PATH and TEMPORAL_TLS_CLIENT_KEY_DATA are not set'],
-    ['a key of another certificate', { ...cert, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyPath }, {}, 'does not belong to'],
+    ['a missing key', cert, {}, 'TEMPORAL_TLS_CLIENT_KEY_PATH and TEMPORAL_TLS_CLIENT_KEY_DATA are not set'],
+    ['another certificate’s key', { ...cert, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyPath }, {}, 'does not belong to'],
     ['a missing file', { ...cert, TEMPORAL_TLS_CLIENT_KEY_PATH: '/nowhere' }, {}, 'no such file'],
     ['a file that is not PEM', { ...cert, TEMPORAL_TLS_CLIENT_KEY_DATA: 'top secret' }, {}, 'is not in PEM form'],
     ['an empty API key', { TEMPORAL_API_KEY: '' }, {}, 'is empty'],

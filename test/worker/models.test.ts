@@ -112,7 +112,7 @@ describe('a model', () => {
 });
 
 describe('a model that fails', () => {
-  it.each([429, 503, 529])('with %d is called once, and may be retried after the time that it states', async (status) => {
+  it.each([429, 503, 529])('with %d is called once, and may be retried after the time it states', async (status) => {
     answering(status, { 'retry-after': '7' });
     await expect(ask()).rejects.toMatchObject({ type: 'ModelBusy', nonRetryable: false, nextRetryDelay: 7000 });
     expect(requests).toBe(1);

@@ -120,7 +120,7 @@ describe('a model in a workflow', () => {
     });
   });
 
-  it.each([durable, direct])('that is busy is retried by Temporal after the time that it states (%j)', async (config) => {
+  it.each([durable, direct])('that is busy is retried by Temporal after the time it states (%j)', async (config) => {
     retryAfterMs = 1_800_000;
     const { providers, calls } = failing(429);
     await serving.serve({ providers }, async ({ taskQueue }) => {
