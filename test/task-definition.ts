@@ -1,4 +1,4 @@
-/** A worker's task definition, in the shape that the construct gives it. */
+/** A worker's task definition, in the form that the construct creates. */
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import { sidecarCommand } from '../contract/sidecar.ts';
 

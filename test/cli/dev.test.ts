@@ -1,4 +1,4 @@
-/** What `dev` says when it cannot begin. What it does is in test/package/start.test.ts. */
+/** The errors of `dev` when it cannot start. Its normal run is tested in test/package/start.test.ts. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** `doctor --pre` in an account where nothing is deployed yet, and `doctor --wait`; each fault produced for real. */
+/** `doctor --pre` in an account without deployments, and `doctor --wait`; each fault is real. */
 import type { Check } from '../../cli/doctor/check.ts';
 import { bootstrapAsTheCdk, makeServiceLinkedRole } from './account.ts';
 import { until } from '../until.ts';

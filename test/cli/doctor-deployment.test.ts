@@ -1,4 +1,4 @@
-/** What the doctor says before a deployment, and of workers that do not report; each fault produced for real. */
+/** What the doctor reports before a deployment, and about workers that do not report; each fault is real. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

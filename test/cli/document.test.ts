@@ -1,4 +1,4 @@
-/** docs/cli.md says what --help says: every command and option of the one is in the other. */
+/** docs/cli.md matches --help: both have the same commands and options. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCli } from './served-stacks.ts';

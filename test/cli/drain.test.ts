@@ -1,4 +1,4 @@
-/** A task drained by hand, with real parts: our worker as it is built, local Fargate, the scaler's ticks, the command as a process. */
+/** A task is drained manually, with real parts: our built worker, local Fargate, the scaler's ticks, the command as a process. */
 import { DRAIN_TAG } from '../../contract/service-tags.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 import { runCli } from './served-stacks.ts';

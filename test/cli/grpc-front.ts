@@ -1,4 +1,4 @@
-/** The real Temporal server, but for what a test makes of its answers: a proxy that speaks gRPC for calls of one message each. */
+/** The real Temporal server with answers that a test can change: a gRPC proxy for unary calls. */
 import { once } from 'node:events';
 import {
   connect,

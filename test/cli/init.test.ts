@@ -1,4 +1,4 @@
-/** A project of the user's own, made from nothing. */
+/** A user's project, created from scratch. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What `npm run build` makes of the command line, as it is when it is installed: alone, with no package beside it. */
+/** The command line that `npm run build` produces, as it is installed: alone, without any other package. */
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A user of the account with the rights that docs/cli.md says the commands need, and no others. */
+/** A user of the account with exactly the permissions that docs/cli.md says the commands need. */
 import { documents } from '../docs/markdown.ts';
 
 const PLACE = 'us-east-1:000000000000';

@@ -1,4 +1,4 @@
-/** What a proof says before it begins and in its report, as functions. */
+/** What `prove` prints before it starts and writes to its report, as functions. */
 import { PassThrough } from 'node:stream';
 import type { Check } from '../../cli/doctor/check.ts';
 import { costOfProof, totalOf } from '../../cli/prove/cost.ts';

@@ -1,6 +1,6 @@
 /**
  * Stacks without CloudFormation: the emulator as AWS, the Temporal server, parameters, tables, services, logs and alarms as a
- * stack would have them, and ticks of the scaler in this process. The command line runs as whoever is on call runs it.
+ * stack would have them, and ticks of the scaler in this process. The command line runs with an on-call engineer's permissions.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** The console as it is installed, in Chromium, over the emulator and the Temporal server. */
+/** The installed console in Chromium, with the emulator and the Temporal server. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync } from 'node:fs';

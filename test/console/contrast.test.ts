@@ -1,4 +1,4 @@
-/** Text can be read and lines be seen in both themes: the style sheet's colours, by WCAG's measure. */
+/** Text and lines have enough contrast in both themes: the style sheet's colors, measured by WCAG. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,4 +1,4 @@
-/** Ticks of a pool as they stand in the scaler's log, and as the page is told of them. */
+/** Ticks of a pool as the scaler logs them, and as the page receives them. */
 import type { TickView } from '../../console/view.ts';
 
 export const QUIET: TickView = {

@@ -1,6 +1,6 @@
 /**
- * The manifests are what Kubernetes and KEDA accept, and their worker starts with what they say.
- * (The schemas come as ES modules alone, hence the condition.)
+ * Kubernetes and KEDA accept the manifests, and the worker starts with their environment.
+ * (The schemas exist only as ES modules, hence the condition.)
  *
  * @jest-environment-options {"customExportConditions": ["node", "node-addons", "import"]}
  */

@@ -1,4 +1,4 @@
-/** What the documents show of the command line is run against a stack, and answers as they say. */
+/** The command-line examples in the documents run against a stack, with the output that the documents show. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

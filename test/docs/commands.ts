@@ -1,6 +1,6 @@
 /**
- * Whether a command that a document shows could be run: the program is known here, and its subcommand, options and files
- * exist. What is not known is a problem, so that nobody writes what nobody checks.
+ * Whether a command in a document could run: the program is known here, and its subcommand, options and files exist.
+ * An unknown command is a problem, so that no document contains an unchecked one.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

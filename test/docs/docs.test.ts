@@ -1,4 +1,4 @@
-/** What the documents show is true: snippets are checked by the compiler, commands by the programs, links by the files. */
+/** The documents are correct: the compiler checks their snippets, the programs their commands, the files their links. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';

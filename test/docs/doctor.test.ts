@@ -1,4 +1,4 @@
-/** Each of the doctor's checks has its place in the documents. */
+/** Each of the doctor's checks is documented. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKS, idOf, pageOf } from '../../cli/doctor/check.ts';

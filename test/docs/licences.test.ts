@@ -1,4 +1,4 @@
-/** Everything is under the Apache License 2.0, and what is used may be used in that. */
+/** Everything is licensed under the Apache License 2.0, and all dependencies allow that. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };

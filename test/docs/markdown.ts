@@ -1,4 +1,4 @@
-/** What the tests of the documents read of Markdown: fenced snippets, code in the text, headings, links. */
+/** What the document tests read from Markdown: fenced snippets, inline code, headings, links. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

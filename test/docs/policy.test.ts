@@ -1,4 +1,4 @@
-/** docs/policy.md is of the policy as it is: its example is calculated, and its table of rules is complete. */
+/** docs/policy.md matches the current policy: its example is calculated, and its table of rules is complete. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_POLICY } from '../../scaler/policy.ts';

@@ -1,4 +1,4 @@
-/** What the documents show of the construct and its app is run: each snippet is synthesized, each context of a deployment too. */
+/** The documents' snippets of the construct and its app run: each snippet is synthesized, and each deployment's context too. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

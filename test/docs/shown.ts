@@ -1,4 +1,4 @@
-/** What docs/cli.md shows of an answer, held against real ones: line by line, whatever their figures, names and reasons are. */
+/** Compares the answers in docs/cli.md with real ones: line by line, ignoring figures, names and reasons. */
 import { MEANINGS } from '../../deployed/reasons.ts';
 import { documents } from './markdown.ts';
 

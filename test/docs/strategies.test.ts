@@ -1,4 +1,4 @@
-/** What docs/strategies.md shows is done: its files are put where it says, and all its snippets are run against that worker. */
+/** docs/strategies.md works as written: its files are put where it says, and all its snippets run against that worker. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

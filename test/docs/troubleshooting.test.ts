@@ -1,4 +1,4 @@
-/** Symptoms of docs/troubleshooting.md that no other test produces: with the real server and the real worker. */
+/** Symptoms in docs/troubleshooting.md that no other test reproduces: with the real server and the real worker. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';

@@ -1,6 +1,6 @@
 /**
- * The scaler and the workers as they are built, while Temporal and AWS fail around them: nobody is told to leave who
- * works, the scaler's loop goes on, and two ticks after the cause has ended all is known again.
+ * The built scaler and workers while Temporal and AWS fail around them: no busy task is removed, the scaler's loop
+ * continues, and two ticks after the cause has ended all readings are known again.
  */
 import { known, type WorkerReading } from '../../scaler/policy.ts';
 import type { AwsFault, AwsService, TemporalFault } from './fronts.ts';

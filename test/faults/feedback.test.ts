@@ -1,6 +1,6 @@
 /**
- * Failure that would feed on itself, with the scaler and the workers as they are built: it is told by its signal, no task is
- * ordered for it, and once it is over all gets done.
+ * Failures that could feed on themselves, with the built scaler and workers: each is recognized by its signal, no task is
+ * ordered because of it, and once it is over all work is done.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-/** `elastic-workers dev` runs an image that is no worker of this package's with Docker or podman. Run as image.test.ts is. */
+/** `elastic-workers dev` runs an image of another worker with Docker or podman. Run like image.test.ts. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

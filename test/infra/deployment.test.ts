@@ -1,4 +1,4 @@
-/** What a deployment does to the services on AWS, which the emulator cannot show: asserted on the template. */
+/** Effects of a deployment on the services that the emulator cannot show: asserted on the template. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Stack, type App } from 'aws-cdk-lib';

@@ -1,4 +1,4 @@
-/** A stack with the construct in it, synthesized, for tests to look at. */
+/** A synthesized stack with the construct, for tests to inspect. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as ecs from 'aws-cdk-lib/aws-ecs';

@@ -1,4 +1,4 @@
-/** Two stacks of one account and region with pools of the same name, made from the same code as two deployments of it are. */
+/** Two stacks in one account and region with pools of the same name, created from the same code like two deployments of it. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { DISABLE_ASSET_STAGING_CONTEXT } from 'aws-cdk-lib/cx-api';

@@ -1,6 +1,6 @@
 /**
- * Every alarm as it is deployed: its fault is produced with real parts, it fires, the fault is mended as its runbook would
- * have it, and it clears. All faults at the same time, each in a pool of its own, since an alarm thinks in minutes.
+ * Every deployed alarm: its fault is produced with real parts, the alarm fires, the fault is fixed as the runbook says, and
+ * the alarm clears. All faults occur at the same time, each in its own pool, because alarms take minutes.
  */
 import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The CDK app that tests deploy: what is in its stack, they say in the context. `-c workers={"Name":{props}}`, each an
- * ElasticWorkers; images by their names.
+ * The CDK app that tests deploy; the context defines its stack: `-c workers={"Name":{props}}`, each an ElasticWorkers,
+ * with images by name.
  */
 import { App, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';

@@ -1,6 +1,6 @@
 /**
- * The commands that documents show, elastic-workers' own and those of the AWS CLI, asked of a whole deployed stack at work: its own by
- * a user who has the rights that docs/cli.md names, and no others.
+ * The commands that the documents show, ours and those of the AWS CLI, run against a deployed stack at work: ours by a user
+ * with exactly the permissions that docs/cli.md lists.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

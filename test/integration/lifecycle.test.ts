@@ -1,6 +1,6 @@
 /**
- * A stack's whole life on the CDK's command line, with work in flight all the time: deployed, changed, with a pool more, with a
- * pool less, destroyed. Every activity is tried once, so what is lost is seen.
+ * A stack's whole life on the CDK's command line, with work in flight all the time: deployed, updated, with a pool added, with a
+ * pool removed, destroyed. Every activity is tried only once, so that any loss is visible.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

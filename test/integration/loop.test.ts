@@ -1,6 +1,6 @@
 /**
  * The whole loop with real parts: the Temporal server, `cdk deploy` to the emulator, the Lambda invoked by its schedule,
- * tasks as real processes. Work is pushed; the service is seen to scale out, and in again, and nothing is lost.
+ * tasks as real processes. Work is queued; the service scales out, and in again, and nothing is lost.
  */
 import { CloudWatchClient, DescribeAlarmsCommand, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';

@@ -1,6 +1,6 @@
 /**
- * `elastic-workers prove` as it is installed, from its first check to the last thing left: deployed by the CDK's own command line to the
- * emulator, with the real Temporal server, real workers, and a user who has the documented rights and no others.
+ * The installed `elastic-workers prove`, from its first check to its cleanup: deployed by the CDK's own command line to the
+ * emulator, with the real Temporal server, real workers, and a user with exactly the documented permissions.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { devNull } from 'node:os';

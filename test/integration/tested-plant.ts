@@ -1,4 +1,4 @@
-/** One machine with this repository's own app deployed to it, in production; work for its pools, and what their tasks do. */
+/** One machine with this repository's own app deployed to it, in production; starts work for its pools, and watches their tasks. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';

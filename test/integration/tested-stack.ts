@@ -1,4 +1,4 @@
-/** One machine with a stack of the tests' own app (app.ts) deployed to it, again and again; and what tests do to it. */
+/** One machine with a stack of the tests' own app (app.ts) deployed to it repeatedly; and what tests do to it. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DescribeServicesCommand, ECSClient, TagResourceCommand, type Service } from '@aws-sdk/client-ecs';

@@ -1,4 +1,4 @@
-/** Workers that are just sent SIGTERM, with no sidecar and no scaler: what they lose is what their SDK loses when it shuts down. */
+/** Workers that only get SIGTERM, without a sidecar or a scaler: what they lose is what their SDK loses at shutdown. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';

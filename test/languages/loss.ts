@@ -1,10 +1,10 @@
 /**
- * Scale-in steps of a pool whose workers are of another language, with the sidecar beside them. And, at the same pace and with the
- * same work, of workers that are just sent SIGTERM: an attempt that an SDK loses when it shuts down is lost there, too. What is
- * lost in the pool while the worker did not end in order after the sidecar's SIGTERM is ours.
+ * Scale-in steps of a pool whose workers are in another language, with a sidecar. And, at the same pace and with the same work,
+ * of workers that only get SIGTERM: an attempt that an SDK loses at shutdown is lost there, too. An attempt that the pool loses
+ * while the worker did not exit cleanly after the sidecar's SIGTERM is our fault.
  *
- * The pool is scaled up and down by turns, with work of 50 ms to 5 s on it. The seed repeats what is chosen; what it meets, real
- * processes decide.
+ * The pool scales out and in by turns, with work of 50 ms to 5 s. The seed repeats the choices; the real processes decide
+ * what they meet.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** The short form of `npm run test:languages`, with the one language whose tools this project fetches anyway. */
+/** The short form of `npm run test:languages`, with the one language whose tools this project downloads anyway. */
 import { loseNothingBeside } from './loss.ts';
 import { LANGUAGES } from './workers.ts';
 

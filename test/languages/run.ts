@@ -1,4 +1,4 @@
-/** The long form: `npm run test:languages -- --steps 300 --languages python,go,java`. Prints what was lost, and says what is missing. */
+/** The long form: `npm run test:languages -- --steps 300 --languages python,go,java`. Prints what was lost or is missing. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * Workers in other languages, each made ready from pinned, hash-checked packages in the project's folder `.local/`. Where the
- * language's own tools are missing, it is said which.
+ * Workers in other languages, each prepared from pinned, hash-checked packages in the project's folder `.local/`. Reports
+ * which of a language's own tools are missing.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-/** A pool's `entry`: bundled at synth in a project of somebody else, without Docker, and really run. */
+/** A pool's `entry`: bundled at synth in another project, without Docker, and really run. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** docs/how-to/your-own-workers.md: its diff makes the worker that is tested of a plain one. */
+/** docs/how-to/your-own-workers.md: its diff turns a plain worker into the tested one. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, root } from '../docs/markdown.ts';

@@ -1,4 +1,4 @@
-/** `temporal-elastic-workers/worker` in a project of somebody else: workers of its own, on the oldest and the newest Temporal SDK. */
+/** `temporal-elastic-workers/worker` in another project: its own workers, on the oldest and the newest Temporal SDK. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A project of somebody else: sources of its own, this package as it is published, and a Temporal SDK. */
+/** A project of a user: its own sources, this package as published, and a Temporal SDK. */
 import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,

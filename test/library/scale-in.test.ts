@@ -1,4 +1,4 @@
-/** The worker of docs/how-to/your-own-workers.md, bundled from its entry: scaled in a hundred times at work, it loses nothing. */
+/** The worker of docs/how-to/your-own-workers.md, bundled from its entry: a hundred scale-ins at work lose nothing. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleEntry } from '../../bundler/entry.ts';

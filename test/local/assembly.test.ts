@@ -1,4 +1,4 @@
-/** The folders that stand for a CDK app's images. */
+/** The folders that replace a CDK app's images. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What the service scheduler may and must do, over arbitrary fleets. */
+/** What the service scheduler may and must do, for arbitrary fleets. */
 import fc from 'fast-check';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import { nextZone, planTasks } from '../../local/fargate/plan.ts';

@@ -1,4 +1,4 @@
-/** CloudFormation stacks in the emulator, by plain requests: CloudFormation's client is not among the packages. */
+/** CloudFormation stacks in the emulator, by plain requests: CloudFormation's client is not a dependency. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Resources = Record<string, { Type: string; Properties: Record<string, unknown>; DependsOn?: string[] }>;

@@ -1,4 +1,4 @@
-/** What `npm pack` gives works in a CDK app of somebody else: installed, type-checked and synthesized there. */
+/** The output of `npm pack` works in another CDK app: installed, type-checked and synthesized there. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * From nothing to workers of one's own, as the README says it, with what `npm pack` gives: a project is made, passes its own
- * checks, and its pool serves a workflow on this machine, from zero and back.
+ * From nothing to your own workers, as the README describes it, with the output of `npm pack`: a project is created, passes
+ * its own checks, and its pool serves a workflow on this machine, from zero and back.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** How fast work comes, as a queue reports it. */
+/** The arrival rate that a queue reports. */
 import { decide } from '../../scaler/policy.ts';
 import { experienced, policy, queue, running, second, signals } from './fixtures.ts';
 

@@ -1,4 +1,4 @@
-/** The policy on workers whose number of slots follows their load: a task holds what it has come to hold, not what it began with. */
+/** The policy for workers with slots that follow their load: a task counts for what it can hold now, not at its start. */
 import {
   decide,
   DEFAULT_POLICY,

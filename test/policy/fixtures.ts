@@ -1,4 +1,4 @@
-/** A pool with ten slots a task, and what a tick may read of it. */
+/** A pool with ten slots per task, and what a tick may read of it. */
 import {
   decide,
   DEFAULT_POLICY,

@@ -1,4 +1,4 @@
-/** How the fleet grows. */
+/** How the fleet scales out. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 

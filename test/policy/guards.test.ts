@@ -1,4 +1,4 @@
-/** When the fleet must not grow. */
+/** When the fleet must not scale out. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 

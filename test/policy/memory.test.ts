@@ -1,4 +1,4 @@
-/** What is remembered, and what cannot be understood. */
+/** The policy's memory, and memories that it cannot read. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, queue, second, worker, running, signals } from './fixtures.ts';
 

@@ -1,4 +1,4 @@
-/** What holds whatever is read: safety and liveness. */
+/** What holds for any readings: safety and liveness. */
 import fc from 'fast-check';
 import { decide, DEFAULT_POLICY, type Policy, type Signals } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals } from './fixtures.ts';

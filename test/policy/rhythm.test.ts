@@ -1,4 +1,4 @@
-/** Work that comes by the clock. */
+/** Work that arrives at regular intervals. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 

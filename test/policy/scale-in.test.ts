@@ -1,4 +1,4 @@
-/** How the fleet shrinks. */
+/** How the fleet scales in. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, worker, running, signals } from './fixtures.ts';
 

@@ -1,4 +1,4 @@
-/** What a template says of roles, policies and resources, deployed to the emulator, and calls made in its roles' names. */
+/** A template's roles, policies and resources, deployed to the emulator, and calls made in the roles' names. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

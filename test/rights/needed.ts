@@ -1,4 +1,4 @@
-/** The calls that each role makes, one for each right that it has. */
+/** The calls that each role makes, one for each of its permissions. */
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { POOL_TAG, STACK_TAG } from '../../contract/service-tags.ts';
 import { stackIdIn } from '../../contract/stack-config.ts';

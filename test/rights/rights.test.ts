@@ -1,4 +1,4 @@
-/** Every statement of the synthesized policies, judged by the emulator: what it is for is allowed, and what is next to that is not. */
+/** Every statement of the synthesized policies, judged by the emulator: its purpose is allowed, and anything close to it is not. */
 import { App, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';

@@ -1,4 +1,4 @@
-/** The statements of a template's policies, and which of them the calls that were made needed. */
+/** The statements of a template's policies, and which of them the calls needed. */
 import { readFileSync } from 'node:fs';
 import { requestLog } from '../../local/emulator.ts';
 

@@ -1,4 +1,4 @@
-/** The benchmark of the scaler, in small: that it still runs, and counts what it says it counts. */
+/** A small run of the scaler's benchmark: it still works, and counts correctly. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

@@ -1,4 +1,4 @@
-/** Deployments while long activities run, with real parts: our worker as it is built, local Fargate, the scaler's ticks. */
+/** Deployments during long activities, with real parts: our built worker, local Fargate, the scaler's ticks. */
 import { readOutcomes } from '../../local/outcomes.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { fleetOfOurs, type Fleet } from './fleet.ts';

@@ -1,4 +1,4 @@
-/** A pool of 5,000 tasks and 10,000 workers in the middle of a deployment: what is written of it has to fit. */
+/** A pool of 5,000 tasks and 10,000 workers during a deployment: what is written about it has to fit. */
 import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { randomBytes, randomUUID } from 'node:crypto';

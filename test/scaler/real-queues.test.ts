@@ -1,4 +1,4 @@
-/** Loads that a queue's backlog or the activity slots alone do not show: the real server, and workers as real processes. */
+/** Loads that neither the backlog nor the activity slots show: with the real server, and workers as real processes. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What the scaler reads of ECS where one service spoils the request for all. */
+/** What the scaler reads from ECS if one service makes the request for all fail. */
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { EcsServices } from '../../scaler/read/ecs.ts';

@@ -1,4 +1,4 @@
-/** How the scaler reaches Temporal: a real server, behind what stands before it in the world. */
+/** How the scaler connects to Temporal: a real server, behind proxies as in production. */
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';

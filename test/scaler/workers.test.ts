@@ -1,4 +1,4 @@
-/** What the scaler makes of a list of workers that says less than it should: a real server, and a proxy that leaves things out. */
+/** How the scaler handles an incomplete list of workers: a real server, and a proxy that leaves data out. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** docs/security.md names tests that exist, and no threat is without one. */
+/** docs/security.md names existing tests, and each threat has one. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

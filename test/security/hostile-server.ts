@@ -1,6 +1,6 @@
 /**
- * What answers as Temporal does, byte for byte, and says whatever a test wants it to: also what no server of good will would.
- * The numbers of the fields are those of temporal.api.
+ * A server that speaks Temporal's protocol and sends whatever a test wants, including what no well-behaved server would.
+ * The field numbers are those of temporal.api.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';

@@ -1,4 +1,4 @@
-/** Whoever may write the state table writes what they like into it: no item of theirs stops the scaler, or lifts a limit. */
+/** Anyone with permission to write the state table can write anything: no item stops the scaler, or lifts a limit. */
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { poolKey } from '../../contract/state-table.ts';

@@ -1,4 +1,4 @@
-/** Whoever may report a worker or answer as the server: no value of theirs stops the scaler, fills it, or makes a fleet shrink. */
+/** Workers and servers can report anything: no value stops the scaler, floods it, or makes a fleet scale in. */
 import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY, known } from '../../scaler/policy.ts';
 import { TemporalReader } from '../../scaler/read/temporal.ts';

@@ -1,6 +1,6 @@
 /**
- * Whoever names queues, pools, workflows and workers, or writes the errors of activities, writes into logs and onto terminals:
- * a log's event stays one line, and JSON; a terminal is shown text. Real processes, a real Temporal server, the AWS emulator.
+ * Names of queues, pools, workflows and workers, and errors of activities, are written to logs and terminals: a log event
+ * stays one line of JSON, and a terminal shows text. Real processes, a real Temporal server, the AWS emulator.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * The worker and the scaler as they are built, and the doctor, with an API key and a client key, before servers that refuse
- * them, repeat them, or are not there: no line of theirs, and no endpoint, tells any part of a secret in any form.
+ * The built worker and scaler, and the doctor, with an API key and a client key, and servers that refuse them, repeat them,
+ * or are down: no output and no endpoint contains any part of a secret in any form.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The emulated state table, which refuses what DynamoDB refuses and the emulator does not: items and numbers out of bounds. */
+/** The emulated state table, plus the refusals of DynamoDB that the emulator lacks: items and numbers out of bounds. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CreateTableCommand, DynamoDBClient, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';

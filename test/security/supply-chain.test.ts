@@ -1,4 +1,4 @@
-/** What is installed, built and checked comes from where it was said, and runs nothing of its own but what is listed here. */
+/** Everything installed, built and checked comes from its declared source, and runs only the scripts listed here. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };

@@ -1,4 +1,4 @@
-/** The sidecar as it is built, beside a process of the test's that stands for a worker. */
+/** The built sidecar, with a process of the test in place of a worker. */
 import { Stage } from './stage.ts';
 
 jest.setTimeout(120_000);

@@ -1,4 +1,4 @@
-/** ECS's endpoints and the state table, as far as a sidecar asks them; and the built sidecar, run beside a process of the test. */
+/** ECS's endpoints and the state table, as far as a sidecar uses them; and the built sidecar, run with a process of the test. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

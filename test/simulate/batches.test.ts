@@ -1,6 +1,6 @@
 /**
- * Batches that come by the clock, give or take half a minute: from the third on they find their tasks up. What is learned is
- * paid for: a batch that stays away costs one start of its tasks, and a habit that has ended is soon forgotten.
+ * Batches that arrive at regular intervals, give or take half a minute: from the third one on they find their tasks running.
+ * What has been learned has a price: a missing batch costs one start of its tasks, and a habit that has ended is soon forgotten.
  */
 import { lognormal, seeded, uniform } from '../../simulate/random.ts';
 import { most, runTicks, type Run } from './ticks.ts';

@@ -1,6 +1,6 @@
 /**
- * A burst that comes to a pool at zero of whose work nothing is known yet: ours beside the formula `ceil((queued + running) /
- * slots)`, which is told the exact counts. The formula's workers do not protect themselves, ours do.
+ * A first burst at a pool at zero whose work is unknown: ours next to the formula `ceil((queued + running) / slots)`, which
+ * gets the exact counts. The formula's workers do not protect themselves, ours do.
  */
 import { clairvoyant } from '../../simulate/clairvoyant.ts';
 import { elastic } from '../../simulate/elastic.ts';

@@ -1,4 +1,4 @@
-/** What the policy makes of loads and faults that hide the need, by its decisions on the model. */
+/** How the policy handles loads and faults that hide the need: its decisions on the model. */
 import { known, type QueueReading } from '../../scaler/policy.ts';
 import type { Settings, Work } from '../../simulate/model.ts';
 import { burst, changes, flow, least, most, runTicks, type Run, type Tick } from './ticks.ts';

@@ -1,4 +1,4 @@
-/** The shipped policy on the model, tick by tick: what it was shown, and what it said. */
+/** The shipped policy on the model, tick by tick: its readings and its decisions. */
 import { decide, DEFAULT_POLICY, known, type Decision, type Policy, type Signals } from '../../scaler/policy.ts';
 import {
   DEFAULT_SETTINGS,

@@ -1,6 +1,6 @@
 /**
- * What can go wrong, and when: each fault is on for a while, or happens once, for one pool or for all. Drawn at random
- * from the seed; the last part of a world's life is without any.
+ * What can go wrong, and when: each fault lasts for a while, or happens once, for one pool or for all. Drawn at random
+ * from the seed; the last part of a world's life has no faults.
  */
 import { exponential, uniform, type Random } from '../../simulate/random.ts';
 import { MINUTE, SECOND } from './time.ts';

@@ -1,4 +1,4 @@
-/** A worker of somebody else on a pool's queue: it reports, runs in no task of the service, and leaves when it likes. */
+/** Another service's worker on a pool's queue: it reports, runs in no task of the service, and stops whenever it likes. */
 import type { Poll, Reporting, TaskQueue, Work } from './temporal.ts';
 import { SECOND, type VirtualTime } from './time.ts';
 

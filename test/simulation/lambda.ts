@@ -1,7 +1,7 @@
 /**
  * The scaler as Lambda runs it: the shipped loop, tick, adapters of ECS, state table and telemetry, and the reading of the
- * pools' parameters, over modelled services. Each request to a service is a point at which the function may die, before or
- * after the request took effect.
+ * pools' parameters, with modeled services. The function may die at each request to a service, before or after the request
+ * took effect.
  */
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';

@@ -1,6 +1,6 @@
 /**
- * Runs worlds from seeds, each twice, until they have lived for so many hours of fleet time; prints what happened, and
- * for each violation the command that shows it again. Exit code 1 when there was one, or when a seed gave two histories.
+ * Runs worlds from seeds, each twice, until they have lived for the given hours of fleet time; prints what happened, and
+ * for each violation the command that repeats it. Exits with 1 if there was one, or if a seed gave two histories.
  */
 import { once as event } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';

@@ -1,4 +1,4 @@
-/** A world's pools and their loads, drawn from the seed: what comes, how long it takes, how large the fleet may be. */
+/** A world's pools and their loads, drawn from the seed: when work arrives, how long it takes, how large the fleet may be. */
 import type { CapacityShare } from '../../local/fargate/capacity.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { exponential, lognormal, uniform, type Random } from '../../simulate/random.ts';

@@ -1,6 +1,6 @@
 /**
- * The state table: DynamoDB's batch reads and writes and its conditional put, with its limits. Items are copies, as they
- * are behind a network. What it is asked with and cannot do is an error of the caller, as it is in DynamoDB.
+ * The state table: DynamoDB's batch reads and writes and its conditional put, with its limits. Items are copies, as over a
+ * network. An unsupported request is the caller's error, as it is in DynamoDB.
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 

@@ -1,5 +1,5 @@
 /**
- * The world's time. Nothing waits: what shall happen is put in a queue, and the clock leaps from one event to the next.
+ * The world's time. Nothing waits: future events are put in a queue, and the clock jumps from one to the next.
  * Shipped code awaits promises; after an event that settled some, all of it runs on until it waits for the world again,
  * so that equal seeds give equal histories to the last step.
  */

@@ -1,7 +1,7 @@
 /**
- * A worker in its task: the shipped slots and the shipped side of the scale-in protocol, over a modelled SDK that holds polls
- * open and a modelled agent that protects the task. Only the process around them is written here again. The protocol is in the
- * worker itself, or in the shipped sidecar beside a worker that knows nothing of it.
+ * A worker in its task: the shipped slots and the shipped side of the scale-in protocol, over a modeled SDK that holds polls
+ * open and a modeled agent that protects the task. Only the process around them is rewritten here. The protocol runs in the
+ * worker itself, or in the shipped sidecar next to a worker that knows nothing of it.
  */
 import { finalCordons, ForeignWorker, WorkerToStart } from '../../sidecar/foreign-worker.ts';
 import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/slots/activity-slots.ts';

@@ -1,6 +1,6 @@
 /**
- * A queue's workflow tasks: each worker has slots of their own for them, and one thread for all it holds, so that a slot
- * is in use while its task waits its turn. Some go to the worker that has the workflow cached, and are in no count.
+ * A queue's workflow tasks: each worker has separate slots for them, and one thread for all of them, so that a slot is in
+ * use while its task waits its turn. Some go to the worker that has the workflow cached, and appear in no count.
  */
 import type { Random } from '../../simulate/random.ts';
 import { SECOND, type VirtualTime } from './time.ts';

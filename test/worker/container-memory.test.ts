@@ -1,4 +1,4 @@
-/** How much of the container's memory is used, as its control group says it. */
+/** How much of the container's memory is used, according to its control group. */
 import { memoryOfContainer } from '../../worker/slots/container-memory.ts';
 
 const GIBIBYTE = 2 ** 30;

@@ -1,4 +1,4 @@
-/** Credentials as they are given, and as they are rotated under a worker that goes on. */
+/** Credentials as they are configured, and as they are rotated while a worker runs. */
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';

@@ -1,4 +1,4 @@
-/** Slots that follow the load, in a real worker on the real server: what it takes, and what its heartbeats say to the scaler. */
+/** Slots that follow the load, in a real worker on the real server: the work it takes, and the slots in its heartbeats. */
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';

@@ -1,4 +1,4 @@
-/** What ECS offers to a task from within: the metadata and the agent's task protection, one server for many tasks. */
+/** The ECS endpoints inside a task: the metadata and the agent's task protection, one server for many tasks. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';

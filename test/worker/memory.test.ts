@@ -1,4 +1,4 @@
-/** Open workflows in a worker that has the memory of a small task. */
+/** Open workflows in a worker with the memory of a small task. */
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';

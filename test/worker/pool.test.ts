@@ -1,4 +1,4 @@
-/** The pool with processes that crash, hang and work as they are told. */
+/** The pool with processes that crash, hang or work as configured. */
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/processes/pool.ts';

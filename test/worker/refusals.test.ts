@@ -1,4 +1,4 @@
-/** A worker at work while the server refuses it for longer than the Temporal SDK's own patience, and its credentials revoked. */
+/** A busy worker while the server refuses it for longer than the Temporal SDK tolerates, or its credentials are revoked. */
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';

@@ -1,4 +1,4 @@
-/** How many slots there are, by what a process is seen to take: narrated, and then for any work. */
+/** The number of slots, based on what a process is seen to use: narrated, and then for any work. */
 import fc from 'fast-check';
 import {
   firstSlots,

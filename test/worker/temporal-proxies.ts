@@ -1,4 +1,4 @@
-/** What stands before Temporal in the world: TLS with or without client certificates, and a check of the API key. */
+/** Proxies in front of Temporal as in production: TLS with or without client certificates, and a check of the API key. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import {

@@ -1,4 +1,4 @@
-/** The real worker, as it is built for deployment, as a real child process, known by its log. */
+/** The real worker, as built for deployment, as a real child process, followed by its log. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
