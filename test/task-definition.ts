@@ -11,7 +11,7 @@ export interface TestedTask {
   command: string[];
   stopTimeout: number;
   environment: Record<string, string>;
-  /** Puts the sidecar beside the worker (infra/sidecar-containers.ts). */
+  /** Adds the sidecar to the worker (infra/sidecar-containers.ts). */
   sidecar?: { stateTable: string; taskRoleId: string };
 }
 

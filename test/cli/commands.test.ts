@@ -93,12 +93,12 @@ describe('status', () => {
   });
 
   test('names the metric of a firing alarm, and exits with 1', async () => {
-    // The emulator looks at its alarms by itself, and may have silenced it meanwhile.
+    // The emulator evaluates its alarms itself, and may have cleared it meanwhile.
     const ringing = async () => {
       await stacks.ring('fast-Backlog');
       return stacks.cli('status');
     };
-    // The scaler's silence ends with 1, too, and a slow machine may come to that.
+    // A silent scaler exits with 1, too, which can happen on a slow machine.
     const { code } = await stacks.eventually(ringing, ({ stdout }) => /^fast .* Backlog$/m.test(stdout));
     await stacks.ring('fast-Backlog', 'OK');
     expect(code).toBe(1);
@@ -214,7 +214,7 @@ describe('drain', () => {
 
   beforeAll(async () => {
     await stacks.deploy('crowd', { pools: crowd });
-    // Of so many, two begin with the same of sixteen digits.
+    // Of 17 ids, two start with the same of sixteen digits.
     await stacks.scale('crowd-crowded', 17);
     await stacks.eventually(taskIds, (ids) => ids.length === 17);
   });

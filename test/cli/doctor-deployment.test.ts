@@ -41,7 +41,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** A worker of its own, from its first heartbeat on. */
+/** A separate worker, from its first heartbeat on. */
 async function serve(taskQueue: string, options: { identity?: string; workflows?: true } = {}): Promise<void> {
   const { identity, workflows } = options;
   const workflowsPath = require.resolve('./fixtures/workflows.ts');
@@ -74,7 +74,7 @@ async function doctor(args: string[], env: Record<string, string> = {}): Promise
   return { code, checks: (JSON.parse(stdout) as { checks: Check[] }).checks };
 }
 
-/** Of every wrong one it is said why it matters and how it is mended. */
+/** Every failed check says why it matters and how to fix it. */
 function wrong(checks: Check[]): Check[] {
   const found = checks.filter(({ ok }) => ok === false);
   for (const { matters, mend } of found) expect([matters, mend]).not.toContain(undefined);

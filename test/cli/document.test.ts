@@ -17,7 +17,7 @@ async function helpOf(...command: string[]): Promise<string> {
   return stdout;
 }
 
-/** With their value as it is written, such as `--last <count>`. */
+/** With their value, such as `--last <count>`. */
 function optionsIn(help: string): string[] {
   const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+(?: [<[][^>\]]+[>\]])?)/gm)].map(
     ([, option = '']) => option,

@@ -73,7 +73,7 @@ export interface RunOptions {
   input?: string;
   /** What is run; the sources unless given. */
   main?: string;
-  /** Told all that it has printed so far, whenever it prints more. */
+  /** Called with all output so far, whenever there is more. */
   onOutput?: (printed: string) => void;
   /** As Ctrl-C. */
   interrupt?: AbortSignal;
@@ -93,7 +93,7 @@ export function runCli(
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
-    // A command that does not read may be gone before it is told all.
+    // A command that does not read may exit before it gets all its input.
     child.stdin?.on('error', () => undefined).end(input);
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -158,7 +158,7 @@ export class ServedStacks {
     return runCli(args, { env: { ...this.environment, ...env }, ...options });
   }
 
-  /** What leads a process to the emulator, as somebody who has the documented rights. */
+  /** The environment that leads a process to the emulator, as a user with the documented permissions. */
   get environment(): Record<string, string> {
     return { ...emulatorEndpoint(this.#emulator.url), ...this.#keys };
   }
@@ -233,7 +233,7 @@ export class ServedStacks {
     change: (operation: string, answer: string) => { status: number; body: string },
   ): Promise<Pick<LocalEmulator, 'url' | 'stop'>> {
     const server = createServer(async (request, response) => {
-      // As it was signed, host and all; by a connection of its own, which the emulator cannot have just closed.
+      // As it was signed, host included; on a new connection, which the emulator cannot have just closed.
       const options = { method: 'POST', headers: request.headers, agent: false as const };
       const onward = httpRequest(`${this.#emulator.url}${request.url}`, options);
       request.pipe(onward);
@@ -251,7 +251,7 @@ export class ServedStacks {
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop };
   }
 
-  /** What a deployment leaves: parameters, a table, a log group, a service for each pool. */
+  /** What a deployment creates: parameters, a table, a log group, a service for each pool. */
   async deploy(id: string, { config = {}, pools = [{ pool: 'pool' }] }: StackSettings = {}): Promise<void> {
     const poolConfigs = pools.map((pool) => this.#poolOf(id, pool));
     const stack = { ...this.#configOf(id), ...config };
@@ -331,7 +331,7 @@ export class ServedStacks {
     );
   }
 
-  /** The alarms of a pool; with no actions they tell nobody. */
+  /** The alarms of a pool; without actions they notify nobody. */
   async alarm(stack: string, pool: string, actions = ['arn:aws:sns:us-east-1:000000000000:on-call']): Promise<void> {
     const { workersDown, backlog, errorRate, desiredTasks, pinnedAtMax } = METRICS;
     for (const { name } of [workersDown, backlog, errorRate, desiredTasks, pinnedAtMax]) {

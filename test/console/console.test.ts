@@ -94,7 +94,7 @@ test('all problems with the options are reported at once, and a port in use with
   expect(taken).toMatchObject({ code: 1, stderr: expect.stringMatching(/already in use: choose another with --port/) });
 });
 
-/** In the page: where the focus is, and how that is shown. */
+/** In the page: where the focus is, and how it is shown. */
 function focused(): string {
   const { activeElement } = document;
   const place = [...document.querySelectorAll('*')].indexOf(activeElement!);

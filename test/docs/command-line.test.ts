@@ -42,7 +42,7 @@ test('every command runs, one after the other', async () => {
     ...code.map(({ text }) => text).filter((text) => /^(npx|npm run) [^…]*$/.test(text)),
   ]);
   const commands = new Map(texts.flatMap(shownIn).map((words) => [words.join(' '), words]));
-  // Some go on for long, one names a task that is not there, one makes a project, one runs all traces and writes a page.
+  // Some run for long, one names a task that does not exist, one creates a project, one runs all traces and writes a page.
   const notHere = /--watch|--wait|^console|^dev|^drain|^init|^prove|--help|^simulate$/;
   for (const [line] of commands) if (notHere.test(line)) commands.delete(line);
   expect(commands.size).toBeGreaterThan(15);

@@ -139,7 +139,7 @@ function ofCdk(args: string[]): string | undefined {
   return undefined;
 }
 
-/** Commands that the AWS CLI has beside the services' operations. */
+/** Commands that the AWS CLI has in addition to the services' operations. */
 const ONLY_IN_AWS_CLI: Record<string, string[]> = { 'logs tail': ['since', 'follow', 'filter-pattern', 'format'] };
 const OF_ALL_AWS_COMMANDS = ['query', 'output', 'region', 'profile'];
 

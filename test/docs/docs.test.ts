@@ -98,7 +98,7 @@ function parseJson(at: string, text: string): unknown {
   }
 }
 
-/** In a sentence a command may be cut short by an ellipsis; then it is an allusion. */
+/** In a sentence a command may be shortened with an ellipsis; then it is only a mention. */
 const COMMAND = /^(npm|npx|node|elastic-workers|aws|temporal) [^…]+$/;
 
 test('every command could run', async () => {
@@ -117,7 +117,7 @@ test('every command could run', async () => {
   expect(problems.filter(({ problem }) => problem !== undefined)).toEqual([]);
 });
 
-/** What is typed stands behind the prompt; the rest is the answer. */
+/** Input follows the prompt; the rest is output. */
 function typedIn(text: string): string {
   return [...text.matchAll(/^\$ (.*)$/gm)].map(([, command]) => command).join('\n');
 }

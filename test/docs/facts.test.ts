@@ -13,7 +13,7 @@ const machine = packageFile.devEngines.runtime.version.replace('>=', '');
 const published = packageFile.engines.node.replace('>=', '');
 const major = read('.node-version').trim();
 
-/** What each file says by the pattern's first group, once each. */
+/** What the pattern's first group matches in the files, once each. */
 function said(pattern: RegExp, ...paths: string[]): string[] {
   return [...new Set(paths.flatMap((path) => [...read(path).matchAll(pattern)].map(([, version = '']) => version)))];
 }

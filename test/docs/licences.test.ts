@@ -17,7 +17,7 @@ const MAY_BE_USED = new Set([
   'Unlicense',
 ]);
 
-/** Said in the package's own LICENSE file only. */
+/** Stated only in the package's own LICENSE file. */
 const SAID_ELSEWHERE: Record<string, string> = { 'node_modules/unionfs': 'Unlicense' };
 
 interface Locked {

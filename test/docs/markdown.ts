@@ -23,7 +23,7 @@ export interface Document {
   prose: string;
 }
 
-/** Every page that a reader of the project may come upon. */
+/** Every page that a reader of the project may find. */
 export function documents(): Document[] {
   const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((file) => `docs/${file}`);
   const atRoot = readdirSync(root, { encoding: 'utf8' });

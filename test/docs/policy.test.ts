@@ -82,7 +82,7 @@ test('its table has each rule that can be turned off', () => {
   expect(rows.flatMap(([, rules]) => rules!.split(', ')).sort()).toEqual(Object.keys(ABLATIONS).sort());
 });
 
-/** Of the format of what is remembered, and of clocks. */
+/** Of the memory's format, and of clocks. */
 const FORMAT = ['MEMORY_VERSION', 'WORKER_TOTALS', 'LARGEST_FIGURE', 'CLOCKS_APART_MS', 'MINUTE_MS', 'DAY_MS'];
 /** Calculated of others. */
 const DERIVED = ['ENDLESS', 'FACTOR', 'STEPS', 'FRESH', 'NO_GROWTH', 'NO_INTERVAL', 'NOTHING_READ', 'EMPTY_QUEUE'];

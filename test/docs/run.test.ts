@@ -20,7 +20,7 @@ function run(file: string, env: Record<string, string> = {}): { status: number |
   return { status, stderr };
 }
 
-/** Each is a module of its own, and may have an app of its own; what it does not say where it is from is given. */
+/** Each is a separate module, and may have its own app; names that it does not import are provided. */
 function synthesize(shown: { at: string; text: string }[]): { status: number | null; stderr: string } {
   mkdirSync(join(root, '.local'), { recursive: true });
   const directory = mkdtempSync(join(root, '.local/run-'));

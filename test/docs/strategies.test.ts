@@ -51,7 +51,7 @@ afterAll(async () => {
   project?.remove();
 });
 
-/** As a module of the project, beside that worker. */
+/** As a module of the project, next to that worker. */
 async function runSnippet(text: string): Promise<string> {
   const given = `
     import { Client as C, Connection as S } from '@temporalio/client';

@@ -1,4 +1,4 @@
-/** Symptoms in docs/troubleshooting.md that the scaler shows: with a fleet of real workers, the real server, the scaler's ticks. */
+/** Symptoms in docs/troubleshooting.md that the scaler shows: with real workers, the real server, the scaler's ticks. */
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 

@@ -87,7 +87,7 @@ async function backlogOf(taskQueue: string): Promise<number> {
   return Number(stats?.approximateBacklogCount ?? 0);
 }
 
-/** Asks until it holds; the test's own time limit is the only one. */
+/** Polls until the condition holds; the test's own timeout is the only limit. */
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await wait(200);
 }
@@ -106,7 +106,7 @@ describe('no task is processed', () => {
       (await examineTemporal(places, new Map(), Date.now())).find(({ check }) => check === 'queue names');
     await eventually(async () => (await queueNames())?.ok === false);
     expect((await queueNames())?.says).toContain("did you mean 'orders-queue'?");
-    // The doctor has asked for it, too, and an answer of the server is kept for some seconds.
+    // The doctor has also read it, and the server caches an answer for some seconds.
     await eventually(async () => (await backlogOf('orders_queue')) === 1);
     await lost.terminate();
   });
@@ -117,7 +117,7 @@ describe('no task is processed', () => {
     await done.result();
     await worker.kill();
     await eventually(async () => (await backlogOf('queried-queue')) === 0);
-    // Longer than an answer of the server is kept, so that one of the answers is of the time of the query.
+    // Longer than the server caches an answer, so that one answer is from the time of the query.
     const asking = client.connection.withDeadline(Date.now() + 10_000, () => done.query('progress'));
     const failed = asking.then(
       () => false,
@@ -224,7 +224,7 @@ describe('the memory that a worker needs', () => {
       );
 
     const [few, many] = await Promise.all([start('few-slots-queue', '2'), start('many-slots-queue', '60')]);
-    // For so long that all sixty are at work at once, however slowly they are started.
+    // Long enough for all sixty to run at once, however slowly they start.
     const [done] = await Promise.all([load('few-slots-queue', 0), load('many-slots-queue', 100)]);
     expect(await many.exitCode).not.toBe(0);
     await Promise.all(done.map((activity) => activity.result()));

@@ -24,7 +24,7 @@ test('an attempt whose worker was killed is retried after its heartbeat timeout,
   expect((await work.describe()).lastWorkerIdentity).not.toBe(task);
 });
 
-/** What fails, whether its failing is seen in a tick or in the log beside them, and how it begins and ends. */
+/** What fails, whether the failure shows in ticks or only in the log, and how it starts and ends. */
 const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolean) => void][] = [
   ['Temporal is unreachable', 'in ticks', temporal('unreachable')],
   ['Temporal is slow', 'in ticks', temporal('slow')],
@@ -50,13 +50,13 @@ describe('no task is removed, the loop continues, and all readings are known aga
     await faulty.hold(POOL, TASKS);
     for (let number = 1; number <= TASKS; number += 1) work.push(await start(`long-${number}`, { seconds: 900 }));
     await faulty.until('both tasks are busy', () => runningIds().length === TASKS && runningIds().every(isBusy));
-    // From here on it is for the work's sake alone that they stay.
+    // From here on only the work keeps them.
     await faulty.release(POOL);
     await faulty.until('the limit is gone', () => faulty.lines.at(-1)?.policy.minTasks === undefined);
     tasks = runningIds();
   });
 
-  /** Nothing else ends the work, and what comes next needs a worker. */
+  /** Nothing else ends the work, and the next test needs a worker. */
   afterAll(async () => {
     for (const task of tasks) await faulty.kill(task);
     await faulty.until('another worker has reported', () =>

@@ -25,7 +25,7 @@ const faulty = new FaultyStack([
 
 beforeAll(async () => {
   await faulty.start();
-  // Only time shows that nobody takes it.
+  // Only time shows that no worker takes it.
   await start('mute', 'unheard', 0.1);
 });
 afterAll(() => faulty.stop());
@@ -66,14 +66,14 @@ test('missing workflow code fails one workflow task after another: the fleet sta
       faulty.client.workflow.start('NoSuchWorkflow', { taskQueue: 'broken', workflowId: `broken-${number}` }),
     ),
   );
-  await faulty.until('it is recognised', () => held('broken', 'workflow-failures').length >= 3);
+  await faulty.until('it is recognized', () => held('broken', 'workflow-failures').length >= 3);
   expect(growing(held('broken', 'workflow-failures'))).toEqual([]);
   await Promise.all(handles.map((handle) => handle.terminate()));
 });
 
 test('an image that crashes at start-up gets no more tasks, and the reason says so; once fixed, all work is done', async () => {
   const work = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((number) => start('crashing', `waits-${number}`, 1)));
-  await faulty.until('it is recognised', () => held('crashing', 'not-starting').length >= 3);
+  await faulty.until('it is recognized', () => held('crashing', 'not-starting').length >= 3);
   expect(growing(held('crashing', 'not-starting'))).toEqual([]);
   await faulty.deploy('crashing', WORKER_COMMAND);
   await Promise.all(work.map((handle) => handle.result()));
@@ -90,7 +90,7 @@ test('work that kills every worker it reaches is recognized, and no more tasks a
     return held('poisoned', 'crashing').length >= 3;
   };
   // Each attempt waits twice as long as the one before it.
-  await faulty.until('it is recognised', strike, 180);
+  await faulty.until('it is recognized', strike, 180);
   expect(killed.size).toBeGreaterThanOrEqual(3);
   expect(growing(held('poisoned', 'crashing'))).toEqual([]);
   await poison.terminate('it kills its workers');
@@ -111,7 +111,7 @@ test('during an outage downstream, while all attempts fail, the fleet stays the 
       retry: { initialInterval: '1 second', backoffCoefficient: 1 },
     });
   const first = await Promise.all([1, 2].map(call));
-  await faulty.until('it is recognised', () => held('outage', 'failing').length >= 3);
+  await faulty.until('it is recognized', () => held('outage', 'failing').length >= 3);
   const more = await Promise.all(Array.from({ length: 30 }, (_, index) => call(10 + index)));
   const before = held('outage', 'failing').length;
   await faulty.until('it is held', () => held('outage', 'failing').length >= before + 5);
@@ -130,14 +130,14 @@ test('a queue throttled by the server gets no more tasks; without the limit all 
   const work = await Promise.all(
     Array.from({ length: 24 }, (_, number) => start('throttled', `throttled-${number}`, 0.1)),
   );
-  await faulty.until('it is recognised', () => held('throttled', 'rate-limited').length >= 3);
+  await faulty.until('it is recognized', () => held('throttled', 'rate-limited').length >= 3);
   expect(growing(held('throttled', 'rate-limited'))).toEqual([]);
   await limit(undefined);
   await Promise.all(work.map((handle) => handle.result()));
 });
 
 test('tasks that run but take no work are recognized, and no more are ordered; once fixed, all work is done', async () => {
-  await faulty.until('it is recognised', () => held('mute', 'not-serving').length > 0);
+  await faulty.until('it is recognized', () => held('mute', 'not-serving').length > 0);
   const more = await Promise.all([1, 2, 3, 4].map((number) => start('mute', `unheard-${number}`, 0.1)));
   const before = held('mute', 'not-serving').length;
   await faulty.until('it is held', () => held('mute', 'not-serving').length >= before + 3);

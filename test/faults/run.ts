@@ -1,4 +1,4 @@
-/** The long form: `npm run test:faults -- --steps 1000`. Prints its seed, what was lost, and the command that repeats the choices. */
+/** The long form: `npm run test:faults -- --steps 1000`. Prints its seed, what was lost, and the command to repeat it. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

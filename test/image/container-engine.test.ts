@@ -16,7 +16,7 @@ const withEngine = engine ? describe : describe.skip;
 const folder = mkdtempSync(join(tmpdir(), 'dev-image-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Says which task queue it was given, and on SIGTERM ends in its own way. */
+/** Prints its task queue, and exits with its own code on SIGTERM. */
 const PROGRAM = `process.on('SIGTERM', () => process.exit(7));
 setInterval(() => {}, 1000);
 console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);`;

@@ -39,7 +39,7 @@ withEngine('the image', () => {
     await temporal?.stop();
   });
 
-  // A test that failed has not ended its container.
+  // A failed test leaves its container running.
   afterEach(() => void spawnSync(engine!, ['rm', '--force', CONTAINER], { stdio: 'ignore' }));
 
   test('finishes its work on SIGTERM, as user nobody, on a read-only file system, within its memory', async () => {

@@ -164,7 +164,7 @@ describe('permissions', () => {
         ),
       });
       const { stack, template } = synthesize(many, unlimited);
-      // Each reference comes to an ARN with the names of the stack's cluster and service.
+      // Each reference resolves to an ARN with the names of the stack's cluster and service.
       const lengthOf = (document: object) =>
         JSON.stringify(document).replaceAll(/\{"Ref":"[^"]*"\}/g, 'x'.repeat(150)).length;
       const managed = Object.values(template.findResources('AWS::IAM::ManagedPolicy'));

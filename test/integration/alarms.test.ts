@@ -25,18 +25,18 @@ const MENDED_WITHIN_SECONDS = 180;
 const CLEARS_WITHIN_SECONDS = 300;
 
 const stack = new TestedStack('alarms');
-/** Stands for an image that can be taken away. */
+/** Represents an image that can be removed. */
 const image = join(stack.directory, 'image');
 const processId = join(stack.directory, 'process-id');
 
-/** In minutes, where an alarm thinks for three of them by default. */
+/** In minutes, for an alarm that evaluates three by default. */
 const SOONER = 2;
 
 const always = { minTasks: 1, maxTasks: 1 };
 const watched: TestedWorkers = {
   tickSeconds: 5,
   dashboard: false,
-  // The rest as they are by default.
+  // The rest have their defaults.
   alarmThresholds: { scalerDownMinutes: 1, pinnedAtMaxMinutes: 1, queueDepthMinutes: 1, latencyMinutes: 1 },
   pools: {
     killed: {
@@ -56,7 +56,7 @@ const unwatched: TestedWorkers = {
   pools: { silent: { taskQueue: 'silent', image: 'silent:1', sidecar: false, command: ['sleep', '3600'] } },
 };
 
-/** By what is wrong, the alarms that it raises, and how it begins and is mended. */
+/** By fault: the alarms that it raises, how it starts, and its fix. */
 const faults: Record<
   string,
   { pool: string; alarms: string[]; begin: () => Promise<unknown>; mend: () => Promise<unknown> }
@@ -73,7 +73,7 @@ const faults: Record<
   'a queue is flooded': {
     pool: 'flooded',
     alarms: ['Latency', 'PinnedAtMax', 'QueueDepth'],
-    // For a whole minute and more they need more than maxTasks, and are over a hundred.
+    // For more than a minute they need more than maxTasks, and number over a hundred.
     begin: () => startWork('flooded', 600, { offlineModel: { secondsPerAsk: 2 } }),
     mend: async () => {},
   },
@@ -107,7 +107,7 @@ beforeAll(async () => {
   symlinkSync(LOCAL_WORKER_DIRECTORY, image);
   await stack.start({ images: { 'killed:1': image, 'silent:1': '/' } });
   await stack.deploy({ Watched: watched, Unwatched: unwatched });
-  // First the workers: should the scaler find none at its first look, that would be an alarm of its own.
+  // First the workers: if the scaler's first tick found none, that would fire another alarm.
   await Promise.all(Object.keys(watched.pools).map((queue) => answersWork(queue)));
   await Promise.all([stack.invokeScaler('Watched'), stack.invokeScaler('Unwatched')]);
   for (const what of Object.keys(faults)) {
@@ -161,7 +161,7 @@ function secondsUntil(alarm: string): number {
   const runbook = readFileSync(join(REPOSITORY, 'docs/runbooks', `${name}.md`), 'utf8');
   const [, minutes] = /The alarm\s+fires\s+within\s+(\d+)\s+minutes/.exec(runbook) ?? [];
   const isSooner = `${alarm[0]!.toLowerCase()}${alarm.slice(1)}Minutes` in watched.alarmThresholds!;
-  // Once the scaler's schedule is stopped, the invocation that ticks goes on until it has no time left.
+  // After the scaler's schedule has stopped, the current invocation ticks until its time is up.
   const last = alarm === 'ScalerDown' ? LONGEST_INVOCATION_SECONDS : 0;
   return (Number(minutes) - (isSooner ? SOONER : 0)) * 60 + last;
 }

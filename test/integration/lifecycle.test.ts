@@ -23,7 +23,7 @@ jest.setTimeout(600_000);
 const stack = new TestedStack('lifecycle');
 const FLEET = 40;
 
-/** Our worker; somebody else's, beside a sidecar; and tasks so small that forty fit on one machine. */
+/** Our worker; another one with a sidecar; and tasks so small that forty fit on one machine. */
 const pools: TestedWorkers['pools'] = {
   ours: { taskQueue: 'ours', slots: 2, maxTasks: 2 },
   theirs: { taskQueue: 'theirs', slots: 1, maxTasks: 2, image: 'theirs:1', command: ['node', 'plain-worker.mjs'] },
@@ -201,7 +201,7 @@ function running(pool: string): number {
   return stack.tasks(pool).filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
 }
 
-/** Every count that ECS was told, and the fewest tasks that ran, until the end. */
+/** Every count that was set, and the lowest number of running tasks, until the end. */
 function watch(pool: string) {
   const desired = new Set<number | undefined>();
   let fewestRunning = Infinity;

@@ -57,7 +57,7 @@ test('scaler and workers used all of their permissions for that, except those th
   const calls = ELSEWHERE.flatMap((each) => each.calls);
   const elsewhere = new Set(calls.map((call) => 'action' in call && call.action));
   const unused = unusedActions(statementsIn(tested.template('TemporalElasticWorkers')), loggedCalls(tested.logs));
-  // A pool that had no work has measured none.
+  // A pool without work has no measurements.
   const ofThatPool = unused.filter((line) => /^Workers(Scaler|Poolscomplexanalysis)/.test(line));
   expect(ofThatPool.filter((line) => !elsewhere.has(line.split(' ')[1]!))).toEqual([]);
 });

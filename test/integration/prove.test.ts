@@ -164,7 +164,7 @@ test('when interrupted, prove still destroys the stack, and says what was not ru
 });
 
 test('the documented permissions are enough for all of this', () => {
-  // The first needs no right; the other is of a service that the emulator does not have.
+  // The first needs no permission; the other is for a service that the emulator does not have.
   const elsewhere = new Set(['sts:GetCallerIdentity', 'servicequotas:Unknown']);
   const calls = loggedCalls(join(directory, 'logs')).filter(({ caller }) => caller.endsWith(':user/on-call'));
   expect(calls.length).toBeGreaterThan(0);

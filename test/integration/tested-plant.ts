@@ -1,4 +1,4 @@
-/** One machine with this repository's own app deployed to it, in production; starts work for its pools, and watches their tasks. */
+/** One machine with this repository's own app deployed to it, in production; work for its pools, and a watch on their tasks. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';
@@ -9,7 +9,7 @@ import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/st
 import { requireNothingRefused, type Template } from '../rights/statements.ts';
 import { invokeScalers } from './tested-stack.ts';
 
-/** As it is, with what is built already. */
+/** Unchanged, with the existing build. */
 const APP = 'node infra/app.ts';
 
 export class TestedPlant {

@@ -80,7 +80,7 @@ export class TestedStack {
     return cdk(options, command, ['Tested', ...args]);
   }
 
-  /** The pool's tasks that are there and have not been asked to leave. */
+  /** The pool's tasks that run and are not being stopped. */
   tasks(pool: string): TaskSummary[] {
     return this.site.fargate
       .tasks()
@@ -125,7 +125,7 @@ export class TestedStack {
   }
 }
 
-/** Once, now, and not only when the schedule says so: the schedule's first time is a minute after it was made. */
+/** Once, now, without waiting for the schedule, which first fires a minute after its creation. */
 export async function invokeScalers(emulatorUrl: string, workers = ''): Promise<void> {
   const functions = '/2015-03-31/functions';
   const { Functions } = await call<{ Functions: { FunctionName: string }[] }>(emulatorUrl, 'lambda', functions);

@@ -22,7 +22,7 @@ export class DirectFleet {
     this.#logFile = logFile;
   }
 
-  /** Starts workers, or sends so many SIGTERM, until there are `count`: any of them may leave, as of the scaler's tasks. */
+  /** Starts workers, or sends SIGTERM to some, until there are `count`: any of them may stop, like the scaler's tasks. */
   hold(count: number, random: () => number = Math.random): void {
     while (this.#working.length < count) this.#working.push(this.#start());
     while (this.#working.length > count) {

@@ -20,7 +20,7 @@ export interface LanguageLossOptions {
   language: string;
   program: ForeignWorkerProgram;
   steps: number;
-  /** How many pools there are, side by side: with more of them the steps come faster. */
+  /** The number of pools in parallel: with more of them the steps are faster. */
   pools: number;
   seed: number;
   onProgress?: (line: string) => void;
@@ -36,7 +36,7 @@ export interface LanguageLoss {
   stuck: string[];
   /** How the pool's tasks ended. */
   ends: Record<string, number>;
-  /** How often workers beside a sidecar ended with which exit code. */
+  /** How often workers with a sidecar exited with which code. */
   exitCodes: Record<string, number>;
   activities: number;
   /** Attempts that were lost although their worker did not get to end in order, with what is known of each. */
@@ -50,7 +50,7 @@ export interface LanguageLoss {
 const POLICY = { slotsPerTask: 2, maxTasks: 3 };
 const SECONDS = [0.05, 0.05, 0.3, 0.3, 1, 1, 2, 5];
 const OPEN_AT_MOST = 8;
-/** How long a round waits for its tasks to be up before it goes on: some rounds do not wait at all. */
+/** How long a round waits for its tasks to be up before it continues: some rounds do not wait at all. */
 const SETTLES = 0.9;
 const SETTLES_WITHIN_MS = 15_000;
 const LONG_POLL_SECONDS = 10;
@@ -98,7 +98,7 @@ interface Job {
 
 class Run {
   readonly #faulty: FaultyStack;
-  /** By the name of the pool that each stands beside. */
+  /** By the name of the pool that each is compared with. */
   readonly #direct: Map<string, DirectFleet>;
   readonly #options: LanguageLossOptions;
   readonly #random: Random;
@@ -135,7 +135,7 @@ class Run {
     return this.#result();
   }
 
-  /** High and low by turns, so that tasks that have work leave in every other round. */
+  /** High and low by turns, so that busy tasks are removed in every other round. */
   async #round(): Promise<void> {
     this.#high = !this.#high;
     const counts = new Map([...this.#direct.keys()].map((pool) => [pool, this.#high ? 2 + this.#upTo(2) : 1]));
@@ -167,7 +167,7 @@ class Run {
     });
   }
 
-  /** Tasks that run, have reported, and are not to leave. */
+  /** Tasks that run, have reported, and are not cordoned. */
   #working(pool: string): number {
     const { cordon = [], workers } = this.#faulty.linesOf(pool).at(-1) ?? {};
     const reported = new Set(Array.isArray(workers) ? workers.map(({ task }) => task) : []);
@@ -208,7 +208,7 @@ class Run {
     return job;
   }
 
-  /** Nothing holds a cordoned task any more. */
+  /** Nothing keeps a cordoned task any longer. */
   async #left(): Promise<void> {
     const giveUpAt = Date.now() + LEAVES_WITHIN_MS;
     await this.#faulty.until('cordoned tasks leave', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
@@ -327,8 +327,8 @@ function wasCordoned(task: TaskSummary): boolean {
 }
 
 /**
- * The worker was sent SIGTERM by the sidecar, and ended by itself: that ended the task, and nothing else did. Its exit code is its own
- * business, unless it tells of SIGKILL: SDKs are known to crash once all is done.
+ * The worker got SIGTERM from the sidecar, and exited by itself: that stopped the task, and nothing else did. Its exit code does
+ * not matter, unless it means SIGKILL: SDKs are known to crash once all is done.
  */
 function endedInOrder(task: TaskSummary | undefined): boolean {
   return (

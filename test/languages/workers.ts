@@ -64,7 +64,7 @@ export const LANGUAGES: Record<string, Prepare> = {
 
 const COPY_JARS = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
 
-/** Maven has no list of hashes of its own. */
+/** Maven has no hash list. */
 function checkJars(jars: string, listed: string): void {
   const hashes = readdirSync(jars)
     .toSorted()

@@ -55,7 +55,7 @@ function start({ directory }: Project, more: Record<string, string> = {}, main =
   return worker;
 }
 
-/** What a worker that cannot start says, and that it says nothing else. */
+/** The only message of a worker that cannot start. */
 async function fatal(made: Project, more: Record<string, string> = {}): Promise<string> {
   const worker = start(made, more);
   expect(await worker.exitCode).toBe(1);

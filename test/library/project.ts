@@ -43,7 +43,7 @@ export async function installedSdk(version: string): Promise<string> {
 export interface Project {
   directory: string;
   write(files: Record<string, string>): void;
-  /** What the compiler says; nothing when all is well. */
+  /** What the compiler prints; nothing if there is no problem. */
   compile(...args: string[]): string;
   remove(): void;
 }
@@ -66,7 +66,7 @@ export function projectOf(fixture: string, packages = repository, name = 'projec
   };
 }
 
-/** Each by itself, so that one can be put beside them. */
+/** Each one separately, so that another can be added. */
 function linkPackages(from: string, to: string): void {
   for (const name of readdirSync(from)) {
     if (name.startsWith('@') && name !== '@types') linkPackages(join(from, name), join(to, name));

@@ -10,7 +10,7 @@ jest.setTimeout(900_000);
 
 const STEPS = 100;
 const POOLS = ['orders-1', 'orders-2', 'orders-3', 'orders-4'];
-/** As a server has it by itself for a poll of ten seconds: with shorter ones a server loses tasks that nobody has stopped. */
+/** The server's own value for a poll of ten seconds: with shorter ones it loses tasks that nothing has stopped. */
 const LONG_POLL_SECONDS = 10;
 const SLOTS = 2;
 const MOST_TASKS = 3;

@@ -38,7 +38,7 @@ async function node(script: string): Promise<RunningProcess> {
   return running;
 }
 
-/** Prints the id of a process of its own that would go on for ever, and does so itself. */
+/** Prints the id of its child process; both would run forever. */
 const WITH_CHILD = `
   const { spawn } = require('node:child_process');
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
@@ -89,7 +89,7 @@ test('a process that never becomes ready is stopped after the limit', async () =
 });
 
 test('a port in use is named, with what to do', async () => {
-  // None that the system could give to somebody else once the server is closed.
+  // None that the system could assign to another process once the server is closed.
   const [port] = (await freePorts(1)) as [number];
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');

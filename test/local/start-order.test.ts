@@ -3,7 +3,7 @@ import { startInOrder, stopInOrder, type Ordered } from '../../local/fargate/sta
 
 type Dependency = ContainerDefinition['dependsOn'][number];
 
-/** Containers that tell what becomes of them, each with the exit code it ends with by itself, or none. */
+/** Containers that log their starts and stops, each with the code it exits with by itself, or none. */
 function containers(...described: [name: string, exitCode: number | undefined, ...dependsOn: Dependency[]][]) {
   const journal: string[] = [];
   const all = described.map(([name, exitCode, ...dependsOn]) => ({

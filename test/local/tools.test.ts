@@ -25,7 +25,7 @@ function pathOf(contents: Record<string, string>): string {
   return path;
 }
 
-/** A Python whose environments hold itself, whose pip does as told, and which notes each call in the log. */
+/** A Python whose environments contain itself, with a scripted pip, which logs each call. */
 const fakePython = (log: string, pip = `echo '  Downloading everything-1.0.whl (12.5 MB)'`) => `
   PATH=/usr/bin:/bin
   echo "$*" >> '${log}'
@@ -126,7 +126,7 @@ describe('with Python', () => {
   test('the lock of a process that takes long is not taken over', async () => {
     const directory = fresh();
     const log = join(folder, 'long');
-    // Longer than a holder that says nothing is waited for.
+    // Longer than the wait for a silent holder.
     const PATH = pathOf({ python3: fakePython(log, 'sleep 6') });
     const begin = () => processOf(directory, PATH).ended;
     await Promise.all([begin(), begin()]);

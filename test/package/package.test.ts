@@ -33,7 +33,7 @@ beforeAll(async () => {
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
   writeFileSync(join(app, 'package.json'), '{ "name": "somebody-elses-app", "private": true }');
   run('npm', ['install', '--no-audit', '--no-fund', '--legacy-peer-deps', join(app, filename)]);
-  // A CDK app has these already, of its own choice.
+  // A CDK app already has its own versions of these.
   for (const name of ['aws-cdk-lib', 'constructs', '@types', 'typescript']) {
     symlinkSync(join(repository, 'node_modules', name), join(app, 'node_modules', name));
   }

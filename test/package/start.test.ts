@@ -28,7 +28,7 @@ function run(directory: string, command: string, ...args: string[]): string {
 }
 
 beforeAll(async () => {
-  // As a user who has a Temporal CLI; it is fetched where there is none, which others test.
+  // As a user with a Temporal CLI; other tests cover its download.
   environment = { ...process.env, TEMPORAL_CLI: (await ensureTools()).temporal, XDG_CACHE_HOME: join(folder, 'cache') };
   await ensureDeclarations();
   const packed = run(repository, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder);
@@ -82,7 +82,7 @@ async function servedFromZeroAndBack(shows: Shows): Promise<void> {
 
 const NOTHING_LEFT = { code: 0, processes: [] };
 
-/** Ends it as Ctrl-C does; says with which code, and what is left of it. */
+/** Ends it like Ctrl-C; returns its exit code and what is left of it. */
 async function withDev(directory: string, args: string[], use: (shows: Shows) => Promise<void>) {
   let output = '';
   // Without npm, which Ctrl-C ends as well: its exit code is not the command's.

@@ -23,7 +23,7 @@ class Pool {
     this.#policy = { ...policy, ...changes };
   }
 
-  /** All running tasks report unless said. */
+  /** All running tasks report by default. */
   decide(tasks: Partial<TasksReading>, reporting = tasks.running ?? [], changes: Partial<Policy> = {}) {
     const all = { desired: 3, running: [], pending: [], cordoned: [], ...tasks };
     const signals = { activityQueue: queue, workflowQueue: queue, workers: reporting.map(worker), tasks: all };
@@ -44,7 +44,7 @@ test('a drained task gets a successor first, and the count returns to normal onc
   const up = { desired: 4, running: ['a', 'b', 'c', 'd'], cordoned, drained };
   expect(pool.decide(up, ['a', 'b', 'c'])).toMatchObject({ desired: 4, cordon: ['b'] });
   expect(pool.decide(up)).toMatchObject({ desired: 3, cordon: ['b'] });
-  // It works on for as long as it likes, and nothing changes meanwhile.
+  // It may work on for any time, and nothing changes meanwhile.
   const leaving = { running: ['a', 'b', 'c', 'd'], cordoned, drained };
   expect(pool.decide(leaving)).toMatchObject({ desired: 3, cordon: ['b'] });
   expect(pool.decide({ running: ['a', 'c', 'd'] })).toMatchObject({ desired: 3, cordon: [] });
@@ -81,7 +81,7 @@ describe('a task with a final cordon', () => {
     const leaving = { desired: 1, running: ['a', 'b', 'c'], cordoned: ['b', 'c'], final: ['b', 'c'] };
     pool.decide({ desired: 3, running: ['a', 'b', 'c'] });
     expect(pool.decide(leaving)).toMatchObject({ desired: 1, cordon: ['b', 'c'] });
-    // Three are needed, and ECS counts the two that leave: it gets five, and starts two.
+    // Three are needed, and ECS counts the two cordoned ones: the count is five, and ECS starts two.
     expect(pool.decide(leaving, ['a'], { minTasks: 3 })).toMatchObject({ desired: 5, cordon: ['b', 'c'] });
     const up = { desired: 5, running: ['a', 'b', 'c', 'd', 'e'], cordoned: ['b', 'c'], final: ['b', 'c'] };
     expect(pool.decide(up, ['a', 'd', 'e'], { minTasks: 3 })).toMatchObject({ desired: 3, cordon: ['b', 'c'] });
@@ -128,7 +128,7 @@ test('however tasks start and stop, drained tasks stay cordoned, and only their 
           running = [...running, ...pending];
           pending = [];
         }
-        // ECS stops those without protection only, and only what is too much.
+        // ECS stops only surplus tasks, and only those without protection.
         const first = running.find((task) => drained.has(task));
         if (leaves && first && running.length + pending.length > desired) running = running.filter((t) => t !== first);
         while (running.length + pending.length < desired) pending.push(`n${(next += 1)}`);

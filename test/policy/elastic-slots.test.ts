@@ -31,7 +31,7 @@ interface Played {
   ticks: number;
 }
 
-/** A tick each: what the tasks hold, each piece of it done in three seconds, and what waits. */
+/** One tick each: what the tasks hold, with three seconds per piece of work, and what waits. */
 function play(seen: Seen[], { elastic = true, from }: { elastic?: boolean; from?: Played } = {}): Played {
   const decisions: Decision[] = [];
   let { memory, ticks } = from ?? { memory: undefined, ticks: 0 };

@@ -10,7 +10,7 @@ describe('memory', () => {
   });
 
   test('starts empty if any part is missing, has another type, or is not a usable number', () => {
-    // Quiet, so that decisions differ from those of a fresh memory; and with an interval and a jump in it.
+    // Quiet, so that decisions differ from those with an empty memory; and with an interval and a jump in it.
     let memory: unknown;
     for (let at = -600; at < 0; at += 10)
       ({ memory } = decide(at < -300 ? signals() : read, memory, policy, at * second));
@@ -39,7 +39,7 @@ describe('memory', () => {
   });
 });
 
-/** Of all that is in it, leaves and branches. */
+/** The paths of all its parts, leaves and branches. */
 function pathsOf(value: unknown, path: string[] = []): string[][] {
   if (typeof value !== 'object' || value === null) return [path];
   return Object.entries(value).flatMap(([name, part]) => {

@@ -163,7 +163,7 @@ describe('for any readings', () => {
         const atWork = signals({ workers: ids.map((id, i) => worker(id, slotsHeld[i]!)), tasks: running(...ids) });
         let { memory, decision } = decide(atWork, undefined, with_, 0);
         const lost = slotsHeld.reduce((sum, slots, index) => sum + (dead.has(`t${index}`) ? slots : 0), 0);
-        // Two minutes is the least that is waited; the others of the fleet have nothing more to do.
+        // The minimum wait is two minutes; the rest of the fleet has nothing to do.
         for (let seconds = 10; seconds <= 3600; seconds += seconds < 130 ? 10 : 60) {
           const left = ids.filter((id) => !dead.has(id));
           const replaced = Array.from({ length: Math.max(0, decision.desired - left.length) }, (_, i) => `new${i}`);

@@ -8,7 +8,7 @@ import { EmulatorClient, JUDGE_HEADER, type JudgedCall } from '../../local/farga
 import { Stacks, type Resources } from '../local/stacks.ts';
 import { loggedCalls, type LoggedCall } from './statements.ts';
 
-/** A call as it is sent, or, where nothing here could answer it, as IAM sees it. */
+/** A call as it is sent, or, if no emulator answers it, as IAM sees it. */
 export type Call = { target: string; input: object } | Omit<JudgedCall, 'as'>;
 
 /** Of a secret that is there already. */

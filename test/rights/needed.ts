@@ -85,8 +85,8 @@ export function ofTask({ cluster, table, poolsPath, secret }: Names, pool: strin
 }
 
 /**
- * Rights that AWS's services use in a role's name, or that ask what no emulator answers, and why no run on one machine needs
- * them. Nowhere else are there rights that no call here uses.
+ * Permissions that AWS's services use in a role's name, or for calls that no emulator answers, and why no run on one machine
+ * needs them. All other permissions are used by a call here.
  */
 export const ELSEWHERE: { role: string; why: string; calls: Call[] }[] = [];
 

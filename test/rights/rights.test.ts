@@ -1,4 +1,4 @@
-/** Every statement of the synthesized policies, judged by the emulator: its purpose is allowed, and anything close to it is not. */
+/** Every statement of the synthesized policies, judged by the emulator: its purpose is allowed, anything close to it is not. */
 import { App, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -134,7 +134,7 @@ function sessionOf(role: string): string | undefined {
   return role.endsWith('TaskRole') ? SESSION : undefined;
 }
 
-/** Of the scaler's own service, beside its count. */
+/** A change to the scaler's own service other than its count. */
 function change(changes: object): Call {
   return needed.updateService(names.cluster, names.service, changes);
 }

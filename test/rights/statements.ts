@@ -9,7 +9,7 @@ export interface LoggedCall {
   resource: string;
   context: Record<string, unknown>;
   allowed: boolean;
-  /** Each statement that would do by itself, as `policy#number`. */
+  /** Each statement that would be enough alone, as `policy#number`. */
   allowedBy: string[];
 }
 

@@ -3,7 +3,7 @@ import type { PoolConfig } from '../../contract/pool-config.ts';
 import { AtOnce } from '../../scaler/at-once.ts';
 import { EcsServices } from '../../scaler/read/ecs.ts';
 
-/** Work that stays open until all that may begin has begun, and how much of it was open at once. */
+/** Work that stays open until all allowed work has started, and how much was open at once. */
 function openWork() {
   const seen = { open: 0, most: 0, begun: 0 };
   const work = async () => {

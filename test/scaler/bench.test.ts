@@ -17,7 +17,7 @@ test('bench:scaler measures ticks, requests, memory, start-up and cost', async (
   const { runs, start, memory, cost, bundleBytes } = JSON.parse(stdout);
   const [{ rest, busy, wakeUpSeconds, residentMiB, neighbour }] = runs;
   expect(rest.ticks.map(({ pools }: { pools: number }) => pools)).toEqual([3, 3, 3]);
-  // Two of each pool's queues, the listing of all workers, and once at the most each pool's queue of Nexus tasks.
+  // Two of each pool's queues, the listing of all workers, and at most once each pool's queue of Nexus tasks.
   expect(rest.requestsAPool.temporal).toBeGreaterThan(2 + 0.99 / 3);
   expect(rest.requestsAPool.temporal).toBeLessThan(2 + 1 / 3 + 1.01 / 3);
   expect(rest.requests['ecs DescribeServices']).toBe(3);

@@ -46,7 +46,7 @@ test('a deployment of the same task definition ends, loses nothing, and runs two
   await fleet.until('the old tasks are cordoned', () =>
     old.every((task) => fleet.decisions.at(-1)?.cordon.includes(task)),
   );
-  // New tasks take work although ECS does not let them be protected while the old ones are.
+  // New tasks take work although ECS does not allow their protection while the old ones are protected.
   await (await fleet.startWork('meanwhile', 1)).result();
   expect(fleet.running()).toHaveLength(4);
   await Promise.all(long.map((handle) => handle.result()));

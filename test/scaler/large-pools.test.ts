@@ -9,7 +9,7 @@ import { Telemetry } from '../../scaler/report/telemetry.ts';
 import { tickRecordSchema, type TickRecord } from '../../scaler/report/tick-record.ts';
 
 const DYNAMODB_ITEM_BYTES = 400 * 1024;
-/** CloudWatch Logs counts 26 bytes beside an event's own. */
+/** CloudWatch Logs adds 26 bytes to an event's own. */
 const LOG_EVENT_BYTES = 256 * 1024 - 26;
 
 const queue = { backlog: 3, ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };

@@ -1,6 +1,6 @@
 import { Pace } from '../../scaler/read/pace.ts';
 
-/** A clock that stands still while anything else can go on, and then goes on to whoever waits for the earliest time. */
+/** A clock that stands still while anything else can run, and then jumps to the earliest time waited for. */
 function paced() {
   let now = 0;
   const waiting: { until: number; resolve: () => void }[] = [];
@@ -54,7 +54,7 @@ describe('requests', () => {
     };
     const all = Promise.all(Array.from({ length: 30 }, () => pace.run(going.signal, request)));
     for (let answered = 0; answered < 30; answered += 1) {
-      // Whoever may begin has begun.
+      // All requests that may start have started.
       do await new Promise((resolve) => setImmediate(resolve));
       while (answers.length === 0);
       answers.shift()!();

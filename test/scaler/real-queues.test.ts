@@ -29,7 +29,7 @@ interface FleetSetup {
   dynamicConfig?: Record<string, unknown>;
 }
 
-/** Runs on a server and a fleet of its own. Most of the time of such a test is waiting, so several run at once. */
+/** Runs on its own server and fleet. Such a test mostly waits, so several run at once. */
 function withFleet({ policy, environment, dynamicConfig }: FleetSetup, run: (fleet: Fleet) => Promise<void>) {
   return async () => {
     const fleet = new Fleet({
@@ -155,7 +155,7 @@ test.concurrent(
       await orderedInTicks(fleet, 30);
       return orderedInTicks(fleet, 30);
     });
-    // How large it has to be is seen better and better; to and fro it does not go.
+    // The estimate of its size improves over time; it does not go up and down.
     expect([ascending(settled), descending(settled)]).toContainEqual(settled);
     await fleet.until('nothing is queued or busy', () => isQuiet(fleet));
     const from = fleet.decisions.length - 1;

@@ -18,7 +18,7 @@ const record: TickRecord = {
   tasks: { desired: 1, running: ['a'], pending: [], cordoned: [], outdated: [] },
 };
 
-/** The names of the metrics that a tick publishes, in which some work was done. */
+/** The names of the metrics that a tick with some work publishes. */
 async function published(
   metrics: MetricSet,
   protection: 'worker' | 'sidecar' = 'worker',
@@ -76,14 +76,14 @@ test('a pool that could not be read publishes no decision, which an alarm report
 
 const SETTINGS = { stack: 'stack', metrics: 'essential' } as const;
 
-/** What is published of a metric, tick by tick; undefined where nothing is. */
+/** The published values of a metric, tick by tick; undefined for none. */
 function watch(name: string) {
   const values: (number | undefined)[] = [];
   const client = {
     send: async ({ input }: PutMetricDataCommand) =>
       void values.push(input.MetricData?.find(({ MetricName }) => MetricName === name)?.Value),
   };
-  /** What a process did is in the table when another one ticks: here each tick is another one's. */
+  /** The table passes one process's results to the next: here each tick is in a new process. */
   let stored: string | undefined;
   const report = async (read: TickRecord, outcome: Outcome) => {
     const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, SETTINGS);

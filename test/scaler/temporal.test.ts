@@ -60,7 +60,7 @@ test('a server without TLS on this machine is read', async () => {
 });
 
 describe('a rate limit of a queue', () => {
-  /** Undefined takes it away. */
+  /** Undefined removes it. */
   async function limit(taskQueueType: 1 | 2, requestsPerSecond: number | undefined): Promise<void> {
     const connection = await Connection.connect({ address: temporal.address });
     const rateLimit = requestsPerSecond === undefined ? {} : { rateLimit: { requestsPerSecond } };
@@ -182,7 +182,7 @@ test('a server with an expired certificate is unknown, with the reason, and know
   }
   proxy.renew();
   let now = 0;
-  // gRPC tries again within a second, however long the certificate was bad.
+  // gRPC retries within a second, however long the certificate was bad.
   while (!known(await read(seconds((now += 10)))));
 });
 
@@ -216,7 +216,7 @@ describe('many idle task queues', () => {
   const resting = pools.map((pool) => ({ ...pool, atRest: true }));
   const carried = ({ activityQueue }: TemporalSignals) => 'readSecondsAgo' in activityQueue;
 
-  /** What is asked of the server meanwhile, queue by queue. */
+  /** The number of queue reads that the server gets meanwhile. */
   async function asked(read: () => Promise<unknown>): Promise<number> {
     let count = 0;
     const note = (message: unknown) => {
@@ -232,7 +232,7 @@ describe('many idle task queues', () => {
   async function readOnce(address: string): Promise<TemporalReader> {
     const reader = new TemporalReader({ address, namespace: 'default' });
     readers.push(reader);
-    // A server that has never heard of the queues takes its time for the first reading of each.
+    // A server that does not know the queues yet is slow at the first reading of each.
     while (![...(await reader.read(pools, seconds(0))).values()].every(known));
     return reader;
   }

@@ -49,7 +49,7 @@ async function serve(address: string, identity: string, more: Partial<WorkerOpti
   workers.push({ worker, connection, running: worker.run() });
 }
 
-/** What the scaler reads there of the queue's workers, now. */
+/** What the scaler reads there about the queue's workers, now. */
 function readerOf(address: string, taskQueue = 'q') {
   const reader = new TemporalReader({ address, namespace: 'default' });
   readers.push(reader);
@@ -87,7 +87,7 @@ test('workers listed without slots are read one by one, and are unknown if that 
   expect(tasksOf(described)).toEqual(['task1', 'task2']);
   expect(described).toMatchObject([{ usedSlots: 0, slots: 100 }, { slots: 100 }]);
 
-  // What was known of them stands, and ages.
+  // Earlier readings stay valid, and age.
   hidden.add('DescribeWorker');
   expect(tasksOf(await read())).toEqual(['task1', 'task2']);
   expect(await readerOf(front.address)()).toEqual({
@@ -108,7 +108,7 @@ describe('a namespace shared with others', () => {
       await until(readerOf(address, taskQueue), (read) => !('unknown' in read) && read.length === 1);
   });
 
-  /** A reader, and what its server makes of the list of workers. */
+  /** A reader whose server changes the list of workers. */
   async function reading(change: (answer: Buffer) => Buffer) {
     listings.length = 0;
     const front = await grpcFront(address, (call, answer) => {

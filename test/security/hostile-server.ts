@@ -15,7 +15,7 @@ export interface Answers {
 export interface HostileServer {
   address: string;
   answers: Answers;
-  /** What it says to every call, instead of an answer. */
+  /** What it returns for every call, instead of an answer. */
   refuse: ((headers: IncomingHttpHeaders) => string) | undefined;
   /** The calls so far, by name. */
   calls: string[];

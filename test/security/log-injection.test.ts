@@ -15,7 +15,7 @@ import { Watched } from './watched.ts';
 jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');
-/** Ends of lines, commands of terminals, turned writing, and what would be a line of a log if it stood at a line's beginning. */
+/** Line ends, terminal commands, reversed text, and a fake log line. */
 const HOSTILE =
   'a\nFORGED\r\n{"level":"fatal","message":"FORGED"}\u001b[2J\u001b]0;x\u0007\u009b31m\u007f\u0085\u2028\u2029\u202e\u2066';
 /** No pool's name is longer. */
@@ -41,10 +41,10 @@ function expectText(output: string): void {
   expect(output).toContain('FORGED');
 }
 
-/** The events as CloudWatch has them, which takes a line for one. */
+/** The events as CloudWatch sees them: one per line. */
 function eventsIn(output: string): Record<string, unknown>[] {
   expectText(output);
-  // What was being written when the process was killed is no line.
+  // The last, incomplete line of a killed process does not count.
   const lines = output.split('\n').slice(0, -1);
   expect(lines.filter((line) => Buffer.byteLength(line) > LARGEST_EVENT_BYTES)).toEqual([]);
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);

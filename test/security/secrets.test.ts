@@ -32,7 +32,7 @@ beforeAll(async () => {
     startHostileServer(),
     startTemporal({
       directory: authority.directory,
-      // A worker that leaves waits for its open polls.
+      // A worker that stops waits for its open polls.
       dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
     }),
   ]);
@@ -51,7 +51,7 @@ afterAll(async () => {
   await temporal?.stop();
 });
 
-/** Every part of a secret of some length, as it is and as others would write it. */
+/** Every part of a secret of some length, plain and encoded. */
 function partsOf(secret: string): string[] {
   const forms = [secret, Buffer.from(secret).toString('base64'), Buffer.from(secret.trim()).toString('base64url')];
   return [...forms, encodeURIComponent(secret), JSON.stringify(secret)].flatMap((form) =>
@@ -134,7 +134,7 @@ describe('the worker’s output has no secret', () => {
 
   test('while running, at its endpoints, and when it crashes with an error that contains one', async () => {
     const worker = start({ TEMPORAL_ADDRESS: temporalWithTls.address });
-    // The whole line: it may come in two parts.
+    // The whole line: it may arrive in two parts.
     const line = /^(.*Listening for health checks.*)\n/m;
     await worker.until((output) => line.test(output), 'where its endpoints are');
     const [, ports = ''] = line.exec(worker.output) ?? [];
@@ -190,7 +190,7 @@ describe('no secret from AWS is in the output of', () => {
   afterAll(() => emulator?.stop());
 
   test('the scaler, in each tick and when it crashes with an error that contains one', async () => {
-    // Lambda's folder has no package.json that says what kind of module it is.
+    // Lambda's folder has no package.json that sets the module type.
     const bundle = join(authority.directory, 'scaler');
     cpSync(join(root, 'dist/scaler'), bundle, { recursive: true });
     const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(bundle, 'index.js')], {

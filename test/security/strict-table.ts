@@ -14,7 +14,7 @@ const TABLE = 'state';
 
 export interface StrictTable {
   table: StateTable;
-  /** As somebody writes it who has the right, and no good intentions. */
+  /** As an attacker with write permission would. */
   put(item: Record<string, AttributeValue>): Promise<void>;
   stop(): Promise<void>;
 }

@@ -26,7 +26,7 @@ test('the lock file has a hash for every package', () => {
   expect(installed.filter(([, { integrity, inBundle }]) => !inBundle && !integrity).map(([path]) => path)).toEqual([]);
 });
 
-/** npm knows the job by its identity, so that no token has to be kept. It waits for the job before it, which has no such right. */
+/** npm knows the job by its identity, so no token has to be stored. The job before it has no such permission. */
 const PUBLISHES = `
   publish:
     needs: check

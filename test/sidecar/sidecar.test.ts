@@ -44,7 +44,7 @@ describe('while the worker runs', () => {
     await stage.until(() => stage.protected);
     stage.cordoned = true;
     await stage.until(() => worker.terms() === 1);
-    // There is no way back.
+    // A cordon is final here.
     stage.cordoned = false;
     await worker.ended;
     expect(stage.protected).toBe(true);

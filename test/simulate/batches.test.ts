@@ -75,10 +75,10 @@ test('a missing batch costs one start of its tasks', () => {
     const missing = runBatches({ times: times.toSpliced(5, 1), ...of }, seed);
     const around = missing.ticks.filter(({ now }) => Math.abs(now - times[5]!) < HOUR / 2);
     const paid = around.reduce((sum, { present }) => sum + 10 * present, 0);
-    // A start-up, the time that the batch may be early or late, and what a task is billed at the least.
+    // A start-up, the time that the batch may be early or late, and the minimum that a task is billed.
     expect(most(around)).toBeGreaterThan(0);
     expect(paid).toBeLessThanOrEqual(most(around) * (60 + 2 * 40 + 60));
-    // And the next one is expected all the same.
+    // And the next one is still expected.
     expect(Math.max(...missing.meanWaits.slice(5))).toBeLessThanOrEqual(8);
   }
 });

@@ -45,7 +45,7 @@ const mean = (runs: { ours: Summary; theirs: Summary }[], who: 'ours' | 'theirs'
 test.each(bursts)('$pieces pieces of $seconds s on up to $maxTasks tasks score within 6 % of the formula', (burst) => {
   const runs = SEEDS.map((seed) => run(burst, seed));
   expect(runs.map(({ ours }) => [ours.killed, ours.undone])).toEqual(SEEDS.map(() => [0, 0]));
-  // Behind it where both order the same tasks: ours leave later, by the age of a heartbeat.
+  // Behind it if both order the same tasks: ours stop later, by the age of a heartbeat.
   expect(mean(runs, 'ours', 'score')).toBeLessThan(1.06 * mean(runs, 'theirs', 'score'));
   expect(mean(runs, 'ours', 'waitMean')).toBeLessThan(1.3 * mean(runs, 'theirs', 'waitMean'));
 });

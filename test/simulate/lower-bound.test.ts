@@ -35,7 +35,7 @@ describe.each(Object.keys(TRACES))('on %s', (name) => {
     const bound = boundOf(work, options.settings);
     const { runs, referenceSeconds } = compare(work, options);
     expect(runs.filter(({ summary }) => summary.score < bound).map(({ summary }) => summary.controller)).toEqual([]);
-    // A bound of 0 would be one, too: this one is about the work's own time at the least.
+    // A bound of 0 would be valid, too: this one is at least about the work's own time.
     const seconds = work.reduce((sum, { serviceSeconds }) => sum + serviceSeconds, 0);
     expect(bound).toBeGreaterThan((0.9 * seconds) / slots / referenceSeconds);
   });
@@ -47,7 +47,7 @@ describe.each(Object.keys(TRACES))('on %s', (name) => {
   });
 });
 
-/** Has so many tasks up in each stretch, whatever comes. */
+/** Keeps a fixed number of tasks in each period, whatever arrives. */
 function scheduled(stretches: { from: number; to: number; tasks: number }[]): Controller {
   return {
     name: 'scheduled',

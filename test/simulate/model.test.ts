@@ -23,7 +23,7 @@ interface Look {
   truth: Truth;
 }
 
-/** A controller that says what a test tells it, and keeps what it was shown. */
+/** A controller that decides as scripted, and records what it read. */
 function scripted(orderAt: (look: Look) => Order, options: Partial<Controller> = {}): Controller & { looks: Look[] } {
   const looks: Look[] = [];
   return {
@@ -117,7 +117,7 @@ function erlangC(servers: number, load: number): number {
 
 describe('tasks', () => {
   test('are billed from their order to their stop, and take work only once they are up', () => {
-    // Ordered at 10, up at 40, done at 140; told to go at 150, seen within 3 s, its polls over within 11, stopped within 2 more.
+    // Ordered at 10, up at 40, done at 140; cordoned at 150, seen within 3 s, polls over within 11, stopped within 2 more.
     const controller = scripted(({ now, tasks }) =>
       now < 10 || now >= 150 ? { desired: 0, cordon: tasks.running } : { desired: 1 },
     );
@@ -245,7 +245,7 @@ describe('signals', () => {
     const controller = fixed(1);
     simulate([at(20, 500)], controller, settings({ heartbeatSeconds: 60 }));
     const seen = controller.looks.filter(({ workers }) => workers.length > 0);
-    // Ordered at 0, up at 30, first heard of at 90.
+    // Ordered at 0, up at 30, first reported at 90.
     expect(seen[0]!.now).toBe(90);
     expect(seen.map(({ workers }) => workers[0]!.ageSeconds).slice(0, 7)).toEqual([0, 10, 20, 30, 40, 50, 0]);
     expect(seen[0]!.workers[0]).toMatchObject({ task: 't1', usedSlots: 1, slots: null, processed: 0 });

@@ -221,7 +221,7 @@ describe('a worker that is configured with 20 slots and takes 5', () => {
     )!;
     const known = run.ticks.find(({ detail }) => detail.includes('of 5 (not 20) a task'))!;
     expect(known.now - full.now).toBeLessThanOrEqual(30);
-    // Three times what was ordered for 20 slots, and no more than there is work for.
+    // Three times the order for 20 slots, and no more than there is work for.
     expect(known.desired).toBeGreaterThanOrEqual(10);
     expect(most(run.ticks)).toBeLessThanOrEqual(25);
   });

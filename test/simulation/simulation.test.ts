@@ -19,7 +19,7 @@ async function brokenInAny(seeds: number[], options: Omit<WorldOptions, 'seed'>)
   return broken;
 }
 
-/** What the world does, by title; the promises are the same in all. */
+/** Each world's faults, by title; the promises are the same in all. */
 const WORLDS: [title: string, faults: FaultKind[]][] = [
   ['without faults: work arrives at any time, in fan-outs without a backlog, and the fleet scales out and in', []],
   [
@@ -127,7 +127,7 @@ describe('the simulation', () => {
   });
 });
 
-/** Any fault may show a guard that is missing, but for these. */
+/** Any fault may reveal a missing guard, except for these. */
 const SHOWN_BY: Partial<Record<(typeof MUTANTS)[number], FaultKind[]>> = {
   'a deployment is known by its task definition alone': ['ecs.forcedDeployment'],
   'a worker without a report is taken to be idle': ['temporal.forgetsWorkers'],

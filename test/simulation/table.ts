@@ -15,7 +15,7 @@ interface Input {
 }
 
 export interface TableOptions {
-  /** Told of each key that was put or deleted. */
+  /** Called with each key that was put or deleted. */
   onWrite: (key: string, item: Item | undefined) => void;
   /** Whether part of a batch is left undone, as by throttling. */
   leavesSome: () => boolean;
@@ -24,7 +24,7 @@ export interface TableOptions {
 }
 
 export class Table {
-  /** As text, so that nobody shares an object with the table. */
+  /** As text, so that no caller shares an object with the table. */
   readonly #items = new Map<string, string>();
   readonly #options: TableOptions;
 

@@ -30,7 +30,7 @@ export class VirtualTime {
     this.at(this.now + milliseconds, happen);
   }
 
-  /** What `effect` gives, or throws, in so many milliseconds. */
+  /** What `effect` returns, or throws, in this many milliseconds. */
   later<T>(milliseconds: number, effect: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.after(milliseconds, () => {
@@ -49,7 +49,7 @@ export class VirtualTime {
     this.#stirred = true;
   }
 
-  /** Lets events happen until it is `end`, or until `done` says so, which is asked once a virtual minute. */
+  /** Runs events until `end`, or until `done` returns true, which is checked once a virtual minute. */
   async runUntil(end: number, done: () => boolean = () => false): Promise<void> {
     let askAt = this.now;
     while (this.#events.nextAt <= end) {
@@ -66,7 +66,7 @@ export class VirtualTime {
     this.now = end;
   }
 
-  /** Node runs what was promised before it comes to this. */
+  /** Node.js runs pending promises before this. */
   #settle(): Promise<void> {
     this.#stirred = false;
     return new Promise((resolve) => {

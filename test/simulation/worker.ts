@@ -35,7 +35,7 @@ export interface WorkerParts {
   identity: Pick<Reporting, 'task' | 'names' | 'heartbeatMs'>;
   taskId: string;
   slots: number;
-  /** Beside a plain SDK worker that finishes what it runs after SIGTERM. */
+  /** With a plain SDK worker that finishes its work after SIGTERM. */
   sidecar: boolean;
   agent: { protect(minutes: number): Promise<ProtectionAnswer>; lift(): Promise<ProtectionAnswer> };
   readCordon: () => Promise<CordonReading>;
@@ -125,12 +125,12 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     this.#roundSoon(this.#phase + Math.ceil((now - this.#phase) / CORDON_POLL_MS) * CORDON_POLL_MS);
   }
 
-  /** As the worker's manager drains after SIGTERM: open polls end, work goes on until the grace is over. */
+  /** Drains after SIGTERM like the worker's manager: open polls end, work continues until the grace period is over. */
   terminate(cause: Cause): void {
     if (this.#gone) return;
     this.#protocol.stop();
     this.#drain(cause);
-    // A worker beside a sidecar cannot tell ECS's SIGTERM from a cordon's: it goes on until ECS kills it.
+    // A worker with a sidecar cannot distinguish ECS's SIGTERM from a cordon's: it works until ECS kills it.
     if (!this.#parts.sidecar) this.#parts.time.after(DRAIN_GRACE_MS, () => this.#leave(cause));
   }
 
@@ -229,7 +229,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     else time.after(work.serviceMs, () => this.#finish(running));
   }
 
-  /** A result that cannot be told to the server is kept, slot and all, until it can be. */
+  /** A result that cannot be reported to the server is kept, with its slot, until it can be. */
   #finish(running: Running): void {
     const { queue, time, fails } = this.#parts;
     if (this.#gone || !this.#running.has(running)) return;

@@ -71,7 +71,7 @@ export class WorkflowTasks {
     }
   }
 
-  /** All that waits is lost; says how many. */
+  /** Loses all waiting tasks; returns how many. */
   empty(): number {
     const lost = this.#waiting.length;
     this.#waiting = [];

@@ -34,7 +34,7 @@ class Polls {
   }
 }
 
-/** Promises that are resolved have told so by then. */
+/** By then all resolved promises have run their callbacks. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the activity slots', () => {

@@ -7,7 +7,7 @@ import { CloudWatchMetrics } from '../../worker/observability/cloudwatch.ts';
 class FakeCloudWatch {
   now = 1_800_000_000_000;
   failing = false;
-  /** Of the calls from now on, only so many succeed. */
+  /** The number of calls that will still succeed. */
   callsLeft = Infinity;
   taken: MetricDatum[] = [];
   calls = 0;

@@ -6,7 +6,7 @@ import { Contact, FRESH_MS, LONG_MS } from '../../worker/temporal/contact.ts';
 import { patient } from '../../worker/temporal/generation.ts';
 import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 
-/** A server that answers each question as the list says, and for ever after; the clock moves with each question. */
+/** A server that answers each call as the list says, and always afterwards; the clock moves with each call. */
 function serverOf(answers: boolean[]) {
   let now = 0;
   let asked = 0;

@@ -148,7 +148,7 @@ describe('TemporalWorkerManager, with a server,', () => {
   });
 
   describe('while a local activity runs', () => {
-    /** Paused before it ran, so that no poll is open and nothing but the local activity can keep it. */
+    /** Paused before it ran, so that no poll is open and only the local activity can keep it. */
     async function startPaused() {
       let began = Promise.withResolvers<() => void>();
       const held = () =>

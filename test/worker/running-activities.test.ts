@@ -13,7 +13,7 @@ function lostAt(...timeouts: Partial<Context['info']>[]): number {
     const { inbound } = running.keep({ info } as Context);
     void inbound!.execute!({ args: [], headers: {} }, () => new Promise(() => undefined));
   }
-  // Each is told when it begins, too.
+  // Each also notifies at its start.
   expect(Math.max(0, ...begun)).toBe(running.lostAt(NOW));
   return running.lostAt(NOW) - NOW;
 }

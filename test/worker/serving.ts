@@ -18,7 +18,7 @@ let count = 0;
 export interface Serving {
   client: Client;
   temporal: LocalTemporal;
-  /** Serves a queue of its own while `use` runs. */
+  /** Serves its own queue while `use` runs. */
   serve<T>(options: StrategiesOptions, use: (queue: Queue) => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }

@@ -11,7 +11,7 @@ import {
   type SlotsState,
 } from '../../worker/slots/slots-limit.ts';
 
-/** What a piece of work takes of the process, and the process by itself. */
+/** What a piece of work uses of the process, and what the idle process uses. */
 interface Work {
   cpu: number;
   memory: number;
@@ -28,7 +28,7 @@ function seenWith(used: number, { cpu, memory, baseMemory }: Work): SlotsSeen {
   return { used, cpu: Math.min(1, load), memory: baseMemory + used * memory, delayMs };
 }
 
-/** Second by second, with so many pieces of work to do at a time; the limits, and what was seen. */
+/** Second by second, with this many pieces of work at a time; the limits, and what was seen. */
 function play(
   range: SlotRange,
   seconds: number,
@@ -127,7 +127,7 @@ describe('slots that follow the load', () => {
   });
 
   test('are retried less and less often after they were raised by mistake', () => {
-    // As much as fits to all signs, and then a memory that is full.
+    // All signs say that it fits, and then the memory is full.
     let state = firstSlots(RANGE, 0.1);
     const raisedAt: number[] = [];
     for (let second = 0; second < 600; second += 1) {

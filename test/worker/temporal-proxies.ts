@@ -102,10 +102,10 @@ export async function notingProxy(target: string) {
   return { ...proxy, seen };
 }
 
-/** How a server, or what stands before it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
+/** How a server, or a proxy in front of it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
 export type Refusal = number | `http ${number}` | 'goaway';
 
-/** Refuses every call while `refusal` is set. `onReport` is told each activity's result that was refused: the call's message. */
+/** Refuses every call while `refusal` is set. `onReport` gets the message of each refused activity result. */
 export async function refusingProxy(target: string, onReport?: (message: Buffer) => void) {
   const state: { refusal: Refusal | undefined; refused: Map<string, number> } = {
     refusal: undefined,
@@ -150,7 +150,7 @@ async function callProxy(
   target: string,
   takes: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
 ): Promise<Proxy> {
-  // The server ends each connection after some minutes: what runs on it then goes on there, what comes next on another.
+  // The server ends each connection after some minutes: running calls continue on it, new ones use another.
   let upstream: ClientHttp2Session | undefined;
   const upstreams = new Set<ClientHttp2Session>();
   const current = () => {
@@ -186,7 +186,7 @@ async function callProxy(
 async function listening(server: Server): Promise<Proxy> {
   const sockets = new Set<{ destroy(): void }>();
   let stopped = false;
-  // A client tries again at once, so that one may come while the server closes.
+  // A client retries at once, so a call may arrive while the server closes.
   server.on('connection', (socket) => (stopped ? socket.destroy() : sockets.add(socket)));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
