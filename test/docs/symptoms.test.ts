@@ -11,7 +11,7 @@ afterAll(() => fleet.stop(), 60_000);
 
 const last = (count: number) => fleet.decisions.slice(-count);
 
-test('a count that somebody else sets is reset each time, always with the same reason', async () => {
+test('a count set from outside is reset each time, always with the same reason', async () => {
   await fleet.until('the fleet is at zero', () => last(1)[0]?.desired === 0);
   for (let round = 0; round < 3; round += 1) {
     const before = fleet.decisions.length;

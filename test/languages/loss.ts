@@ -161,7 +161,7 @@ class Run {
 
   async #settled(counts: Map<string, number>): Promise<void> {
     const giveUpAt = Date.now() + SETTLES_WITHIN_MS;
-    await this.#faulty.until('so many tasks work', () => {
+    await this.#faulty.until('enough tasks work', () => {
       if (Date.now() > giveUpAt) return true;
       return [...counts].every(([pool, count]) => this.#working(pool) >= count);
     });
@@ -211,7 +211,7 @@ class Run {
   /** Nothing keeps a cordoned task any longer. */
   async #left(): Promise<void> {
     const giveUpAt = Date.now() + LEAVES_WITHIN_MS;
-    await this.#faulty.until('cordoned tasks leave', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
+    await this.#faulty.until('cordoned tasks stop', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
   }
 
   #cordoned(): string[] {

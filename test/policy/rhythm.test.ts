@@ -1,8 +1,8 @@
-/** Work that arrives at regular intervals. */
+/** Work that recurs, at regular intervals or in similar jumps. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 
-describe('work that arrives at regular intervals', () => {
+describe('recurring work', () => {
   /** Ten busy seconds of 80 slots every `minutes(round)` minutes; returns the tick's decisions between the last two. */
   function between(rounds: number, minutes: (round: number) => number) {
     let memory: unknown = experienced(10, -1000 * second);
@@ -30,7 +30,7 @@ describe('work that arrives at regular intervals', () => {
     }
   });
 
-  test('gets the fleet of its usual jump at the first sign of the next one', () => {
+  test('gets its whole fleet at the first sign, if earlier jumps went that far', () => {
     const sizeOfLast = (rounds: number) => {
       let memory: unknown = experienced(10, -1000 * second);
       let at = 0;

@@ -20,11 +20,11 @@ test('five deployments in a row during long activities lose none of them, and th
 
   for (let revision = 2; revision <= 6; revision += 1) {
     await fleet.deploy();
-    await fleet.until('the deployment has begun', async () =>
+    await fleet.until('the deployment has started', async () =>
       (await fleet.service()).taskDefinition?.endsWith(`:${revision}`),
     );
     const seen = fleet.records.length;
-    await fleet.until('the scaler has looked three times', () => fleet.records.length >= seen + 3);
+    await fleet.until('the scaler has ticked three times', () => fleet.records.length >= seen + 3);
   }
   await Promise.all(long.map((handle) => handle.result()));
   const last = await fleet.until('the last deployment is over', () => fleet.deployed());
