@@ -2,7 +2,7 @@
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import { sidecarCommand } from '../contract/sidecar.ts';
 
-/** The image that local Fargate runs the built sidecar for (dist/sidecar). */
+/** The image for which local Fargate runs the built sidecar (dist/sidecar). */
 export const SIDECAR_IMAGE = 'example.test/sidecar:1';
 
 export interface TestedTask {

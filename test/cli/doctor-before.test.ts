@@ -24,7 +24,7 @@ function checksOf({ stdout, stderr }: Ran): Check[] {
 
 const verdicts = (ran: Ran) => checksOf(ran).map(({ check, ok }) => [check, ok]);
 
-/** What the emulator does not have, answered as AWS does. */
+/** AWS's answers that the emulator lacks. */
 async function withQuota(Value: number): Promise<{ env: Record<string, string>; stop: () => Promise<void> }> {
   const { url, stop } = await stacks.awsBut((operation, body) =>
     operation === 'GetServiceQuota'

@@ -45,7 +45,7 @@ afterAll(async () => {
 async function serve(taskQueue: string, options: { identity?: string; workflows?: true } = {}): Promise<void> {
   const { identity, workflows } = options;
   const workflowsPath = require.resolve('./fixtures/workflows.ts');
-  // As each task has it: workers of one connection may report under one identity, and must differ in what they take.
+  // One connection per task: workers of one connection may share an identity, and must then serve different work.
   const own = await NativeConnection.connect({ address: stacks.temporal.address });
   connections.push(own);
   const worker = await Worker.create({

@@ -8,7 +8,7 @@ jest.setTimeout(60_000);
 const root = join(import.meta.dirname, '../..');
 const [, ...sections] = readFileSync(join(root, 'docs/cli.md'), 'utf8').split(/^## /m);
 const bySection = new Map(sections.map((text) => [text.slice(0, text.indexOf('\n')).replaceAll('`', ''), text]));
-/** Documented once, for all. */
+/** Documented once, for all commands. */
 const SHARED = ['--help', '--json', '--stack', '--version'];
 
 async function helpOf(...command: string[]): Promise<string> {

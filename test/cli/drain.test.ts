@@ -25,7 +25,7 @@ const isRunning = (task: string) => fleet.running().some(({ taskId }) => taskId 
 
 test('a drained task finishes an activity that may run only once, has a successor meanwhile, and then stops', async () => {
   await fleet.until('two workers report', () => workers().length === 2);
-  // For as long as it takes to begin to drain the task, to see its successor and to be refused a second time.
+  // Long enough to start draining the task, to see its successor and to be refused a second time.
   const activity = await fleet.client.activity.start('executeStrategyDirectly', {
     id: 'once',
     taskQueue: fleet.taskQueue,
@@ -68,6 +68,6 @@ test('without waiting, the command ends at once, and the task is still removed',
   const [second] = fleet.running();
   await drain(second!.taskId, '--no-wait');
   const { tags = [] } = await fleet.service();
-  // The tag of the first is taken off with the next that is set.
+  // Setting the next tag removes the first one.
   expect(tags.map(({ key }) => key)).toEqual([`${DRAIN_TAG}${second!.taskId}`]);
 });

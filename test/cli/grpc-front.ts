@@ -62,7 +62,7 @@ function framed(message: Buffer): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** A message without one of its fields, all of which are messages, texts or bytes themselves. */
+/** A message without one of its fields, all of which are messages, strings or bytes. */
 export function withoutField(field: number, message: Buffer): Buffer {
   const kept: Buffer[] = [];
   for (let at = 0; at < message.length;) {

@@ -67,15 +67,15 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  /** Where it is run; here unless given. */
+  /** The working directory (default: the current one). */
   directory?: string;
   env?: Record<string, string>;
   input?: string;
-  /** What is run; the sources unless given. */
+  /** The program (default: the sources). */
   main?: string;
   /** Called with all output so far, whenever there is more. */
   onOutput?: (printed: string) => void;
-  /** As Ctrl-C. */
+  /** Like Ctrl-C. */
   interrupt?: AbortSignal;
 }
 
@@ -163,7 +163,7 @@ export class ServedStacks {
     return { ...emulatorEndpoint(this.#emulator.url), ...this.#keys };
   }
 
-  /** Asks until the answer is as wanted; of what lags behind by some seconds. */
+  /** Polls until the answer is as wanted, for readings that lag by some seconds. */
   async eventually<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
     for (const giveUpAt = Date.now() + 90_000; ; await delay(200)) {
       const answer = await ask();
@@ -191,7 +191,7 @@ export class ServedStacks {
     return read.get('') as TemporalSignals;
   }
 
-  /** With a figure that keeps it so when the emulator looks at its alarms the next time. */
+  /** With a figure that keeps its state at the emulator's next evaluation. */
   async ring(AlarmName: string, StateValue: StateValue = 'ALARM'): Promise<void> {
     const { MetricAlarms } = await this.cloudwatch.send(new DescribeAlarmsCommand({ AlarmNames: [AlarmName] }));
     const { MetricName, Dimensions } = MetricAlarms![0]!;
@@ -206,7 +206,7 @@ export class ServedStacks {
     return services[0] as Service;
   }
 
-  /** What services of the cluster may run on. */
+  /** The cluster's capacity providers. */
   async provide(cluster: string, capacityProviders: string[]): Promise<void> {
     const request = { cluster, capacityProviders, defaultCapacityProviderStrategy: [] };
     await this.ecs.send(new PutClusterCapacityProvidersCommand(request));
@@ -228,7 +228,7 @@ export class ServedStacks {
     await this.ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags: list }));
   }
 
-  /** AWS as the emulator is, but for what `change` makes of its answers. */
+  /** The emulator as AWS, with answers changed by `change`. */
   async awsBut(
     change: (operation: string, answer: string) => { status: number; body: string },
   ): Promise<Pick<LocalEmulator, 'url' | 'stop'>> {
@@ -324,7 +324,7 @@ export class ServedStacks {
         taskDefinition: 'worker:1',
         desiredCount,
         launchType: 'FARGATE',
-        // As the stack has it: on is what a service gets that does not say.
+        // As in the stack: by default a service has it on.
         availabilityZoneRebalancing: 'DISABLED',
         networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
       }),

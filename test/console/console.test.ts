@@ -13,7 +13,7 @@ import { logged, QUIET, wave } from './ticks.ts';
 
 jest.setTimeout(180_000);
 
-/** Debian's; elsewhere its path is given. Without one there is nothing to run the page in. */
+/** Debian's path, or a configured one. Without Chromium these tests are skipped. */
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 const inChromium = existsSync(executablePath) ? describe : describe.skip;
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await stacks.deploy('shop', { pools });
   await stacks.alarm('shop', 'fast');
   const now = Date.now();
-  // The last of the tests that look for them still finds all of them in the last hour.
+  // The last test that needs them still finds all of them in the last hour.
   const ticks = Array.from({ length: 1000 }, (_, index) => wave(index, now - (1000 - index) * 3200));
   await stacks.log(
     'shop',
@@ -182,7 +182,7 @@ inChromium('the page', () => {
 
   test('an alarm that fires is shown at the top and at its pool', async () => {
     const verdict = page.locator('#verdict.bad', { hasText: '1 alarm firing: fast fast-ErrorRate' });
-    // The emulator may silence it when it looks at its alarms.
+    // The emulator may clear it at its next evaluation.
     const ring = () => stacks.ring('fast-ErrorRate').then(() => verdict.count());
     await stacks.eventually(ring, (count) => count === 1);
     expect(await page.locator('.alarms > .alarm').innerText()).toMatch(/firing\s+fast-ErrorRate/);

@@ -26,7 +26,7 @@ afterAll(async () => {
   await stacks.stop();
 });
 
-/** Of a line of a shell, the words behind `elastic-workers`, or behind the script that is one of its commands. */
+/** The words after `elastic-workers` in a command line, or after a script that runs one of its commands. */
 function shownIn(text: string): string[][] {
   return commandsIn(text).flatMap(([program, ...words]) => {
     const line = [program, ...words].filter((word) => !['npx', 'npm', 'run', '-s', '--'].includes(word ?? ''));
@@ -50,7 +50,7 @@ test('every command runs, one after the other', async () => {
     const ofFiles = words.map((word) => (word === 'load.csv' ? join(folder, word) : word));
     const args = words[0] === 'simulate' ? [...ofFiles, '--no-html', '--no-peers'] : ofFiles;
     const { code, stderr } = await stacks.cli(...args);
-    // A problem found is an answer; what it does not understand is not, nor is a crash.
+    // A problem that it finds is an answer; a usage error or a crash is not.
     if (code > 1 || /^ +at /m.test(stderr)) throw new Error(`${line} ended with ${code}: ${stderr}`);
   }
 });
@@ -75,7 +75,7 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
     const said = `${stdout}${stderr}`
       .replace(html, '.local/simulation.html')
       .replace(elsewhere, 'pools: complex-analysis, quick-response');
-    // The policy's figures change with it.
+    // The figures change with the policy.
     const figures = (text: string) => (start === 'simulate' ? text.replaceAll(/ +[\d.]+/g, ' 0') : text).trim();
     expect(figures(said)).toBe(figures(answer.join('\n')));
   },

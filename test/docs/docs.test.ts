@@ -21,7 +21,7 @@ test('every snippet is in a language that these tests check', () => {
   for (const language of known) expect(inLanguage(language).length).toBeGreaterThan(0);
 });
 
-/** What a snippet may use without saying where it is from. */
+/** Names that a snippet may use without importing them. */
 const GIVEN = `
 import type { App, Stack } from 'aws-cdk-lib';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -215,7 +215,7 @@ test('each decision reason is explained', () => {
   expect(explained.toSorted()).toEqual([...REASONS].toSorted());
 });
 
-/** An entry ends with the tests in which it was seen: `Seen in [file](link): "title"`. */
+/** An entry ends with the tests that reproduce it: `Seen in [file](link): "title"`. */
 const SEEN = /Seen in \[([^\]]+)\]\(\S+\): "([^"]+)"/g;
 
 test('a test reproduces each entry of the troubleshooting page', () => {

@@ -40,7 +40,7 @@ test('no dependency’s license forbids that', () => {
   expect(mayBeUsed(undefined)).toBe(false);
 });
 
-/** Of several that one may choose from, one is enough; of several that all hold, all must be. */
+/** Of alternative licenses one must be allowed; of combined licenses all must be. */
 function mayBeUsed(license = ''): boolean {
   const plain = license.replaceAll(/[()]/g, '');
   if (plain.includes(' OR ')) return plain.split(' OR ').some((each) => mayBeUsed(each));

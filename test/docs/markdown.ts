@@ -65,7 +65,7 @@ function linksIn(line: string): string[] {
   return [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, to = '']) => to);
 }
 
-/** As GitHub makes them of headings. */
+/** As GitHub derives them from headings. */
 function anchorsOf(prose: string[]): Set<string> {
   const anchors = new Set<string>();
   for (const line of prose) {

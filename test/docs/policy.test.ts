@@ -84,7 +84,7 @@ test('its table has each rule that can be turned off', () => {
 
 /** Of the memory's format, and of clocks. */
 const FORMAT = ['MEMORY_VERSION', 'WORKER_TOTALS', 'LARGEST_FIGURE', 'CLOCKS_APART_MS', 'MINUTE_MS', 'DAY_MS'];
-/** Calculated of others. */
+/** Calculated from others. */
 const DERIVED = ['ENDLESS', 'FACTOR', 'STEPS', 'FRESH', 'NO_GROWTH', 'NO_INTERVAL', 'NOTHING_READ', 'EMPTY_QUEUE'];
 
 test('its table has exactly the policy’s constants', () => {

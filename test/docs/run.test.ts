@@ -38,7 +38,7 @@ function synthesize(shown: { at: string; text: string }[]): { status: number | n
         await import('./' + name).catch((cause) => { throw new Error(name, { cause }); });
       }`;
     writeFileSync(join(directory, 'all.ts'), all);
-    // What an entry names is not there.
+    // The file that an entry names does not exist.
     const CDK_CONTEXT_JSON = JSON.stringify({ 'aws:cdk:bundling-stacks': [] });
     return run(join(directory, 'all.ts'), { CDK_CONTEXT_JSON, CDK_OUTDIR: join(directory, 'cdk.out') });
   } finally {
@@ -62,7 +62,7 @@ test('the app accepts every context that the documents deploy with', () => {
     .flatMap(({ text }) => commandsIn(text))
     .filter(([program, command]) => program === 'npx' && command === 'cdk')
     .map((words) => Object.fromEntries(words.flatMap((word, at) => (words[at - 1] === '-c' ? [word.split('=')] : []))));
-  // Without any it is a command for an app of the reader's own.
+  // Without any it is a command for the reader's own app.
   const contexts = new Set(deployments.map((context) => JSON.stringify(context)).filter((context) => context !== '{}'));
   expect(contexts.size).toBeGreaterThan(3);
   const out = mkdtempSync(join(tmpdir(), 'deployments-'));

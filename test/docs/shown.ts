@@ -5,7 +5,7 @@ import { documents } from './markdown.ts';
 const REASONS = Object.keys(MEANINGS);
 const EXPLAINED = Object.entries(MEANINGS).map(([reason, meaning]) => `${reason}: ${meaning}`);
 
-/** The lines shown behind `$ elastic-workers <command>` that are in none of the answers. */
+/** The lines shown after `$ elastic-workers <command>` that are in none of the answers. */
 export function missingFrom(answers: string[], command: string): string[] {
   const real = answers.flatMap((answer) => answer.split('\n').map(formOf));
   return answerShown(command).filter((line) => {

@@ -37,7 +37,7 @@ test('a pool with more work than its largest fleet can do stays at its maximum, 
       }),
     );
   for (let first = 0; first < 12; first += 1) ask();
-  // As fast as one task works, so that it never gets to the end.
+  // As fast as one task works, so that it never catches up.
   const asking = setInterval(ask, 1000);
   try {
     await fleet.until('five decisions at the maximum', () => {

@@ -149,7 +149,7 @@ describe('the backlog counts work that does not exist', () => {
     const handles = await Promise.all([1, 2, 3].map((id) => startWorkflow('ghost-queue', `ghost-${id}`)));
     await eventually(async () => (await backlogOf('ghost-queue')) === 3);
     await Promise.all(handles.map((handle) => handle.terminate()));
-    // The count is fresh as soon as it has the fourth; the terminated three are still in it.
+    // The count is current once it includes the fourth; the three terminated ones are still in it.
     const alive = await startWorkflow('ghost-queue', 'alive');
     await eventually(async () => (await backlogOf('ghost-queue')) === 4);
     await startWorker('ghost-queue');
@@ -187,7 +187,7 @@ describe('the documents’ Temporal snippets', () => {
   });
 });
 
-/** Which no name in scope stands for. */
+/** It has no global name. */
 const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor as new (
   ...text: string[]
 ) => (...values: unknown[]) => Promise<void>;
@@ -243,7 +243,7 @@ describe('the count goes up and down', () => {
   it('when another controller sets it too: each decision is undone, always with the same reason', () => {
     let memory: unknown;
     const decisions = Array.from({ length: 60 }, (_, tick) => {
-      // The other one has put it back to three meanwhile.
+      // The other controller has set it to three again meanwhile.
       const tasks = { desired: 3, running: ['a', 'b', 'c'], pending: [], cordoned: [] };
       const workers = tasks.running.map((task) => workerOf(task, 0));
       const signals: Signals = { activityQueue: QUIET, workflowQueue: QUIET, workers, tasks };

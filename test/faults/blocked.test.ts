@@ -17,7 +17,7 @@ beforeAll(() => faulty.start());
 afterAll(() => faulty.stop());
 
 test('a task whose event loop is blocked for two minutes is kept, and reports the result of its work', async () => {
-  // It is blocked before it has ended, however late the worker reports.
+  // It blocks before it ends, however late the worker reports.
   const work = await faulty.client.activity.start('executeStrategyDirectly', {
     id: 'blocking',
     taskQueue: POOL,

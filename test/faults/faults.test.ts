@@ -42,7 +42,7 @@ const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolea
 ];
 
 describe('no task is removed, the loop continues, and all readings are known again two ticks later', () => {
-  /** It outlasts all causes, on any machine. */
+  /** Work that outlasts all faults, on any machine. */
   const work: Awaited<ReturnType<typeof start>>[] = [];
   let tasks: string[] = [];
 
@@ -120,7 +120,7 @@ function runningIds(): string[] {
     .toSorted();
 }
 
-/** By its own worker: one that was killed is listed for minutes, with what it last reported. */
+/** According to its own worker: a killed one stays listed for minutes, with its last report. */
 function isBusy(taskId: string): boolean {
   return reported().some(({ task, usedSlots }) => task === taskId && usedSlots > 0);
 }

@@ -11,7 +11,7 @@ import { FaultyStack, WORKER_COMMAND, type TickLine } from './faulty-stack.ts';
 jest.setTimeout(400_000);
 
 const policy = { slotsPerTask: 1, maxTasks: 10 };
-/** Late enough to be seen by the scaler, which looks each second. */
+/** Late enough for the scaler, which ticks every second, to see it. */
 const CRASHES_AT_START = ['node', '-e', 'setTimeout(() => process.exit(1), 2000)'];
 const faulty = new FaultyStack([
   { name: 'broken', policy },
@@ -146,7 +146,7 @@ test('tasks that run but take no work are recognized, and no more are ordered; o
   await Promise.all([faulty.client.activity.getHandle('unheard'), ...more].map((handle) => handle.result()));
 });
 
-/** How many activities a second the server hands out of the queue. */
+/** How many activities per second the server dispatches from the queue. */
 async function limit(requestsPerSecond: number | undefined): Promise<void> {
   await faulty.client.workflowService.updateTaskQueueConfig({
     namespace: 'default',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loseNothing } from './nothing-lost.ts';
 
-/** What two cores can carry. */
+/** As many as two cores can run. */
 const POOLS = 5;
 const { values } = parseArgs({ options: { steps: { type: 'string' }, seed: { type: 'string' } } });
 const steps = Number(values.steps ?? 100);

@@ -115,7 +115,7 @@ withEngine('the image', () => {
     return client.workflow.start(GENERIC_STRATEGY_WORKFLOW, { taskQueue: 'image', workflowId, args });
   }
 
-  /** The workflow's activity is in work. */
+  /** The workflow's activity is running. */
   async function started(workflowId: string): Promise<void> {
     const handle = client.workflow.getHandle(workflowId);
     // PENDING_ACTIVITY_STATE_STARTED

@@ -8,7 +8,7 @@ import { parametersBelow } from './synthesize.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** As the CDK's command line runs it for `-c name=value`. */
+/** Like the CDK's command line with `-c name=value`. */
 function runApp(context: Record<string, string>, region = 'eu-west-1') {
   const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-app-'));
   const environment = {

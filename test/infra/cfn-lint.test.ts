@@ -10,7 +10,7 @@ import { lint } from './cfn-lint.ts';
 import { optionalProps, propsIn, withCluster, withVpc } from './every-prop.ts';
 import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
-// The first run fetches cfn-lint.
+// The first run downloads cfn-lint.
 jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');

@@ -13,7 +13,7 @@ import type { WorkerPoolProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
 import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
-// The apps are loaded, and their templates made.
+// The apps are loaded and synthesized.
 jest.setTimeout(180_000);
 
 const examples = readdirSync(join(import.meta.dirname, '../../examples')).filter((file) => file.endsWith('.ts'));
@@ -22,7 +22,7 @@ async function appOf(file: string): Promise<App> {
   return ((await import(file)) as { app: App }).app;
 }
 
-/** Every template that this repository can make of itself. A cycle of dependencies throws. */
+/** Every template in this repository. A dependency cycle throws. */
 async function allTemplates(): Promise<Template[]> {
   const presets = Object.keys(PRESETS).map((preset) => synthesize({ preset: preset as 'staging' }).template);
   const apps = await Promise.all([ownApp(), ...examples.map((file) => appOf(`../../examples/${file}`))]);
@@ -127,7 +127,7 @@ function strategyOf(template: Template): unknown {
   return servicesOf(template)[0]?.[1].CapacityProviderStrategy;
 }
 
-/** All that CloudFormation creates before a resource and deletes after it. */
+/** Everything that CloudFormation creates before a resource and deletes after it. */
 function outliving(template: Template, id: string): Set<string> {
   const { Resources } = template.toJSON() as { Resources: Record<string, { DependsOn?: string[] }> };
   const found = new Set<string>();

@@ -14,17 +14,17 @@ import type { ElasticWorkersProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
 import { emptyStack, ownApp, joined, synthesize } from './synthesize.ts';
 
-// The apps are loaded, and their templates made.
+// The apps are loaded and synthesized.
 jest.setTimeout(180_000);
 
 const root = join(import.meta.dirname, '../..');
-/** What a new CDK app has in its cdk.json, and what an old one has: nothing. */
+/** The feature flags of a new CDK app; an old one has none. */
 const FLAGS = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')).context as Record<string, unknown>;
 
-/** Of what `synthesize` makes. */
+/** Of the stack that `synthesize` creates. */
 const STACK_ID = 'StackWorkersBB84B11A';
 
-/** `cdk synth` exits with 0 whatever cdk-nag finds: so its findings are asked for themselves. */
+/** `cdk synth` exits with 0 whatever cdk-nag finds, so its findings are read directly. */
 function findings(app: App): string[] {
   app.synth();
   const { violations } = new AwsSolutionsChecks(app).validateScope(app);
@@ -143,7 +143,7 @@ describe('permissions', () => {
   test.each([30, 200])(
     'stay within IAM’s limits for %s pools with their own images, namespaces and secrets',
     (count) => {
-      // More than one stack may hold: what is looked at is the policies.
+      // More resources than a stack may have: only the policies matter here.
       const unlimited = emptyStack({ '@aws-cdk/core:stackResourceLimit': 0 });
       const many = (scope: Construct) => ({
         sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
@@ -363,7 +363,7 @@ function statements(template: Template): Statement[] {
   );
 }
 
-/** By role: each action, on what, and under which condition. Logical ids without their hashes. */
+/** By role: each action, its resource and its condition. Logical ids without their hashes. */
 function rightsOf(template: Template): Record<string, string[]> {
   const rights: Record<string, string[]> = {};
   for (const { Properties } of Object.values(template.findResources('AWS::IAM::Policy'))) {

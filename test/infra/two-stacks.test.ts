@@ -55,7 +55,7 @@ test('each stack’s dashboard shows its own pools’ metrics and tick records',
   expect(shown.map((pools) => new Set(pools))).toEqual(NAMES.map(() => new Set(['fast', 'slow'])));
 });
 
-/** What resources are called where CloudFormation does not choose the name, which it makes unique. */
+/** The names of resources that CloudFormation does not name itself; those are unique. */
 function namesIn(template: Template): string[] {
   const resources = Object.values(template.toJSON().Resources as Record<string, Resource>);
   return resources.flatMap(({ Type, Properties = {} }) =>
@@ -87,7 +87,7 @@ function widgetsOf(template: Template) {
   };
 }
 
-/** Of a metric in a dashboard's body: namespace, name, and then names and values by turns. */
+/** Of a metric in a dashboard's body: namespace, name, then alternating names and values. */
 function dimensionsOf(metric: (string | object)[]) {
   const [, , ...parts] = metric.filter((part) => typeof part === 'string');
   return parts.flatMap((Name, index) => (index % 2 === 0 ? [{ Name, Value: parts[index + 1]! }] : []));

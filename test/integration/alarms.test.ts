@@ -215,7 +215,7 @@ async function startWork(queue: string, count: number, config: ProcessorConfig, 
   );
 }
 
-/** A worker is there. */
+/** A worker is running. */
 async function answersWork(queue: string): Promise<void> {
   const [work] = await startWork(queue, 1, { offlineModel: { secondsPerAsk: 0 } });
   await work!.result();

@@ -6,7 +6,7 @@ import { App, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { ElasticWorkers, type ElasticWorkersProps, type WorkerPoolProps } from '../../infra/index.ts';
 
-/** As the context has it: JSON, so an image is a string. */
+/** As in the context: JSON, so an image is a string. */
 export interface TestedWorkers extends Omit<
   ElasticWorkersProps,
   'pools' | 'temporal' | 'workerImage' | 'sidecarImage'

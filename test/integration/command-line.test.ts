@@ -21,7 +21,7 @@ import { missingFrom } from '../docs/shown.ts';
 import { TestedPlant } from './tested-plant.ts';
 import { until } from '../until.ts';
 
-/** More than the fleets can do at once, so that some of it waits for as long as the commands take. */
+/** More than the fleets can do at once, so that some of it waits while the commands run. */
 const WORK = { 'quick-response-queue': 160, 'complex-analysis-queue': 40 };
 
 const tested = new TestedPlant('command-line', { maxTasks: 2 });
@@ -85,7 +85,7 @@ test('every AWS CLI command that the documents show is answered', async () => {
     .flatMap(({ text }) => commandsIn(text))
     .filter(([program]) => program === 'aws')
     .map(([, ...args]) => args.map((arg) => arg.replaceAll(/\$([A-Z_]+)|"fast"/g, (name) => names[name] ?? name)))
-    // The CLI's version 2 alone has the one; the emulator has not the other.
+    // Only version 2 of the CLI has the first; the emulator lacks the second.
     .filter(([service, operation]) => service !== 'application-autoscaling' && operation !== 'tail');
   expect(commands.length).toBeGreaterThan(15);
   const unanswered: unknown[] = [];
@@ -99,7 +99,7 @@ test('every AWS CLI command that the documents show is answered', async () => {
   expect(unanswered).toEqual([]);
 }, 480_000);
 
-/** What the variables in the documents' commands stand for, and a task at work. */
+/** Values for the variables in the documents' commands, and a busy task. */
 async function namesForCommands(): Promise<Record<string, string>> {
   const [{ pool = '', cluster = '', service = '', taskQueue = '' } = {}] = tested.plant.pools;
   await tested.startWork('to-be-stopped', taskQueue, 200);

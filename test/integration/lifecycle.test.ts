@@ -186,7 +186,7 @@ async function start(queue: string, activity: string, args: unknown[]): Promise<
   counts.set(queue, finished(queue) + 1);
 }
 
-/** An activity of the queue has been started, as its workflow's server knows it. */
+/** The server reports that an activity of the queue has started. */
 async function inHand(queue: string): Promise<boolean> {
   const open = stack.site.client.workflow.list({ query: `ExecutionStatus = 'Running'` });
   for await (const { workflowId } of open) {

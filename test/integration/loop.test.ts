@@ -13,7 +13,7 @@ import { loggedCalls, statementsIn, unusedActions } from '../rights/statements.t
 import { TestedPlant } from './tested-plant.ts';
 import { until } from '../until.ts';
 
-/** More than one task can do while another starts. */
+/** More than one task can complete while another starts. */
 const PIECES = 80;
 
 const tested = new TestedPlant('loop');

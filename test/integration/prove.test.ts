@@ -22,7 +22,7 @@ import { runCli, type Ran, type RunOptions } from '../cli/served-stacks.ts';
 
 jest.setTimeout(720_000);
 
-/** Within the repository, whose CDK it finds. */
+/** Inside the repository, where it finds the CDK. */
 const directory = join(LOCAL_DIRECTORY, 'prove');
 const main = join(REPOSITORY, packageFile.bin['elastic-workers']);
 const closers: (() => Promise<void>)[] = [];
@@ -53,7 +53,7 @@ beforeAll(async () => {
     AWS_ENDPOINT_URL_S3: emulatorUrl,
     AWS_CONFIG_FILE: devNull,
     AWS_SHARED_CREDENTIALS_FILE: devNull,
-    // Images are not built: local Fargate runs what would be in them.
+    // Images are not built: local Fargate runs their contents.
     CDK_DOCKER: 'true',
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     CDK_DISABLE_VERSION_CHECK: 'true',
@@ -64,7 +64,7 @@ afterAll(async () => {
   for (const close of closers.toReversed()) await close();
 }, 120_000);
 
-/** Where the scaler is there, it is invoked at once: its schedule first fires a minute later. */
+/** Once the scaler exists, it is invoked at once: its schedule first fires a minute later. */
 function prove(args: string[], options: RunOptions = {}): Promise<Ran> {
   let isThere = false;
   const onOutput = (printed: string) => {

@@ -30,7 +30,7 @@ export interface LanguageLoss {
   language: string;
   /** Decisions that cordoned tasks. */
   scaleIns: number;
-  /** Of these, those whose worker was at hand and was sent SIGTERM. */
+  /** Those of them whose worker was running and got SIGTERM. */
   tasksRemoved: number;
   /** Cordoned tasks that were still there when all work was done. */
   stuck: string[];
@@ -39,11 +39,11 @@ export interface LanguageLoss {
   /** How often workers with a sidecar exited with which code. */
   exitCodes: Record<string, number>;
   activities: number;
-  /** Attempts that were lost although their worker did not get to end in order, with what is known of each. */
+  /** Attempts lost while their worker did not exit cleanly, with what is known about each. */
   lostByUs: string[];
-  /** Attempts that were lost by workers that ended in order: what their SDK loses. */
+  /** Attempts lost by workers that exited cleanly: what their SDK loses. */
   lostBySdk: string[];
-  /** Of the workers without sidecar: how often one was sent SIGTERM, and what was lost. */
+  /** For workers without a sidecar: how often one got SIGTERM, and what was lost. */
   direct: { stops: number; activities: number; lost: string[]; exitCodes: Record<string, number> };
 }
 
@@ -90,7 +90,7 @@ interface Job {
   queue: string;
   ended: boolean;
   completed: boolean;
-  /** By attempt, who had it, and how it failed where that is known. */
+  /** By attempt: its worker, and how it failed if known. */
   workers: Map<number, string>;
   failures: Map<number, string>;
   result: Promise<void>;
@@ -148,7 +148,7 @@ class Run {
     await directHeld;
   }
 
-  /** When a cordon would have reached them: it waits for the next tick, and then to be read. What work an SDK loses depends on that. */
+  /** When a cordon would have reached them: after the next tick and its reading. What an SDK loses depends on that. */
   async #holdDirect(counts: Map<string, number>): Promise<void> {
     const [tick, read] = [this.#random() * 1000, this.#random() * 1000];
     if (!this.#high) await delay(tick + read);
@@ -234,7 +234,7 @@ class Run {
     await this.#faulty.until('the scaler ticks', () => this.#faulty.linesOf(pool).length >= goal);
   }
 
-  /** Who had which attempt is only known while an activity is open, and of the last one afterwards. */
+  /** An attempt's worker is known only while the activity is open; afterwards only the last one's. */
   async #watch(over: AbortSignal): Promise<void> {
     const closed = new Set<Job>();
     for (let last = false; !last;) {
@@ -285,7 +285,7 @@ class Run {
     return this.#jobs.filter(({ queue }) => queues.has(queue));
   }
 
-  /** The identity ends with the task's host, which is called after its address. */
+  /** The identity ends with the task's host, which is named after its address. */
   #taskOf(worker: string): TaskSummary | undefined {
     return [...this.#faulty.tasks.values()].find(({ privateAddress }) =>
       worker.endsWith(`@ip-${privateAddress.replaceAll('.', '-')}.ec2.internal`),

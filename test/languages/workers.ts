@@ -19,7 +19,7 @@ type Prepare = (onProgress: (line: string) => void) => Promise<ForeignWorkerProg
 const HERE = import.meta.dirname;
 const run = promisify(execFile);
 
-/** Each throws with what is missing, and how to have it. */
+/** Each throws an error that says what is missing and how to install it. */
 export const LANGUAGES: Record<string, Prepare> = {
   async python(onProgress) {
     const directory = join(HERE, 'python');

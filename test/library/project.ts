@@ -18,7 +18,7 @@ import { withLock } from '../../local/lock.ts';
 const repository = join(import.meta.dirname, '../..');
 const local = join(repository, '.local');
 
-/** Fetched once, by npm: as a whole, or not at all. */
+/** Downloaded once, by npm: completely, or not at all. */
 export async function installedSdk(version: string): Promise<string> {
   const folder = join(local, `sdk-${version}`);
   const isThere = () => existsSync(join(folder, 'installed'));

@@ -121,7 +121,7 @@ test('Scale-in stops tasks first that are not running yet.', () => {
   expect(planTasks(wanted, tasks, random).stop.sort()).toEqual(['c', 'd']);
 });
 
-/** Carries plans out, everything starting at once, until a plan has nothing to do. */
+/** Executes plans, with tasks that start at once, until a plan has nothing to do. */
 function settle(wanted: WantedTasks, start: PlannedTask[]): PlannedTask[] {
   let tasks = start;
   for (let round = 0; round < 200; round += 1) {

@@ -147,7 +147,7 @@ test('a released process group is left alone', () => {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // A zombie that its parent, the first process of the machine, has not yet taken note of is dead.
+    // A zombie that init has not reaped yet is dead.
     return process.platform !== 'linux' || !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

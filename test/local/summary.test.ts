@@ -53,7 +53,7 @@ const facts: RunFacts = {
   requests: 4,
   behindSeconds: 0.01,
   outcomes: [1, 2, 3, 10].map((waitSeconds) => ({ ...good, waitSeconds })),
-  // One task at first, which is gone when the load starts at 15 s.
+  // One task at first, which has stopped when the load starts at 15 s.
   fleets: [
     { pool: 'quick', requests: 4, before: { ...fleet(1, 0), taskSeconds: 10 }, after: fleet(1, 0, 0, 2, 3, 1, 2, 0) },
   ],

@@ -14,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 let count = 0;
 const fresh = () => join(folder, `directory ${(count += 1)}`);
 
-/** A PATH of executables with these names and contents, and of the system's own. */
+/** A PATH with executables of these names and contents, and the system's own. */
 function pathOf(contents: Record<string, string>): string {
   const path = fresh();
   mkdirSync(path);
@@ -35,7 +35,7 @@ const fakePython = (log: string, pip = `echo '  Downloading everything-1.0.whl (
     *) echo 3012 ;;
   esac`;
 
-/** Another process, which fetches into the directory. */
+/** Another process, which downloads into the directory. */
 function processOf(directory: string, PATH: string) {
   const program = `import { ensureTools } from ${JSON.stringify(join(import.meta.dirname, '../../local/tools.ts'))};
     await ensureTools({ directory: ${JSON.stringify(directory)}, environment: { PATH: ${JSON.stringify(PATH)} } });`;

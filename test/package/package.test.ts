@@ -27,7 +27,7 @@ workers.pool('fast').metricBacklog();
 `;
 
 beforeAll(async () => {
-  // What a release builds is built already, by the tests' setup; only the declarations are not.
+  // The tests' setup has already built everything for a release except the declarations.
   await ensureDeclarations();
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', app], repository);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];

@@ -2,7 +2,7 @@
 import { decide } from '../../scaler/policy.ts';
 import { experienced, policy, queue, running, second, signals } from './fixtures.ts';
 
-/** A queue that has been empty for minutes, and reports 80 arrivals a second from now on, though ten pieces wait. */
+/** A queue that was empty for minutes, and now reports 80 arrivals per second while ten pieces of work wait. */
 function reporting(seconds: number) {
   let memory = experienced(10, -700 * second);
   let desired = 0;

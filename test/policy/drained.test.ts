@@ -13,7 +13,7 @@ const worker = (task: string): WorkerReading => ({
   failed: 0,
 });
 
-/** Ticks of one pool, whose memory is carried. */
+/** Ticks of one pool, with its memory. */
 class Pool {
   #memory: unknown;
   #now = 0;

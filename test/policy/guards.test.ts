@@ -43,7 +43,7 @@ describe('scaling out that would not help', () => {
     }
     expect(outcome?.decision.reason).toBe('failing');
     expect(decide(failingAt(6020, 6000), later, policy, 610 * second).decision.reason).toBe('backlog');
-    // With few attempts in the next tick after that, and with nothing more to do.
+    // With few attempts in the following tick, and no more work.
     const { memory: few } = decide(failingAt(6008, 6000), later, policy, 610 * second);
     expect(decide(failingAt(6016, 6000, 0), few, policy, 620 * second).decision.reason).not.toBe('failing');
   });
@@ -88,7 +88,7 @@ describe('scaling out that would not help', () => {
   });
 
   test('if more tasks brought no throughput, no further ones are added until the next try', () => {
-    // One task at work does four a second, and so do two: something behind them is the limit.
+    // One task completes four per second, and so do two: something downstream is the limit.
     const doneBy = (task: string, at: number) => 2 * Math.max(0, at - 60) + (task === 'x' ? 4 * Math.min(at, 60) : 0);
     const read = (tasks: string[], at: number) =>
       signals({
@@ -109,7 +109,7 @@ describe('scaling out that would not help', () => {
   });
 
   test('scaling out that has not helped is retried a quarter at a time: slower work is not read as longer work', () => {
-    // Four a second are done by however many: with each task more, all of them only take longer.
+    // Any number of tasks completes four per second: with each additional one, all of them only take longer.
     const doneBy = (index: number, at: number) => 0.5 * Math.max(0, at - 100) + (index < 4 ? Math.min(at, 100) : 0);
     const read = (tasks: string[], at: number) =>
       signals({
@@ -129,7 +129,7 @@ describe('scaling out that would not help', () => {
   });
 
   test('long work gets enough time before scaling out is judged useless', () => {
-    // Half an hour of work each. The first four tasks fill up before they report, four more come, and none ends anything.
+    // Work of half an hour each. The first four tasks fill up before they report, four more start, and none finishes anything.
     let memory = experienced(600);
     const reasons = new Set<string>();
     for (let at = 10; at <= 300; at += 10) {

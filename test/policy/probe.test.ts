@@ -8,7 +8,7 @@ describe('a new revision of a pool at zero', () => {
     deployment,
     ...tasks,
   });
-  /** A pool at zero, of whose first deployment all is known, gets the second. */
+  /** A pool at zero with a known first deployment gets the second. */
   const deployed = () => {
     const { memory } = decide(signals({ tasks: at('first') }), undefined, policy, 0);
     return decide(signals({ tasks: at('second') }), memory, policy, 10 * second);

@@ -40,7 +40,7 @@ const anyPolicy = fc
   }));
 const history = fc.array(fc.tuple(anySignals, fc.integer({ min: 1, max: 90 })), { minLength: 1, maxLength: 12 });
 
-/** Runs a history through the policy and hands each step to `check`. */
+/** Runs a history through the policy and passes each step to `check`. */
 function replay(
   steps: [Signals, number][],
   with_: Policy,

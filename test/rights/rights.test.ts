@@ -129,7 +129,7 @@ test('every policy statement is needed for a call, and every allowed action is u
   expect(unusedActions(statements, deployed.logged())).toEqual([]);
 });
 
-/** Tasks alone have one that matters. */
+/** Only the session name of a task matters. */
 function sessionOf(role: string): string | undefined {
   return role.endsWith('TaskRole') ? SESSION : undefined;
 }

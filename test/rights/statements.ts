@@ -45,7 +45,7 @@ export function statementsIn(template: Template): Statement[] {
     );
 }
 
-/** Without one of these, no call that was made would be refused. */
+/** Without one of these, no call would have been refused. */
 export function needless(statements: Statement[], calls: LoggedCall[]): Statement[] {
   return statements.filter(({ id }) => !calls.some(({ allowedBy }) => allowedBy.length === 1 && allowedBy[0] === id));
 }

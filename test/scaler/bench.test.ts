@@ -22,7 +22,7 @@ test('bench:scaler measures ticks, requests, memory, start-up and cost', async (
   expect(rest.requestsAPool.temporal).toBeLessThan(2 + 1 / 3 + 1.01 / 3);
   expect(rest.requests['ecs DescribeServices']).toBe(3);
   expect(busy.requests['ecs DescribeTasks']).toBeGreaterThan(0);
-  // Null when it was not seen before the end: the server's answers are up to five seconds old.
+  // Null if it was not seen before the end: the server's answers are up to five seconds old.
   expect(wakeUpSeconds).toHaveLength(1);
   expect(
     Math.min(residentMiB, neighbour.during + neighbour.between, start.bundleMs, start.sourcesMs, bundleBytes),

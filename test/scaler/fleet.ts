@@ -51,7 +51,7 @@ const ROLE = 'AROA';
 const TICK_MS = 1000;
 
 export interface FleetOptions {
-  /** Stands for the image. */
+  /** In place of the image. */
   directory: string;
   command: string[];
   pool: Partial<PoolConfig>;
@@ -173,7 +173,7 @@ export class Fleet {
       await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition: revision }));
   }
 
-  /** The same task definition again, as after a change of the network or a rollback of CloudFormation. */
+  /** The same task definition again, as after a change of the network or a CloudFormation rollback. */
   async forceDeployment(): Promise<void> {
     await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', forceNewDeployment: true }));
   }
@@ -215,7 +215,7 @@ export class Fleet {
     }
   }
 
-  /** As another hand on the service does it. */
+  /** As another controller would. */
   async setDesired(desiredCount: number): Promise<void> {
     await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', desiredCount }));
   }

@@ -90,7 +90,7 @@ async function atRate<T>(
   return meanwhile().finally(() => clearInterval(arriving));
 }
 
-/** What is ordered in this many ticks after a worker has reported for the first time. */
+/** The orders of this many ticks after a worker has first reported. */
 async function orderedInTicks(fleet: Fleet, count: number): Promise<number[]> {
   await fleet.until('a worker reports', () => fleet.reporting().length > 0);
   const from = fleet.decisions.length;

@@ -43,7 +43,7 @@ function readerOf(place: TemporalPlace, options: ConstructorParameters<typeof Te
   };
 }
 
-/** A secret that can be rotated, and the times it was read. Calls that are refused while it is read must wait for it. */
+/** A secret that can be rotated, and how often it was read. Calls that are refused during a read must wait for it. */
 function secretOf(text: string) {
   const secret = { text, reads: 0 };
   const readSecret = async () => {

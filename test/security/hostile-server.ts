@@ -96,7 +96,7 @@ export interface Heartbeat {
   at?: bigint;
 }
 
-/** One page of them, and what to ask for the next. */
+/** One page of workers, and the token of the next. */
 export function workers(heartbeats: Heartbeat[], nextPage = ''): Buffer {
   const infos = heartbeats.map((heartbeat) => bytes(1, bytes(1, encoded(heartbeat))));
   return Buffer.concat([...infos, bytes(2, Buffer.from(nextPage))]);

@@ -136,7 +136,7 @@ describe('a worker’s report', () => {
         });
         expect(outcome.decision.desired).toBeGreaterThan(0);
         ({ memory } = outcome);
-        // What is no number in it would be null now.
+        // Invalid numbers in it would be null now.
         expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
       }
     },
@@ -192,7 +192,7 @@ describe('a listing', () => {
     expect(reported).toEqual({ unknown: expect.stringContaining('no answer within') });
     given = true;
     for (let times = 0; times < 20; times += 1) await read({ ListWorkers: listing });
-    // One may have been under way.
+    // One request may have been in flight.
     expect(asked).toBeLessThanOrEqual(1);
   });
 });

@@ -18,7 +18,7 @@ const root = join(import.meta.dirname, '../..');
 /** Line ends, terminal commands, reversed text, and a fake log line. */
 const HOSTILE =
   'a\nFORGED\r\n{"level":"fatal","message":"FORGED"}\u001b[2J\u001b]0;x\u0007\u009b31m\u007f\u0085\u2028\u2029\u202e\u2066';
-/** No pool's name is longer. */
+/** The maximum length of a pool's name. */
 const POOL = HOSTILE.slice(0, 20) + HOSTILE.slice(-16);
 const LARGEST_EVENT_BYTES = 256 * 1024;
 

@@ -62,7 +62,7 @@ function partsOf(secret: string): string[] {
 const SECRET_PARTS = new Set(
   [API_KEY, client.key]
     .flatMap(partsOf)
-    // The frame of a key is no secret, nor is its base64.
+    // A key's header and footer are not secret, nor is their base64.
     .filter((part) => !'-----BEGIN PRIVATE KEY----- -----END PRIVATE KEY-----'.includes(part.trim()))
     .filter((part) => !frames().some((frame) => frame.includes(part))),
 );
@@ -76,7 +76,7 @@ function frames(): string[] {
   ]);
 }
 
-/** With what stands before it. */
+/** With the text before it. */
 function secretIn(text: string): string | undefined {
   const part = [...SECRET_PARTS].find((each) => text.includes(each));
   return part === undefined ? undefined : text.slice(Math.max(0, text.indexOf(part) - 200), text.indexOf(part) + 50);

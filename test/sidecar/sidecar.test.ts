@@ -108,7 +108,7 @@ describe('while the worker runs', () => {
     stage.cordoned = true;
     await stage.until(() => stage.calls.length > 0 && stage.protected);
     expect([worker.terms(), sidecar.isRunning()]).toEqual([0, true]);
-    // It is back.
+    // The scaler is back.
     stage.tickAt = Date.now;
     expect(await sidecar.ended).toBe(0);
   });

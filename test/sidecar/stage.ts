@@ -34,7 +34,7 @@ export class Stage {
   readonly #directory = mkdtempSync(join(tmpdir(), 'sidecar-'));
   readonly #proc = fakeProc(join(this.#directory, 'proc'));
   readonly #server = createServer((request, response) => {
-    // One that was killed in the middle of its request gets no answer.
+    // A process killed during its request gets no answer.
     this.#answer(request, response).catch(() => response.destroy());
   });
   readonly #children: ChildProcess[] = [];
@@ -127,7 +127,7 @@ export class Stage {
     };
   }
 
-  /** Takes what the sidecar logs. */
+  /** Collects the sidecar's log. */
   listen(child: ChildProcess): void {
     createInterface({ input: child.stdout! }).on('line', (line) => this.lines.push(JSON.parse(line) as Line));
   }

@@ -9,7 +9,7 @@ import type { Work } from '../../simulate/model.ts';
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 const JITTER_SECONDS = 30;
-/** Of none of the benchmark's seeds. */
+/** Not among the benchmark's seeds. */
 const SEEDS = [311, 312];
 
 interface Batches {
@@ -44,7 +44,7 @@ function runBatches(of: Batches, seed: number, tailSeconds = 900): Run & { meanW
 
 const every = (seconds: number, count: number, from = 600) =>
   Array.from({ length: count }, (_, index) => from + index * seconds);
-/** The first a Thursday: a weekend after the second. */
+/** The first is a Thursday: the weekend follows the second. */
 const workdays = [0, 1, 4, 5, 6].map((day) => 8 * HOUR + day * DAY);
 const work = [
   { pieces: 300, seconds: 20 },

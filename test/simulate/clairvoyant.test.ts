@@ -7,7 +7,7 @@ const fleet = { slots: 2, minTasks: 0, tailSeconds: 600 };
 const at = (arrivalSeconds: number, serviceSeconds: number): Work => ({ arrivalSeconds, serviceSeconds });
 const cost = (work: Work[], overrides: Partial<typeof fleet> = {}) => clairvoyant(work, { ...fleet, ...overrides });
 
-/** Slot-seconds could not be had for less, were there no minute and no whole tasks. */
+/** The lowest possible price of slot-seconds, without the minimum of a minute and with fractions of tasks. */
 function floor(work: Work[], slots: number): number {
   return work.reduce((sum, { serviceSeconds }) => sum + serviceSeconds, 0) / slots;
 }
@@ -58,7 +58,7 @@ describe('the clairvoyant fleet', () => {
   });
 });
 
-/** Always has, from the start, what the work needs at its height. */
+/** Always has, from the start, what the work needs at its peak. */
 function always(tasks: number): Controller {
   return { name: 'always', tickSeconds: 600, protects: true, look: () => ({ desired: tasks }) };
 }

@@ -10,7 +10,7 @@ import { lognormal, seeded, uniform } from '../../simulate/random.ts';
 import { summarize, type Summary } from '../../simulate/score.ts';
 
 const SLOTS = 20;
-/** Of none of the benchmark's seeds. */
+/** Not among the benchmark's seeds. */
 const SEEDS = [211, 212, 213];
 
 const bursts = [30, 100].flatMap((maxTasks) =>

@@ -6,7 +6,7 @@ import { DEFAULT_SETTINGS, simulate, type Controller, type Settings, type Work }
 import { summarize } from '../../simulate/score.ts';
 import { TRACES } from '../../simulate/traces.ts';
 
-/** Of none of the benchmark's seeds. */
+/** Not among the benchmark's seeds. */
 const UNSEEN_SEED = 31;
 const START_UPS: Settings['startUpSeconds'][] = [
   [5, 15],

@@ -153,7 +153,7 @@ describe('tasks', () => {
     const result = simulate(work, controller, settings({ slots: 2 }));
     expect(result.killed).toBe(0);
     expect(result.undone).toBe(0);
-    // The work of 60 s waits for the cordon to be taken back at 190: the task is still up, holding the long one.
+    // The work from 60 s waits until the cordon is lifted at 190: the task is still up, holding the long one.
     expect(result.launched).toBe(1);
     expect(result.waits[2]).toBeGreaterThanOrEqual(130);
     expect(result.waits[2]).toBeLessThan(133.1);
@@ -169,7 +169,7 @@ describe('tasks', () => {
     });
     const result = simulate([at(50, 100), at(50, 5)], controller, settings({ slots: 1, deployments: [62] }));
     const counts = controller.looks.map(({ now, tasks }) => [now, tasks.running.length, tasks.outdated!.length]);
-    // Ordered at 62, up at 92; the one that is at work stays until 150.
+    // Ordered at 62, up at 92; the busy one stays until 150.
     expect(counts).toContainEqual([90, 2, 2]);
     expect(counts).toContainEqual([120, 3, 1]);
     expect(counts).toContainEqual([170, 2, 0]);
@@ -361,11 +361,11 @@ test.each(['steady', 'long-tasks', 'fan-out'])(
 );
 
 test.each([10, 60])('with a full database our policy stops scaling out, reports every %d s', (heartbeatSeconds) => {
-  // Sixty at a time is all that the database bears: three tasks' slots. Twelve a second are done by three tasks or by forty.
+  // The database handles sixty at a time: three tasks' slots. Three tasks complete twelve per second, and so do forty.
   const load = flow({ perSecond: 20, serviceSeconds: 5, to: 900, seed: 3 });
   const { ticks, result } = runTicks(load, { maxTasks: 200, sharedSlots: 60, heartbeatSeconds });
   expect(result.reasons['no-gain']).toBeGreaterThan(30);
-  // Ten minutes after it has stopped it tries a quarter more, and again where that seems to have helped.
+  // Ten minutes after it has stopped it tries a quarter more, and again if that seems to have helped.
   expect(most(ticks.filter(({ now }) => now < 700))).toBeLessThanOrEqual(60);
   expect(result.peakTasks).toBeLessThanOrEqual(100);
   expect(result.undone).toBe(0);

@@ -10,7 +10,7 @@ import { arrivalsPerSecond, sampleSecondsOf, viewOf, workOf, type Source } from 
 
 jest.setTimeout(180_000);
 
-/** Debian's; elsewhere its path is given. Without one there is nothing to run these tests in. */
+/** Debian's path, or a configured one. Without Chromium these tests are skipped. */
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 const inChromium = existsSync(executablePath) ? describe : describe.skip;
 
@@ -42,7 +42,7 @@ let page: Page;
 const requests: string[] = [];
 const errors: string[] = [];
 
-/** The table as text, once the runs under way are done. */
+/** The table as text, once the current runs are done. */
 async function table(): Promise<string[][]> {
   await page.waitForSelector('body[data-state=ready]');
   return page.$$eval('#summary tr', (rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent!)));
@@ -52,7 +52,7 @@ function expected({ runs }: Comparison): string[][] {
   return runs.map(({ summary }) => [summary.controller, ...COLUMNS.map(([, cell]) => cell(summary))]);
 }
 
-/** Until the runs that it brings about have begun, however soon they end. */
+/** Waits until the runs that it triggers have started, however soon they end. */
 async function change(what: () => Promise<unknown>): Promise<void> {
   await page.evaluate(() => {
     const begun = new Promise<void>((resolve) => {

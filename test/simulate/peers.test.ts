@@ -15,7 +15,7 @@ const nothing: Truth = {
   dispatched: 0,
 };
 
-/** Shows a controller the same for some time, and returns what it ordered at each look. */
+/** Gives a controller the same readings for some time, and returns what it ordered at each one. */
 function orders(
   controller: Controller,
   truthAt: (now: number) => Partial<Truth>,
@@ -57,7 +57,7 @@ describe("Temporal's Serverless Workers", () => {
   test('size by arrivals every minute, assuming 2 per second and task', () => {
     const given = orders(peer('serverless-workers'), (now) => ({ dispatched: 8 * now, running: 9 }), 120);
     expect(given.get(58)).toBe(0);
-    // 8 a second at 2 a task is a load of 4: 5 at 80 %; 4 more a minute at most.
+    // 8 per second at 2 per task is a load of 4: 5 tasks at 80 %; at most 4 more per minute.
     expect(given.get(60)).toBe(4);
     expect(given.get(120)).toBe(5);
   });

@@ -12,7 +12,7 @@ const meanOf = (values: Float64Array) => values.reduce((sum, value) => sum + val
 const backlog = ({ signals }: Tick) =>
   known(signals.activityQueue) ? (signals.activityQueue as QueueReading).backlog : NaN;
 
-/** The pool is at its minimum, and its tasks have left, this soon after its last work. */
+/** The pool is at its minimum, and its surplus tasks have stopped, this soon after its last work. */
 function expectAtMinimumWithin(seconds: number, { ticks, result }: Run, workEnds: number, minTasks = 0): void {
   const late = ticks.filter(({ now }) => now >= workEnds + seconds);
   expect(late.length).toBeGreaterThan(0);
@@ -167,7 +167,7 @@ describe('a queue with a limit', () => {
         expect(most(between(run, HOUR + 600, 2 * HOUR))).toBeLessThanOrEqual(
           Math.ceil((2 * perSecond * serviceSeconds) / 5) + 1,
         );
-        // Of the others, who are that part of the work, all start at once.
+        // The work of other keys all starts at once.
         const sorted = run.result.waits.toSorted();
         expect(sorted[Math.floor(0.9 * (1 - share) * sorted.length)]).toBeLessThan(30);
       }

@@ -77,7 +77,7 @@ test('a search lists the cheapest settings that reach the goal first, then those
   const goal = { waitP95Seconds: 10, dollarsPerHour: 0.06 };
   const proposals = search(work, goal, { settings: {} });
   const [first] = proposals;
-  // Something must be there all the time: 90 s between arrivals, and half a minute to start a task.
+  // A task must run all the time: 90 s between arrivals, and half a minute to start one.
   expect(first).toMatchObject({ keeps: true, minTasks: 1 });
   expect(first!.summary.waitP95).toBeLessThanOrEqual(10);
   const kept = proposals.filter(({ keeps }) => keeps);

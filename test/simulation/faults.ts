@@ -72,7 +72,7 @@ export interface Fault {
   pool: string | undefined;
   from: number;
   to: number;
-  /** Each fault's own luck: which call, which task, how far. */
+  /** Each fault's own random value: which call, which task, how far. */
   luck: number;
 }
 

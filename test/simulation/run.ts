@@ -63,7 +63,7 @@ async function main({
   ] = [{}, {}, {}, []];
   for (let next = seed; runs > 0 ? next < seed + runs : total.poolHours < hours; next += 1) {
     const world = { seed: next, hours: worldHours, mutant, faults, twoScalers, untilBroken: mutant !== undefined };
-    // The second time in another thread, so that it takes no longer.
+    // The second time in another thread, so that it takes no extra time.
     const second = thread && event(thread, 'message');
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
     thread?.postMessage(world);

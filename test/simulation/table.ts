@@ -17,9 +17,9 @@ interface Input {
 export interface TableOptions {
   /** Called with each key that was put or deleted. */
   onWrite: (key: string, item: Item | undefined) => void;
-  /** Whether part of a batch is left undone, as by throttling. */
+  /** Whether part of a batch is not processed, as with throttling. */
   leavesSome: () => boolean;
-  /** False for a table without conditional writes: a guard taken out. */
+  /** False for a table without conditional writes: a removed guard. */
   honoursConditions: boolean;
 }
 

@@ -44,7 +44,7 @@ export class VirtualTime {
     });
   }
 
-  /** To be called by an event after which shipped code has something to go on with. */
+  /** To be called by an event after which shipped code can continue. */
   stir(): void {
     this.#stirred = true;
   }

@@ -19,7 +19,7 @@ const PROTECT_ROUND_MS = SECOND / 2;
 const SCALER_GONE_SECONDS = 300;
 const DRAIN_GRACE_MS = 90 * SECOND;
 /**
- * A worker that polls and hears from a living scaler does nothing new in its rounds: those are left out, but for one a
+ * A worker that polls under a live scaler does nothing new in its rounds: those are skipped, except for one a
  * minute and the one that follows a change of its cordon.
  */
 const CALM_ROUND_MS = MINUTE;
@@ -31,7 +31,7 @@ export interface WorkerParts {
   time: VirtualTime;
   random: Random;
   queue: TaskQueue;
-  /** As the server knows it. */
+  /** Its name on the server. */
   identity: Pick<Reporting, 'task' | 'names' | 'heartbeatMs'>;
   taskId: string;
   slots: number;
@@ -44,7 +44,7 @@ export interface WorkerParts {
   onKilled: (attempts: Attempt[], cause: Cause) => void;
   onExit: () => void;
   onPoison: () => void;
-  /** Does it look at its own work when it is asked whether it is done? False: a guard with a bug. */
+  /** Whether it checks its own work before it reports to be done. False: a broken guard. */
   knowsItsWork: boolean;
 }
 
@@ -151,7 +151,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     this.#leaveIfIdle();
   }
 
-  /** As `follow` does it, once `protect` has ended. */
+  /** Like `follow`, once `protect` has ended. */
   #startBesideSidecar(): void {
     const { time } = this.#parts;
     this.#toStart = undefined;
@@ -249,7 +249,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     if (this.#cause !== undefined && this.#slots.idle) this.#leave(this.#cause);
   }
 
-  /** Something began or ended: as in the shipped process, the protocol looks at it. */
+  /** Something started or ended: as in the shipped process, the protocol checks it. */
   #changed(): void {
     if (this.#gone || this.#parts.sidecar || this.#isCalm()) return;
     void this.#protocol.settle();

@@ -7,10 +7,10 @@ import { SECOND, type VirtualTime } from './time.ts';
 
 export const WORKFLOW_SLOTS = 40;
 const STICKY_SHARE = 0.5;
-/** A workflow task times out so soon, and any worker may take it. */
+/** A workflow task's timeout, after which any worker may take it. */
 const TIMES_OUT_AFTER_MS = 10 * SECOND;
 
-/** A worker that serves workflow tasks until it is gone. */
+/** A worker that serves workflow tasks until it stops. */
 export interface WorkflowThread {
   used: number;
   processed: number;

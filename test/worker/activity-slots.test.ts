@@ -3,7 +3,7 @@ import { ActivitySlots, MAX_OPEN_POLLS, MIN_OPEN_POLLS } from '../../worker/slot
 
 type Permit = Awaited<ReturnType<ActivitySlots['reserveSlot']>>;
 
-/** Follows the SDK: asks for a permit before each poll, marks it used when the poll brings work, releases it in the end. */
+/** Like the SDK: requests a permit before each poll, marks it used when the poll brings work, releases it at the end. */
 class Polls {
   readonly #slots: ActivitySlots;
   readonly #abort = new AbortController();

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { CloudWatchMetrics } from '../../worker/observability/cloudwatch.ts';
 
-/** A CloudWatch that takes data or fails, and its minute. */
+/** A CloudWatch that accepts data or fails, and its minute. */
 class FakeCloudWatch {
   now = 1_800_000_000_000;
   failing = false;
@@ -38,7 +38,7 @@ class FakeCloudWatch {
     await this.metrics.flush();
   }
 
-  /** How often each value was taken, of all minutes. */
+  /** How often each value was accepted, in all minutes. */
   counts(name: string): Map<number, number> {
     const counts = new Map<number, number>();
     for (const { Values = [], Counts = [] } of this.taken.filter(({ MetricName }) => MetricName === name)) {

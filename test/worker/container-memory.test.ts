@@ -3,7 +3,7 @@ import { memoryOfContainer } from '../../worker/slots/container-memory.ts';
 
 const GIBIBYTE = 2 ** 30;
 
-/** Only these files are there. */
+/** Only these files exist. */
 function files(contents: Record<string, string>) {
   return (path: string) => {
     const text = contents[path];

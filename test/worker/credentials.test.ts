@@ -108,7 +108,7 @@ describe('a worker', () => {
     await temporal?.stop();
   });
 
-  /** Follows its credentials every tenth of a second. */
+  /** Checks its credentials every tenth of a second. */
   async function startWorker(source: AccessSource, taskQueue: string) {
     const access = await readAccess(source);
     const manager = new TemporalWorkerManager({

@@ -44,7 +44,7 @@ test('a worker with a slot range raises its slots, and its heartbeats report the
     for (;;) {
       const seen = await worker();
       if (holds(seen)) return seen;
-      // The slots follow the load of this very process: asking without a pause is load.
+      // The slots follow the load of this process: polling without a pause is load.
       await wait(200);
     }
   };
@@ -76,7 +76,7 @@ describe('a heartbeat in transit', () => {
     head.writeUInt32BE(message.length, 1);
     return Buffer.concat([head, message]);
   };
-  /** 197 of 200 free, of the kind `Elastic`: it is merged with what was there, and the later counts. */
+  /** 197 of 200 free, of the kind `Elastic`: merged with the existing field, where the later one counts. */
   const added = [0x6a, 0x0c, 0x08, 0xc5, 0x01, 0x1a, 0x07, ...Buffer.from('Elastic')];
   const head = [0x0a, 0x02, 0x6e, 0x73, 0x1a, heartbeat.length + added.length];
   const amended = Buffer.from([...head, ...heartbeat, ...added]);

@@ -18,7 +18,7 @@ let bundle: WorkflowBundle;
 let count = 0;
 const managers: TemporalWorkerManager[] = [];
 
-/** One that a test has failed to stop would poll on, and keep Jest from ending. */
+/** A worker that a failed test left running would keep polling, and keep Jest from exiting. */
 afterEach(async () => {
   await Promise.all(managers.splice(0).map((manager) => manager.stopWorker()));
 });
@@ -114,8 +114,8 @@ describe('TemporalWorkerManager, with a server,', () => {
   }
 
   /**
-   * On a machine that cannot follow, the server itself loses some (4 of 300 seen, with polls as short as these),
-   * of the SDK's own worker too. Of polls that are broken off, one in twenty would be lost.
+   * On a machine that is too slow, the server itself loses some (4 of 300 seen, with polls as short as these),
+   * with the SDK's own worker too. Of canceled polls, one in twenty would be lost.
    */
   const LOST_BY_THE_SERVER = 0.025;
 
@@ -248,7 +248,7 @@ describe('TemporalWorkerManager, with a server,', () => {
     await execute('nap', [0.2]);
     await execute('fail', []).catch(() => undefined);
     expect(manager).toMatchObject({ tasksProcessed: 2, errorRate: 0.5 });
-    // Of a nap of 0.2 s and a failure at once; a timer may fire a millisecond early.
+    // A nap of 0.2 s and an immediate failure; a timer may fire a millisecond early.
     expect(manager.averageTaskDuration).toBeGreaterThan(0.09);
     expect(seen.map(({ activityType, outcome }) => [activityType, outcome])).toEqual([
       ['nap', 'succeeded'],

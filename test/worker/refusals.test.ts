@@ -8,7 +8,7 @@ import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { apiKeyProxy, type Proxy, type Refusal, refusingProxy } from './temporal-proxies.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-// Most of the time of a test here is waiting, so they run side by side.
+// These tests mostly wait, so they run in parallel.
 jest.setTimeout(600_000);
 
 let temporal: LocalTemporal;
@@ -21,7 +21,7 @@ let count = 0;
 
 beforeAll(async () => {
   [temporal, emulator] = await Promise.all([
-    // The SDK's patience begins when the polls that are open have ended.
+    // The SDK's tolerance starts when the open polls have ended.
     startTemporal({ dynamicConfig: { 'matching.longPollExpirationInterval': '2s' } }),
     startEmulator(),
   ]);
@@ -62,7 +62,7 @@ async function startWorker(address: string, processes: number, more: Record<stri
   return { worker, status, begin: (seconds: number) => begin(queue, seconds) };
 }
 
-/** One attempt and no heartbeat: what is dropped is lost. Resolves when it runs, to how it ends. */
+/** One attempt and no heartbeat: dropped work is lost. Resolves once it runs, with its result. */
 async function begin(taskQueue: string, seconds: number) {
   const handle = await client.activity.start('executeStrategyDirectly', {
     id: `activity-${Math.random()}`,
@@ -87,7 +87,7 @@ async function newKey(name: string, key: string): Promise<Record<string, string>
 
 const asked = expect.objectContaining({ asks: 1 });
 
-/** Longer than a minute of refusals: those of the SDK's Workers that give up have done so by then. */
+/** Longer than a minute of refusals: by then the SDK's Workers that give up have done so. */
 const givenUp = (worker: WorkerProcess) => worker.says('Polls were refused');
 
 describe('a worker', () => {
@@ -135,7 +135,7 @@ describe('a worker', () => {
       const proxy = await refusingProxy(temporal.address);
       proxies.push(proxy);
       const { worker, begin, status } = await startWorker(proxy.address, 1, { ELASTIC_WORKERS_DRAIN_SECONDS: '5' });
-      // Longer than an answer counts, so that it is refused when this ends.
+      // Longer than an answer is valid, so that it is refused when this ends.
       await begin(5);
       proxy.state.refusal = 14;
       while ((await status('/health')) === 200) await wait(50);

@@ -4,7 +4,7 @@ import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;
 
-/** When what runs is lost, for activities with these timeouts that began now. */
+/** When running work is lost, for activities with these timeouts that started now. */
 function lostAt(...timeouts: Partial<Context['info']>[]): number {
   const begun: number[] = [];
   const running = new RunningActivities({ now: () => NOW, onBegin: (at) => begun.push(at) });

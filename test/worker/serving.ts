@@ -26,7 +26,7 @@ export interface Serving {
 export interface Queue {
   taskQueue: string;
   run<T = unknown>(workflowType: string, ...args: unknown[]): Promise<T>;
-  /** The workflow fails, and this is the reason it gives. */
+  /** The workflow fails, with this reason. */
   failure(workflowType: string, ...args: unknown[]): Promise<Error & { type?: string; nonRetryable?: boolean }>;
   lastWorkflowId(): string;
 }

@@ -200,7 +200,7 @@ describe('for any work', () => {
     const holds = (range: SlotRange, work: Work, demand: number) => {
       const { seen, last } = play(range, 600, work, demand);
       const { used, memory } = seen.at(-1)!;
-      // All of them are to fit with one slot more: where one is in use and two are offered, that is three times as much.
+      // All of them must fit with one more slot: with one in use and two available, that is three times as much.
       const more = (last.limit + 1) / used;
       const hasRoom = more * last.cpu < 0.8 && more * (memory - work.baseMemory) < 0.2 && last.delayMs < 1;
       const couldBeRaised = hasRoom && used >= 0.5 * last.limit;

@@ -27,7 +27,7 @@ export interface Certificate {
   keyPath: string;
 }
 
-/** Certificates of an authority of their own, for servers on this machine and for clients. */
+/** Certificates of a private authority, for servers on this machine and for clients. */
 export class Authority {
   readonly directory = mkdtempSync(join(tmpdir(), 'certificates-'));
   readonly certificatePath = join(this.directory, 'authority.pem');
@@ -78,7 +78,7 @@ export async function tlsProxy(target: string, authority: Authority, { clients =
   return { ...(await listening(server)), seen, renew };
 }
 
-/** Lets calls through whose API key is among the valid ones, and records all that came. */
+/** Forwards calls with a valid API key, and records all keys. */
 export async function apiKeyProxy(target: string, valid: Set<string>) {
   const seen: string[] = [];
   const proxy = await callProxy(target, (stream, headers) => {
@@ -91,7 +91,7 @@ export async function apiKeyProxy(target: string, valid: Set<string>) {
   return { ...proxy, seen };
 }
 
-/** Lets every call through, and notes each one's headers by its name. */
+/** Forwards every call, and records its headers by its name. */
 export async function notingProxy(target: string) {
   const seen = new Map<string, IncomingHttpHeaders[]>();
   const proxy = await callProxy(target, (_, headers) => {
@@ -123,7 +123,7 @@ export async function refusingProxy(target: string, onReport?: (message: Buffer)
   return { ...proxy, state };
 }
 
-/** The message of a call, without what gRPC puts before it: whether it is compressed, and its length. */
+/** The message of a call, without gRPC's prefix: whether it is compressed, and its length. */
 async function read(stream: ServerHttp2Stream): Promise<Buffer> {
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -145,7 +145,7 @@ function answerWithStatus(stream: ServerHttp2Stream, status: number): void {
   stream.end();
 }
 
-/** Passes calls on, unless `takes` has answered one. */
+/** Forwards calls, unless `takes` has answered one. */
 async function callProxy(
   target: string,
   takes: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,

@@ -88,7 +88,7 @@ describe('a model in a workflow', () => {
   let retryAfterMs: number;
   beforeEach(() => (retryAfterMs = 20));
 
-  /** Fails in the given ways, one a call, and then answers. */
+  /** Fails in the given ways, one per call, and then answers. */
   function failing(...statuses: number[]): { providers: Record<string, ProviderV4>; calls: () => number } {
     let calls = 0;
     const languageModel = () => ({
@@ -220,7 +220,7 @@ describe('a batch', () => {
       expect(item).toEqual(await executeStrategyDirectly('specialist', { task: 'item 6' }));
       const query = `TaskQueue = '${taskQueue}' AND WorkflowId = '${workflowId}'`;
       const runs = async () => (await serving.client.workflow.count(query)).count;
-      // The server lists a run some time after it has begun.
+      // The server lists a run some time after its start.
       await until('all runs are listed', 60, async () => (await runs()) >= 3, undefined, 50);
       expect(await runs()).toBe(3);
     });
@@ -235,7 +235,7 @@ describe('a batch', () => {
       async doGenerate(call: Parameters<ReturnType<typeof offlineModel>['doGenerate']>[0]) {
         most = Math.max(most, ++running);
         if (running > 1) sideBySide.resolve();
-        // However late the second item comes: the first one is still there.
+        // However late the second item starts, the first one is still running.
         await sideBySide.promise;
         const result = await offlineModel('0.1').doGenerate(call);
         running -= 1;
