@@ -6,14 +6,14 @@ const root = join(import.meta.dirname, '..');
 
 const imports = allImports();
 
-test('folders import what the table in docs/architecture.md says, and nothing else', async () => {
+test('folders import only what the table in docs/architecture.md allows', async () => {
   const said = Object.entries(FOLDERS).map(([folder, { imports: allowed }]) => [folder, allowed] as const);
   expect(importedFolders()).toEqual(Object.fromEntries(said));
   const document = readFileSync(DOCUMENT, 'utf8');
   expect(await formatted(document)).toBe(document);
 });
 
-test('folders do not import each other in a circle', () => {
+test('folders do not import each other in a cycle', () => {
   const below = new Set<string>();
   for (const [folder, allowed] of Object.entries(FOLDERS).map(([name, { imports: of }]) => [name, of] as const)) {
     expect({ folder, above: allowed.filter((other) => !below.has(other)) }).toEqual({ folder, above: [] });
@@ -21,7 +21,7 @@ test('folders do not import each other in a circle', () => {
   }
 });
 
-test('the policy imports nothing but its own parts', () => {
+test('the policy imports only its own modules', () => {
   const ofPolicy = imports.filter(({ file }) => file.startsWith('scaler/policy'));
   expect(ofPolicy.length).toBeGreaterThan(0);
   expect(ofPolicy.filter(({ target }) => !target.startsWith('scaler/policy/'))).toEqual([]);
@@ -36,7 +36,7 @@ test('the workflow sandbox imports activities as types only', () => {
   expect(outside.filter(({ typeOnly }) => !typeOnly)).toEqual([]);
 });
 
-test('only entry points read the environment or the arguments', () => {
+test('only entry points read environment variables or arguments', () => {
   const entries = new Set([
     'scaler/handler.ts',
     'worker/main.ts',

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { withLock } from '../local/lock.ts';
 
 const root = join(import.meta.dirname, '..');
-/** Of the last of its two parts. A build takes them away. */
+/** A file of the part that is written last. A build removes it. */
 const LAST = join(root, 'dist/library/types/worker/index.d.ts');
 
 export function ensureDeclarations(): Promise<void> {

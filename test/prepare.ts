@@ -1,6 +1,6 @@
 /**
- * Runs once before all tests. What they deploy and start is what `npm run build` makes of the present sources, and what they
- * need of servers is fetched before several of them look for it at once. Their temporary files go with the run.
+ * Runs once before all tests. Builds what they deploy and start from the current sources (`npm run build`), and downloads
+ * the servers before several tests need them at once. Their temporary files are removed with the run.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

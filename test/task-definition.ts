@@ -1,8 +1,8 @@
-/** A worker's task definition, in the shape that the construct gives it. */
+/** A worker's task definition, in the form that the construct creates. */
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import { sidecarCommand } from '../contract/sidecar.ts';
 
-/** The image that local Fargate runs the built sidecar for (dist/sidecar). */
+/** The image for which local Fargate runs the built sidecar (dist/sidecar). */
 export const SIDECAR_IMAGE = 'example.test/sidecar:1';
 
 export interface TestedTask {
@@ -11,7 +11,7 @@ export interface TestedTask {
   command: string[];
   stopTimeout: number;
   environment: Record<string, string>;
-  /** Puts the sidecar beside the worker (infra/sidecar-containers.ts). */
+  /** Adds the sidecar to the worker (infra/sidecar-containers.ts). */
   sidecar?: { stateTable: string; taskRoleId: string };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Awaits a condition, and says which when it never came. */
+/** Awaits a condition, and names it if it was never met. */
 export async function until<T>(
   what: string,
   seconds: number,

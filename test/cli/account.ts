@@ -1,4 +1,4 @@
-/** What an account has of which deployments are made: the CDK's bootstrap, as far as it is looked at, and ECS's role. */
+/** The part of an AWS account that deployments need: the CDK's bootstrap, as far as it is checked, and ECS's role. */
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { localClient } from '../../local/observe.ts';
 import { iam } from './on-call.ts';

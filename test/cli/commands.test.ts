@@ -49,14 +49,14 @@ describe('eval', () => {
     expect(await stacks.service('shop-fast')).toMatchObject({ desiredCount: 1 });
   });
 
-  test('of all pools says each decision, its meaning and its numbers', async () => {
+  test('prints the decision of each pool, its meaning and its numbers', async () => {
     const { code, stdout } = await stacks.cli('eval');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^fast: desired 1 to 1, [a-z-]+: .+\n {2}busy .+ queued 3 /m);
     expect(stdout).toMatch(/^slow: desired 1 to 1, /m);
   });
 
-  test('finds Temporal elsewhere by its standard variables, and says what could not be read', async () => {
+  test('connects to another Temporal by its standard variables, and says what could not be read', async () => {
     const { code, stdout } = await stacks.cliWith(
       { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } },
       'eval',
@@ -71,7 +71,7 @@ describe('eval', () => {
 });
 
 describe('status', () => {
-  test('shows what the scaler last wrote of each pool, and how old that is', async () => {
+  test('shows the scaler’s last record of each pool, and its age', async () => {
     const { code, stdout } = await stacks.cli('status', '--json');
     const { stack, pools: shown } = JSON.parse(stdout);
     expect({ code, stack }).toEqual({ code: 0, stack: 'shop' });
@@ -82,7 +82,7 @@ describe('status', () => {
     expect(shown[0].seenSecondsAgo).toBeGreaterThan(19);
   });
 
-  test('is a table without colours where there is no terminal', async () => {
+  test('prints a table without colors when the output is not a terminal', async () => {
     const { stdout } = await stacks.cli('status');
     const lines = stdout.split('\n');
     expect(lines[0]).toBe('Stack shop');
@@ -92,19 +92,19 @@ describe('status', () => {
     expect(stdout).not.toMatch(/\u001b/);
   });
 
-  test('names the metric of an alarm that rings, and ends with 1', async () => {
-    // The emulator looks at its alarms by itself, and may have silenced it meanwhile.
+  test('names the metric of a firing alarm, and exits with 1', async () => {
+    // The emulator evaluates its alarms itself, and may have cleared it meanwhile.
     const ringing = async () => {
       await stacks.ring('fast-Backlog');
       return stacks.cli('status');
     };
-    // The scaler's silence ends with 1, too, and a slow machine may come to that.
+    // A silent scaler exits with 1, too, which can happen on a slow machine.
     const { code } = await stacks.eventually(ringing, ({ stdout }) => /^fast .* Backlog$/m.test(stdout));
     await stacks.ring('fast-Backlog', 'OK');
     expect(code).toBe(1);
   });
 
-  test('of a silent scaler says for how long, and ends with 1', async () => {
+  test('says how long the scaler has been silent, and exits with 1', async () => {
     await stacks.deploy('silent', { pools: [{ pool: 'quiet' }] });
     // Ten minutes, rounded, for all of the minute from now on.
     await stacks.tick('silent', { pools: [{ pool: 'quiet' }] }, Date.now() - 572_000);
@@ -113,7 +113,7 @@ describe('status', () => {
     expect(stdout).toContain('quiet: the scaler has reported nothing for 10 min');
   });
 
-  test('names no alarm of another stack’s pool of the same name', async () => {
+  test('ignores the alarms of a pool with the same name in another stack', async () => {
     await stacks.deploy('twin', { pools: [{ pool: 'fast' }] });
     const alarmsOf = async (stack: string) =>
       JSON.parse((await stacks.cli('status', '--stack', stack, '--json')).stdout).pools[0].alarms as string[];
@@ -128,7 +128,7 @@ describe('status', () => {
 });
 
 describe('explain', () => {
-  test('joins ticks that decided the same, newest last, with their numbers', async () => {
+  test('groups ticks with the same decision, newest last, with their numbers', async () => {
     await stacks.tick('shop', { pools }, Date.now() - 10_000);
     await stacks.tick('shop', { pools: pools.map((pool) => ({ ...pool, policy: { minTasks: 3, maxTasks: 5 } })) });
     // Another stack may write to the same log group, of a pool of the same name.
@@ -140,12 +140,12 @@ describe('explain', () => {
     );
   });
 
-  test('gives so many as it is asked for', async () => {
+  test('prints as many decisions as requested', async () => {
     const { stdout } = await stacks.cli('explain', 'fast', '--last', '1', '--stack', 'shop', '--json');
     expect(JSON.parse(stdout)).toMatchObject([{ pool: 'fast', ticks: 1, reason: 'minimum', desired: 3 }]);
   });
 
-  test('tells what to do where there is no decision', async () => {
+  test('says what to do when there is no decision', async () => {
     await stacks.deploy('fresh', { pools: [{ pool: 'new' }] });
     const { code, stderr } = await stacks.cli('explain', 'new', '--stack', 'fresh');
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('run elastic-workers doctor') });
@@ -155,7 +155,7 @@ describe('explain', () => {
 describe('pause, resume and set', () => {
   const shop = ['--stack', 'shop'];
 
-  test('pause and resume set a tag that the scaler minds, and take it off', async () => {
+  test('pause sets a tag that the scaler honors, and resume removes it', async () => {
     const paused = await stacks.cli('pause', 'slow', ...shop);
     expect(paused.stdout).toContain(
       'slow: 1 to 4 tasks, not paused (no tags)\n    → 1 to 4 tasks, paused (by elastic-workers:paused=true)',
@@ -168,7 +168,7 @@ describe('pause, resume and set', () => {
     expect(await tagsOf('shop-slow')).toEqual({});
   });
 
-  test('set overrules the limits, one or both, and --reset takes them off', async () => {
+  test('set overrides one limit or both, and --reset removes the overrides', async () => {
     const { stdout } = await stacks.cli('set', 'slow', '--min', '6', ...shop, '--json');
     expect(JSON.parse(stdout)).toMatchObject({
       before: { minTasks: 1, maxTasks: 4 },
@@ -179,7 +179,7 @@ describe('pause, resume and set', () => {
     expect(await tagsOf('shop-slow')).toEqual({});
   });
 
-  test('refuse what contradicts a tag that is there, and change nothing', async () => {
+  test('refuse a value that contradicts an existing tag, and change nothing', async () => {
     await stacks.cli('set', 'slow', '--max', '3', ...shop);
     const { code, stderr } = await stacks.cli('set', 'slow', '--min', '5', ...shop);
     expect({ code, stderr }).toEqual({
@@ -190,7 +190,7 @@ describe('pause, resume and set', () => {
     await stacks.cli('set', 'slow', '--reset', ...shop);
   });
 
-  test('list everything that is wrong with the input at once', async () => {
+  test('list all problems with the input at once', async () => {
     const { code, stderr } = await stacks.cli('set', 'slo', '--min', 'five', '--max', '0', ...shop);
     expect({ code, stderr }).toEqual({
       code: 2,
@@ -214,12 +214,12 @@ describe('drain', () => {
 
   beforeAll(async () => {
     await stacks.deploy('crowd', { pools: crowd });
-    // Of so many, two begin with the same of sixteen digits.
+    // Of 17 ids, two start with the same of sixteen digits.
     await stacks.scale('crowd-crowded', 17);
     await stacks.eventually(taskIds, (ids) => ids.length === 17);
   });
 
-  test('knows a task by the beginning of its id, and tells which there are', async () => {
+  test('accepts the beginning of a task’s id, and lists the tasks when none or several match', async () => {
     const ids = await taskIds();
     const none = await stacks.cli('drain', 'no-such-task', '--stack', 'crowd');
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining(`begins with 'no-such-task'; tasks: `) });
@@ -229,7 +229,7 @@ describe('drain', () => {
     expect(several).toMatchObject({ code: 2, stderr: expect.stringMatching(/matches \d+ tasks, give more of the id/) });
   });
 
-  test('refuses where no scaler would cordon it, and changes nothing', async () => {
+  test('refuses when no scaler would cordon the task, and changes nothing', async () => {
     const [id = ''] = await taskIds();
     const silent = await stacks.cli('drain', id, '--stack', 'crowd');
     expect(silent).toMatchObject({ code: 1, stderr: expect.stringContaining('The scaler is silent') });
@@ -241,7 +241,7 @@ describe('drain', () => {
 });
 
 describe('cost', () => {
-  test('multiplies task-hours by the price, and says what is not known', async () => {
+  test('multiplies task-hours by the price, and says what is unknown', async () => {
     const { code, stdout } = await stacks.cli('cost', '--hours', '2', '--stack', 'shop', '--json');
     const { pools: costs } = JSON.parse(stdout);
     expect(code).toBe(0);
@@ -258,7 +258,7 @@ describe('cost', () => {
     expect(text).toMatch(/slow: 0\.[12] of 2 h are known; the cost of the rest is unknown, not zero\./);
   });
 
-  test('of a pool without metrics is unknown, and ends with 1, though another stack’s pool of the same name has some', async () => {
+  test('is unknown without the pool’s own metrics, even if a pool of the same name has some, and exits with 1', async () => {
     await stacks.deploy('unseen', { pools: [{ pool: 'fast' }] });
     const { code, stdout } = await stacks.cli('cost', '--stack', 'unseen');
     expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('fast: there is no metric') });
@@ -276,20 +276,20 @@ describe('replay and simulate', () => {
     tasks: { desired: 0, running: [], pending: [], cordoned: [] },
   });
 
-  test('replay decides again, under another policy', async () => {
+  test('replay repeats the decisions under another policy', async () => {
     const input = `START of a log\n${JSON.stringify(record(50))}\n`;
     const { code, stdout } = await runCli(['replay', '--policy', '{"maxTasks":1,"slotsPerTask":1}'], { input });
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ pool: 'a', desired: 1, reason: 'maximum' });
   });
 
-  test('replay ends with 1 after a record it does not understand, and with 2 for a policy that is none', async () => {
+  test('replay exits with 1 for a record it cannot read, and with 2 for an invalid policy', async () => {
     expect((await runCli(['replay'], { input: '{"v":1,"pool":"a"}\n' })).code).toBe(1);
     const { code, stderr } = await runCli(['replay', '--policy', '{"minTasks":5,"maxTasks":2}']);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('minTasks must be at most maxTasks') });
   });
 
-  test('simulate is the simulator', async () => {
+  test('simulate runs the simulator', async () => {
     const { code, stdout } = await runCli(['simulate', '--trace', 'trickle', '--no-peers', '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout).queues).toMatchObject([{ trace: 'trickle' }]);
@@ -298,7 +298,7 @@ describe('replay and simulate', () => {
 });
 
 describe('any command', () => {
-  test('asks which stack where there are several, and knows their names', async () => {
+  test('asks for --stack when there are several stacks, and lists their names', async () => {
     const { code, stderr } = await stacks.cli('status');
     expect({ code, stderr }).toEqual({
       code: 2,
@@ -311,7 +311,7 @@ describe('any command', () => {
     });
   });
 
-  test('ends with 2 for what it does not know, and suggests', async () => {
+  test('exits with 2 for an unknown command or option, and suggests the right one', async () => {
     expect(await stacks.cli('statsu')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('Did you mean status?'),

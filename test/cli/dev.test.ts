@@ -1,4 +1,4 @@
-/** What `dev` says when it cannot begin. What it does is in test/package/start.test.ts. */
+/** The errors of `dev` when it cannot start. Its normal run is tested in test/package/start.test.ts. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ jest.setTimeout(60_000);
 const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-dev-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-test('in a folder without a CDK app everything that is missing is said, and nothing is made', async () => {
+test('in a folder without a CDK app, dev lists everything that is missing and creates nothing', async () => {
   const { code, stderr } = await runCli(['dev'], { directory });
   expect(code).toBe(1);
   expect(stderr).toContain(`There is no ${join(directory, 'cdk.json')}: run this in the folder of your CDK app`);
@@ -17,7 +17,7 @@ test('in a folder without a CDK app everything that is missing is said, and noth
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('everything that is wrong with the options is listed at once', async () => {
+test('all problems with the options are listed at once', async () => {
   const wrong = ['--run', 'python', '--run', 'a=b', '--run', 'a=c', '--start-delay', '5-2', '--ui-port', 'x'];
   const { code, stderr } = await runCli(['dev', ...wrong], { directory });
   expect(code).toBe(2);

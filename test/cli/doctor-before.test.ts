@@ -1,4 +1,4 @@
-/** `doctor --pre` in an account where nothing is deployed yet, and `doctor --wait`; each fault produced for real. */
+/** `doctor --pre` in an account without deployments, and `doctor --wait`; each fault is real. */
 import type { Check } from '../../cli/doctor/check.ts';
 import { bootstrapAsTheCdk, makeServiceLinkedRole } from './account.ts';
 import { until } from '../until.ts';
@@ -24,7 +24,7 @@ function checksOf({ stdout, stderr }: Ran): Check[] {
 
 const verdicts = (ran: Ran) => checksOf(ran).map(({ check, ok }) => [check, ok]);
 
-/** What the emulator does not have, answered as AWS does. */
+/** AWS's answers that the emulator lacks. */
 async function withQuota(Value: number): Promise<{ env: Record<string, string>; stop: () => Promise<void> }> {
   const { url, stop } = await stacks.awsBut((operation, body) =>
     operation === 'GetServiceQuota'
@@ -34,7 +34,7 @@ async function withQuota(Value: number): Promise<{ env: Record<string, string>; 
   return { env: { AWS_ENDPOINT_URL_SERVICE_QUOTAS: url }, stop };
 }
 
-test('in a fresh account it names what is missing, with the commands that make it', async () => {
+test('in a new account it lists what is missing, with the commands that create it', async () => {
   const ran = await pre();
   expect(ran.code).toBe(1);
   expect(verdicts(ran)).toEqual([
@@ -50,7 +50,7 @@ test('in a fresh account it names what is missing, with the commands that make i
   expect(mends).toContain('aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com');
 });
 
-test('every check has an id and a link, and the link is printed where it is not well', async () => {
+test('every check has an id and a link, and the link is printed when the check fails', async () => {
   expect(checksOf(await pre())).toContainEqual(
     expect.objectContaining({ id: 'ecs-service-linked-role', more: 'docs/doctor.md#ecs-service-linked-role' }),
   );
@@ -60,7 +60,7 @@ test('every check has an id and a link, and the link is printed where it is not 
   expect(stdout).not.toContain('#aws-credentials');
 });
 
-test('without credentials nothing else of AWS is looked at', async () => {
+test('without credentials it makes no other AWS checks', async () => {
   const env = { ...temporal, AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
   expect(verdicts(await pre(env))).toEqual([
     ['AWS credentials', false],
@@ -69,12 +69,12 @@ test('without credentials nothing else of AWS is looked at', async () => {
   ]);
 });
 
-test('a Temporal that is not named, or does not answer, is told', async () => {
+test('it reports when Temporal is not configured or does not answer', async () => {
   expect(checksOf(await pre({})).at(-1)).toMatchObject({ check: 'server', ok: null });
   expect(checksOf(await pre({ TEMPORAL_ADDRESS: '127.0.0.1:1' })).at(-1)).toMatchObject({ check: 'server', ok: false });
 });
 
-test('a quota that is too small for all pools at their maximum is told', async () => {
+test('it reports a quota that is too small for all pools at their maximum', async () => {
   const { env, stop } = await withQuota(1);
   await stacks.deploy('large', { pools: [{ pool: 'large', policy: { maxTasks: 8 } }] });
   const { stdout } = await stacks.cliWith({ env }, 'doctor', '--pre', '--stack', 'large', '--json');
@@ -86,7 +86,7 @@ test('a quota that is too small for all pools at their maximum is told', async (
   });
 });
 
-test('with --wait it says what it waits for, and ends as soon as all is well', async () => {
+test('with --wait it says what it waits for, and ends as soon as all checks pass', async () => {
   await stacks.deploy('waited', { pools: [{ pool: 'waited' }] });
   const { env, stop } = await withQuota(1000);
   let waits = '';
@@ -104,7 +104,7 @@ test('with --wait it says what it waits for, and ends as soon as all is well', a
   expect(code).toBe(0);
 });
 
-test('with --wait it ends with what is still wrong, when the time is over', async () => {
+test('with --wait it reports what still fails when the time is up', async () => {
   const ran = await stacks.cliWith({ env: {} }, 'doctor', '--pre', '--wait', '1', '--stack', 'waited', '--json');
   expect({ code: ran.code, verdicts: verdicts(ran) }).toMatchObject({
     code: 1,

@@ -1,4 +1,4 @@
-/** What the doctor says before a deployment, and of workers that do not report; each fault produced for real. */
+/** What the doctor reports before a deployment, and about workers that do not report; each fault is real. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,11 +41,11 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** A worker of its own, from its first heartbeat on. */
+/** A separate worker, from its first heartbeat on. */
 async function serve(taskQueue: string, options: { identity?: string; workflows?: true } = {}): Promise<void> {
   const { identity, workflows } = options;
   const workflowsPath = require.resolve('./fixtures/workflows.ts');
-  // As each task has it: workers of one connection may report under one identity, and must differ in what they take.
+  // One connection per task: workers of one connection may share an identity, and must then serve different work.
   const own = await NativeConnection.connect({ address: stacks.temporal.address });
   connections.push(own);
   const worker = await Worker.create({
@@ -74,7 +74,7 @@ async function doctor(args: string[], env: Record<string, string> = {}): Promise
   return { code, checks: (JSON.parse(stdout) as { checks: Check[] }).checks };
 }
 
-/** Of every wrong one it is said why it matters and how it is mended. */
+/** Every failed check says why it matters and how to fix it. */
 function wrong(checks: Check[]): Check[] {
   const found = checks.filter(({ ok }) => ok === false);
   for (const { matters, mend } of found) expect([matters, mend]).not.toContain(undefined);
@@ -83,10 +83,10 @@ function wrong(checks: Check[]): Check[] {
 
 const named = (checks: Check[], name: string) => checks.filter(({ check }) => check === name);
 
-describe('workers that do not report', () => {
+describe('workers that do not report are found', () => {
   const at = (address: string) => ({ config: { temporal: { address, namespace: 'default', tls: false } } });
 
-  test('because the namespace takes no heartbeats: said once, and the rest is looked at all the same', async () => {
+  test('when the namespace accepts no heartbeats: reported once, and the other checks still run', async () => {
     mute = await startTemporal({ directory, dynamicConfig: { 'frontend.WorkerHeartbeatsEnabled': false } });
     await deploy('no-heartbeats', at(mute.address));
     const { code, checks } = await doctor(['--stack', 'no-heartbeats']);
@@ -105,7 +105,7 @@ describe('workers that do not report', () => {
     expect(checks.filter(({ check }) => ['heartbeats', 'reports'].includes(check))).toEqual([]);
   });
 
-  test('since the server lists them without their slots: a fault only where it does not tell those of each one either', async () => {
+  test('when the server lists them without slots: a problem only if it does not return them one by one either', async () => {
     await serve('listed-queue');
     const hidden = new Set(['ListWorkers']);
     const front = await grpcFront(stacks.temporal.address, (call, answer) =>
@@ -131,7 +131,7 @@ describe('workers that do not report', () => {
     ]);
   });
 
-  test('though their tasks have been running for minutes: named, with what they cost', async () => {
+  test('when their tasks have been running for minutes: named, with their cost', async () => {
     await deploy('silent', { pools: [{ pool: 'silent-pool', taskQueue: 'silent-queue' }] });
     await stacks.scale('silent-silent-pool', 2);
     const tasks = await stacks.eventually(
@@ -182,7 +182,7 @@ describe('before a deployment', () => {
   const longWorkIn = (hours: number, ...taskQueues: string[]) =>
     longWorkAt(Date.now() + hours * HOUR_MS, ...taskQueues);
 
-  test('work that has run for longer than an hour is told, by pool, with the oldest and how long it may go on', async () => {
+  test('work running for over an hour is reported by pool, with the oldest and how long it may still run', async () => {
     await serve('videos', { workflows: true });
     const start = (workflowId: string, queue: string) =>
       client.workflow.start('transcode', { taskQueue: 'videos', workflowId, args: [queue] });
@@ -221,7 +221,7 @@ describe('before a deployment', () => {
     await Promise.all(started.map((handle) => handle.terminate()));
   });
 
-  test('of more open workflows than are looked at the oldest are, and that is said', async () => {
+  test('with too many open workflows to check them all, the oldest are checked, and the report says so', async () => {
     await serve('many', { workflows: true });
     await serve('few-encoders');
     const options = { taskQueue: 'many', args: ['few-encoders'] };
@@ -240,7 +240,7 @@ describe('before a deployment', () => {
     await Promise.all([first, ...handles].map((handle) => handle.terminate()));
   });
 
-  test('nothing but what concerns a deployment is looked at, and a stack that is well is', async () => {
+  test('only checks that concern a deployment run, and they pass on a healthy stack', async () => {
     await stacks.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
     await stacks.deploy('ready', { pools: [{ pool: 'ready-pool' }] });
     const { checks } = await doctor(['--stack', 'ready', '--pre']);
@@ -256,7 +256,7 @@ describe('before a deployment', () => {
     expect(stdout).toContain('✓ capacity providers (cluster): cluster has FARGATE, FARGATE_SPOT\n');
   });
 
-  test('a cluster that lacks a capacity provider is told, with a command that takes away none of the others', async () => {
+  test('a cluster that lacks a capacity provider is reported, with a command that keeps the others', async () => {
     await stacks.provide('cluster', ['FARGATE']);
     await stacks.deploy('lacking', { pools: [{ pool: 'lacking-pool' }] });
     const { code, checks } = await doctor(['--stack', 'lacking', '--pre']);
@@ -271,7 +271,7 @@ describe('before a deployment', () => {
     ]);
   });
 
-  test('a service whose tasks ECS would rebalance across zones is told, then and at any other time', async () => {
+  test('a service whose tasks ECS would rebalance across zones is reported, with and without --pre', async () => {
     await stacks.provide('cluster', ['FARGATE', 'FARGATE_SPOT']);
     await stacks.deploy('zones', { pools: [{ pool: 'zones-pool' }] });
     const aws = await stacks.awsBut((operation, answer) => {
@@ -293,7 +293,7 @@ describe('before a deployment', () => {
     await aws.stop();
   });
 
-  test('where Temporal does not answer, long work could not be checked, which does not count as passed', async () => {
+  test('when Temporal does not answer, the check for long work does not pass', async () => {
     const temporal = { address: '127.0.0.1:1', namespace: 'default', tls: false };
     await stacks.deploy('away', { config: { temporal }, pools: [{ pool: 'away-pool' }] });
     const { code, checks } = await doctor(['--stack', 'away', '--pre']);

@@ -1,4 +1,4 @@
-/** docs/cli.md says what --help says: every command and option of the one is in the other. */
+/** docs/cli.md matches --help: both have the same commands and options. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCli } from './served-stacks.ts';
@@ -8,7 +8,7 @@ jest.setTimeout(60_000);
 const root = join(import.meta.dirname, '../..');
 const [, ...sections] = readFileSync(join(root, 'docs/cli.md'), 'utf8').split(/^## /m);
 const bySection = new Map(sections.map((text) => [text.slice(0, text.indexOf('\n')).replaceAll('`', ''), text]));
-/** Documented once, for all. */
+/** Documented once, for all commands. */
 const SHARED = ['--help', '--json', '--stack', '--version'];
 
 async function helpOf(...command: string[]): Promise<string> {
@@ -17,7 +17,7 @@ async function helpOf(...command: string[]): Promise<string> {
   return stdout;
 }
 
-/** With their value as it is written, such as `--last <count>`. */
+/** With their value, such as `--last <count>`. */
 function optionsIn(help: string): string[] {
   const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+(?: [<[][^>\]]+[>\]])?)/gm)].map(
     ([, option = '']) => option,
@@ -29,7 +29,7 @@ function documentedIn(section: string): string[] {
   return [...section.matchAll(/^\| `(--[^`]+)`/gm)].map(([, option = '']) => option).toSorted();
 }
 
-test('every command has a section, and every section is a command', async () => {
+test('every command has a section, and every section describes a command', async () => {
   const help = await helpOf();
   const commands = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name);
   expect(commands.length).toBeGreaterThan(9);
@@ -39,7 +39,7 @@ test('every command has a section, and every section is a command', async () => 
   );
 });
 
-test('every option of a command is in its section, and no other', async () => {
+test('every section lists exactly the options of its command', async () => {
   const commands = [...bySection.keys()].filter((name) => /^[a-z]+$/.test(name));
   const helps = await Promise.all(commands.map((command) => helpOf(command)));
   const options = helps.map((help, index) => [commands[index], optionsIn(help)]);
@@ -47,7 +47,7 @@ test('every option of a command is in its section, and no other', async () => {
   expect(commands.map((command) => [command, documentedIn(bySection.get(command) ?? '')])).toEqual(options);
 });
 
-test('every example calls a command with options that it has', async () => {
+test('every example uses existing commands and options', async () => {
   const examples = [...bySection.values()].flatMap((text) => [
     ...text.matchAll(/elastic-workers ([a-z]+)((?: [^|\n]*)?)$/gm),
   ]);
@@ -58,7 +58,7 @@ test('every example calls a command with options that it has', async () => {
   }
 });
 
-test('what all commands share is documented once', async () => {
+test('what all commands have in common is documented once', async () => {
   const help = (await helpOf()) + (await helpOf('status'));
   for (const option of SHARED) expect(help).toContain(option);
   expect(documentedIn(bySection.get('All commands') ?? '').map((option) => option.split(' ')[0])).toEqual(SHARED);

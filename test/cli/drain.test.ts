@@ -1,4 +1,4 @@
-/** A task drained by hand, with real parts: our worker as it is built, local Fargate, the scaler's ticks, the command as a process. */
+/** A task is drained manually, with real parts: our built worker, local Fargate, the scaler's ticks, the command as a process. */
 import { DRAIN_TAG } from '../../contract/service-tags.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 import { runCli } from './served-stacks.ts';
@@ -23,9 +23,9 @@ function workers() {
 const busyTask = () => workers().find(({ usedSlots }) => usedSlots > 0)?.task;
 const isRunning = (task: string) => fleet.running().some(({ taskId }) => taskId === task);
 
-test('a task that is drained finishes what may be tried once only, has a successor meanwhile, and is gone', async () => {
+test('a drained task finishes an activity that may run only once, has a successor meanwhile, and then stops', async () => {
   await fleet.until('two workers report', () => workers().length === 2);
-  // For as long as it takes to begin to drain the task, to see its successor and to be refused a second time.
+  // Long enough to start draining the task, to see its successor and to be refused a second time.
   const activity = await fleet.client.activity.start('executeStrategyDirectly', {
     id: 'once',
     taskQueue: fleet.taskQueue,
@@ -55,7 +55,7 @@ test('a task that is drained finishes what may be tried once only, has a success
   expect(fleet.errors).toEqual([]);
 });
 
-test('without waiting the command ends at once, and the task leaves all the same', async () => {
+test('without waiting, the command ends at once, and the task is still removed', async () => {
   const [first] = fleet.running();
   const { code, stdout } = await drain(first!.taskArn, '--no-wait', '--json');
   expect({ code, told: JSON.parse(stdout) }).toMatchObject({
@@ -68,6 +68,6 @@ test('without waiting the command ends at once, and the task leaves all the same
   const [second] = fleet.running();
   await drain(second!.taskId, '--no-wait');
   const { tags = [] } = await fleet.service();
-  // The tag of the first is taken off with the next that is set.
+  // Setting the next tag removes the first one.
   expect(tags.map(({ key }) => key)).toEqual([`${DRAIN_TAG}${second!.taskId}`]);
 });

@@ -1,4 +1,4 @@
-/** The real Temporal server, but for what a test makes of its answers: a proxy that speaks gRPC for calls of one message each. */
+/** The real Temporal server with answers that a test can change: a gRPC proxy for unary calls. */
 import { once } from 'node:events';
 import {
   connect,
@@ -25,7 +25,7 @@ export async function grpcFront(target: string, change: Change): Promise<GrpcFro
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => void sessions.add(session));
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    // A client that gives up, as one does after its deadline, leaves nobody to answer.
+    // After a client has given up, for example at its deadline, there is nobody to answer.
     handOn(stream, headers).catch(() => stream.destroy());
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -39,7 +39,7 @@ export async function grpcFront(target: string, change: Change): Promise<GrpcFro
     const [head] = (await once(asked, 'response')) as [IncomingHttpHeaders];
     const parts: Buffer[] = [];
     for await (const part of asked) parts.push(part as Buffer);
-    // An error has no message, and says all in its head or in its trailers.
+    // An error has no message; its headers or trailers say everything.
     const body = Buffer.concat(parts);
     stream.respond(head, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers(trailers));
@@ -62,7 +62,7 @@ function framed(message: Buffer): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** A message without one of its fields, all of which are messages, texts or bytes themselves. */
+/** A message without one of its fields, all of which are messages, strings or bytes. */
 export function withoutField(field: number, message: Buffer): Buffer {
   const kept: Buffer[] = [];
   for (let at = 0; at < message.length;) {

@@ -1,4 +1,4 @@
-/** A project of the user's own, made from nothing. */
+/** A user's project, created from scratch. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const filesIn = (folder: string) =>
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     .toSorted();
 
-test('makes a project named after its folder, and says what comes next', async () => {
+test('creates a project named after its folder, and prints the next steps', async () => {
   const folder = join(directory, 'my-agents');
   const { code, stdout } = await runCli(['init', folder]);
   expect(code).toBe(0);
@@ -28,14 +28,14 @@ test('makes a project named after its folder, and says what comes next', async (
   expect(texts).toContain("new Stack(app, 'MyAgents'");
 });
 
-test('says as JSON what it made', async () => {
+test('prints what it created as JSON', async () => {
   const folder = join(directory, 'as-json');
   const { code, stdout } = await runCli(['init', folder, '--json']);
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toEqual({ folder, files: expect.arrayContaining(filesIn(folder)) });
 });
 
-test('a file that is there is not overwritten, and nothing is half made', async () => {
+test('does not overwrite an existing file, and leaves no incomplete project', async () => {
   const folder = join(directory, 'taken');
   mkdirSync(join(folder, 'src'), { recursive: true });
   writeFileSync(join(folder, 'src/worker.ts'), '// mine\n');
@@ -45,7 +45,7 @@ test('a file that is there is not overwritten, and nothing is half made', async 
   expect(readFileSync(join(folder, 'src/worker.ts'), 'utf8')).toBe('// mine\n');
 });
 
-test('everything that is wrong with the input is listed at once', async () => {
+test('lists all problems with the input at once', async () => {
   const { code, stderr } = await runCli(['init', join(directory, 'Not A Name'), '--language', 'cobol']);
   expect(code).toBe(2);
   expect(stderr).toContain("--language must be one of python, typescript, got 'cobol'");

@@ -1,4 +1,4 @@
-/** What `npm run build` makes of the command line, as it is when it is installed: alone, with no package beside it. */
+/** The command line that `npm run build` produces, as it is installed: alone, without any other package. */
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const KEYS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REG
 beforeAll(() => cpSync(join(root, 'dist/cli'), join(alone, 'dist/cli'), { recursive: true }));
 afterAll(() => rmSync(alone, { recursive: true, force: true }));
 
-test('knows its version and can be executed', async () => {
+test('prints its version and is executable', async () => {
   expect(await run('--version')).toMatchObject({ code: 0, stdout: `${packageFile.version}\n` });
   expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
 });
@@ -32,21 +32,21 @@ test.each([
   ['resume', 'a'],
   ['set', 'a', '--min', '1'],
   ['drain', 'a'],
-])('%s asks AWS, and says so when it does not answer', async (...args) => {
+])('%s calls AWS, and says so when AWS does not answer', async (...args) => {
   expect(await run(...args)).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('Cannot list the stacks'),
   });
 });
 
-test('prove begins nothing without AWS', async () => {
+test('prove starts nothing without AWS', async () => {
   expect(await run('prove', '--temporal-address', '127.0.0.1:1', '--plaintext', '--yes')).toMatchObject({
     code: 1,
     stdout: expect.stringMatching(/^✗ AWS credentials: [^]*\nNothing has been deployed/),
   });
 });
 
-test('simulates, and writes a page that needs nothing else', async () => {
+test('simulates, and writes a self-contained page', async () => {
   const html = join(alone, 'page.html');
   expect(await run('simulate', '--trace', 'trickle', '--no-peers', '--html', html)).toMatchObject({ code: 0 });
   const page = readFileSync(html, 'utf8');

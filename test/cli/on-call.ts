@@ -1,9 +1,9 @@
-/** A user of the account with the rights that docs/cli.md says the commands need, and no others. */
+/** A user of the account with exactly the permissions that docs/cli.md says the commands need. */
 import { documents } from '../docs/markdown.ts';
 
 const PLACE = 'us-east-1:000000000000';
 
-/** What the table's second column names. */
+/** The permissions in the table's second column. */
 const RESOURCES: Record<string, string[]> = {
   '`*`': ['*'],
   '`/elastic-workers-stacks`, `/elastic-workers/<stack id>`': [
@@ -24,7 +24,7 @@ const RESOURCES: Record<string, string[]> = {
   'the proof’s table': [`arn:aws:dynamodb:${PLACE}:table/ElasticWorkersProof-*`],
 };
 
-/** Makes the user; returns the keys, as variables of the environment. */
+/** Creates the user; returns the keys as environment variables. */
 export async function onCall(emulatorUrl: string): Promise<Record<string, string>> {
   const UserName = 'on-call';
   const policy = JSON.stringify({ Version: '2012-10-17', Statement: documentedStatements() });

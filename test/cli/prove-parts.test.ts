@@ -1,4 +1,4 @@
-/** What a proof says before it begins and in its report, as functions. */
+/** What `prove` prints before it starts and writes to its report, as functions. */
 import { PassThrough } from 'node:stream';
 import type { Check } from '../../cli/doctor/check.ts';
 import { costOfProof, totalOf } from '../../cli/prove/cost.ts';
@@ -27,31 +27,31 @@ function problemsOf(options: Partial<ProveOptions>, env: Record<string, string> 
   }
 }
 
-describe('what it is given', () => {
-  test('an address is needed, as option or as variable', () => {
+describe('the options of prove', () => {
+  test('require an address, as an option or a variable', () => {
     expect(problemsOf({})).toEqual([expect.stringContaining('--temporal-address (or TEMPORAL_ADDRESS)')]);
     expect(problemsOf({ temporalAddress: ADDRESS })).toEqual([]);
     expect(problemsOf({}, { TEMPORAL_ADDRESS: ADDRESS })).toEqual([]);
     expect(problemsOf({ temporalAddress: 'temporal.acme.io' })).toEqual([expect.stringContaining('host:port')]);
   });
 
-  test('a key that only this machine has is not enough: the workers run elsewhere', () => {
+  test('refuse a key that exists only on this machine: the workers run elsewhere', () => {
     const env = { TEMPORAL_API_KEY: 'key' };
     expect(problemsOf({ temporalAddress: ADDRESS }, env)).toEqual([expect.stringContaining('--temporal-secret-arn')]);
     expect(problemsOf({ temporalAddress: ADDRESS, temporalSecretArn: SECRET }, env)).toEqual([]);
   });
 
-  test('a key is sent over TLS alone', () => {
+  test('allow a key over TLS only', () => {
     const options = { temporalAddress: ADDRESS, temporalSecretArn: SECRET, plaintext: true as const };
     expect(problemsOf(options)).toEqual([expect.stringContaining('--plaintext')]);
   });
 
-  test('where nobody can be asked, --yes is needed', () => {
+  test('require --yes when there is no terminal to ask on', () => {
     expect(problemsOf({ temporalAddress: ADDRESS }, {}, false)).toEqual([expect.stringContaining('--yes')]);
     expect(problemsOf({ temporalAddress: ADDRESS, yes: true }, {}, false)).toEqual([]);
   });
 
-  test('the options are the workers’, and each proof has a task queue of its own', () => {
+  test('are passed to the workers, and each run has its own task queue', () => {
     const options = { temporalAddress: ADDRESS, temporalNamespace: 'orders', temporalSecretArn: SECRET, report: '' };
     const [one, other] = [settingsOf(shellWith(), options), settingsOf(shellWith(), options)];
     expect(one.temporal).toEqual({ address: ADDRESS, namespace: 'orders', tls: true, secret: SECRET });
@@ -59,10 +59,10 @@ describe('what it is given', () => {
   });
 });
 
-describe('what it says before it begins', () => {
+describe('before it starts, prove prints', () => {
   const text = announcement(settingsOf(shellWith(), { temporalAddress: ADDRESS, report: '' }));
 
-  test('is what it costs at most, line by line, and that is less than a dollar', () => {
+  test('its maximum cost, line by line, which is less than a dollar', () => {
     const lines = costOfProof();
     const total = totalOf(lines);
     expect(total).toBeGreaterThan(0.1);
@@ -72,7 +72,7 @@ describe('what it says before it begins', () => {
       expect(text).toContain(`${dollars.toFixed(2)}  ${what}: ${arithmetic}`);
   });
 
-  test('is what it creates, and where its workers find Temporal', () => {
+  test('what it creates, and where its workers find Temporal', () => {
     expect(text).toContain('The stack ElasticWorkersProof will be deployed');
     expect(text).toContain(ADDRESS);
   });
@@ -83,13 +83,13 @@ test.each([
   ['Yes', true],
   ['n', false],
   ['', false],
-])('asked whether to begin, %s is understood', async (answer, begins) => {
+])('when prove asks whether to start, it understands the answer "%s"', async (answer, begins) => {
   const shell = shellWith();
   (shell.stdin as unknown as PassThrough).write(`${answer}\n`);
   expect(await agreed(shell)).toBe(begins);
 });
 
-test('asked whether to begin, an end of the input is a no', async () => {
+test('when prove asks whether to start, the end of the input counts as no', async () => {
   const shell = shellWith();
   (shell.stdin as unknown as PassThrough).end();
   expect(await agreed(shell)).toBe(false);
@@ -128,17 +128,17 @@ describe('the report', () => {
     ['a token', 'Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln', 'Bearer (hidden)'],
     ['a private key', '-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----', '(hidden)'],
     ['a folder', '/home/ada/project/cdk.out and /home/ada/.aws', './cdk.out and ~/.aws'],
-  ])('has nothing of %s', (_what, text, sent) => {
+  ])('contains nothing of %s', (_what, text, sent) => {
     expect(clean(text)).toBe(sent);
   });
 
-  test('leaves figures, times and versions as they are', () => {
+  test('keeps figures, times and versions unchanged', () => {
     const text =
       'version 1.32.0, 1795438685477, 2026-11-23T12:57:44.000Z, aws-cdk 2.1148.1, 41.5 s, ElasticWorkersProof';
     expect(clean(text)).toBe(text);
   });
 
-  test('has versions, steps with figures, checks and decisions; and what went wrong', () => {
+  test('contains versions, steps with figures, checks, decisions and errors', () => {
     const check: Check = { check: 'server', of: 'default', ok: true, says: 'answers' };
     const report: Report = {
       ok: false,

@@ -1,6 +1,6 @@
 /**
  * Stacks without CloudFormation: the emulator as AWS, the Temporal server, parameters, tables, services, logs and alarms as a
- * stack would have them, and ticks of the scaler in this process. The command line runs as whoever is on call runs it.
+ * stack would have them, and ticks of the scaler in this process. The command line runs with an on-call engineer's permissions.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -67,15 +67,15 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  /** Where it is run; here unless given. */
+  /** The working directory (default: the current one). */
   directory?: string;
   env?: Record<string, string>;
   input?: string;
-  /** What is run; the sources unless given. */
+  /** The program (default: the sources). */
   main?: string;
-  /** Told all that it has printed so far, whenever it prints more. */
+  /** Called with all output so far, whenever there is more. */
   onOutput?: (printed: string) => void;
-  /** As Ctrl-C. */
+  /** Like Ctrl-C. */
   interrupt?: AbortSignal;
 }
 
@@ -93,7 +93,7 @@ export function runCli(
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
     );
-    // A command that does not read may be gone before it is told all.
+    // A command that does not read may exit before it gets all its input.
     child.stdin?.on('error', () => undefined).end(input);
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -158,12 +158,12 @@ export class ServedStacks {
     return runCli(args, { env: { ...this.environment, ...env }, ...options });
   }
 
-  /** What leads a process to the emulator, as somebody who has the documented rights. */
+  /** The environment that leads a process to the emulator, as a user with the documented permissions. */
   get environment(): Record<string, string> {
     return { ...emulatorEndpoint(this.#emulator.url), ...this.#keys };
   }
 
-  /** Asks until the answer is as wanted; of what lags behind by some seconds. */
+  /** Polls until the answer is as wanted, for readings that lag by some seconds. */
   async eventually<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
     for (const giveUpAt = Date.now() + 90_000; ; await delay(200)) {
       const answer = await ask();
@@ -191,7 +191,7 @@ export class ServedStacks {
     return read.get('') as TemporalSignals;
   }
 
-  /** With a figure that keeps it so when the emulator looks at its alarms the next time. */
+  /** With a figure that keeps its state at the emulator's next evaluation. */
   async ring(AlarmName: string, StateValue: StateValue = 'ALARM'): Promise<void> {
     const { MetricAlarms } = await this.cloudwatch.send(new DescribeAlarmsCommand({ AlarmNames: [AlarmName] }));
     const { MetricName, Dimensions } = MetricAlarms![0]!;
@@ -206,7 +206,7 @@ export class ServedStacks {
     return services[0] as Service;
   }
 
-  /** What services of the cluster may run on. */
+  /** The cluster's capacity providers. */
   async provide(cluster: string, capacityProviders: string[]): Promise<void> {
     const request = { cluster, capacityProviders, defaultCapacityProviderStrategy: [] };
     await this.ecs.send(new PutClusterCapacityProvidersCommand(request));
@@ -228,12 +228,12 @@ export class ServedStacks {
     await this.ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags: list }));
   }
 
-  /** AWS as the emulator is, but for what `change` makes of its answers. */
+  /** The emulator as AWS, with answers changed by `change`. */
   async awsBut(
     change: (operation: string, answer: string) => { status: number; body: string },
   ): Promise<Pick<LocalEmulator, 'url' | 'stop'>> {
     const server = createServer(async (request, response) => {
-      // As it was signed, host and all; by a connection of its own, which the emulator cannot have just closed.
+      // As it was signed, host included; on a new connection, which the emulator cannot have just closed.
       const options = { method: 'POST', headers: request.headers, agent: false as const };
       const onward = httpRequest(`${this.#emulator.url}${request.url}`, options);
       request.pipe(onward);
@@ -251,7 +251,7 @@ export class ServedStacks {
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop };
   }
 
-  /** What a deployment leaves: parameters, a table, a log group, a service for each pool. */
+  /** What a deployment creates: parameters, a table, a log group, a service for each pool. */
   async deploy(id: string, { config = {}, pools = [{ pool: 'pool' }] }: StackSettings = {}): Promise<void> {
     const poolConfigs = pools.map((pool) => this.#poolOf(id, pool));
     const stack = { ...this.#configOf(id), ...config };
@@ -324,14 +324,14 @@ export class ServedStacks {
         taskDefinition: 'worker:1',
         desiredCount,
         launchType: 'FARGATE',
-        // As the stack has it: on is what a service gets that does not say.
+        // As in the stack: by default a service has it on.
         availabilityZoneRebalancing: 'DISABLED',
         networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
       }),
     );
   }
 
-  /** The alarms of a pool; with no actions they tell nobody. */
+  /** The alarms of a pool; without actions they notify nobody. */
   async alarm(stack: string, pool: string, actions = ['arn:aws:sns:us-east-1:000000000000:on-call']): Promise<void> {
     const { workersDown, backlog, errorRate, desiredTasks, pinnedAtMax } = METRICS;
     for (const { name } of [workersDown, backlog, errorRate, desiredTasks, pinnedAtMax]) {

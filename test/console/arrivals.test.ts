@@ -6,7 +6,7 @@ import { QUIET } from './ticks.ts';
 
 const tick = (seconds: number, figures: Partial<TickView>): TickView => ({ ...QUIET, now: seconds * 1000, ...figures });
 
-test('what came is what was finished and what more is queued and busy, spread over the tick it came in', () => {
+test('the work that arrived is the work finished plus the rise in queued and busy, spread over its tick', () => {
   const { work, serviceSeconds } = pastLoad([
     tick(100, { busySlots: 0 }),
     tick(110, { queued: 3, busySlots: 4, processed: 1 }),
@@ -18,7 +18,7 @@ test('what came is what was finished and what more is queued and busy, spread ov
   expect(serviceSeconds).toBe((20 + 30) / 6);
 });
 
-test('whatever the ticks say, as much work comes as was finished, or is still there', () => {
+test('whatever the ticks contain, the work that arrives equals the work finished and still open', () => {
   const figures = fc.record({ queued: fc.nat(50), busySlots: fc.nat(50), processed: fc.nat(20) });
   fc.assert(
     fc.property(fc.array(figures, { minLength: 2, maxLength: 40 }), (all) => {
@@ -31,7 +31,7 @@ test('whatever the ticks say, as much work comes as was finished, or is still th
   );
 });
 
-test('a time without ticks is unknown, and neither quiet nor full of work', () => {
+test('a period without ticks is unknown, neither quiet nor busy', () => {
   const { work, unknownSeconds } = pastLoad([
     tick(0, {}),
     tick(10, { processed: 2 }),
@@ -42,7 +42,7 @@ test('a time without ticks is unknown, and neither quiet nor full of work', () =
   expect({ count: work.length, unknownSeconds }).toEqual({ count: 3, unknownSeconds: 1000 });
 });
 
-test('how long tasks take to start is how many were starting over how many were started', () => {
+test('the start-up time is the number of tasks starting divided by the number started', () => {
   const starting = [0, 2, 2, 2, 0, 0].map((count, index) =>
     tick(index * 10, { starting: count, running: index < 4 ? 0 : 2, processed: 1 }),
   );
@@ -55,11 +55,11 @@ test('how long tasks take to start is how many were starting over how many were 
 test.each([
   ['no tick', []],
   ['nothing finished', [tick(0, {}), tick(10, {})]],
-])('of %s no load is made, and it is said', (_, ticks) => {
+])('with %s there is no load to simulate, and an error says so', (_, ticks) => {
   expect(() => pastLoad(ticks)).toThrow(/choose a longer one/);
 });
 
-test('charts break where nothing is known, and count attempts by whole minutes', () => {
+test('charts have a gap where nothing is known, and count attempts per whole minute', () => {
   const ticks = [tick(60, { processed: 1 }), tick(70, { processed: 2, failed: 1 }), tick(600, { processed: 4 })];
   expect(columnsOf(ticks, [({ processed }) => processed])).toEqual({ x: [60, 70, 70.001, 600], y: [[1, 2, null, 4]] });
   expect(attemptsByMinute(ticks)).toEqual([{ now: 60_000, processed: 3, failed: 1 }]);

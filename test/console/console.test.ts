@@ -1,4 +1,4 @@
-/** The console as it is installed, in Chromium, over the emulator and the Temporal server. */
+/** The installed console in Chromium, with the emulator and the Temporal server. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { logged, QUIET, wave } from './ticks.ts';
 
 jest.setTimeout(180_000);
 
-/** Debian's; elsewhere its path is given. Without one there is nothing to run the page in. */
+/** Debian's path, or a configured one. Without Chromium these tests are skipped. */
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 const inChromium = existsSync(executablePath) ? describe : describe.skip;
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await stacks.deploy('shop', { pools });
   await stacks.alarm('shop', 'fast');
   const now = Date.now();
-  // The last of the tests that look for them still finds all of them in the last hour.
+  // The last test that needs them still finds all of them in the last hour.
   const ticks = Array.from({ length: 1000 }, (_, index) => wave(index, now - (1000 - index) * 3200));
   await stacks.log(
     'shop',
@@ -67,7 +67,7 @@ function get(path: string, headers: Record<string, string>): Promise<{ status: n
   });
 }
 
-test('only this machine’s own page is answered', async () => {
+test('the server answers only its own page on this machine', async () => {
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   const statuses = async (...headers: Record<string, string>[]) =>
     (await Promise.all(headers.map((each) => get('/api/overview', each)))).map(({ status }) => status);
@@ -84,7 +84,7 @@ test('only this machine’s own page is answered', async () => {
   });
 });
 
-test('what is wrong with its options is told at once, and a port that is taken with what to do', async () => {
+test('all problems with the options are reported at once, and a port in use with what to do', async () => {
   const wrong = await stacks.cli('console', '--port', 'x', '--temporal-ui', 'javascript:alert(1)');
   expect(wrong).toMatchObject({
     code: 2,
@@ -94,14 +94,14 @@ test('what is wrong with its options is told at once, and a port that is taken w
   expect(taken).toMatchObject({ code: 1, stderr: expect.stringMatching(/already in use: choose another with --port/) });
 });
 
-/** In the page: where the focus is, and how that is shown. */
+/** In the page: where the focus is, and how it is shown. */
 function focused(): string {
   const { activeElement } = document;
   const place = [...document.querySelectorAll('*')].indexOf(activeElement!);
   return `${place} ${activeElement!.outerHTML.slice(0, 80)} ${getComputedStyle(activeElement!).outlineStyle}`;
 }
 
-test('the demo’s is made from the sources; one that cannot start is told with the reason', async () => {
+test('the demo’s console is built from the sources; one that cannot start is reported with the reason', async () => {
   const closers: (() => Promise<void>)[] = [];
   const common = {
     temporal: { uiUrl: stacks.temporal.uiUrl },
@@ -135,7 +135,7 @@ inChromium('the page', () => {
 
   const chart = (title: string) => page.locator('figure').filter({ has: page.locator('h3', { hasText: title }) });
 
-  test('shows all pools, and of the chosen one its decisions, its alarms and the way to Temporal', async () => {
+  test('shows all pools, and for the selected one its decisions, its alarms and a link to Temporal', async () => {
     expect(await page.locator('#pools tr').allInnerTexts()).toEqual([
       expect.stringMatching(/^pool\treason\tqueued/),
       expect.stringMatching(/^fast\t/),
@@ -149,7 +149,7 @@ inChromium('the page', () => {
     expect(queue).toBe(`${stacks.temporal.uiUrl}/namespaces/default/task-queues/fast-queue`);
   });
 
-  test('a thousand points are all in a chart, and as a table', async () => {
+  test('a chart shows all of a thousand points, and the table too', async () => {
     await chart('Tasks').getByText('Table').click();
     const rows = chart('Tasks').locator('table tr:has(td:not(.u-value))');
     await rows.first().waitFor();
@@ -158,7 +158,7 @@ inChromium('the page', () => {
     await chart('Tasks').getByText('Table').click();
   });
 
-  test('what is new gets into the charts that are there, and only what is new is sent', async () => {
+  test('new ticks are added to the existing charts, and only new ticks are sent', async () => {
     await page.locator('canvas').evaluateAll((canvases) => canvases.forEach((each) => each.classList.add('known')));
     const histories: Promise<PoolHistory>[] = [];
     const keep = (answer: Response) => {
@@ -182,13 +182,13 @@ inChromium('the page', () => {
 
   test('an alarm that fires is shown at the top and at its pool', async () => {
     const verdict = page.locator('#verdict.bad', { hasText: '1 alarm firing: fast fast-ErrorRate' });
-    // The emulator may silence it when it looks at its alarms.
+    // The emulator may clear it at its next evaluation.
     const ring = () => stacks.ring('fast-ErrorRate').then(() => verdict.count());
     await stacks.eventually(ring, (count) => count === 1);
     expect(await page.locator('.alarms > .alarm').innerText()).toMatch(/firing\s+fast-ErrorRate/);
   });
 
-  test('hostile texts are shown as texts', async () => {
+  test('hostile text is shown as text', async () => {
     await page.locator('#pools a', { hasText: 'slow' }).click();
     const decision = page.locator('ol > li', { hasText: 'failing' });
     await decision.waitFor();
@@ -198,7 +198,7 @@ inChromium('the page', () => {
     expect(await page.title()).toBe('slow · Elastic workers');
   });
 
-  test('the keyboard reaches every control, sees where it is, and each has a name', async () => {
+  test('every control can be reached by keyboard, shows its focus and has a name', async () => {
     await page.goto(`${url}/#fast`);
     await page.locator('h2', { hasText: 'fast' }).waitFor();
     const controls = page.locator('a[href], select, input, summary, [tabindex="0"]');
@@ -234,7 +234,7 @@ inChromium('the page', () => {
     expect(named.filter(({ name }) => !name?.value).map(({ role }) => role?.value)).toEqual([]);
   });
 
-  test('on a narrow screen nothing sticks out', async () => {
+  test('nothing overflows on a narrow screen', async () => {
     await page.setViewportSize({ width: 360, height: 700 });
     await page.waitForFunction(() =>
       [...document.querySelectorAll('canvas')].every(({ clientWidth }) => clientWidth < 340),
@@ -243,7 +243,7 @@ inChromium('the page', () => {
     await page.setViewportSize({ width: 1280, height: 900 });
   });
 
-  test('what if: other settings on the pool’s own load, and a wrong one is told', async () => {
+  test('what-if runs other settings on the pool’s own load, and reports an invalid one', async () => {
     await page.getByText('What if…').click();
     const verdict = page.locator('main [role=status]');
     await verdict.filter({ hasText: 'These are the current settings' }).waitFor();
@@ -258,12 +258,12 @@ inChromium('the page', () => {
     await page.locator('.error', { hasText: "Max tasks must be a whole number from 1 to 5000, got '0'." }).waitFor();
   });
 
-  test('it has asked nobody but its own server, and nothing went wrong in it', () => {
+  test('the page has requested nothing except from its own server, and logged no error', () => {
     expect(requests.filter((each) => !each.startsWith(`${url}/`) && !each.startsWith('data:'))).toEqual([]);
     expect(errors).toEqual([]);
   });
 
-  test('when the console has ended, the page says so', async () => {
+  test('when the console stops, the page says so', async () => {
     const ended = once(command, 'exit');
     command.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);

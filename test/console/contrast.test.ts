@@ -1,4 +1,4 @@
-/** Text can be read and lines be seen in both themes: the style sheet's colours, by WCAG's measure. */
+/** Text and lines have enough contrast in both themes: the style sheet's colors, measured by WCAG. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -25,7 +25,7 @@ function contrast(one: string, other: string): number {
 test.each([
   ['light', 0],
   ['dark', 1],
-])('in the %s theme texts stand out by 4.5 and lines by 3', (_, theme) => {
+])('in the %s theme, text has a contrast of at least 4.5 and lines of at least 3', (_, theme) => {
   expect([...colors.keys()].toSorted()).toEqual([...TEXTS, ...LINES, 'ground', 'card', 'line'].toSorted());
   for (const [names, least] of [
     [TEXTS, 4.5],

@@ -1,4 +1,4 @@
-/** Ticks of a pool as they stand in the scaler's log, and as the page is told of them. */
+/** Ticks of a pool as the scaler logs them, and as the page receives them. */
 import type { TickView } from '../../console/view.ts';
 
 export const QUIET: TickView = {
@@ -19,7 +19,7 @@ export const QUIET: TickView = {
   errors: [],
 };
 
-/** A load that comes and goes; in waves of almost half an hour at a tick each 3.2 seconds. */
+/** A changing load; in waves of almost half an hour with a tick every 3.2 seconds. */
 export function wave(index: number, now: number): TickView {
   const busySlots = Math.round(20 + 18 * Math.sin(index / 80));
   const running = Math.ceil(busySlots / 5);

@@ -1,6 +1,6 @@
 /**
- * The manifests are what Kubernetes and KEDA accept, and their worker starts with what they say.
- * (The schemas come as ES modules alone, hence the condition.)
+ * Kubernetes and KEDA accept the manifests, and the worker starts with their environment.
+ * (The schemas exist only as ES modules, hence the condition.)
  *
  * @jest-environment-options {"customExportConditions": ["node", "node-addons", "import"]}
  */
@@ -20,13 +20,13 @@ const pod = deployment.spec!.template.spec!;
 const container = pod.containers[0]!;
 const env = Object.fromEntries((container.env ?? []).flatMap(({ name, value }) => (value ? [[name, value]] : [])));
 
-test('the Deployment is valid by the schema of its API', () => {
+test('the Deployment is valid against its API’s schema', () => {
   expect(() => new Deployment(deployment).validate()).not.toThrow();
   const wrong = { ...deployment, spec: { ...deployment.spec, replicas: 'many' } };
   expect(() => new Deployment(wrong as never).validate()).toThrow('replicas must be integer');
 });
 
-test('the ScaledObject is valid by the schema of its resource definition', () => {
+test('the ScaledObject is valid against the schema of its resource definition', () => {
   expect(() => new ScaledObject(scaledObject).validate()).not.toThrow();
   expect(() => new ScaledObject({ ...scaledObject, spec: {} } as never).validate()).toThrow('scaleTargetRef');
 });
@@ -42,14 +42,14 @@ test('a pod is not killed before its worker gives up', () => {
   expect(stopTimeoutSeconds).toBeLessThan(pod.terminationGracePeriodSeconds!);
 });
 
-test('readiness is asked where the worker serves it, and no probe restarts a worker that is busy', () => {
+test('the readiness probe asks the worker’s health port, and no probe restarts a busy worker', () => {
   const { startupProbe, readinessProbe, livenessProbe, ports } = container;
   expect(ports).toContainEqual({ name: 'health', containerPort: readConfig(env).healthPort });
   expect(readinessProbe?.httpGet).toEqual({ path: '/health', port: 'health' });
   expect([startupProbe, livenessProbe]).toEqual([undefined, undefined]);
 });
 
-test('KEDA looks at the queue that the worker serves', () => {
+test('KEDA scales on the queue that the worker serves', () => {
   const [trigger] = scaledObject.spec!.triggers;
   expect(scaledObject.spec!.scaleTargetRef.name).toBe(deployment.metadata!.name);
   expect(trigger).toMatchObject({

@@ -1,4 +1,4 @@
-/** What the documents show of the command line is run against a stack, and answers as they say. */
+/** The command-line examples in the documents run against a stack, with the output that the documents show. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await stacks.stop();
 });
 
-/** Of a line of a shell, the words behind `elastic-workers`, or behind the script that is one of its commands. */
+/** The words after `elastic-workers` in a command line, or after a script that runs one of its commands. */
 function shownIn(text: string): string[][] {
   return commandsIn(text).flatMap(([program, ...words]) => {
     const line = [program, ...words].filter((word) => !['npx', 'npm', 'run', '-s', '--'].includes(word ?? ''));
@@ -36,13 +36,13 @@ function shownIn(text: string): string[][] {
   });
 }
 
-test('every command can be run, one after the other', async () => {
+test('every command runs, one after the other', async () => {
   const texts = pages.flatMap(({ snippets, code }) => [
     ...snippets.filter(({ language }) => language === 'sh').map(({ text }) => text),
     ...code.map(({ text }) => text).filter((text) => /^(npx|npm run) [^…]*$/.test(text)),
   ]);
   const commands = new Map(texts.flatMap(shownIn).map((words) => [words.join(' '), words]));
-  // Some go on for long, one names a task that is not there, one makes a project, one runs all traces and writes a page.
+  // Some run for long, one names a task that does not exist, one creates a project, one runs all traces and writes a page.
   const notHere = /--watch|--wait|^console|^dev|^drain|^init|^prove|--help|^simulate$/;
   for (const [line] of commands) if (notHere.test(line)) commands.delete(line);
   expect(commands.size).toBeGreaterThan(15);
@@ -50,7 +50,7 @@ test('every command can be run, one after the other', async () => {
     const ofFiles = words.map((word) => (word === 'load.csv' ? join(folder, word) : word));
     const args = words[0] === 'simulate' ? [...ofFiles, '--no-html', '--no-peers'] : ofFiles;
     const { code, stderr } = await stacks.cli(...args);
-    // A problem found is an answer; what it does not understand is not, nor is a crash.
+    // A problem that it finds is an answer; a usage error or a crash is not.
     if (code > 1 || /^ +at /m.test(stderr)) throw new Error(`${line} ended with ${code}: ${stderr}`);
   }
 });
@@ -60,7 +60,7 @@ const consoles = pages
   ?.snippets.filter(({ language }) => language === 'console');
 
 test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
-  'the answer to %s is as the document has it',
+  'the output of %s matches the document',
   async (start) => {
     const shown = consoles?.find(({ text }) => text.startsWith(`$ elastic-workers ${start}`))?.text ?? '';
     const [first = '', ...answer] = shown.split('\n');
@@ -75,13 +75,13 @@ test.each(['set agent', 'pause', 'resume', 'set complex-analysis', 'simulate'])(
     const said = `${stdout}${stderr}`
       .replace(html, '.local/simulation.html')
       .replace(elsewhere, 'pools: complex-analysis, quick-response');
-    // The policy's figures change with it.
+    // The figures change with the policy.
     const figures = (text: string) => (start === 'simulate' ? text.replaceAll(/ +[\d.]+/g, ' 0') : text).trim();
     expect(figures(said)).toBe(figures(answer.join('\n')));
   },
 );
 
-test('the answer to cost has the lines that the document shows', async () => {
+test('the output of cost has the lines that the document shows', async () => {
   const { stdout } = await stacks.cli('cost', '--hours', '1');
   expect(missingFrom([stdout], 'cost')).toEqual([]);
 });

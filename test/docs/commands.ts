@@ -1,6 +1,6 @@
 /**
- * Whether a command that a document shows could be run: the program is known here, and its subcommand, options and files
- * exist. What is not known is a problem, so that nobody writes what nobody checks.
+ * Whether a command in a document could run: the program is known here, and its subcommand, options and files exist.
+ * An unknown command is a problem, so that no document contains an unchecked one.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { OTHER_TEMPORAL_CONTEXT } from '../../contract/other-temporal.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { root } from './markdown.ts';
 
-/** A line of a shell as its commands' words; variables and redirections are left out. */
+/** The words of each command in a command line, without variables and redirections. */
 export function commandsIn(text: string): string[][] {
   const commands: string[][] = [[]];
   const pattern = /\\\n|#[^\n]*|&&|\|\||[\n;|]|[<>]\s*\S+|(?:'[^']*'|"[^"]*"|\$\([^)]*\)|[^\s;|&<>'"])+/g;
@@ -31,7 +31,7 @@ function withoutVariables(words: string[]): string[] {
   return first === -1 ? [] : words.slice(first);
 }
 
-/** Undefined when the command could be run. */
+/** Undefined if the command could run. */
 export async function problemOf(words: string[]): Promise<string | undefined> {
   const [program = '', ...args] = words;
   const check = PROGRAMS[program];
@@ -129,7 +129,7 @@ function ofCdk(args: string[]): string | undefined {
   for (const [index, arg] of args.entries()) {
     const value = args[index + 1] ?? '';
     const [name = ''] = value.split('=');
-    // One of them is the construct's, in any app.
+    // One of them belongs to the construct, in any app.
     const isKnown = name === OTHER_TEMPORAL_CONTEXT || new RegExp(`^  ${name}:`, 'm').test(app);
     if (arg === '-c' && !isKnown) return `no context ${name} in infra/app.ts`;
     if (arg === '-a' && !existsSync(join(root, value.replace(/^node /, '')))) return `there is no ${value}`;
@@ -139,11 +139,11 @@ function ofCdk(args: string[]): string | undefined {
   return undefined;
 }
 
-/** Commands that the AWS CLI has beside the services' operations. */
+/** Commands that the AWS CLI has in addition to the services' operations. */
 const ONLY_IN_AWS_CLI: Record<string, string[]> = { 'logs tail': ['since', 'follow', 'filter-pattern', 'format'] };
 const OF_ALL_AWS_COMMANDS = ['query', 'output', 'region', 'profile'];
 
-/** Prints the options that an operation has, by AWS's own models of its services; nothing when there is no such operation. */
+/** Prints an operation's options, from AWS's own service models; nothing if there is no such operation. */
 const AWS_OPTIONS = `
 import sys, botocore.session
 from botocore import xform_name

@@ -1,4 +1,4 @@
-/** What the documents show is true: snippets are checked by the compiler, commands by the programs, links by the files. */
+/** The documents are correct: the compiler checks their snippets, the programs their commands, the files their links. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -13,7 +13,7 @@ const pages = documents();
 const snippets = pages.flatMap((page) => page.snippets);
 const inLanguage = (...languages: string[]) => snippets.filter(({ language }) => languages.includes(language));
 
-test('every snippet is in a language that is checked here', () => {
+test('every snippet is in a language that these tests check', () => {
   const known = ['ts', 'json', 'sh', 'console', 'diff'];
   expect(
     snippets.filter(({ language }) => !known.includes(language)).map(({ at, language }) => `${at} ${language}`),
@@ -21,7 +21,7 @@ test('every snippet is in a language that is checked here', () => {
   for (const language of known) expect(inLanguage(language).length).toBeGreaterThan(0);
 });
 
-/** What a snippet may use without saying where it is from. */
+/** Names that a snippet may use without importing them. */
 const GIVEN = `
 import type { App, Stack } from 'aws-cdk-lib';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -75,7 +75,7 @@ function compile(files: Snippet[]): string {
   }
 }
 
-test('TypeScript is accepted by the compiler, and would not be if it were wrong', () => {
+test('the compiler accepts the TypeScript snippets, and would reject wrong ones', () => {
   expect(compile(inLanguage('ts'))).toBe('');
   const wrong = {
     at: 'wrong',
@@ -85,7 +85,7 @@ test('TypeScript is accepted by the compiler, and would not be if it were wrong'
   expect(compile([wrong])).toMatch(/wrong\.ts.*'pool' does not exist/);
 });
 
-test('JSON can be read', () => {
+test('JSON snippets can be parsed', () => {
   for (const { at, text } of inLanguage('json')) expect(() => parseJson(at, text)).not.toThrow();
   expect(() => parseJson('wrong', '{ a: 1 }')).toThrow('wrong');
 });
@@ -98,10 +98,10 @@ function parseJson(at: string, text: string): unknown {
   }
 }
 
-/** In a sentence a command may be cut short by an ellipsis; then it is an allusion. */
+/** In a sentence a command may be shortened with an ellipsis; then it is only a mention. */
 const COMMAND = /^(npm|npx|node|elastic-workers|aws|temporal) [^…]+$/;
 
-test('every command could be run', async () => {
+test('every command could run', async () => {
   const shown = [
     ...inLanguage('sh'),
     ...inLanguage('console').map(({ at, text }) => ({ at, text: typedIn(text) })),
@@ -117,7 +117,7 @@ test('every command could be run', async () => {
   expect(problems.filter(({ problem }) => problem !== undefined)).toEqual([]);
 });
 
-/** What is typed stands behind the prompt; the rest is the answer. */
+/** Input follows the prompt; the rest is output. */
 function typedIn(text: string): string {
   return [...text.matchAll(/^\$ (.*)$/gm)].map(([, command]) => command).join('\n');
 }
@@ -148,12 +148,12 @@ test.each([
   'temporal workflow list --no-such-option',
   'npx cdk deploy -c noSuchContext=1',
   'no-such-program',
-])('and that one could not: %s', async (line) => {
+])('a wrong command is rejected: %s', async (line) => {
   const [words = []] = commandsIn(line);
   expect(await problemOf(words)).toEqual(expect.any(String));
 });
 
-test('a shell’s line is taken apart as a shell does', () => {
+test('a command line is split as a shell would', () => {
   expect(commandsIn('A=1 npm ci && npm run x -- --policy \'{"a": 1}\' < file # why\naws a \\\n  b | c')).toEqual([
     ['npm', 'ci'],
     ['npm', 'run', 'x', '--', '--policy', '{"a": 1}'],
@@ -162,7 +162,7 @@ test('a shell’s line is taken apart as a shell does', () => {
   ]);
 });
 
-test('every link within the project leads somewhere', () => {
+test('every link within the project has a target', () => {
   const broken = pages.flatMap(({ path, links }) =>
     links.filter(({ to }) => !/^https?:/.test(to) && !leads(path, to)).map(({ at, to }) => `${at} ${to}`),
   );
@@ -179,7 +179,7 @@ function leads(from: string, to: string): boolean {
   return anchor === undefined || parse(path, readFileSync(join(root, path), 'utf8')).anchors.has(anchor);
 }
 
-test('every page is to be found from the first', () => {
+test('every page can be reached from the README', () => {
   const seen = new Set(['README.md', 'docs/README.md']);
   for (const path of seen) {
     const { links } = parse(path, readFileSync(join(root, path), 'utf8'));
@@ -192,7 +192,7 @@ test('every page is to be found from the first', () => {
   expect(pages.map(({ path }) => path).filter((path) => !seen.has(path) && !shownByGitHub.has(path))).toEqual([]);
 });
 
-test('every variable of ours that a document names is one', () => {
+test('every ELASTIC_WORKERS_ variable in the documents exists', () => {
   const sources = ['worker', 'scaler', 'infra', 'contract', 'test/image'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((file) => /\.(ts|sh)$/.test(file))
@@ -202,23 +202,23 @@ test('every variable of ours that a document names is one', () => {
   expect([...new Set(named)].filter((name) => !sources.some((source) => source.includes(name)))).toEqual([]);
 });
 
-test('each alarm has its runbook, and no runbook is of an alarm that is not there', () => {
+test('each alarm has a runbook, and each runbook an alarm', () => {
   const alarms = readFileSync(join(root, 'infra/alarms.ts'), 'utf8').matchAll(/#alarm\('\w+', '([\w-]+)'/g);
   const names = [...alarms].map(([, name = '']) => name);
   expect(names).toHaveLength(6);
   expect(readdirSync(join(root, 'docs/runbooks')).toSorted()).toEqual(names.map((name) => `${name}.md`).toSorted());
 });
 
-test('each reason of a decision is explained', () => {
+test('each decision reason is explained', () => {
   const [, page = ''] = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8').split('## What the reasons mean');
   const explained = [...page.matchAll(/^\| `([\w-]+)` /gm)].map(([, reason]) => reason);
   expect(explained.toSorted()).toEqual([...REASONS].toSorted());
 });
 
-/** An entry ends with the tests in which it was seen: `Seen in [file](link): "title"`. */
+/** An entry ends with the tests that reproduce it: `Seen in [file](link): "title"`. */
 const SEEN = /Seen in \[([^\]]+)\]\(\S+\): "([^"]+)"/g;
 
-test('each entry of the troubleshooting page is reproduced by a test', () => {
+test('a test reproduces each entry of the troubleshooting page', () => {
   const page = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8');
   const entries = page.split(/^### /m).slice(1);
   expect(entries.length).toBeGreaterThan(8);

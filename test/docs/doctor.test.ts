@@ -1,4 +1,4 @@
-/** Each of the doctor's checks has its place in the documents. */
+/** Each of the doctor's checks is documented. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKS, idOf, pageOf } from '../../cli/doctor/check.ts';
@@ -12,7 +12,7 @@ test.each([...CHECKS])('%s has the section that the doctor links to', (check) =>
   expect(page.anchors).toContain(anchor);
 });
 
-test('no section is of a check that is not there', () => {
+test('every section describes an existing check', () => {
   const ids = new Set<string>(CHECKS.map(idOf));
   const titles = [...page.prose.matchAll(/^### (.+)$/gm)].map(([, title = '']) =>
     title.toLowerCase().replaceAll(' ', '-'),
@@ -20,7 +20,7 @@ test('no section is of a check that is not there', () => {
   expect(titles.filter((title) => !ids.has(title))).toEqual([]);
 });
 
-test('no check is named that is never made', () => {
+test('every listed check is made', () => {
   const source = ['cli/doctor', 'cli/prove'].flatMap((folder) =>
     readdirSync(join(root, folder)).map((file) => readFileSync(join(root, folder, file), 'utf8')),
   );

@@ -13,12 +13,12 @@ const machine = packageFile.devEngines.runtime.version.replace('>=', '');
 const published = packageFile.engines.node.replace('>=', '');
 const major = read('.node-version').trim();
 
-/** What each file says by the pattern's first group, once each. */
+/** What the pattern's first group matches in the files, once each. */
 function said(pattern: RegExp, ...paths: string[]): string[] {
   return [...new Set(paths.flatMap((path) => [...read(path).matchAll(pattern)].map(([, version = '']) => version)))];
 }
 
-test('the documents name no other oldest Node.js than package.json', () => {
+test('the documents name the same oldest Node.js as package.json', () => {
   const ofMachine = ['README.md', 'CONTRIBUTING.md', 'docs/how-to/first-deploy.md'];
   for (const path of ofMachine) expect(read(path)).toMatch(new RegExp(`(Node\\.js |\\()${machine} or newer`));
   const ofPackage = [
@@ -33,12 +33,12 @@ test('the documents name no other oldest Node.js than package.json', () => {
   expect(said(/Node\.js ([\d.]+) or newer/g, ...pages).toSorted()).toEqual([machine, published]);
 });
 
-test('the library is built for the oldest Node.js that the package allows, and CI runs what is built under it', () => {
+test('the library is built for the oldest Node.js that the package allows, and CI runs the build with it', () => {
   expect(said(/target: 'node(\d+)'/g, 'bundler/library.ts')).toEqual([published.split('.')[0]]);
   expect(said(/node-version: (\S+)/g, '.github/workflows/ci.yml')).toEqual([`${published}.0`]);
 });
 
-test('all else is built for, tested under and run with one major version', () => {
+test('everything else is built, tested and run with one major version', () => {
   const { node, '@types/node': types } = packageFile.devDependencies;
   expect([node, types].map((version) => version.split('.')[0])).toEqual([major, major]);
   expect(said(/target: 'node(\d+)'/g, 'build.ts', 'bundler/worker-files.ts')).toEqual([major]);
@@ -55,7 +55,7 @@ test('all else is built for, tested under and run with one major version', () =>
   expect(said(/node-version: (\S+)/g, ...workflows)).toEqual([major]);
 });
 
-test('the workflows of this repository take that version from .node-version, or have it in their container’s name', () => {
+test('the workflows of this repository take that version from .node-version or from their container’s name', () => {
   for (const name of ['ci', 'nightly', 'publish']) {
     const { jobs } = parseYaml(read(`.github/workflows/${name}.yml`)) as { jobs: Record<string, Job> };
     const versions = Object.entries(jobs)
@@ -75,13 +75,13 @@ interface Job {
   steps: { with?: Record<string, unknown> }[];
 }
 
-test('the dev container has what CI’s tests have', () => {
+test('the dev container has the same packages as CI', () => {
   const [, packages] = /apt-get install -y --no-install-recommends (.*)$/m.exec(read('.github/workflows/ci.yml')) ?? [];
   expect(packages).toContain('chromium');
   expect(read('.devcontainer/Dockerfile')).toContain(`--no-install-recommends ${packages} `);
 });
 
-test('the oldest Python is the one that the emulator is started with', () => {
+test('the documents name the oldest Python that the emulator runs on', () => {
   const [oldest] = said(/OLDEST_PYTHON_MINOR = (\d+)/g, 'local/tools.ts');
   const paths = [
     'README.md',
@@ -93,7 +93,7 @@ test('the oldest Python is the one that the emulator is started with', () => {
   for (const path of paths) expect(said(/Python (3\.\d+) or newer/g, path)).toEqual([`3.${oldest}`]);
 });
 
-test('package.json says where the project is, and the repository’s pages say the same', () => {
+test('the repository’s pages have the project’s address from package.json', () => {
   const address = packageFile.repository.url.replace(/^git\+|\.git$/g, '');
   expect(packageFile.homepage).toBe(`${address}#readme`);
   expect(packageFile.bugs).toBe(`${address}/issues`);

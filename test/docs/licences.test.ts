@@ -1,4 +1,4 @@
-/** Everything is under the Apache License 2.0, and what is used may be used in that. */
+/** Everything is licensed under the Apache License 2.0, and all dependencies allow that. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };
@@ -17,19 +17,19 @@ const MAY_BE_USED = new Set([
   'Unlicense',
 ]);
 
-/** Said in the package's own LICENSE file only. */
+/** Stated only in the package's own LICENSE file. */
 const SAID_ELSEWHERE: Record<string, string> = { 'node_modules/unionfs': 'Unlicense' };
 
 interface Locked {
   packages: Record<string, { license?: string }>;
 }
 
-test('the project is under the Apache License 2.0', () => {
+test('the project is licensed under the Apache License 2.0', () => {
   expect(packageFile.license).toBe('Apache-2.0');
   expect(readFileSync(join(root, 'LICENSE'), 'utf8')).toMatch(/Apache License\s+Version 2\.0, January 2004/);
 });
 
-test('no package that is used forbids it', () => {
+test('no dependency’s license forbids that', () => {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Locked;
   const wrong = Object.entries(packages)
     .filter(([path]) => path !== '')
@@ -40,7 +40,7 @@ test('no package that is used forbids it', () => {
   expect(mayBeUsed(undefined)).toBe(false);
 });
 
-/** Of several that one may choose from, one is enough; of several that all hold, all must be. */
+/** Of alternative licenses one must be allowed; of combined licenses all must be. */
 function mayBeUsed(license = ''): boolean {
   const plain = license.replaceAll(/[()]/g, '');
   if (plain.includes(' OR ')) return plain.split(' OR ').some((each) => mayBeUsed(each));

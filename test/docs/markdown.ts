@@ -1,4 +1,4 @@
-/** What the tests of the documents read of Markdown: fenced snippets, code in the text, headings, links. */
+/** What the document tests read from Markdown: fenced snippets, inline code, headings, links. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -23,7 +23,7 @@ export interface Document {
   prose: string;
 }
 
-/** Every page that a reader of the project may come upon. */
+/** Every page that a reader of the project may find. */
 export function documents(): Document[] {
   const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((file) => `docs/${file}`);
   const atRoot = readdirSync(root, { encoding: 'utf8' });
@@ -65,7 +65,7 @@ function linksIn(line: string): string[] {
   return [...text.matchAll(/\]\(([^()\s]+)\)/g)].map(([, to = '']) => to);
 }
 
-/** As GitHub makes them of headings. */
+/** As GitHub derives them from headings. */
 function anchorsOf(prose: string[]): Set<string> {
   const anchors = new Set<string>();
   for (const line of prose) {

@@ -1,4 +1,4 @@
-/** docs/policy.md is of the policy as it is: its example is calculated, and its table of rules is complete. */
+/** docs/policy.md matches the current policy: its example is calculated, and its table of rules is complete. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_POLICY } from '../../scaler/policy.ts';
@@ -42,7 +42,7 @@ const idle: KindLoad = {
   intervals: [],
 };
 
-test('its example comes to what it says', () => {
+test('the example in docs/policy.md gives the stated results', () => {
   const activities = {
     queued: 100,
     rate: 1.5,
@@ -78,16 +78,16 @@ test('its example comes to what it says', () => {
   for (const result of ['72.3', '0.5', '4']) expect(document).toMatch(new RegExp(`\\| ${result} +\\|`));
 });
 
-test('its table has each rule that can be switched off', () => {
+test('its table has each rule that can be turned off', () => {
   expect(rows.flatMap(([, rules]) => rules!.split(', ')).sort()).toEqual(Object.keys(ABLATIONS).sort());
 });
 
-/** Of the format of what is remembered, and of clocks. */
+/** Of the memory's format, and of clocks. */
 const FORMAT = ['MEMORY_VERSION', 'WORKER_TOTALS', 'LARGEST_FIGURE', 'CLOCKS_APART_MS', 'MINUTE_MS', 'DAY_MS'];
-/** Calculated of others. */
+/** Calculated from others. */
 const DERIVED = ['ENDLESS', 'FACTOR', 'STEPS', 'FRESH', 'NO_GROWTH', 'NO_INTERVAL', 'NOTHING_READ', 'EMPTY_QUEUE'];
 
-test('its table has each constant, and none that is not there any more', () => {
+test('its table has exactly the policy’s constants', () => {
   const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
   const found = sources.flatMap((source) =>
     [...source.matchAll(/^(?:export )?const ([A-Z][A-Z_]*)\b/gm)].map((each) => each[1]!),

@@ -42,26 +42,26 @@ test.each([
   'the kind of work that needs most tasks decides',
   'the worker was told to stop',
   'anyone with permission to tag the service',
-])('"%s" is not', (phrase) => {
+])('"%s" is not found', (phrase) => {
   expect(findingsIn(`It says ${phrase}.`)).toEqual([]);
 });
 
-test('a phrase is found across a line break, with the line on which it begins', () => {
+test('a phrase is found across a line break, with the line where it starts', () => {
   expect(findingsIn('First.\nThen the alarm\nrings; no alarms\nring.')).toMatchObject([{ line: 3 }, { line: 3 }]);
 });
 
-test.each(documents())('%s has none of them', (path) => {
+test.each(documents())('%s contains no such phrase', (path) => {
   expect(findingsIn(proseOf(readFileSync(join(root, path), 'utf8')))).toEqual([]);
 });
 
-test('code, link targets and quoted test titles are not prose', () => {
+test('code, link targets and quoted test titles are not checked', () => {
   const page =
     '`shall` and [it](#shall)\n\n```sh\nshall\n```\n\nSeen in [a](b): "it\nshall", "it shall"\n\n`a.test.ts` "it shall" · "it shall"';
   expect(findingsIn(proseOf(page))).toEqual([]);
   expect(findingsIn(proseOf('"it shall"'))).toHaveLength(1);
 });
 
-test('of code, literals of several words are', () => {
+test('string literals of several words in code are checked', () => {
   const code =
     "// it shall\nconst shall = 'shall';\nthrow new Error(`it ${shall} and\nshall`);\n/* it shall */ say('it shall');";
   expect(findingsIn(literalsOf(code)).map(({ line }) => line)).toEqual([4, 5]);

@@ -1,4 +1,4 @@
-/** What the documents show of the construct and its app is run: each snippet is synthesized, each context of a deployment too. */
+/** The documents' snippets of the construct and its app run: each snippet is synthesized, and each deployment's context too. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ function run(file: string, env: Record<string, string> = {}): { status: number |
   return { status, stderr };
 }
 
-/** Each is a module of its own, and may have an app of its own; what it does not say where it is from is given. */
+/** Each is a separate module, and may have its own app; names that it does not import are provided. */
 function synthesize(shown: { at: string; text: string }[]): { status: number | null; stderr: string } {
   mkdirSync(join(root, '.local'), { recursive: true });
   const directory = mkdtempSync(join(root, '.local/run-'));
@@ -38,7 +38,7 @@ function synthesize(shown: { at: string; text: string }[]): { status: number | n
         await import('./' + name).catch((cause) => { throw new Error(name, { cause }); });
       }`;
     writeFileSync(join(directory, 'all.ts'), all);
-    // What an entry names is not there.
+    // The file that an entry names does not exist.
     const CDK_CONTEXT_JSON = JSON.stringify({ 'aws:cdk:bundling-stacks': [] });
     return run(join(directory, 'all.ts'), { CDK_CONTEXT_JSON, CDK_OUTDIR: join(directory, 'cdk.out') });
   } finally {
@@ -46,7 +46,7 @@ function synthesize(shown: { at: string; text: string }[]): { status: number | n
   }
 }
 
-test('every snippet that makes a stack does so, and one with a mistake that the compiler cannot know would not', () => {
+test('every snippet that creates a stack synthesizes, and one with a mistake the compiler cannot see would not', () => {
   const stacks = snippets.filter(({ language, text }) => language === 'ts' && text.includes('new ElasticWorkers'));
   expect(stacks.length).toBeGreaterThan(8);
   expect(synthesize(stacks)).toEqual({ status: 0, stderr: expect.any(String) });
@@ -56,13 +56,13 @@ test('every snippet that makes a stack does so, and one with a mistake that the 
   expect(stderr).toContain('no-port');
 });
 
-test('every context that the documents deploy with is one that the app takes', () => {
+test('the app accepts every context that the documents deploy with', () => {
   const deployments = snippets
     .filter(({ language }) => language === 'sh')
     .flatMap(({ text }) => commandsIn(text))
     .filter(([program, command]) => program === 'npx' && command === 'cdk')
     .map((words) => Object.fromEntries(words.flatMap((word, at) => (words[at - 1] === '-c' ? [word.split('=')] : []))));
-  // Without any it is a command for an app of the reader's own.
+  // Without any it is a command for the reader's own app.
   const contexts = new Set(deployments.map((context) => JSON.stringify(context)).filter((context) => context !== '{}'));
   expect(contexts.size).toBeGreaterThan(3);
   const out = mkdtempSync(join(tmpdir(), 'deployments-'));

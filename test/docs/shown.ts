@@ -1,11 +1,11 @@
-/** What docs/cli.md shows of an answer, held against real ones: line by line, whatever their figures, names and reasons are. */
+/** Compares the answers in docs/cli.md with real ones: line by line, ignoring figures, names and reasons. */
 import { MEANINGS } from '../../deployed/reasons.ts';
 import { documents } from './markdown.ts';
 
 const REASONS = Object.keys(MEANINGS);
 const EXPLAINED = Object.entries(MEANINGS).map(([reason, meaning]) => `${reason}: ${meaning}`);
 
-/** The lines shown behind `$ elastic-workers <command>` that are in none of the answers. */
+/** The lines shown after `$ elastic-workers <command>` that are in none of the answers. */
 export function missingFrom(answers: string[], command: string): string[] {
   const real = answers.flatMap((answer) => answer.split('\n').map(formOf));
   return answerShown(command).filter((line) => {

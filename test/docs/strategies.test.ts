@@ -1,4 +1,4 @@
-/** What docs/strategies.md shows is done: its files are put where it says, and all its snippets are run against that worker. */
+/** docs/strategies.md works as written: its files are put where it says, and all its snippets run against that worker. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ afterAll(async () => {
   project?.remove();
 });
 
-/** As a module of the project, beside that worker. */
+/** As a module of the project, next to that worker. */
 async function runSnippet(text: string): Promise<string> {
   const given = `
     import { Client as C, Connection as S } from '@temporalio/client';
@@ -63,7 +63,7 @@ async function runSnippet(text: string): Promise<string> {
 
 const resultOf = (workflowId: string) => client.workflow.getHandle(workflowId).result();
 
-test('a workflow is started, from a program and from a shell', async () => {
+test('a workflow starts from a program and from a shell', async () => {
   await runSnippet(shown("'router'"));
   expect(await resultOf('invoice-4711')).toEqual({
     strategy: 'router',
@@ -75,13 +75,13 @@ test('a workflow is started, from a program and from a shell', async () => {
   expect(await resultOf('tides')).toMatchObject({ strategy: 'specialist', asks: 1 });
 });
 
-test('a batch', async () => {
+test('a batch runs all of its items', async () => {
   await runSnippet(shown('BatchStrategyWorkflow'));
   expect(await resultOf('letters')).toEqual({ items: 2, succeeded: 2, failed: 0, failures: [] });
   expect(await resultOf('letters/1')).toMatchObject({ strategy: 'specialist' });
 });
 
-test('the strategy of one’s own, durably and without Temporal', async () => {
+test('a custom strategy gives the same result in a workflow and without Temporal', async () => {
   const args = ['review', { task: 'Explain tides', reviewers: ['a sailor', 'a physicist'] }];
   const options = { taskQueue: 'quick-response-queue', workflowId: 'review' };
   const durable = await client.workflow.execute('GenericStrategyWorkflow', { ...options, args });

@@ -1,4 +1,4 @@
-/** Symptoms of docs/troubleshooting.md that the scaler shows: a fleet of real workers, the real server, the scaler's ticks. */
+/** Symptoms in docs/troubleshooting.md that the scaler shows: with real workers, the real server, the scaler's ticks. */
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { fleetOfOurs } from '../scaler/fleet.ts';
 
@@ -11,7 +11,7 @@ afterAll(() => fleet.stop(), 60_000);
 
 const last = (count: number) => fleet.decisions.slice(-count);
 
-test('another hand on the count is undone again and again, always with the same reason', async () => {
+test('a count set from outside is reset each time, always with the same reason', async () => {
   await fleet.until('the fleet is at zero', () => last(1)[0]?.desired === 0);
   for (let round = 0; round < 3; round += 1) {
     const before = fleet.decisions.length;
@@ -26,7 +26,7 @@ test('another hand on the count is undone again and again, always with the same 
   }
 });
 
-test('with more work than the largest fleet can do, the pool stays at its maximum, says so, and loses nothing', async () => {
+test('a pool with more work than its largest fleet can do stays at its maximum, says so, and loses nothing', async () => {
   const results: Promise<unknown>[] = [];
   const ask = () =>
     results.push(
@@ -37,7 +37,7 @@ test('with more work than the largest fleet can do, the pool stays at its maximu
       }),
     );
   for (let first = 0; first < 12; first += 1) ask();
-  // As fast as one task works, so that it never gets to the end.
+  // As fast as one task works, so that it never catches up.
   const asking = setInterval(ask, 1000);
   try {
     await fleet.until('five decisions at the maximum', () => {

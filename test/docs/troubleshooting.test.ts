@@ -1,4 +1,4 @@
-/** Symptoms of docs/troubleshooting.md that no other test produces: with the real server and the real worker. */
+/** Symptoms in docs/troubleshooting.md that no other test reproduces: with the real server and the real worker. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
@@ -87,13 +87,13 @@ async function backlogOf(taskQueue: string): Promise<number> {
   return Number(stats?.approximateBacklogCount ?? 0);
 }
 
-/** Asks until it holds; the test's own time limit is the only one. */
+/** Polls until the condition holds; the test's own timeout is the only limit. */
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await wait(200);
 }
 
 describe('no task is processed', () => {
-  it('when the client names the queue a little differently, and the doctor says what was meant', async () => {
+  it('when the client misspells the queue’s name; the doctor suggests the right one', async () => {
     await startWorker('orders-queue');
     const lost = await startWorkflow('orders_queue', 'lost');
     const place = { address: temporal.address, namespace: 'default', tls: false };
@@ -106,18 +106,18 @@ describe('no task is processed', () => {
       (await examineTemporal(places, new Map(), Date.now())).find(({ check }) => check === 'queue names');
     await eventually(async () => (await queueNames())?.ok === false);
     expect((await queueNames())?.says).toContain("did you mean 'orders-queue'?");
-    // The doctor has asked for it, too, and an answer of the server is kept for some seconds.
+    // The doctor has also read it, and the server caches an answer for some seconds.
     await eventually(async () => (await backlogOf('orders_queue')) === 1);
     await lost.terminate();
   });
 
-  it('when all that comes is a query: it fails, and no queue shows it', async () => {
+  it('when only a query arrives: it fails, and no queue shows it', async () => {
     const worker = await startWorker('queried-queue');
     const done = await startWorkflow('queried-queue', 'queried');
     await done.result();
     await worker.kill();
     await eventually(async () => (await backlogOf('queried-queue')) === 0);
-    // Longer than an answer of the server is kept, so that one of the answers is of the time of the query.
+    // Longer than the server caches an answer, so that one answer is from the time of the query.
     const asking = client.connection.withDeadline(Date.now() + 10_000, () => done.query('progress'));
     const failed = asking.then(
       () => false,
@@ -134,7 +134,7 @@ describe('no task is processed', () => {
     expect([...backlogs]).toEqual([0]);
   });
 
-  it('when no worker of the queue knows the workflow: its task fails again and again, and the workflow stays open', async () => {
+  it('when no worker of the queue knows the workflow type: its task fails repeatedly, and the workflow stays open', async () => {
     await startWorker('known-queue');
     const handle = await startWorkflow('known-queue', 'unknown-type', 'NoSuchWorkflow');
     const attempts = async () => Number((await handle.describe()).raw.pendingWorkflowTask?.attempt ?? 0);
@@ -144,12 +144,12 @@ describe('no task is processed', () => {
   });
 });
 
-describe('a backlog is counted that is not there', () => {
-  it('after workflows were terminated, until a worker has looked at their tasks', async () => {
+describe('the backlog counts work that does not exist', () => {
+  it('after workflows were terminated, until a worker polls their tasks', async () => {
     const handles = await Promise.all([1, 2, 3].map((id) => startWorkflow('ghost-queue', `ghost-${id}`)));
     await eventually(async () => (await backlogOf('ghost-queue')) === 3);
     await Promise.all(handles.map((handle) => handle.terminate()));
-    // The count is fresh as soon as it has the fourth; the terminated three are still in it.
+    // The count is current once it includes the fourth; the three terminated ones are still in it.
     const alive = await startWorkflow('ghost-queue', 'alive');
     await eventually(async () => (await backlogOf('ghost-queue')) === 4);
     await startWorker('ghost-queue');
@@ -158,10 +158,10 @@ describe('a backlog is counted that is not there', () => {
   });
 });
 
-describe('what the documents show of Temporal', () => {
+describe('the documents’ Temporal snippets', () => {
   const snippets = documents().flatMap((page) => page.snippets);
 
-  it('starts a workflow that completes', async () => {
+  it('start a workflow that completes', async () => {
     await startWorker('quick-response-queue');
     const starting = snippets.filter(({ text }) => text.includes('client.workflow.start'));
     expect(starting.length).toBeGreaterThan(1);
@@ -171,7 +171,7 @@ describe('what the documents show of Temporal', () => {
     }
   });
 
-  it('is commands that the server answers', async () => {
+  it('are commands that the server answers', async () => {
     const { temporal: program } = await ensureTools();
     const handle = await startWorkflow('nobody-polls-queue', 'asked-for');
     const commands = snippets
@@ -187,7 +187,7 @@ describe('what the documents show of Temporal', () => {
   });
 });
 
-/** Which no name in scope stands for. */
+/** It has no global name. */
 const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor as new (
   ...text: string[]
 ) => (...values: unknown[]) => Promise<void>;
@@ -196,7 +196,7 @@ describe('an activity times out', () => {
   const timeoutOf = async (result: Promise<unknown>) =>
     ((await result.catch((cause: unknown) => cause)) as { cause?: { timeoutType?: string } }).cause?.timeoutType;
 
-  it('in the queue when nobody takes it, at work when it takes longer than it may, and silently when its worker was killed', async () => {
+  it('in the queue if no worker takes it, while running if it takes too long, and unnoticed if its worker was killed', async () => {
     const waiting = await startActivity('nobody-queue', 0, { scheduleToStartTimeout: '2 seconds' });
     const worker = await startWorker('slow-queue');
     const long = await startActivity('slow-queue', 20, { startToCloseTimeout: '1 second' });
@@ -209,8 +209,8 @@ describe('an activity times out', () => {
   });
 });
 
-describe('memory', () => {
-  it('is what slots times the size of their work need: with too many the worker dies of it, with few it does not', async () => {
+describe('the memory that a worker needs', () => {
+  it('is its slots times the size of their work: with too many slots it runs out of memory, with few it does not', async () => {
     const start = (queue: string, slots: string) =>
       startWorker(
         queue,
@@ -224,7 +224,7 @@ describe('memory', () => {
       );
 
     const [few, many] = await Promise.all([start('few-slots-queue', '2'), start('many-slots-queue', '60')]);
-    // For so long that all sixty are at work at once, however slowly they are started.
+    // Long enough for all sixty to run at once, however slowly they start.
     const [done] = await Promise.all([load('few-slots-queue', 0), load('many-slots-queue', 100)]);
     expect(await many.exitCode).not.toBe(0);
     await Promise.all(done.map((activity) => activity.result()));
@@ -240,10 +240,10 @@ function workerOf(task: string | null, usedSlots: number): WorkerReading {
 }
 
 describe('the count goes up and down', () => {
-  it('when another controller sets it too: each decision is undone, and the reason is the same one again and again', () => {
+  it('when another controller sets it too: each decision is undone, always with the same reason', () => {
     let memory: unknown;
     const decisions = Array.from({ length: 60 }, (_, tick) => {
-      // The other one has put it back to three meanwhile.
+      // The other controller has set it to three again meanwhile.
       const tasks = { desired: 3, running: ['a', 'b', 'c'], pending: [], cordoned: [] };
       const workers = tasks.running.map((task) => workerOf(task, 0));
       const signals: Signals = { activityQueue: QUIET, workflowQueue: QUIET, workers, tasks };
@@ -256,8 +256,8 @@ describe('the count goes up and down', () => {
   });
 });
 
-describe('another service’s workers on the same queue', () => {
-  it('are counted: the pool does what they leave', () => {
+describe('other services’ workers on the same queue', () => {
+  it('are counted: the pool is sized for the remaining work', () => {
     const tasks = { desired: 1, running: ['a'], pending: [], cordoned: [] };
     const workers = [workerOf('a', 20), workerOf(null, 20), { ...workerOf(null, 20), key: 'another' }];
     const signals: Signals = { activityQueue: QUIET, workflowQueue: QUIET, workers, tasks };

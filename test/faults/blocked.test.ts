@@ -1,7 +1,7 @@
 /**
- * An activity that computes for two minutes without a pause, in the worker as it is built, on local Fargate, which runs the
- * health checks that containers have: longer than ECS bears one that fails (90 seconds by default; that local Fargate replaces
- * such a task, protected or not, is in test/local/fargate.test.ts). In real time, as none of these times can be shortened.
+ * An activity that computes for two minutes without a pause, in the built worker on local Fargate, which runs container
+ * health checks. That is longer than ECS tolerates a failing one (90 seconds by default; test/local/fargate.test.ts shows
+ * that local Fargate replaces such a task, protected or not). In real time, because none of these times can be shortened.
  */
 import { FaultyStack } from './faulty-stack.ts';
 
@@ -16,8 +16,8 @@ const faulty = new FaultyStack([
 beforeAll(() => faulty.start());
 afterAll(() => faulty.stop());
 
-test('a task whose event loop stands still for two minutes is kept, and reports what it ran', async () => {
-  // It is blocked before it has ended, however late the worker reports.
+test('a task whose event loop is blocked for two minutes is kept, and reports the result of its work', async () => {
+  // It blocks before it ends, however late the worker reports.
   const work = await faulty.client.activity.start('executeStrategyDirectly', {
     id: 'blocking',
     taskQueue: POOL,

@@ -1,6 +1,6 @@
 /**
- * The scaler and the workers as they are built, while Temporal and AWS fail around them: nobody is told to leave who
- * works, the scaler's loop goes on, and two ticks after the cause has ended all is known again.
+ * The built scaler and workers while Temporal and AWS fail around them: no busy task is removed, the scaler's loop
+ * continues, and two ticks after the cause has ended all readings are known again.
  */
 import { known, type WorkerReading } from '../../scaler/policy.ts';
 import type { AwsFault, AwsService, TemporalFault } from './fronts.ts';
@@ -15,7 +15,7 @@ const faulty = new FaultyStack([{ name: POOL, policy: { slotsPerTask: 1, maxTask
 beforeAll(() => faulty.start());
 afterAll(() => faulty.stop());
 
-test('an attempt whose worker was killed is made again when its heartbeats are missed, on a task that is there or ordered for it', async () => {
+test('an attempt whose worker was killed is retried after its heartbeat timeout, on an existing or a new task', async () => {
   const work = await start('killed', { seconds: 10, heartbeatTimeout: '10 seconds' });
   const task = await faulty.until('it runs', async () => (await work.describe()).lastWorkerIdentity);
   await faulty.until('its worker is killed', () => faulty.kill(task));
@@ -24,7 +24,7 @@ test('an attempt whose worker was killed is made again when its heartbeats are m
   expect((await work.describe()).lastWorkerIdentity).not.toBe(task);
 });
 
-/** What fails, whether its failing is seen in a tick or in the log beside them, and how it begins and ends. */
+/** What fails, whether the failure shows in ticks or only in the log, and how it starts and ends. */
 const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolean) => void][] = [
   ['Temporal is unreachable', 'in ticks', temporal('unreachable')],
   ['Temporal is slow', 'in ticks', temporal('slow')],
@@ -41,8 +41,8 @@ const CAUSES: [title: string, seen: 'in ticks' | 'in the log', fail: (on: boolea
   ['CloudWatch and SSM are throttling', 'in the log', aws('throttled', 'monitoring', 'ssm')],
 ];
 
-describe('nobody leaves, the loop goes on, and all is known again two ticks after', () => {
-  /** It outlasts all causes, on any machine. */
+describe('no task is removed, the loop continues, and all readings are known again two ticks later', () => {
+  /** Work that outlasts all faults, on any machine. */
   const work: Awaited<ReturnType<typeof start>>[] = [];
   let tasks: string[] = [];
 
@@ -50,13 +50,13 @@ describe('nobody leaves, the loop goes on, and all is known again two ticks afte
     await faulty.hold(POOL, TASKS);
     for (let number = 1; number <= TASKS; number += 1) work.push(await start(`long-${number}`, { seconds: 900 }));
     await faulty.until('both tasks are busy', () => runningIds().length === TASKS && runningIds().every(isBusy));
-    // From here on it is for the work's sake alone that they stay.
+    // From here on only the work keeps them.
     await faulty.release(POOL);
     await faulty.until('the limit is gone', () => faulty.lines.at(-1)?.policy.minTasks === undefined);
     tasks = runningIds();
   });
 
-  /** Nothing else ends the work, and what comes next needs a worker. */
+  /** Nothing else ends the work, and the next test needs a worker. */
   afterAll(async () => {
     for (const task of tasks) await faulty.kill(task);
     await faulty.until('another worker has reported', () =>
@@ -84,7 +84,7 @@ describe('nobody leaves, the loop goes on, and all is known again two ticks afte
   });
 });
 
-test('with a Temporal that has come back empty the loop goes on, and new work is done', async () => {
+test('after Temporal restarts with empty state the loop continues, and new work is done', async () => {
   await faulty.restartTemporalEmpty();
   const again = await faulty.until('work is taken', () => start('after', { seconds: 0.1 }).catch(() => undefined));
   await again.result();
@@ -120,7 +120,7 @@ function runningIds(): string[] {
     .toSorted();
 }
 
-/** By its own worker: one that was killed is listed for minutes, with what it last reported. */
+/** According to its own worker: a killed one stays listed for minutes, with its last report. */
 function isBusy(taskId: string): boolean {
   return reported().some(({ task, usedSlots }) => task === taskId && usedSlots > 0);
 }

@@ -1,6 +1,6 @@
 /**
- * Failure that would feed on itself, with the scaler and the workers as they are built: it is told by its signal, no task is
- * ordered for it, and once it is over all gets done.
+ * Failures that could feed on themselves, with the built scaler and workers: each is recognized by its signal, no task is
+ * ordered because of it, and once it is over all work is done.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ import { FaultyStack, WORKER_COMMAND, type TickLine } from './faulty-stack.ts';
 jest.setTimeout(400_000);
 
 const policy = { slotsPerTask: 1, maxTasks: 10 };
-/** Late enough to be seen by the scaler, which looks each second. */
+/** Late enough for the scaler, which ticks every second, to see it. */
 const CRASHES_AT_START = ['node', '-e', 'setTimeout(() => process.exit(1), 2000)'];
 const faulty = new FaultyStack([
   { name: 'broken', policy },
@@ -25,12 +25,12 @@ const faulty = new FaultyStack([
 
 beforeAll(async () => {
   await faulty.start();
-  // Only time shows that nobody takes it.
+  // Only time shows that no worker takes it.
   await start('mute', 'unheard', 0.1);
 });
 afterAll(() => faulty.stop());
 
-test('a new revision of a pool at zero gets one task at once, which goes when it has come up', async () => {
+test('a new revision of a pool at zero gets one task at once, which is removed after it has started', async () => {
   await faulty.until('the scaler has seen the first one', () => faulty.linesOf('broken').length > 0);
   await faulty.deploy('broken');
   await faulty.until('one task is ordered', () => faulty.linesOf('broken').some(({ reason }) => reason === 'probing'));
@@ -44,7 +44,7 @@ test('a new revision of a pool at zero gets one task at once, which goes when it
   expect(reasons.slice(reasons.indexOf('probing'))).toContain('scale-in');
 });
 
-test('a new revision of a pool at zero that does not start is reported although there is no work', async () => {
+test('a new revision of a pool at zero that does not start is reported even without work', async () => {
   const isFailing = () => faulty.linesOf('stillborn').at(-1)?.figures.revisionFailing === true;
   await faulty.deploy('stillborn', CRASHES_AT_START);
   await faulty.until('it is reported', isFailing);
@@ -53,27 +53,27 @@ test('a new revision of a pool at zero that does not start is reported although 
   await faulty.until('it is no longer', () => !isFailing());
 });
 
-test('a pool at zero gets its first worker as soon as there is work, and that one takes it', async () => {
+test('a pool at zero gets its first worker as soon as there is work, and that worker takes it', async () => {
   const work = await start('broken', 'first of its revision', 0.1);
   await work.result();
   const task = faulty.tasks.get((await work.describe()).lastWorkerIdentity!);
   expect(task?.taskDefinition).toBe('broken:2');
 });
 
-test('workflow code that is not there fails task after task: the fleet stays as it is, and the reason says so', async () => {
+test('missing workflow code fails one workflow task after another: the fleet stays the same size, and the reason says so', async () => {
   const handles = await Promise.all(
     [1, 2, 3, 4, 5, 6].map((number) =>
       faulty.client.workflow.start('NoSuchWorkflow', { taskQueue: 'broken', workflowId: `broken-${number}` }),
     ),
   );
-  await faulty.until('it is recognised', () => held('broken', 'workflow-failures').length >= 3);
+  await faulty.until('it is recognized', () => held('broken', 'workflow-failures').length >= 3);
   expect(growing(held('broken', 'workflow-failures'))).toEqual([]);
   await Promise.all(handles.map((handle) => handle.terminate()));
 });
 
-test('an image that crashes at its start is not ordered again and again, and says so; once it is mended all is done', async () => {
+test('an image that crashes at start-up gets no more tasks, and the reason says so; once fixed, all work is done', async () => {
   const work = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((number) => start('crashing', `waits-${number}`, 1)));
-  await faulty.until('it is recognised', () => held('crashing', 'not-starting').length >= 3);
+  await faulty.until('it is recognized', () => held('crashing', 'not-starting').length >= 3);
   expect(growing(held('crashing', 'not-starting'))).toEqual([]);
   await faulty.deploy('crashing', WORKER_COMMAND);
   await Promise.all(work.map((handle) => handle.result()));
@@ -81,7 +81,7 @@ test('an image that crashes at its start is not ordered again and again, and say
   expect(recovered.reason).not.toBe('not-starting');
 });
 
-test('work that kills each worker it comes to is told from the rest, and brings no more of them', async () => {
+test('work that kills every worker it reaches is recognized, and no more tasks are ordered for it', async () => {
   const poison = await start('poisoned', 'poison', 100);
   const killed = new Set<string>();
   const strike = async () => {
@@ -90,14 +90,14 @@ test('work that kills each worker it comes to is told from the rest, and brings 
     return held('poisoned', 'crashing').length >= 3;
   };
   // Each attempt waits twice as long as the one before it.
-  await faulty.until('it is recognised', strike, 180);
+  await faulty.until('it is recognized', strike, 180);
   expect(killed.size).toBeGreaterThanOrEqual(3);
   expect(growing(held('poisoned', 'crashing'))).toEqual([]);
   await poison.terminate('it kills its workers');
   await (await start('poisoned', 'harmless', 0.1)).result();
 });
 
-test('while all attempts fail, for what they call is out, the fleet stays as it is; when that is back all is done', async () => {
+test('during an outage downstream, while all attempts fail, the fleet stays the same size; afterwards all work is done', async () => {
   let out = true;
   const downstream = createServer((_, response) => response.writeHead(out ? 503 : 200).end());
   downstream.listen(0, '127.0.0.1');
@@ -111,7 +111,7 @@ test('while all attempts fail, for what they call is out, the fleet stays as it 
       retry: { initialInterval: '1 second', backoffCoefficient: 1 },
     });
   const first = await Promise.all([1, 2].map(call));
-  await faulty.until('it is recognised', () => held('outage', 'failing').length >= 3);
+  await faulty.until('it is recognized', () => held('outage', 'failing').length >= 3);
   const more = await Promise.all(Array.from({ length: 30 }, (_, index) => call(10 + index)));
   const before = held('outage', 'failing').length;
   await faulty.until('it is held', () => held('outage', 'failing').length >= before + 5);
@@ -125,19 +125,19 @@ test('while all attempts fail, for what they call is out, the fleet stays as it 
   expect(faulty.linesOf('outage').at(-1)?.reason).not.toBe('failing');
 });
 
-test('a queue that the server throttles is told by the server, and gets no more tasks for it; without the limit all is done', async () => {
+test('a queue throttled by the server gets no more tasks; without the limit all work is done', async () => {
   await limit(0.5);
   const work = await Promise.all(
     Array.from({ length: 24 }, (_, number) => start('throttled', `throttled-${number}`, 0.1)),
   );
-  await faulty.until('it is recognised', () => held('throttled', 'rate-limited').length >= 3);
+  await faulty.until('it is recognized', () => held('throttled', 'rate-limited').length >= 3);
   expect(growing(held('throttled', 'rate-limited'))).toEqual([]);
   await limit(undefined);
   await Promise.all(work.map((handle) => handle.result()));
 });
 
-test('tasks that run and never take anything are seen, and no more of them are ordered; once they are mended all is done', async () => {
-  await faulty.until('it is recognised', () => held('mute', 'not-serving').length > 0);
+test('tasks that run but take no work are recognized, and no more are ordered; once fixed, all work is done', async () => {
+  await faulty.until('it is recognized', () => held('mute', 'not-serving').length > 0);
   const more = await Promise.all([1, 2, 3, 4].map((number) => start('mute', `unheard-${number}`, 0.1)));
   const before = held('mute', 'not-serving').length;
   await faulty.until('it is held', () => held('mute', 'not-serving').length >= before + 3);
@@ -146,7 +146,7 @@ test('tasks that run and never take anything are seen, and no more of them are o
   await Promise.all([faulty.client.activity.getHandle('unheard'), ...more].map((handle) => handle.result()));
 });
 
-/** How many activities a second the server hands out of the queue. */
+/** How many activities per second the server dispatches from the queue. */
 async function limit(requestsPerSecond: number | undefined): Promise<void> {
   await faulty.client.workflowService.updateTaskQueueConfig({
     namespace: 'default',

@@ -1,4 +1,4 @@
-/** What stands between the product and its world, so that the world can fail: a TCP proxy before Temporal, and an HTTP one before AWS. */
+/** Proxies that let the outside world fail: TCP in front of Temporal, and HTTP in front of AWS. */
 import { createServer as createHttpServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 

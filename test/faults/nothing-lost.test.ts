@@ -3,7 +3,7 @@ import { loseNothing } from './nothing-lost.ts';
 
 jest.setTimeout(600_000);
 
-test('no attempt ends through a scale-in or a deployment, and without protection and cordon some do', async () => {
+test('no scale-in or deployment ends an attempt; without protection and cordons, some do', async () => {
   const story: string[] = [];
   const onProgress = (line: string) => story.push(line);
   const short = { steps: 10, pools: 2, longestSeconds: 5, patienceSeconds: 60 };

@@ -1,10 +1,10 @@
-/** The long form: `npm run test:faults -- --steps 1000`. Prints its seed, what was lost, and the command that makes the same choices again. */
+/** The long form: `npm run test:faults -- --steps 1000`. Prints its seed, what was lost, and the command to repeat it. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loseNothing } from './nothing-lost.ts';
 
-/** What two cores can carry. */
+/** As many as two cores can run. */
 const POOLS = 5;
 const { values } = parseArgs({ options: { steps: { type: 'string' }, seed: { type: 'string' } } });
 const steps = Number(values.steps ?? 100);

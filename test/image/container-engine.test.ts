@@ -1,4 +1,4 @@
-/** `elastic-workers dev` runs an image that is no worker of this package's with Docker or podman. Run as image.test.ts is. */
+/** `elastic-workers dev` runs an image of another worker with Docker or podman. Run like image.test.ts. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,13 +16,13 @@ const withEngine = engine ? describe : describe.skip;
 const folder = mkdtempSync(join(tmpdir(), 'dev-image-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Says which task queue it was given, and on SIGTERM ends in its own way. */
+/** Prints its task queue, and exits with its own code on SIGTERM. */
 const PROGRAM = `process.on('SIGTERM', () => process.exit(7));
 setInterval(() => {}, 1000);
 console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);`;
 
 withEngine('an image that is built from a folder', () => {
-  test('is run with the task’s variables, and gets the task’s SIGTERM', async () => {
+  test('runs with the task’s variables, and receives the task’s SIGTERM', async () => {
     writeFileSync(join(folder, 'worker.js'), PROGRAM);
     writeFileSync(join(folder, 'Containerfile'), `FROM ${base}\nCOPY worker.js /\nCMD ["node", "/worker.js"]\n`);
     await buildImage(engine!, IMAGE, { directory: folder, dockerFile: 'Containerfile' });
@@ -39,7 +39,7 @@ withEngine('an image that is built from a folder', () => {
     expect((await ended)[0]).toBe(7);
   });
 
-  test('says what the engine says when it cannot be built', async () => {
+  test('reports the engine’s own message when it cannot be built', async () => {
     writeFileSync(join(folder, 'Broken'), `FROM ${base}\nCOPY missing /\n`);
     const building = buildImage(engine!, `${IMAGE}-broken`, { directory: folder, dockerFile: 'Broken' });
     await expect(building).rejects.toThrow(/failed to build .*-broken:\n[^]*missing/);

@@ -39,10 +39,10 @@ withEngine('the image', () => {
     await temporal?.stop();
   });
 
-  // A test that failed has not ended its container.
+  // A failed test leaves its container running.
   afterEach(() => void spawnSync(engine!, ['rm', '--force', CONTAINER], { stdio: 'ignore' }));
 
-  test('finishes its work on SIGTERM, as nobody, on a read-only file system, within its memory', async () => {
+  test('finishes its work on SIGTERM, as user nobody, on a read-only file system, within its memory', async () => {
     const container = await start();
     const slow = await run('slow', { offlineModel: { secondsPerAsk: 5 }, execution: 'direct' });
     await container.says('Worker started');
@@ -62,7 +62,7 @@ withEngine('the image', () => {
     expect(events?.some(({ activityTaskCompletedEventAttributes: completed }) => completed)).toBe(true);
   });
 
-  test('holds no source maps, no other platform, and no package manager', () => {
+  test('contains no source maps, no files for other platforms and no package manager', () => {
     const listing = `const { readdirSync, existsSync } = require('node:fs');
       const files = readdirSync('.', { recursive: true });
       console.log(JSON.stringify([files.filter((file) => file.endsWith('.map')),
@@ -74,7 +74,7 @@ withEngine('the image', () => {
     expect(JSON.parse(said)).toEqual([[], 1, false, true]);
   });
 
-  test('is small: Node and one native library are most of it', () => {
+  test('is small: Node.js and one native library are most of it', () => {
     const save = `${engine} save ${IMAGE} 2>/dev/null | gzip -6 | wc -c`;
     const megabytes = Number(execFileSync('sh', ['-c', save], { encoding: 'utf8' })) / 1e6;
     console.log(`The image has ${megabytes.toFixed(1)} MB, compressed.`);
@@ -115,7 +115,7 @@ withEngine('the image', () => {
     return client.workflow.start(GENERIC_STRATEGY_WORKFLOW, { taskQueue: 'image', workflowId, args });
   }
 
-  /** The workflow's activity is in work. */
+  /** The workflow's activity is running. */
   async function started(workflowId: string): Promise<void> {
     const handle = client.workflow.getHandle(workflowId);
     // PENDING_ACTIVITY_STATE_STARTED

@@ -18,7 +18,7 @@ const withEngine = engine ? describe : describe.skip;
 const NAMES = ['pause', 'other', 'worker', 'sidecar'].map((name) => `sidecar-image-test-${process.pid}-${name}`);
 const [PAUSE = '', OTHER = '', WORKER = '', SIDECAR = ''] = NAMES;
 const SLEEPS = 'setInterval(() => {}, 1000)';
-/** Ends a second after SIGTERM, and has a child. */
+/** Exits a second after SIGTERM, and has a child. */
 const WORKS = `require('node:child_process').spawn('node', ['-e', '${SLEEPS}']); ${SLEEPS};
   process.on('SIGTERM', () => setTimeout(() => process.exit(3), 1000));`;
 
@@ -32,12 +32,12 @@ withEngine('the sidecar’s image', () => {
   });
 
   afterAll(() => {
-    // The first one last: the others are in its process namespace.
+    // The first one last, because the others share its process namespace.
     for (const name of NAMES.toReversed()) spawnSync(engine!, ['rm', '--force', name], { stdio: 'ignore' });
     stage.stop();
   });
 
-  test('finds the worker among the task’s containers, sends it SIGTERM on a cordon, and ends after it', async () => {
+  test('finds the worker among the task’s containers, sends it SIGTERM on a cordon, and exits after it', async () => {
     run(PAUSE, [], ['node', '-e', SLEEPS]);
     const shared = ['--pid', `container:${PAUSE}`];
     run(OTHER, shared, ['node', '-e', SLEEPS]);

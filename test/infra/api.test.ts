@@ -7,7 +7,7 @@ import { apiDocument, compileWithJsii } from '../../infra/api-document.ts';
  * tell apart only, names that other languages can have. Not checked: jsii's rules for a tsconfig, since Node runs the sources as
  * they are, and that a package in another language is made of it.
  */
-test('jsii allows the API, and docs/api.md is what its docstrings say: node infra/write-api-document.ts', async () => {
+test('jsii accepts the API, and docs/api.md matches its docstrings (update it with node infra/write-api-document.ts)', async () => {
   const assembly = await compileWithJsii();
   const cells = (text: string) => text.replaceAll(/ +/g, ' ').replaceAll(/-{3,}/g, '---');
   const document = readFileSync(join(import.meta.dirname, '../../docs/api.md'), 'utf8');

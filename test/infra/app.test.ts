@@ -8,7 +8,7 @@ import { parametersBelow } from './synthesize.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** As the CDK's command line runs it for `-c name=value`. */
+/** Like the CDK's command line with `-c name=value`. */
 function runApp(context: Record<string, string>, region = 'eu-west-1') {
   const directory = mkdtempSync(join(tmpdir(), 'elastic-workers-app-'));
   const environment = {
@@ -38,7 +38,7 @@ const limits = (template: Template) =>
     return [pool, policy.minTasks, policy.maxTasks, policy.slotsPerTask];
   });
 
-test('-c env=staging makes all pools small and always there, and what else is said stands above it', () => {
+test('-c env=staging gives each pool a small minimum, and explicit settings override it', () => {
   const { template } = runApp({ ...minimal, env: 'staging', maxTasks: '8' });
   expect(limits(template)).toEqual([
     ['quick-response', 2, 8, 20],
@@ -49,7 +49,7 @@ test('-c env=staging makes all pools small and always there, and what else is sa
   expect(outputs).toEqual(expect.arrayContaining(['Cluster', 'StateTable', 'ScalerFunction', 'Dashboard', 'Pools']));
 });
 
-test('without any it has no minimum', () => {
+test('without -c env the pools have no minimum', () => {
   const { template } = runApp(minimal);
   expect(limits(template)).toEqual([
     ['quick-response', 0, 10, 20],
@@ -58,14 +58,14 @@ test('without any it has no minimum', () => {
   ]);
 });
 
-test('a wrong context is told whole', () => {
+test('all problems with the context are reported at once', () => {
   const { stderr } = runApp({ env: 'prod', temporalAddress: 'no port' });
   expect(stderr).toContain('the context is not valid');
   expect(stderr).toContain('at env');
   expect(stderr).toContain('expected host:port');
 });
 
-test('without TLS where that is asked for', () => {
+test('-c plaintext=true turns TLS off', () => {
   const tls = (context: Record<string, string>) =>
     Object.values(runApp(context).template.findResources('AWS::Lambda::Function')).map(
       ({ Properties }) => Properties.Environment.Variables.TEMPORAL_TLS,
@@ -73,7 +73,7 @@ test('without TLS where that is asked for', () => {
   expect([...tls(minimal), ...tls({ ...minimal, plaintext: 'true' })]).toEqual(['true', 'false']);
 });
 
-test('where Temporal is has no default, but may be said by the context that stands above all props', () => {
+test('Temporal’s address has no default, but the context that overrides all props can set it', () => {
   expect(runApp({}).stderr).toContain('not given: -c temporalAddress=temporal.example.com:7233');
   const { template } = runApp({ workerImage: 'example/worker:1', 'elastic-workers:temporal': '10.1.2.3:7233/agents' });
   template.hasResourceProperties('AWS::Lambda::Function', {

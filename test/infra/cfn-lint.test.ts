@@ -10,7 +10,7 @@ import { lint } from './cfn-lint.ts';
 import { optionalProps, propsIn, withCluster, withVpc } from './every-prop.ts';
 import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
-// The first run fetches cfn-lint.
+// The first run downloads cfn-lint.
 jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');
@@ -21,12 +21,12 @@ const EVERY_PROP = { 'a VPC': withVpc, 'a cluster': withCluster };
 
 type Templates = Record<string, object>;
 
-test('cfn-lint finds nothing that is not acknowledged', async () => {
+test('cfn-lint finds nothing that is not acknowledged as intended', async () => {
   const templates = { ...presets(), ...everyProp(), ...(await ourApps()), ...(await projects()) };
   expect(await lint(templates)).toEqual([]);
 });
 
-test('and it finds a value that the resource’s schema does not allow', async () => {
+test('cfn-lint finds a value that the resource’s schema does not allow', async () => {
   const { template } = synthesize();
   const [service] = Object.values(template.findResources('AWS::ECS::Service'));
   service!.Properties.PropagateTags = 'EVERYWHERE';
@@ -35,7 +35,7 @@ test('and it finds a value that the resource’s schema does not allow', async (
   ]);
 });
 
-test('every optional prop is in one of the templates', () => {
+test('every optional prop is set in one of the templates', () => {
   const given = new Set(Object.values(EVERY_PROP).flatMap((props) => propsIn(props(emptyStack()))));
   expect(optionalProps().length).toBeGreaterThan(50);
   expect(optionalProps().filter((prop) => !given.has(prop))).toEqual([]);

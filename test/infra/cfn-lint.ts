@@ -16,7 +16,7 @@ const findingsSchema = z.array(
   }),
 );
 
-/** The first run fetches it. */
+/** The first run downloads it. */
 async function ensureCfnLint(): Promise<string> {
   const requirements = join(import.meta.dirname, 'requirements-cfn-lint.txt');
   const onProgress = (line: string) => process.stderr.write(`${line}\n`);

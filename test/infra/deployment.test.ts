@@ -1,4 +1,4 @@
-/** What a deployment does to the services on AWS, which the emulator cannot show: asserted on the template. */
+/** Effects of a deployment on the services that the emulator cannot show: asserted on the template. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Stack, type App } from 'aws-cdk-lib';
@@ -13,7 +13,7 @@ import type { WorkerPoolProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
 import { emptyStack, ownApp, synthesize } from './synthesize.ts';
 
-// The apps are loaded, and their templates made.
+// The apps are loaded and synthesized.
 jest.setTimeout(180_000);
 
 const examples = readdirSync(join(import.meta.dirname, '../../examples')).filter((file) => file.endsWith('.ts'));
@@ -22,7 +22,7 @@ async function appOf(file: string): Promise<App> {
   return ((await import(file)) as { app: App }).app;
 }
 
-/** Every template that this repository can make of itself. A cycle of dependencies throws. */
+/** Every template in this repository. A dependency cycle throws. */
 async function allTemplates(): Promise<Template[]> {
   const presets = Object.keys(PRESETS).map((preset) => synthesize({ preset: preset as 'staging' }).template);
   const apps = await Promise.all([ownApp(), ...examples.map((file) => appOf(`../../examples/${file}`))]);
@@ -41,15 +41,15 @@ describe('every service of every preset and example', () => {
     services = (await allTemplates()).flatMap(servicesOf).map(([, properties]) => properties);
   });
 
-  test('is looked at here', () => {
+  test('is checked here', () => {
     expect(services.length).toBeGreaterThan(examples.length);
   });
 
-  test('leaves its tasks where they run: rebalancing across availability zones is off', () => {
+  test('keeps its tasks in place: rebalancing across availability zones is off', () => {
     for (const service of services) expect(service).toMatchObject({ AvailabilityZoneRebalancing: 'DISABLED' });
   });
 
-  test('has a capacity provider strategy and no launch type, which CloudFormation could only change by replacing the service', () => {
+  test('has a capacity provider strategy, not a launch type: to change that, CloudFormation would replace the service', () => {
     for (const service of services) {
       expect(service).not.toHaveProperty('LaunchType');
       expect(service.CapacityProviderStrategy).not.toEqual([]);
@@ -57,7 +57,7 @@ describe('every service of every preset and example', () => {
     }
   });
 
-  test('has room for a hot fix while old tasks finish their work', () => {
+  test('has room for a hotfix while old tasks finish their work', () => {
     for (const service of services) {
       expect(service).toMatchObject({
         DeploymentConfiguration: { MinimumHealthyPercent: 100, MaximumPercent: MAXIMUM_PERCENT },
@@ -73,7 +73,7 @@ test('a count of one leaves room for thousands of old tasks, and the largest cou
   expect(MOST_TASKS * MAXIMUM_PERCENT).toBeLessThan(2 ** 31);
 });
 
-describe('a pool that changes what it runs on', () => {
+describe('a pool that changes its capacity providers', () => {
   const kinds: Record<string, Partial<WorkerPoolProps>> = {
     'on demand': {},
     'Spot with a base': { spot: true, onDemandBase: 2 },
@@ -87,7 +87,7 @@ describe('a pool that changes what it runs on', () => {
       pools: { only: { taskQueue: 'q', ...changes } },
     })).template;
 
-  test('keeps its service: the same resource, none of whose create-only properties is another', () => {
+  test('keeps its service: the same resource with unchanged create-only properties', () => {
     const services = Object.entries(kinds).map(([kind, changes]) => {
       const [[id, properties] = ['', {}]] = servicesOf(templateOf(changes));
       const { Cluster, Role, SchedulingStrategy, ServiceName, LaunchType } = properties;
@@ -100,7 +100,7 @@ describe('a pool that changes what it runs on', () => {
     );
   });
 
-  test('finds both Fargate providers in the cluster before and after, so that the change takes none away that is in use', () => {
+  test('finds both Fargate providers in the cluster before and after, so that none in use is removed', () => {
     for (const changes of Object.values(kinds)) {
       const associations = templateOf(changes).findResources('AWS::ECS::ClusterCapacityProviderAssociations');
       const providers = Object.values(associations).map(({ Properties }) => Properties.CapacityProviders as unknown[]);
@@ -127,7 +127,7 @@ function strategyOf(template: Template): unknown {
   return servicesOf(template)[0]?.[1].CapacityProviderStrategy;
 }
 
-/** All that CloudFormation creates before a resource and deletes after it. */
+/** Everything that CloudFormation creates before a resource and deletes after it. */
 function outliving(template: Template, id: string): Set<string> {
   const { Resources } = template.toJSON() as { Resources: Record<string, { DependsOn?: string[] }> };
   const found = new Set<string>();
@@ -161,10 +161,10 @@ function onlyOf(template: Template, type: string): string {
   return ids[0] as string;
 }
 
-describe('while tasks of a stack drain that is destroyed', () => {
+describe('while a stack is destroyed and its tasks drain', () => {
   const pools = { only: { taskQueue: 'q' } };
 
-  test('there are still their way out, their rights, their log and their table', () => {
+  test('their network, permissions, log and table still exist', () => {
     const { template } = synthesize({ pools });
     expect(typesOutliving(template, onlyOf(template, 'AWS::ECS::Service'))).toEqual([
       'AWS::DynamoDB::Table',
@@ -189,7 +189,7 @@ describe('while tasks of a stack drain that is destroyed', () => {
     }
   });
 
-  test('there are still the rules that let them reach Temporal, on both sides', () => {
+  test('the security group rules towards Temporal still exist, on both sides', () => {
     const stack = emptyStack();
     const vpc = new ec2.Vpc(stack, 'Network', { maxAzs: 1 });
     const server = ec2.SecurityGroup.fromSecurityGroupId(stack, 'Server', 'sg-0123456789abcdef0');
@@ -202,13 +202,13 @@ describe('while tasks of a stack drain that is destroyed', () => {
     expect(outlive).toContain(onlyOf(template, 'AWS::EC2::SecurityGroupEgress'));
   });
 
-  test('there is still the NAT gateway of a VPC with private subnets', () => {
+  test('the NAT gateway of a VPC with private subnets still exists', () => {
     const { template } = synthesize((scope) => ({ vpc: new ec2.Vpc(scope, 'Network', { maxAzs: 1 }), pools }));
     const types = typesOutliving(template, onlyOf(template, 'AWS::ECS::Service'));
     expect(types).toEqual(expect.arrayContaining(['AWS::EC2::NatGateway', 'AWS::EC2::VPCGatewayAttachment']));
   });
 
-  test('nothing sets a new count: the schedule and the scaler go first', () => {
+  test('nothing sets a new count: the schedule and the scaler are removed first', () => {
     const { template } = synthesize({ pools });
     const outlive = outliving(template, onlyOf(template, 'AWS::Scheduler::Schedule'));
     for (const type of ['AWS::Lambda::Function', 'AWS::Lambda::EventInvokeConfig', 'AWS::ECS::Service']) {
@@ -222,7 +222,7 @@ describe('while tasks of a stack drain that is destroyed', () => {
   });
 });
 
-test('a service comes after the capacity providers of its cluster, those of instances too', () => {
+test('a service is created after its cluster’s capacity providers, including those of instances', () => {
   const { template } = synthesize((scope) => ({
     cluster: clusterWithGpus(scope),
     pools: { only: { taskQueue: 'q', capacityProvider: 'gpus' } },

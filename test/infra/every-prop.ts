@@ -42,7 +42,7 @@ export function withVpc(scope: Construct): ElasticWorkersProps {
   };
 }
 
-/** Cluster, roles and keys exist already. */
+/** Cluster, roles and keys already exist. */
 export function withCluster(scope: Construct): ElasticWorkersProps {
   const arn = (rest: string) => `arn:aws:${rest.replace(':', ':eu-west-1:123456789012:')}`;
   return {

@@ -19,7 +19,7 @@ function asks(address: string): ecs.HealthCheck {
   };
 }
 
-test('all mistakes are told at once, with the pool, the value and the mend', () => {
+test('all mistakes are reported at once, with the pool, the value and the fix', () => {
   const broken = () =>
     synthesize({
       tickSeconds: 60,
@@ -187,7 +187,7 @@ test.each<[Partial<WorkerPoolProps>, string]>([
     { temporal: { address: 'no port' } },
     'pool one: temporal.address is "no port"; write host:port, such as temporal.example.com:7233',
   ],
-])('of a pool, %j', (pool, problem) => {
+])('a mistake in a pool is reported: %j', (pool, problem) => {
   expect(ofPool(pool)).toEqual([problem]);
 });
 
@@ -209,18 +209,18 @@ test.each<[object, string]>([
     { temporal: { address: 'a:1', namespace: ' ' } },
     'temporal.namespace is empty; set it, or leave it out for "default"',
   ],
-])('of the stack, %j', (changes, problem) => {
+])('a mistake in the stack is reported: %j', (changes, problem) => {
   expect(ofStack(changes)).toEqual([problem]);
 });
 
-test('a secret would not be sent in the clear', () => {
+test('a secret without TLS is refused', () => {
   const secret = Secret.fromSecretNameV2(emptyStack(), 'Secret', 'temporal');
   expect(ofStack({ temporal: { address: 'a:1', secret, tls: false } })).toEqual([
     'temporal.tls is false although there is a secret, which would be sent unencrypted; remove tls',
   ]);
 });
 
-test('contradictions between what is given from outside', () => {
+test('contradictions between existing resources are reported', () => {
   const stack = emptyStack();
   const vpc = ec2.Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-1', availabilityZones: ['a'] });
   expect(ofStack({ vpc, cluster: { vpc } })).toEqual(['vpc: the cluster has its own; remove vpc or cluster']);
@@ -240,7 +240,7 @@ test('contradictions between what is given from outside', () => {
   ]);
 });
 
-test('one queue name in two namespaces is two queues', () => {
+test('the same queue name in two namespaces means two queues', () => {
   expect(
     ofStack({
       pools: { one: { taskQueue: 'q' }, two: { taskQueue: 'q', temporal: { namespace: 'other' } } },
@@ -248,11 +248,11 @@ test('one queue name in two namespaces is two queues', () => {
   ).toEqual([]);
 });
 
-test('what is known only when it is deployed is not judged', () => {
+test('values known only at deployment are not checked', () => {
   expect(ofStack({ temporal: { address: '${Token[TOKEN.1]}:7233' } })).toEqual([]);
 });
 
-test('windows that are never open at the same time may differ', () => {
+test('schedule windows that are never open at the same time may differ', () => {
   const schedules = [
     { from: '0 8 * * *', to: '0 12 * * *', minTasks: 8 },
     { from: '0 13 * * *', to: '0 18 * * *', maxTasks: 5 },
@@ -261,16 +261,16 @@ test('windows that are never open at the same time may differ', () => {
 });
 
 test.each(['10.1.2.3', '172.16.0.9', '100.64.0.1', 'localhost', 'temporal', 'temporal.prod.internal', '[fd00::1]'])(
-  'workers may speak to %s without TLS',
+  'workers may connect to %s without TLS',
   (host) => expect(ofStack({ temporal: { address: `${host}:7233` } })).toEqual([]),
 );
 
-test('to any other address they may where that is asked for', () => {
+test('workers may connect to other addresses without TLS only with allowPlaintext', () => {
   expect(ofStack({ temporal: { address: '203.0.113.7:7233', tls: false, allowPlaintext: true } })).toEqual([]);
   expect(ofStack({ temporal: { address: '203.0.113.7:7233', tls: false } })).toHaveLength(1);
 });
 
-test('a model is named where none is known to stay in the region’s geography', () => {
+test('a model must be set if no default is known to stay in the region’s geography', () => {
   const unnamed = [expect.stringMatching(/^pool one: model is not set, and no default is known to stay/)];
   expect(ofPool({}, 'sa-east-1')).toEqual(unnamed);
   expect(ofPool({}, 'us-gov-west-1')).toEqual(unnamed);
@@ -288,11 +288,11 @@ test.each<Partial<WorkerPoolProps>>([
     healthCheck: { command: ['CMD', '/bin/check', 'localhost:8080'] },
   },
   { image: ecs.ContainerImage.fromRegistry('python'), healthCheck: asks('localhost:5000') },
-])('a health check that asks where somebody may well listen is none: %#', (pool) => {
+])('a health check on a port that may be in use is accepted: %#', (pool) => {
   expect(ofPool(pool)).toEqual([]);
 });
 
-describe('a container that others put into a task', () => {
+describe('a container added to a task', () => {
   const withProxy = (pool: Partial<WorkerPoolProps>, mapping: ecs.PortMapping) => {
     const { workers, stack } = synthesize({ pools: { one: { taskQueue: 'q', ...pool } } });
     const { taskDefinition } = workers.pool('one').service as ecs.FargateService;
@@ -301,7 +301,7 @@ describe('a container that others put into a task', () => {
     return () => (stack.node.root as App).synth();
   };
 
-  test('must not listen where the worker does', () => {
+  test('must not listen on the worker’s ports', () => {
     expect(withProxy({}, { containerPort: 8080 })).toThrow(
       "pool one: container proxy and the worker both listen on port 8080: set the pool's environment.ELASTIC_WORKERS_HEALTH_PORT to another port, or to off",
     );
@@ -309,7 +309,7 @@ describe('a container that others put into a task', () => {
     expect(withProxy({}, range)).toThrow('environment.ELASTIC_WORKERS_METRICS_PORT');
   });
 
-  test('may have the port once the worker does not', () => {
+  test('may use the port if the worker does not', () => {
     const environment = { ELASTIC_WORKERS_HEALTH_PORT: '9090' };
     expect(withProxy({ environment }, { containerPort: 8080 })).not.toThrow();
     expect(withProxy({ environment }, { containerPort: 9090 })).toThrow('port 9090');

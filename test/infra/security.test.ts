@@ -14,17 +14,17 @@ import type { ElasticWorkersProps } from '../../infra/index.ts';
 import { PRESETS } from '../../infra/presets.ts';
 import { emptyStack, ownApp, joined, synthesize } from './synthesize.ts';
 
-// The apps are loaded, and their templates made.
+// The apps are loaded and synthesized.
 jest.setTimeout(180_000);
 
 const root = join(import.meta.dirname, '../..');
-/** What a new CDK app has in its cdk.json, and what an old one has: nothing. */
+/** The feature flags of a new CDK app; an old one has none. */
 const FLAGS = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')).context as Record<string, unknown>;
 
-/** Of what `synthesize` makes. */
+/** Of the stack that `synthesize` creates. */
 const STACK_ID = 'StackWorkersBB84B11A';
 
-/** `cdk synth` exits with 0 whatever cdk-nag finds: so its findings are asked for themselves. */
+/** `cdk synth` exits with 0 whatever cdk-nag finds, so its findings are read directly. */
 function findings(app: App): string[] {
   app.synth();
   const { violations } = new AwsSolutionsChecks(app).validateScope(app);
@@ -33,7 +33,7 @@ function findings(app: App): string[] {
   );
 }
 
-describe('cdk-nag finds nothing that is not explained', () => {
+describe('cdk-nag finds nothing unexplained', () => {
   test.each([undefined, ...Object.keys(PRESETS)])('in the preset %s', (preset) => {
     for (const context of [{}, FLAGS]) {
       const { stack } = synthesize({ ...(preset && { preset: preset as 'staging' }) }, emptyStack(context));
@@ -53,12 +53,12 @@ describe('cdk-nag finds nothing that is not explained', () => {
     expect(findings(await ownApp())).toEqual([]);
   });
 
-  test('with all that a user can bring or switch on', () => {
+  test('with everything that a user can supply or turn on', () => {
     const { stack } = everything();
     expect(findings(stack.node.root as App)).toEqual([]);
   });
 
-  test('and it would find what is not: another wildcard in a worker’s role', () => {
+  test('but would find another wildcard in a worker’s role', () => {
     const { stack, workers } = synthesize();
     workers
       .pool('fast')
@@ -70,8 +70,8 @@ describe('cdk-nag finds nothing that is not explained', () => {
   });
 });
 
-describe('every right that is granted', () => {
-  test('with the defaults', () => {
+describe('permissions', () => {
+  test('are exactly these with the defaults', () => {
     expect(rightsOf(synthesize().template)).toEqual({
       WorkersPoolsfastTaskRole: [
         'bedrock:InvokeModel on arn:<AWS::Partition>:bedrock:*::foundation-model/amazon.nova-2-lite-v1:0',
@@ -107,7 +107,7 @@ describe('every right that is granted', () => {
     });
   });
 
-  test('of a service the scaler may change the count, and nothing else that IAM can tell apart', () => {
+  test('let the scaler change a service’s count, and nothing else that IAM can distinguish', () => {
     const right = statements(synthesize().template).find(({ Action }) => Action.includes('ecs:UpdateService'));
     expect(right?.Condition).toMatchObject({
       ArnEqualsIfExists: { 'ecs:task-definition': [{ Ref: expect.any(String) }, { Ref: expect.any(String) }] },
@@ -116,7 +116,7 @@ describe('every right that is granted', () => {
     });
   });
 
-  test('the scaler may use a secret of its own, which workers may not read', () => {
+  test('let the scaler use its own secret, which workers may not read', () => {
     const { template } = synthesize((scope) => ({
       temporal: {
         address: 'cloud.tmprl.cloud:7233',
@@ -130,7 +130,7 @@ describe('every right that is granted', () => {
     expect(readOf(worker)).toEqual([`secretsmanager:GetSecretValue on ${SECRET_ARN}`]);
   });
 
-  test('an image that is named by its address in ECR may be pulled', () => {
+  test('allow pulling an image that is given by its ECR address', () => {
     const uri = '210987654321.dkr.ecr.eu-central-1.amazonaws.com/team/worker:7';
     const { template } = synthesize({
       pools: { own: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry(uri) } },
@@ -141,9 +141,9 @@ describe('every right that is granted', () => {
   });
 
   test.each([30, 200])(
-    '%s pools with images, namespaces and secrets of their own have all rights within IAM’s limits',
+    'stay within IAM’s limits for %s pools with their own images, namespaces and secrets',
     (count) => {
-      // More than one stack may hold: what is looked at is the policies.
+      // More resources than a stack may have: only the policies matter here.
       const unlimited = emptyStack({ '@aws-cdk/core:stackResourceLimit': 0 });
       const many = (scope: Construct) => ({
         sidecarImage: ecs.ContainerImage.fromRegistry('sidecar'),
@@ -164,7 +164,7 @@ describe('every right that is granted', () => {
         ),
       });
       const { stack, template } = synthesize(many, unlimited);
-      // Each reference comes to an ARN with the names of the stack's cluster and service.
+      // Each reference resolves to an ARN with the names of the stack's cluster and service.
       const lengthOf = (document: object) =>
         JSON.stringify(document).replaceAll(/\{"Ref":"[^"]*"\}/g, 'x'.repeat(150)).length;
       const managed = Object.values(template.findResources('AWS::IAM::ManagedPolicy'));
@@ -182,7 +182,7 @@ describe('every right that is granted', () => {
     },
   );
 
-  test('a worker may read its own cordon and the scaler’s last tick, and nothing else of the table', () => {
+  test('let a worker read its own cordon and the scaler’s last tick, and nothing else in the table', () => {
     const reads = statements(synthesize().template).filter(
       ({ Action, Condition }) => Action === 'dynamodb:BatchGetItem' && Condition,
     );
@@ -194,7 +194,7 @@ describe('every right that is granted', () => {
     }
   });
 
-  test('a worker may protect the tasks of its own pool, which bear its name, and no others', () => {
+  test('let a worker protect the tasks of its own pool, by their tags, and no others', () => {
     const { template } = synthesize();
     for (const pool of ['fast', 'slow']) {
       const condition = {
@@ -228,7 +228,7 @@ describe('every right that is granted', () => {
       ['arn:aws:bedrock:eu-west-1:123456789012:provisioned-model/p'],
     ],
     ['openai:gpt-5', []],
-  ])('a worker may ask the model it was given, %s, and no other', (model, resources) => {
+  ])('let a worker call the model it was given, %s, and no other', (model, resources) => {
     const { stack, template } = synthesize({ pools: { fast: { taskQueue: 'q', model } } });
     const asking = (rightsOf(template).WorkersPoolsfastTaskRole ?? []).filter((right) => right.startsWith('bedrock:'));
     const actions = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream'];
@@ -236,7 +236,7 @@ describe('every right that is granted', () => {
     expect(findings(stack.node.root as App)).toEqual([]);
   });
 
-  test('what else is there with all that can be switched on', () => {
+  test('are exactly these in addition with everything turned on', () => {
     const all = rightsOf(everything().template);
     const usual = new Set(
       Object.values(rightsOf(synthesize().template))
@@ -267,7 +267,7 @@ describe('every right that is granted', () => {
     });
   });
 
-  test('a worker with a sidecar may protect its task and read its cordon, and publishes nothing', () => {
+  test('let a worker with a sidecar protect its task and read its cordon, but not publish metrics', () => {
     const { template } = synthesize({
       pools: { foreign: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('python-worker') } },
     });
@@ -278,7 +278,7 @@ describe('every right that is granted', () => {
   });
 });
 
-test('nobody can call in: no security group lets anybody in, and the scaler has no address', () => {
+test('nothing accepts connections: no security group allows inbound traffic, and the scaler has no URL', () => {
   const { template } = synthesize();
   const types = Object.values(template.toJSON().Resources as Record<string, { Type: string }>).map(({ Type }) => Type);
   const doors = /SecurityGroupIngress|Lambda::(Url|Permission)|ApiGateway|ElasticLoadBalancing|ResourcePolicy/;
@@ -288,7 +288,7 @@ test('nobody can call in: no security group lets anybody in, and the scaler has 
   expect(groups.filter(({ Properties }) => Properties.SecurityGroupIngress !== undefined)).toEqual([]);
 });
 
-test('the role that may invoke the scaler can be taken on by the scheduler of this account alone', () => {
+test('only the scheduler of this account can assume the role that may invoke the scaler', () => {
   const roles = synthesize().template.findResources('AWS::IAM::Role');
   const invoking = Object.keys(roles).find((id) => id.includes('InvokeRole')) ?? '';
   const trusted = roles[invoking]?.Properties.AssumeRolePolicyDocument.Statement as unknown[];
@@ -300,13 +300,13 @@ test('the role that may invoke the scaler can be taken on by the scheduler of th
   ]);
 });
 
-test('a secret is named in the template, and never in it', () => {
+test('the template contains a secret’s name, never its value', () => {
   const text = JSON.stringify(everything().template.toJSON());
   expect(text).toContain(SECRET_ARN);
   expect(text).not.toContain('{{resolve:');
 });
 
-test('a secret that is known by its name can be read too', () => {
+test('a secret given by name can be read too', () => {
   const { template } = synthesize((scope) => ({
     temporal: { address: 'cloud.tmprl.cloud:7233', secret: Secret.fromSecretNameV2(scope, 'Secret', 'temporal') },
   }));
@@ -363,7 +363,7 @@ function statements(template: Template): Statement[] {
   );
 }
 
-/** By role: each action, on what, and under which condition. Logical ids without their hashes. */
+/** By role: each action, its resource and its condition. Logical ids without their hashes. */
 function rightsOf(template: Template): Record<string, string[]> {
   const rights: Record<string, string[]> = {};
   for (const { Properties } of Object.values(template.findResources('AWS::IAM::Policy'))) {

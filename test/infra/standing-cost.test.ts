@@ -17,7 +17,7 @@ const input = (pools: Partial<WorkerPoolProps>[], changes: Partial<StandingCostI
   ...changes,
 });
 
-test('each line is the result of its own arithmetic', () => {
+test('each line equals its own arithmetic', () => {
   const lines = standingCost(input([{ minTasks: 2, cpu: 512, memory: 1024 }, {}], { tracing: true, metrics: 'full' }));
   expect(lines.map(({ what }) => what)).toEqual([
     'scaler',
@@ -34,14 +34,14 @@ test('each line is the result of its own arithmetic', () => {
   expect(pool?.dollars).toBeCloseTo(2 * 730 * (0.5 * 0.04048 + 1 * 0.004445 + 0.005));
 });
 
-test('a pool at zero costs its metrics and alarms, and nothing that stands by', () => {
+test('a pool at zero costs only its metrics and alarms', () => {
   const one = totalOf(standingCost(input([{}])));
   const two = totalOf(standingCost(input([{}, {}])));
   expect(two - one).toBeGreaterThan(8 * 0.3 + 6 * 0.1);
   expect(two - one).toBeLessThan(4);
 });
 
-test('Spot, Arm and what is not watched cost less; the instances of a capacity provider are not counted', () => {
+test('Spot and Arm cost less; a capacity provider’s instances are not included', () => {
   const cost = (pool: Partial<WorkerPoolProps>) => totalOf(standingCost(input([pool])));
   const base = cost({ minTasks: 10 });
   expect(cost({ minTasks: 10, spot: true, onDemandBase: 1 })).toBeLessThan(base * 0.5);
@@ -50,7 +50,7 @@ test('Spot, Arm and what is not watched cost less; the instances of a capacity p
   expect(onInstances.at(-1)?.arithmetic).toBe('instances of the capacity provider are not included');
 });
 
-test('is an output of the stack, and a note when it is synthesized', () => {
+test('the standing cost is a stack output, and a note during synthesis', () => {
   const { stack, template } = synthesize();
   const [output] = Object.values(template.findOutputs('*'));
   const total = /^[\d.]+ USD per month/.exec(output?.Value)?.[0];
@@ -61,7 +61,7 @@ test('is an output of the stack, and a note when it is synthesized', () => {
   expect(notes[0]?.data).toContain('dashboard: 1 dashboard x 3');
 });
 
-test('docs/construct.md has the same figures', () => {
+test('docs/construct.md shows the same figures', () => {
   const document = readFileSync(join(import.meta.dirname, '../../docs/construct.md'), 'utf8');
   const cell = (pools: number, metrics: 'essential' | 'full') =>
     totalOf(
@@ -79,7 +79,7 @@ test('docs/construct.md has the same figures', () => {
   }
 });
 
-test('decision 7 has the scaler’s memory and cost as they are', () => {
+test('decision 7 states the scaler’s current memory and cost', () => {
   const file = '../../docs/decisions/0007-a-loop-of-ticks-in-a-lambda-function.md';
   const document = readFileSync(join(import.meta.dirname, file), 'utf8').replaceAll(/\s+/g, ' ');
   const [scaler] = standingCost(input([]));

@@ -1,4 +1,4 @@
-/** A stack with the construct in it, synthesized, for tests to look at. */
+/** A synthesized stack with the construct, for tests to inspect. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -33,7 +33,7 @@ export async function ownApp(): Promise<App> {
 
 type Changes = Partial<ElasticWorkersProps>;
 
-/** Its template is made when it is asked for: until then the stack may get more. */
+/** The template is created on first access: until then a test may add to the stack. */
 export function synthesize(changes: Changes | ((scope: Construct) => Changes) = {}, stack = emptyStack()) {
   const changed = typeof changes === 'function' ? changes(stack) : changes;
   const workers = new ElasticWorkers(stack, 'Workers', { ...props, ...changed });
@@ -46,7 +46,7 @@ export function synthesize(changes: Changes | ((scope: Construct) => Changes) = 
   };
 }
 
-/** The only one, or that of the pool. */
+/** The only one, or the pool's. */
 export function containerOf(template: Template, pool = '') {
   const tasks = Object.entries(template.findResources('AWS::ECS::TaskDefinition'));
   const [, task] = tasks.find(([id]) => id.startsWith(`WorkersPools${pool}`)) ?? [];

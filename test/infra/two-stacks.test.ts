@@ -1,4 +1,4 @@
-/** Two stacks of one account and region with pools of the same name, made from the same code as two deployments of it are. */
+/** Two stacks in one account and region with pools of the same name, created from the same code like two deployments of it. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { DISABLE_ASSET_STAGING_CONTEXT } from 'aws-cdk-lib/cx-api';
@@ -22,18 +22,18 @@ function each<T>(of: (template: Template, id: string) => T): T[] {
   return templates.map((template, index) => of(template, ids[index]!));
 }
 
-test('each has an id of its own, which its workers are told', () => {
+test('each stack has its own id, which its workers receive', () => {
   expect(new Set(ids).size).toBe(2);
   expect(each((template) => containerOf(template, 'fast').environment.ELASTIC_WORKERS_STACK)).toEqual(ids);
 });
 
-test('no resource of the one has a name that a resource of the other has', () => {
+test('no resource has the same name in both stacks', () => {
   const [blue, green] = each(namesIn);
   expect(blue!.length).toBeGreaterThan(0);
   expect(blue!.filter((name) => green!.includes(name))).toEqual([]);
 });
 
-test('the alarms of each stand on its own pools’ metrics', () => {
+test('each stack’s alarms use its own pools’ metrics', () => {
   const pools = each((template, id) => {
     const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
     expect(alarms).toHaveLength(12);
@@ -42,7 +42,7 @@ test('the alarms of each stand on its own pools’ metrics', () => {
   expect(pools).toEqual(NAMES.map(() => new Set(['fast', 'slow'])));
 });
 
-test('the dashboard of each shows its own pools’ metrics and tick records', () => {
+test('each stack’s dashboard shows its own pools’ metrics and tick records', () => {
   const shown = each((template, id) => {
     const { metrics, queries } = widgetsOf(template);
     expect(metrics.length).toBeGreaterThan(0);
@@ -55,7 +55,7 @@ test('the dashboard of each shows its own pools’ metrics and tick records', ()
   expect(shown.map((pools) => new Set(pools))).toEqual(NAMES.map(() => new Set(['fast', 'slow'])));
 });
 
-/** What resources are called where CloudFormation does not choose the name, which it makes unique. */
+/** The names of resources that CloudFormation does not name itself; those are unique. */
 function namesIn(template: Template): string[] {
   const resources = Object.values(template.toJSON().Resources as Record<string, Resource>);
   return resources.flatMap(({ Type, Properties = {} }) =>
@@ -87,7 +87,7 @@ function widgetsOf(template: Template) {
   };
 }
 
-/** Of a metric in a dashboard's body: namespace, name, and then names and values by turns. */
+/** Of a metric in a dashboard's body: namespace, name, then alternating names and values. */
 function dimensionsOf(metric: (string | object)[]) {
   const [, , ...parts] = metric.filter((part) => typeof part === 'string');
   return parts.flatMap((Name, index) => (index % 2 === 0 ? [{ Name, Value: parts[index + 1]! }] : []));

@@ -1,6 +1,6 @@
 /**
- * Every alarm as it is deployed: its fault is produced with real parts, it fires, the fault is mended as its runbook would
- * have it, and it clears. All faults at the same time, each in a pool of its own, since an alarm thinks in minutes.
+ * Every deployed alarm: its fault is produced with real parts, the alarm fires, the fault is fixed as the runbook says, and
+ * the alarm clears. All faults occur at the same time, each in its own pool, because alarms take minutes.
  */
 import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,18 +25,18 @@ const MENDED_WITHIN_SECONDS = 180;
 const CLEARS_WITHIN_SECONDS = 300;
 
 const stack = new TestedStack('alarms');
-/** Stands for an image that can be taken away. */
+/** Represents an image that can be removed. */
 const image = join(stack.directory, 'image');
 const processId = join(stack.directory, 'process-id');
 
-/** In minutes, where an alarm thinks for three of them by default. */
+/** In minutes, for an alarm that evaluates three by default. */
 const SOONER = 2;
 
 const always = { minTasks: 1, maxTasks: 1 };
 const watched: TestedWorkers = {
   tickSeconds: 5,
   dashboard: false,
-  // The rest as they are by default.
+  // The rest have their defaults.
   alarmThresholds: { scalerDownMinutes: 1, pinnedAtMaxMinutes: 1, queueDepthMinutes: 1, latencyMinutes: 1 },
   pools: {
     killed: {
@@ -56,7 +56,7 @@ const unwatched: TestedWorkers = {
   pools: { silent: { taskQueue: 'silent', image: 'silent:1', sidecar: false, command: ['sleep', '3600'] } },
 };
 
-/** By what is wrong, the alarms that it raises, and how it begins and is mended. */
+/** By fault: the alarms that it raises, how it starts, and its fix. */
 const faults: Record<
   string,
   { pool: string; alarms: string[]; begin: () => Promise<unknown>; mend: () => Promise<unknown> }
@@ -73,7 +73,7 @@ const faults: Record<
   'a queue is flooded': {
     pool: 'flooded',
     alarms: ['Latency', 'PinnedAtMax', 'QueueDepth'],
-    // For a whole minute and more they need more than maxTasks, and are over a hundred.
+    // For more than a minute they need more than maxTasks, and number over a hundred.
     begin: () => startWork('flooded', 600, { offlineModel: { secondsPerAsk: 2 } }),
     mend: async () => {},
   },
@@ -83,7 +83,7 @@ const faults: Record<
     begin: () => startWork('failing', 3, { execution: 'direct' }, 'no-such-strategy'),
     mend: () => startWork('failing', 80, { offlineModel: { secondsPerAsk: 0 } }),
   },
-  'there is more to do than maxTasks can': {
+  'there is more work than maxTasks tasks can do': {
     pool: 'small',
     alarms: ['Latency', 'PinnedAtMax'],
     begin: () => startWork('small', 60, { offlineModel: { secondsPerAsk: 4 } }),
@@ -107,7 +107,7 @@ beforeAll(async () => {
   symlinkSync(LOCAL_WORKER_DIRECTORY, image);
   await stack.start({ images: { 'killed:1': image, 'silent:1': '/' } });
   await stack.deploy({ Watched: watched, Unwatched: unwatched });
-  // First the workers: should the scaler find none at its first look, that would be an alarm of its own.
+  // First the workers: if the scaler's first tick found none, that would fire another alarm.
   await Promise.all(Object.keys(watched.pools).map((queue) => answersWork(queue)));
   await Promise.all([stack.invokeScaler('Watched'), stack.invokeScaler('Unwatched')]);
   for (const what of Object.keys(faults)) {
@@ -120,14 +120,14 @@ beforeAll(async () => {
 afterAll(() => stack.stop(), 120_000);
 
 test.each(Object.keys(faults).map((what) => [what, faults[what]!.alarms.join(' and ')]))(
-  '%s: %s fires, and clears when that is over',
+  'when %s, %s fires, and clears afterwards',
   async (what) => {
     await expect(courses.get(what)).resolves.toBeUndefined();
   },
   (QUIET_WITHIN_SECONDS + FIRES_WITHIN_SECONDS + MENDED_WITHIN_SECONDS + CLEARS_WITHIN_SECONDS) * 1000,
 );
 
-test('nothing else has fired', async () => {
+test('no other alarm has fired', async () => {
   const expected = Object.values(faults).map(({ pool, alarms }) => [pool, alarms]);
   const fired = Object.entries(await firedByPool()).map(([pool, alarms]) => [pool, [...alarms].sort()]);
   expect(Object.fromEntries(fired)).toEqual(Object.fromEntries(expected));
@@ -161,7 +161,7 @@ function secondsUntil(alarm: string): number {
   const runbook = readFileSync(join(REPOSITORY, 'docs/runbooks', `${name}.md`), 'utf8');
   const [, minutes] = /The alarm\s+fires\s+within\s+(\d+)\s+minutes/.exec(runbook) ?? [];
   const isSooner = `${alarm[0]!.toLowerCase()}${alarm.slice(1)}Minutes` in watched.alarmThresholds!;
-  // Once the scaler's schedule is stopped, the invocation that ticks goes on until it has no time left.
+  // After the scaler's schedule has stopped, the current invocation ticks until its time is up.
   const last = alarm === 'ScalerDown' ? LONGEST_INVOCATION_SECONDS : 0;
   return (Number(minutes) - (isSooner ? SOONER : 0)) * 60 + last;
 }
@@ -215,7 +215,7 @@ async function startWork(queue: string, count: number, config: ProcessorConfig, 
   );
 }
 
-/** A worker is there. */
+/** A worker is running. */
 async function answersWork(queue: string): Promise<void> {
   const [work] = await startWork(queue, 1, { offlineModel: { secondsPerAsk: 0 } });
   await work!.result();

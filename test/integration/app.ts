@@ -1,12 +1,12 @@
 /**
- * The CDK app that tests deploy: what is in its stack, they say in the context. `-c workers={"Name":{props}}`, each an
- * ElasticWorkers; images by their names.
+ * The CDK app that tests deploy; the context defines its stack: `-c workers={"Name":{props}}`, each an ElasticWorkers,
+ * with images by name.
  */
 import { App, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { ElasticWorkers, type ElasticWorkersProps, type WorkerPoolProps } from '../../infra/index.ts';
 
-/** As the context has it: JSON, so an image is a string. */
+/** As in the context: JSON, so an image is a string. */
 export interface TestedWorkers extends Omit<
   ElasticWorkersProps,
   'pools' | 'temporal' | 'workerImage' | 'sidecarImage'

@@ -1,6 +1,6 @@
 /**
- * The commands that documents show, elastic-workers' own and those of the AWS CLI, asked of a whole deployed stack at work: its own by
- * a user who has the rights that docs/cli.md names, and no others.
+ * The commands that the documents show, ours and those of the AWS CLI, run against a deployed stack at work: ours by a user
+ * with exactly the permissions that docs/cli.md lists.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { missingFrom } from '../docs/shown.ts';
 import { TestedPlant } from './tested-plant.ts';
 import { until } from '../until.ts';
 
-/** More than the fleets can do at once, so that some of it waits for as long as the commands take. */
+/** More than the fleets can do at once, so that some of it waits while the commands run. */
 const WORK = { 'quick-response-queue': 160, 'complex-analysis-queue': 40 };
 
 const tested = new TestedPlant('command-line', { maxTasks: 2 });
@@ -34,7 +34,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => tested.stop(), 120_000);
 
-test('status, doctor, explain and eval tell of the pools as the document shows', async () => {
+test('status, doctor, explain and eval describe the pools as the document shows', async () => {
   await Promise.all(
     Object.entries(WORK).flatMap(([taskQueue, pieces]) =>
       Array.from({ length: pieces }, (_, index) => tested.startWork(`watched-${taskQueue}-${index}`, taskQueue, 15)),
@@ -56,7 +56,7 @@ test('status, doctor, explain and eval tell of the pools as the document shows',
   expect(missing()).toEqual([]);
 }, 360_000);
 
-test('drain empties a task at work as the document shows', async () => {
+test('drain empties a busy task as the document shows', async () => {
   await until('the work is done', 180, async () => (await tested.countWork('Running')) === 0);
   await Promise.all(
     Array.from({ length: 20 }, (_, index) => tested.startWork(`drained-${index}`, 'quick-response-queue', 60)),
@@ -71,7 +71,7 @@ test('drain empties a task at work as the document shows', async () => {
   expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));
 }, 600_000);
 
-test('the AWS CLI is answered to every command that the documents show', async () => {
+test('every AWS CLI command that the documents show is answered', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'aws-cli-'));
   for (const file of ['api-key.txt', 'new-api-key.txt']) writeFileSync(join(folder, file), 'secret');
   const { aws } = await ensureTools({ aws: true });
@@ -85,7 +85,7 @@ test('the AWS CLI is answered to every command that the documents show', async (
     .flatMap(({ text }) => commandsIn(text))
     .filter(([program]) => program === 'aws')
     .map(([, ...args]) => args.map((arg) => arg.replaceAll(/\$([A-Z_]+)|"fast"/g, (name) => names[name] ?? name)))
-    // The CLI's version 2 alone has the one; the emulator has not the other.
+    // Only version 2 of the CLI has the first; the emulator lacks the second.
     .filter(([service, operation]) => service !== 'application-autoscaling' && operation !== 'tail');
   expect(commands.length).toBeGreaterThan(15);
   const unanswered: unknown[] = [];
@@ -99,7 +99,7 @@ test('the AWS CLI is answered to every command that the documents show', async (
   expect(unanswered).toEqual([]);
 }, 480_000);
 
-/** What the variables in the documents' commands stand for, and a task at work. */
+/** Values for the variables in the documents' commands, and a busy task. */
 async function namesForCommands(): Promise<Record<string, string>> {
   const [{ pool = '', cluster = '', service = '', taskQueue = '' } = {}] = tested.plant.pools;
   await tested.startWork('to-be-stopped', taskQueue, 200);

@@ -1,6 +1,6 @@
 /**
- * A stack's whole life on the CDK's command line, with work in flight all the time: deployed, changed, with a pool more, with a
- * pool less, destroyed. Every activity is tried once, so what is lost is seen.
+ * A stack's whole life on the CDK's command line, with work in flight all the time: deployed, updated, with a pool added, with a
+ * pool removed, destroyed. Every activity is tried only once, so that any loss is visible.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ jest.setTimeout(600_000);
 const stack = new TestedStack('lifecycle');
 const FLEET = 40;
 
-/** Our worker; somebody else's, beside a sidecar; and tasks so small that forty fit on one machine. */
+/** Our worker; another one with a sidecar; and tasks so small that forty fit on one machine. */
 const pools: TestedWorkers['pools'] = {
   ours: { taskQueue: 'ours', slots: 2, maxTasks: 2 },
   theirs: { taskQueue: 'theirs', slots: 1, maxTasks: 2, image: 'theirs:1', command: ['node', 'plain-worker.mjs'] },
@@ -68,7 +68,7 @@ afterAll(async () => {
   await stack.stop();
 });
 
-test('deployed, it takes up the work that waits, and grows to what a tag says', async () => {
+test('a deployed stack takes waiting work, and scales out to the limit set by a tag', async () => {
   await stack.deploy(workers(pools));
   await stack.tag('forty', { minTasks: String(FLEET) });
   await stack.invokeScaler('Workers');
@@ -77,7 +77,7 @@ test('deployed, it takes up the work that waits, and grows to what a tag says', 
   expect((await stack.service('forty')).desiredCount).toBe(FLEET);
 });
 
-test('what its dashboard reads from the log is there', async () => {
+test('the log has the fields that the dashboard reads', async () => {
   const template = await readFile(join(stack.directory, 'cdk.out/Tested.template.json'), 'utf8');
   const fields = new Set([...template.matchAll(/(?:max|latest)\(([\w.]+)\) as/g)].map(([, field]) => field!));
   expect(fields).toContain('figures.busySlots');
@@ -94,7 +94,7 @@ test('what its dashboard reads from the log is there', async () => {
   expect([...fields].filter((field) => valueOf(field) === undefined)).toEqual([]);
 });
 
-test('changed, it is told what will change, replaces all tasks, and leaves the count of forty alone', async () => {
+test('an update shows the difference, replaces all tasks, and keeps the count at forty', async () => {
   const difference = await stack.cdk('diff', workers(changed));
   expect(difference).toContain('CHANGED');
   expect(difference).not.toContain('DesiredCount');
@@ -112,7 +112,7 @@ test('changed, it is told what will change, replaces all tasks, and leaves the c
   await expect(stack.cdk('diff', workers(changed), '--fail')).resolves.toContain('no differences');
 });
 
-test('with a pool more, its work is done and the others are left as they are', async () => {
+test('an added pool does its work, and the other pools stay unchanged', async () => {
   const before = await deploymentsOf(Object.keys(pools));
   const work = ask('late', 1);
   await stack.deploy(workers(added));
@@ -120,7 +120,7 @@ test('with a pool more, its work is done and the others are left as they are', a
   expect(await deploymentsOf(Object.keys(pools))).toEqual(before);
 });
 
-test('with a pool less, what it holds is finished and the others are left as they are', async () => {
+test('a removed pool finishes what it holds, and the other pools stay unchanged', async () => {
   const before = await deploymentsOf(Object.keys(pools));
   const work = ask('late', 15);
   await until('it is at work', 150, () => inHand('late'));
@@ -132,7 +132,7 @@ test('with a pool less, what it holds is finished and the others are left as the
   expect((await stack.service('forty')).desiredCount).toBe(FLEET);
 });
 
-test('destroyed, what is in the hands of our workers is finished, and nothing stays', async () => {
+test('a destroyed stack’s workers finish what they hold, and nothing is left behind', async () => {
   enough.abort();
   await Promise.all(flows);
   const work = ask('ours', 15);
@@ -145,7 +145,7 @@ test('destroyed, what is in the hands of our workers is finished, and nothing st
   expect(await readPoolConfigs(stack.site.emulatorUrl)).toEqual([]);
 });
 
-test('nothing was lost', async () => {
+test('no work was lost', async () => {
   const ends = await Promise.allSettled(results);
   expect(ends.length).toBeGreaterThan(20);
   expect(ends.filter(({ status }) => status === 'rejected')).toEqual([]);
@@ -186,7 +186,7 @@ async function start(queue: string, activity: string, args: unknown[]): Promise<
   counts.set(queue, finished(queue) + 1);
 }
 
-/** An activity of the queue has been started, as its workflow's server knows it. */
+/** The server reports that an activity of the queue has started. */
 async function inHand(queue: string): Promise<boolean> {
   const open = stack.site.client.workflow.list({ query: `ExecutionStatus = 'Running'` });
   for await (const { workflowId } of open) {
@@ -201,7 +201,7 @@ function running(pool: string): number {
   return stack.tasks(pool).filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
 }
 
-/** Every count that ECS was told, and the fewest tasks that ran, until the end. */
+/** Every count that was set, and the lowest number of running tasks, until the end. */
 function watch(pool: string) {
   const desired = new Set<number | undefined>();
   let fewestRunning = Infinity;

@@ -1,6 +1,6 @@
 /**
  * The whole loop with real parts: the Temporal server, `cdk deploy` to the emulator, the Lambda invoked by its schedule,
- * tasks as real processes. Work is pushed; the service is seen to scale out, and in again, and nothing is lost.
+ * tasks as real processes. Work is queued; the service scales out, and in again, and nothing is lost.
  */
 import { CloudWatchClient, DescribeAlarmsCommand, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
@@ -13,7 +13,7 @@ import { loggedCalls, statementsIn, unusedActions } from '../rights/statements.t
 import { TestedPlant } from './tested-plant.ts';
 import { until } from '../until.ts';
 
-/** More than one task can do while another starts. */
+/** More than one task can complete while another starts. */
 const PIECES = 80;
 
 const tested = new TestedPlant('loop');
@@ -21,7 +21,7 @@ const tested = new TestedPlant('loop');
 beforeAll(() => tested.start(), 300_000);
 afterAll(() => tested.stop(), 120_000);
 
-test('a fleet is taken to zero, grows for work that waits, loses none of it, and goes back to zero', async () => {
+test('a fleet scales in to zero, scales out for waiting work, loses none of it, and returns to zero', async () => {
   const pool = tested.plant.pools.find(({ taskQueue }) => taskQueue === 'complex-analysis-queue');
   const desired = await watchDesired(pool?.cluster ?? '', pool?.service ?? '');
   const isAtZero = async () => (await desired()) === 0 && tested.tasksAtWork() === 0;
@@ -45,7 +45,7 @@ test('a fleet is taken to zero, grows for work that waits, loses none of it, and
   expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
 }, 480_000);
 
-test('the metrics on which alarms and dashboard stand are published for each pool', async () => {
+test('the metrics that alarms and dashboard need are published for each pool', async () => {
   const { Metrics = [] } = await cloudWatch().send(new ListMetricsCommand({ Namespace: METRIC_NAMESPACE }));
   const names = new Set(Metrics.map(({ MetricName }) => MetricName));
   expect([...names]).toEqual(
@@ -53,16 +53,16 @@ test('the metrics on which alarms and dashboard stand are published for each poo
   );
 });
 
-test('scaler and workers needed each of their rights for that, but those that no run on one machine needs', () => {
+test('scaler and workers used all of their permissions for that, except those that a run on one machine never needs', () => {
   const calls = ELSEWHERE.flatMap((each) => each.calls);
   const elsewhere = new Set(calls.map((call) => 'action' in call && call.action));
   const unused = unusedActions(statementsIn(tested.template('TemporalElasticWorkers')), loggedCalls(tested.logs));
-  // A pool that had no work has measured none.
+  // A pool without work has no measurements.
   const ofThatPool = unused.filter((line) => /^Workers(Scaler|Poolscomplexanalysis)/.test(line));
   expect(ofThatPool.filter((line) => !elsewhere.has(line.split(' ')[1]!))).toEqual([]);
 });
 
-test('-c env=staging is deployed over it: two tasks a pool are there, and are watched', async () => {
+test('-c env=staging is deployed over it: each pool has two tasks, and alarms watch them', async () => {
   const { dashboard } = await tested.deployPreset('staging');
   await until('two tasks a pool', 180, () =>
     tested.plant.pools.every(({ service }) => tested.tasksRunning(service) === 2),
@@ -71,7 +71,7 @@ test('-c env=staging is deployed over it: two tasks a pool are there, and are wa
   expect(await countAlarms()).toBe(18);
 }, 420_000);
 
-test('-c env=development is deployed over that: workers start with it, and nobody is woken up', async () => {
+test('-c env=development is deployed over that: workers start with it, and no alarm notifies anyone', async () => {
   const { dashboard } = await tested.deployPreset('development');
   await until('no task is at work', 180, () => tested.tasksAtWork() === 0);
   expect(dashboard).toBeUndefined();
@@ -79,7 +79,7 @@ test('-c env=development is deployed over that: workers start with it, and nobod
   expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
 }, 420_000);
 
-test('no task has ended by itself in all that', () => {
+test('no task has exited by itself in the meantime', () => {
   expect(tested.stopCodes()).toEqual(new Set(['ServiceSchedulerInitiated']));
 });
 

@@ -1,6 +1,6 @@
 /**
- * `elastic-workers prove` as it is installed, from its first check to the last thing left: deployed by the CDK's own command line to the
- * emulator, with the real Temporal server, real workers, and a user who has the documented rights and no others.
+ * The installed `elastic-workers prove`, from its first check to its cleanup: deployed by the CDK's own command line to the
+ * emulator, with the real Temporal server, real workers, and a user with exactly the documented permissions.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { devNull } from 'node:os';
@@ -22,7 +22,7 @@ import { runCli, type Ran, type RunOptions } from '../cli/served-stacks.ts';
 
 jest.setTimeout(720_000);
 
-/** Within the repository, whose CDK it finds. */
+/** Inside the repository, where it finds the CDK. */
 const directory = join(LOCAL_DIRECTORY, 'prove');
 const main = join(REPOSITORY, packageFile.bin['elastic-workers']);
 const closers: (() => Promise<void>)[] = [];
@@ -53,7 +53,7 @@ beforeAll(async () => {
     AWS_ENDPOINT_URL_S3: emulatorUrl,
     AWS_CONFIG_FILE: devNull,
     AWS_SHARED_CREDENTIALS_FILE: devNull,
-    // Images are not built: local Fargate runs what would be in them.
+    // Images are not built: local Fargate runs their contents.
     CDK_DOCKER: 'true',
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     CDK_DISABLE_VERSION_CHECK: 'true',
@@ -64,7 +64,7 @@ afterAll(async () => {
   for (const close of closers.toReversed()) await close();
 }, 120_000);
 
-/** Where the scaler is there, it is invoked at once: its schedule first fires a minute later. */
+/** Once the scaler exists, it is invoked at once: its schedule first fires a minute later. */
 function prove(args: string[], options: RunOptions = {}): Promise<Ran> {
   let isThere = false;
   const onOutput = (printed: string) => {
@@ -92,7 +92,7 @@ async function stacks(): Promise<string[]> {
 
 const results = (steps: Step[]) => Object.fromEntries(steps.map(({ step, result }) => [step, result]));
 
-test('where something is missing nothing is deployed, and it is told', async () => {
+test('when something is missing, prove reports it and deploys nothing', async () => {
   const { code, stdout } = await prove(['--temporal-address', '127.0.0.1:1', '--yes']);
   expect({ code, stacks: await stacks() }).toEqual({ code: 1, stacks: [] });
   expect(stdout).toMatch(/^✗ server \(default at 127\.0\.0\.1:1\): .+\n/m);
@@ -100,7 +100,7 @@ test('where something is missing nothing is deployed, and it is told', async () 
   expect(existsSync(join(directory, 'prove-report.md'))).toBe(false);
 });
 
-test('all of it is proved, and nothing of it is left but a report that can be sent', async () => {
+test('prove proves everything, and leaves nothing behind except a report that can be shared', async () => {
   const { code, stdout, stderr } = await prove([...at(), '--yes', '--json']);
   const { ok, steps, versions, decisions } = JSON.parse(stdout) as {
     ok: boolean;
@@ -133,7 +133,7 @@ test('all of it is proved, and nothing of it is left but a report that can be se
   for await (const { workflowId } of workflows) throw new Error(`${workflowId} is still open`);
 });
 
-test('when the deployment fails, the rest is not run, and the report has the CDK’s own words', async () => {
+test('when the deployment fails, the rest is not run, and the report contains the CDK’s own message', async () => {
   const { code } = await prove([...at(), '--yes', '--vpc', 'vpc-0123456789abcdef0', '--report', 'failed.md']);
   expect({ code, stacks: await stacks() }).toEqual({ code: 1, stacks: [] });
   const report = readFileSync(join(directory, 'failed.md'), 'utf8');
@@ -143,7 +143,7 @@ test('when the deployment fails, the rest is not run, and the report has the CDK
   expect(report).toContain('vpc-0123456789abcdef0');
 });
 
-test('interrupted, it destroys the stack all the same, and says what was not run', async () => {
+test('when interrupted, prove still destroys the stack, and says what was not run', async () => {
   const pressed = new AbortController();
   const onOutput = (printed: string) => {
     if (printed.includes('✓ first task')) pressed.abort();
@@ -163,8 +163,8 @@ test('interrupted, it destroys the stack all the same, and says what was not run
   });
 });
 
-test('for all that, the documented rights are enough', () => {
-  // The first needs no right; the other is of a service that the emulator does not have.
+test('the documented permissions are enough for all of this', () => {
+  // The first needs no permission; the other is for a service that the emulator does not have.
   const elsewhere = new Set(['sts:GetCallerIdentity', 'servicequotas:Unknown']);
   const calls = loggedCalls(join(directory, 'logs')).filter(({ caller }) => caller.endsWith(':user/on-call'));
   expect(calls.length).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-/** One machine with this repository's own app deployed to it, in production; work for its pools, and what their tasks do. */
+/** One machine with this repository's own app deployed to it, in production; work for its pools, and a watch on their tasks. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';
@@ -9,7 +9,7 @@ import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/st
 import { requireNothingRefused, type Template } from '../rights/statements.ts';
 import { invokeScalers } from './tested-stack.ts';
 
-/** As it is, with what is built already. */
+/** Unchanged, with the existing build. */
 const APP = 'node infra/app.ts';
 
 export class TestedPlant {
@@ -18,7 +18,7 @@ export class TestedPlant {
   readonly #closers: (() => Promise<void>)[] = [];
   plant!: Plant;
 
-  /** Two of different names can be there side by side. `context` is the app's. */
+  /** Two with different names can exist at the same time. `context` is the app's. */
   constructor(name: string, context: Record<string, string | number> = {}) {
     this.#directory = join(LOCAL_DIRECTORY, name);
     this.#context = context;
@@ -39,7 +39,7 @@ export class TestedPlant {
     await invokeScalers(this.plant.emulatorUrl);
   }
 
-  /** Throws when a role was refused anything. */
+  /** Throws if a role was refused anything. */
   async stop(): Promise<void> {
     for (const close of this.#closers.toReversed()) await close();
     requireNothingRefused(this.logs);
@@ -54,7 +54,7 @@ export class TestedPlant {
     return JSON.parse(readFileSync(join(assemblyIn(this.#directory), `${stack}.template.json`), 'utf8')) as Template;
   }
 
-  /** Deploys another preset over what is there; returns what is there then. */
+  /** Deploys another preset over the current one; returns what exists then. */
   async deployPreset(env: string) {
     const { emulatorUrl, temporal } = this.plant;
     const context = { env, temporalAddress: temporal.address };
@@ -62,7 +62,7 @@ export class TestedPlant {
     return readPlant(emulatorUrl);
   }
 
-  /** What a command needs to find it. */
+  /** The environment that a command needs to find it. */
   get environment() {
     const { emulatorUrl, fargate } = this.plant;
     return { ...emulatorCredentials(emulatorUrl), AWS_ENDPOINT_URL_ECS: fargate.url };
@@ -86,7 +86,7 @@ export class TestedPlant {
     return this.plant.fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
   }
 
-  /** Why tasks have been stopped, each reason once. */
+  /** Why tasks have stopped, each reason once. */
   stopCodes(): Set<string | undefined> {
     return new Set(this.plant.fargate.tasks().map(({ stopCode }) => stopCode));
   }

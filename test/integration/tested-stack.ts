@@ -1,4 +1,4 @@
-/** One machine with a stack of the tests' own app (app.ts) deployed to it, again and again; and what tests do to it. */
+/** One machine with a stack of the tests' own app (app.ts) deployed to it repeatedly; and what tests do to it. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DescribeServicesCommand, ECSClient, TagResourceCommand, type Service } from '@aws-sdk/client-ecs';
@@ -12,14 +12,14 @@ import { requireNothingRefused } from '../rights/statements.ts';
 import type { TestedWorkers } from './app.ts';
 
 export class TestedStack {
-  /** Logs stay there until the next time. */
+  /** Logs are kept until the next run. */
   readonly directory: string;
   readonly #closers: (() => Promise<void>)[] = [];
   /** Of the newest deployment. */
   #pools = new Set<string>();
   site!: Site;
 
-  /** Two of different names can be there side by side. */
+  /** Two with different names can exist at the same time. */
   constructor(name: string) {
     this.directory = join(LOCAL_DIRECTORY, name);
     rmSync(this.directory, { recursive: true, force: true });
@@ -40,13 +40,13 @@ export class TestedStack {
     await bootstrap({ emulatorUrl: this.site.emulatorUrl, directory: this.directory });
   }
 
-  /** Throws when a role was refused anything. */
+  /** Throws if a role was refused anything. */
   async stop(): Promise<void> {
     for (const close of this.#closers.toReversed()) await close();
     this.#requireNothingRefused();
   }
 
-  /** An invocation of the scaler ticks on after its role has lost its rights to a pool, or all of them: so it does on AWS. */
+  /** As on AWS, a scaler invocation still ticks after its role has lost its permissions for a pool, or all of them. */
   #requireNothingRefused(): void {
     requireNothingRefused(this.#logs, ({ caller, resource }) => {
       const [, pool] = /Pools([a-z]+)Service/.exec(resource) ?? [];
@@ -64,7 +64,7 @@ export class TestedStack {
     await this.cdk('deploy', workers, '--require-approval', 'never');
   }
 
-  /** Returns what the command printed; throws when it failed. */
+  /** Returns the command's output; throws if it failed. */
   cdk(command: 'deploy' | 'diff' | 'destroy', workers: Record<string, TestedWorkers>, ...args: string[]) {
     if (command === 'destroy') {
       this.#requireNothingRefused();
@@ -80,7 +80,7 @@ export class TestedStack {
     return cdk(options, command, ['Tested', ...args]);
   }
 
-  /** The pool's tasks that are there and have not been asked to leave. */
+  /** The pool's tasks that run and are not being stopped. */
   tasks(pool: string): TaskSummary[] {
     return this.site.fargate
       .tasks()
@@ -95,7 +95,7 @@ export class TestedStack {
     return services[0] as Service;
   }
 
-  /** What a person would say of a pool, with nothing deployed. */
+  /** Sets tags on a pool's service, as a person would, without a deployment. */
   async tag(pool: string, limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
     const tags = Object.entries(limits).map(([name, value]) => ({
       key: SERVICE_TAGS[name as keyof typeof SERVICE_TAGS],
@@ -125,7 +125,7 @@ export class TestedStack {
   }
 }
 
-/** Once, now, and not only when the schedule says so: the schedule's first time is a minute after it was made. */
+/** Once, now, without waiting for the schedule, which first fires a minute after its creation. */
 export async function invokeScalers(emulatorUrl: string, workers = ''): Promise<void> {
   const functions = '/2015-03-31/functions';
   const { Functions } = await call<{ Functions: { FunctionName: string }[] }>(emulatorUrl, 'lambda', functions);
@@ -136,7 +136,7 @@ export async function invokeScalers(emulatorUrl: string, workers = ''): Promise<
   }
 }
 
-/** Plain HTTP for the few calls whose clients are not among the packages. */
+/** Plain HTTP for the few calls whose clients are not dependencies. */
 async function call<T>(emulatorUrl: string, service: string, path: string, { headers, ...init }: RequestInit = {}) {
   const response = await fetch(`${emulatorUrl}${path}`, {
     ...init,

@@ -1,4 +1,4 @@
-/** Workers that are just sent SIGTERM, with no sidecar and no scaler: what they lose is what their SDK loses when it shuts down. */
+/** Workers that only get SIGTERM, without a sidecar or a scaler: what they lose is what their SDK loses at shutdown. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
@@ -22,7 +22,7 @@ export class DirectFleet {
     this.#logFile = logFile;
   }
 
-  /** Starts workers, or sends so many SIGTERM, until there are `count`: any of them may leave, as of the scaler's tasks. */
+  /** Starts workers, or sends SIGTERM to some, until there are `count`: any of them may stop, like the scaler's tasks. */
   hold(count: number, random: () => number = Math.random): void {
     while (this.#working.length < count) this.#working.push(this.#start());
     while (this.#working.length > count) {

@@ -1,10 +1,10 @@
 /**
- * Scale-in steps of a pool whose workers are of another language, with the sidecar beside them. And, at the same pace and with the
- * same work, of workers that are just sent SIGTERM: an attempt that an SDK loses when it shuts down is lost there, too. What is
- * lost in the pool while the worker did not end in order after the sidecar's SIGTERM is ours.
+ * Scale-in steps of a pool whose workers are in another language, with a sidecar. And, at the same pace and with the same work,
+ * of workers that only get SIGTERM: an attempt that an SDK loses at shutdown is lost there, too. An attempt that the pool loses
+ * while the worker did not exit cleanly after the sidecar's SIGTERM is our fault.
  *
- * The pool is scaled up and down by turns, with work of 50 ms to 5 s on it. The seed repeats what is chosen; what it meets, real
- * processes decide.
+ * The pool scales out and in by turns, with work of 50 ms to 5 s. The seed repeats the choices; the real processes decide
+ * what they meet.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ export interface LanguageLossOptions {
   language: string;
   program: ForeignWorkerProgram;
   steps: number;
-  /** How many pools there are, side by side: with more of them the steps come faster. */
+  /** The number of pools in parallel: with more of them the steps are faster. */
   pools: number;
   seed: number;
   onProgress?: (line: string) => void;
@@ -30,27 +30,27 @@ export interface LanguageLoss {
   language: string;
   /** Decisions that cordoned tasks. */
   scaleIns: number;
-  /** Of these, those whose worker was at hand and was sent SIGTERM. */
+  /** Those of them whose worker was running and got SIGTERM. */
   tasksRemoved: number;
   /** Cordoned tasks that were still there when all work was done. */
   stuck: string[];
   /** How the pool's tasks ended. */
   ends: Record<string, number>;
-  /** How often workers beside a sidecar ended with which exit code. */
+  /** How often workers with a sidecar exited with which code. */
   exitCodes: Record<string, number>;
   activities: number;
-  /** Attempts that were lost although their worker did not get to end in order, with what is known of each. */
+  /** Attempts lost while their worker did not exit cleanly, with what is known about each. */
   lostByUs: string[];
-  /** Attempts that were lost by workers that ended in order: what their SDK loses. */
+  /** Attempts lost by workers that exited cleanly: what their SDK loses. */
   lostBySdk: string[];
-  /** Of the workers without sidecar: how often one was sent SIGTERM, and what was lost. */
+  /** For workers without a sidecar: how often one got SIGTERM, and what was lost. */
   direct: { stops: number; activities: number; lost: string[]; exitCodes: Record<string, number> };
 }
 
 const POLICY = { slotsPerTask: 2, maxTasks: 3 };
 const SECONDS = [0.05, 0.05, 0.3, 0.3, 1, 1, 2, 5];
 const OPEN_AT_MOST = 8;
-/** How long a round waits for its tasks to be up before it goes on: some rounds do not wait at all. */
+/** How long a round waits for its tasks to be up before it continues: some rounds do not wait at all. */
 const SETTLES = 0.9;
 const SETTLES_WITHIN_MS = 15_000;
 const LONG_POLL_SECONDS = 10;
@@ -90,7 +90,7 @@ interface Job {
   queue: string;
   ended: boolean;
   completed: boolean;
-  /** By attempt, who had it, and how it failed where that is known. */
+  /** By attempt: its worker, and how it failed if known. */
   workers: Map<number, string>;
   failures: Map<number, string>;
   result: Promise<void>;
@@ -98,7 +98,7 @@ interface Job {
 
 class Run {
   readonly #faulty: FaultyStack;
-  /** By the name of the pool that each stands beside. */
+  /** By the name of the pool that each is compared with. */
   readonly #direct: Map<string, DirectFleet>;
   readonly #options: LanguageLossOptions;
   readonly #random: Random;
@@ -135,7 +135,7 @@ class Run {
     return this.#result();
   }
 
-  /** High and low by turns, so that tasks that have work leave in every other round. */
+  /** High and low by turns, so that busy tasks are removed in every other round. */
   async #round(): Promise<void> {
     this.#high = !this.#high;
     const counts = new Map([...this.#direct.keys()].map((pool) => [pool, this.#high ? 2 + this.#upTo(2) : 1]));
@@ -148,7 +148,7 @@ class Run {
     await directHeld;
   }
 
-  /** When a cordon would have reached them: it waits for the next tick, and then to be read. What work an SDK loses depends on that. */
+  /** When a cordon would have reached them: after the next tick and its reading. What an SDK loses depends on that. */
   async #holdDirect(counts: Map<string, number>): Promise<void> {
     const [tick, read] = [this.#random() * 1000, this.#random() * 1000];
     if (!this.#high) await delay(tick + read);
@@ -161,13 +161,13 @@ class Run {
 
   async #settled(counts: Map<string, number>): Promise<void> {
     const giveUpAt = Date.now() + SETTLES_WITHIN_MS;
-    await this.#faulty.until('so many tasks work', () => {
+    await this.#faulty.until('enough tasks work', () => {
       if (Date.now() > giveUpAt) return true;
       return [...counts].every(([pool, count]) => this.#working(pool) >= count);
     });
   }
 
-  /** Tasks that run, have reported, and are not to leave. */
+  /** Tasks that run, have reported, and are not cordoned. */
   #working(pool: string): number {
     const { cordon = [], workers } = this.#faulty.linesOf(pool).at(-1) ?? {};
     const reported = new Set(Array.isArray(workers) ? workers.map(({ task }) => task) : []);
@@ -208,10 +208,10 @@ class Run {
     return job;
   }
 
-  /** Nothing holds a cordoned task any more. */
+  /** Nothing keeps a cordoned task any longer. */
   async #left(): Promise<void> {
     const giveUpAt = Date.now() + LEAVES_WITHIN_MS;
-    await this.#faulty.until('cordoned tasks leave', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
+    await this.#faulty.until('cordoned tasks stop', () => this.#cordoned().length === 0 || Date.now() > giveUpAt);
   }
 
   #cordoned(): string[] {
@@ -234,7 +234,7 @@ class Run {
     await this.#faulty.until('the scaler ticks', () => this.#faulty.linesOf(pool).length >= goal);
   }
 
-  /** Who had which attempt is only known while an activity is open, and of the last one afterwards. */
+  /** An attempt's worker is known only while the activity is open; afterwards only the last one's. */
   async #watch(over: AbortSignal): Promise<void> {
     const closed = new Set<Job>();
     for (let last = false; !last;) {
@@ -285,7 +285,7 @@ class Run {
     return this.#jobs.filter(({ queue }) => queues.has(queue));
   }
 
-  /** The identity ends with the task's host, which is called after its address. */
+  /** The identity ends with the task's host, which is named after its address. */
   #taskOf(worker: string): TaskSummary | undefined {
     return [...this.#faulty.tasks.values()].find(({ privateAddress }) =>
       worker.endsWith(`@ip-${privateAddress.replaceAll('.', '-')}.ec2.internal`),
@@ -327,8 +327,8 @@ function wasCordoned(task: TaskSummary): boolean {
 }
 
 /**
- * The worker was sent SIGTERM by the sidecar, and ended by itself: that ended the task, and nothing else did. Its exit code is its own
- * business, unless it tells of SIGKILL: SDKs are known to crash once all is done.
+ * The worker got SIGTERM from the sidecar, and exited by itself: that stopped the task, and nothing else did. Its exit code does
+ * not matter, unless it means SIGKILL: SDKs are known to crash once all is done.
  */
 function endedInOrder(task: TaskSummary | undefined): boolean {
   return (

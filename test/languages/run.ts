@@ -1,4 +1,4 @@
-/** The long form: `npm run test:languages -- --steps 300 --languages python,go,java`. Prints what was lost, and says what is missing. */
+/** The long form: `npm run test:languages -- --steps 300 --languages python,go,java`. Prints what was lost or is missing. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,7 +8,7 @@ import { LANGUAGES } from './workers.ts';
 const text = { type: 'string' } as const;
 const { values } = parseArgs({ options: { steps: text, seed: text, languages: text, pools: text } });
 const steps = Number(values.steps ?? 300);
-/** What two cores can carry. */
+/** As many as two cores can run. */
 const pools = Number(values.pools ?? 5);
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const wanted = values.languages?.split(',') ?? Object.keys(LANGUAGES);
@@ -30,7 +30,7 @@ async function holds(language: string): Promise<boolean> {
     console.log(`NOT TESTED, ${language}: ${error.message}`);
     return undefined;
   });
-  // A language that was asked for by name has to be there.
+  // A requested language must be available.
   if (program === undefined) return values.languages === undefined;
   console.log(`${language}: ${steps} scale-in steps, seed ${seed}`);
   const startedAt = Date.now();

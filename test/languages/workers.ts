@@ -1,6 +1,6 @@
 /**
- * Workers in other languages, each made ready from pinned, hash-checked packages in the project's folder `.local/`. Where the
- * language's own tools are missing, it is said which.
+ * Workers in other languages, each prepared from pinned, hash-checked packages in the project's folder `.local/`. Reports
+ * which of a language's own tools are missing.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ type Prepare = (onProgress: (line: string) => void) => Promise<ForeignWorkerProg
 const HERE = import.meta.dirname;
 const run = promisify(execFile);
 
-/** Each throws with what is missing, and how to have it. */
+/** Each throws an error that says what is missing and how to install it. */
 export const LANGUAGES: Record<string, Prepare> = {
   async python(onProgress) {
     const directory = join(HERE, 'python');
@@ -64,7 +64,7 @@ export const LANGUAGES: Record<string, Prepare> = {
 
 const COPY_JARS = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
 
-/** Maven has no list of hashes of its own. */
+/** Maven has no hash list. */
 function checkJars(jars: string, listed: string): void {
   const hashes = readdirSync(jars)
     .toSorted()

@@ -1,4 +1,4 @@
-/** A pool's `entry`: bundled at synth in a project of somebody else, without Docker, and really run. */
+/** A pool's `entry`: bundled at synth in another project, without Docker, and really run. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +73,7 @@ function imagesOf(template: Template): Record<string, string> {
 }
 
 describe('a pool with an entry', () => {
-  it('runs in an image of its own, protects itself, and asks no model', () => {
+  it('runs in its own image, protects itself, and uses no model', () => {
     const { template, outdir } = synthesize(project(), { orders: { entry: 'src/worker.ts' } });
     const [task] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
     const [container] = task!.Properties.ContainerDefinitions;
@@ -89,7 +89,7 @@ describe('a pool with an entry', () => {
     );
   });
 
-  it('is bundled once for two pools, and told of', () => {
+  it('is bundled once for two pools, and the bundling is logged', () => {
     const { images, bundle } = synthesize(project(), {
       orders: { entry: 'src/worker.ts' },
       bulk: { entry: 'src/worker.ts' },
@@ -99,7 +99,7 @@ describe('a pool with an entry', () => {
     expect(readdirSync(bundle())).toContain('main.js');
   });
 
-  it('is the same image wherever the project lies, and only a change of its sources changes it', () => {
+  it('has the same image in every project folder, and changes only with its sources', () => {
     const pools = { orders: { entry: 'src/worker.ts' }, other: { entry: 'src/other.ts' } };
     const [here, there, changed] = [project(), project('of-another-length'), project()];
     for (const made of [here, there, changed]) {
@@ -121,7 +121,7 @@ describe('a pool with an entry', () => {
     expect(withoutImage(third!)).toBe(withoutImage(first!));
   });
 
-  it('has the packages installed that are not to be bundled, in the version of the project', () => {
+  it('has the packages that are not bundled installed, in the project’s version', () => {
     const made = project();
     made.write({ 'src/activities.ts': "import ms from 'ms';\nexport const charge = async () => ms('1 second');\n" });
     const { bundle } = synthesize(made, { orders: { entry: 'src/worker.ts', bundling: { nodeModules: ['ms'] } } });
@@ -132,7 +132,7 @@ describe('a pool with an entry', () => {
     expect(code.map((name) => readFileSync(join(bundle(), name), 'utf8')).join('\n')).toMatch(/from ?"ms"/);
   });
 
-  it('has what these need in the version of the project, also where pnpm has put it', () => {
+  it('has their dependencies in the project’s version, also with pnpm', () => {
     const made = project();
     const store = (name: string, version: string, dependencies: object) => ({
       [`node_modules/.pnpm/braces@3.0.2/node_modules/${name}/package.json`]: JSON.stringify({
@@ -155,7 +155,7 @@ describe('a pool with an entry', () => {
     expect(versions).toEqual(['3.0.2', '7.0.1']);
   });
 
-  it('is not bundled for a command that needs none', () => {
+  it('is not bundled for a command that needs no bundle', () => {
     const { images } = synthesize(project(), { orders: { entry: 'src/worker.ts' } }, { 'aws:cdk:bundling-stacks': [] });
     expect(said).not.toContainEqual(expect.stringContaining('Bundling'));
     expect(images.orders).toBe('"not-bundled"');
@@ -176,7 +176,7 @@ describe('the bundle', () => {
     await temporal?.stop();
   });
 
-  it('serves its workflows, in several processes, with its interceptors', async () => {
+  it('serves its workflows in several processes, with its interceptors', async () => {
     const made = project();
     made.write({
       'src/interceptors.ts': `
@@ -213,7 +213,7 @@ describe('the bundle', () => {
   });
 });
 
-describe('what is wrong with an entry', () => {
+describe('a problem with an entry', () => {
   const problem = (files: Record<string, string>, pool: Partial<WorkerPoolProps> = {}, entry = 'src/worker.ts') => {
     const made = project();
     made.write(files);
@@ -236,7 +236,7 @@ describe('what is wrong with an entry', () => {
       /entry .*worker\.ts: .*src\/activities\.ts:1:18: Unexpected ";"/,
     ],
     [
-      'an import that is not there',
+      'an import that does not exist',
       { 'src/worker.ts': "import 'nothing-at-all';" },
       /src\/worker\.ts:1:8: Could not resolve "nothing-at-all"/,
     ],
@@ -246,7 +246,7 @@ describe('what is wrong with an entry', () => {
       /it never calls runElasticWorker/,
     ],
     [
-      'a script that fails before',
+      'a script that fails before that call',
       { 'src/worker.ts': "throw new Error('no database');" },
       /it fails before it calls runElasticWorker[^]*Error: no database/,
     ],
@@ -256,17 +256,17 @@ describe('what is wrong with an entry', () => {
       /workflows\.ts import fs, which cannot run in a workflow/,
     ],
     [
-      'workflows that are not there',
+      'workflows that do not exist',
       { 'src/worker.ts': calling("{ workflowsPath: __dirname + '/nothing.ts' }") },
       /option workflowsPath="<project>\/src\/nothing\.ts" does not exist/,
     ],
     [
-      'options that are not the code’s to set',
+      'options that cannot be set in code',
       { 'src/worker.ts': calling("{ namespace: 'x' }") },
       /option namespace cannot be set in code: set TEMPORAL_NAMESPACE/,
     ],
     [
-      'a package with a native part',
+      'a package with native code',
       {
         'node_modules/native/index.js': "module.exports = require('./build/native.node');",
         'node_modules/native/build/native.node': '',
@@ -274,15 +274,15 @@ describe('what is wrong with an entry', () => {
       },
       /native contains native code, which cannot be bundled: add the package to bundling\.nodeModules/,
     ],
-  ])('is told of %s, with the pool’s other problems', (_, files, message) => {
+  ])('is reported with the pool’s other problems: %s', (_, files, message) => {
     expect(problem(files)).toMatch(message);
   });
 
-  it('is told of a file that is not there', () => {
+  it('is reported: a file that does not exist', () => {
     expect(problem({}, {}, 'src/nothing.ts')).toMatch(/entry .*nothing\.ts: there is no such file/);
   });
 
-  it('is told of a project without esbuild', async () => {
+  it('is reported: a project without esbuild', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'without-esbuild-'));
     const options = { root: directory, outdir: join(directory, 'out'), library: '', cpu: '', bundling: {} };
     await expect(bundleEntry({ ...options, entry: join(directory, 'worker.ts') })).resolves.toEqual([
@@ -291,7 +291,7 @@ describe('what is wrong with an entry', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('is told of an image beside it', () => {
+  it('is reported: an image in addition to the entry', () => {
     expect(problem({}, { image: ecs.ContainerImage.fromRegistry('x') })).toMatch(
       /entry ".*" and image exclude each other/,
     );

@@ -1,4 +1,4 @@
-/** docs/how-to/your-own-workers.md: its diff makes the worker that is tested of a plain one. */
+/** docs/how-to/your-own-workers.md: its diff turns a plain worker into the tested one. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, root } from '../docs/markdown.ts';
@@ -14,12 +14,12 @@ const side = (sign: '+' | '-') =>
     .map((line) => line.slice(1))
     .join('\n');
 
-test('what the guide makes of a plain worker is the worker that is tested', () => {
+test('the guide’s changes to a plain worker result in the tested worker', () => {
   const tested = readFileSync(join(import.meta.dirname, 'fixtures/orders/src/worker.ts'), 'utf8');
   expect(side('+').trim()).toBe(tested.trim());
 });
 
-test('what it begins with is a worker of the Temporal SDK alone', () => {
+test('the guide starts with a worker that uses only the Temporal SDK', () => {
   const project = projectOf('orders');
   try {
     project.write({ 'src/worker.ts': side('-') });

@@ -1,4 +1,4 @@
-/** `temporal-elastic-workers/worker` in a project of somebody else: workers of its own, on the oldest and the newest Temporal SDK. */
+/** `temporal-elastic-workers/worker` in another project: its own workers, on the oldest and the newest Temporal SDK. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ function start({ directory }: Project, more: Record<string, string> = {}, main =
   return worker;
 }
 
-/** What a worker that cannot start says, and that it says nothing else. */
+/** The only message of a worker that cannot start. */
 async function fatal(made: Project, more: Record<string, string> = {}): Promise<string> {
   const worker = start(made, more);
   expect(await worker.exitCode).toBe(1);
@@ -71,7 +71,7 @@ describe.each([
   ['oldest', SDK_VERSIONS.from],
   ['newest', NEWEST],
 ])('a plain worker on the %s SDK, %s', (_, version) => {
-  it('type-checks, completes a workflow, reports its slots, and on SIGTERM finishes what it runs', async () => {
+  it('type-checks, completes a workflow, reports its slots, and finishes its work on SIGTERM', async () => {
     const made = project('orders', await installedSdk(version));
     expect(made.compile('-p', '.')).toBe('');
     const taskQueue = `orders-${version}`;
@@ -115,7 +115,7 @@ describe('runElasticWorker', () => {
     return made;
   };
 
-  it('runs several processes of the same script, with the script’s own arguments', async () => {
+  it('runs several processes of the same script, with the script’s arguments', async () => {
     const parsed = `import { writeFileSync } from 'node:fs';
       writeFileSync(__dirname + '/' + process.pid, process.argv[2] ?? 'none');`;
     compiled(worker("{ workflowsPath: require.resolve('./workflows') }", parsed));
@@ -155,7 +155,7 @@ describe('runElasticWorker', () => {
     expect(await running.exitCode).toBe(0);
   });
 
-  it('tells every option that is not the code’s to set, with the environment’s problems', async () => {
+  it('reports every option that cannot be set in code, with the environment’s problems', async () => {
     compiled(worker("{ namespace: 'x', maxCachedWorkflows: 3, shutdownGraceTime: 0 }"));
     const message = await fatal(made, { ELASTIC_WORKERS_PROCESSES: 'many' });
     expect(message).toContain('has 4 problems');
@@ -169,7 +169,7 @@ describe('runElasticWorker', () => {
     expect(message).toContain('ELASTIC_WORKERS_PROCESSES="many" must be a whole number');
   });
 
-  it('leaves those options out of its type', () => {
+  it('has no such option in its type', () => {
     made.write({
       'src/typed.ts': `
         import { runElasticWorker, type RunElasticWorkerOptions } from 'temporal-elastic-workers/worker';
@@ -202,17 +202,17 @@ describe('runElasticWorker', () => {
       /workflows\.js import node:fs, which cannot run in a workflow/,
     ],
     [
-      'workflows that import what is not there',
+      'workflows that import a missing module',
       "{ workflowsPath: require.resolve('./workflows') }",
       { 'src/workflows.ts': "export const order = async () => (require as any)('./nothing');" },
       /Cannot bundle the workflows of .*workflows\.js:\nERROR in .*\n.*Can't resolve '\.\/nothing'/,
     ],
-  ])('tells of %s in one message', async (_, options, files, message) => {
+  ])('reports %s in one message', async (_, options, files, message) => {
     compiled({ ...worker(options), ...files });
     expect(await fatal(made)).toMatch(message);
   });
 
-  it('tells of an export that is not there', async () => {
+  it('reports an export that does not exist', async () => {
     compiled(worker("{ workflowsPath: require.resolve('../workflows.js') }"));
     made.write({
       'workflows.js': "export { nothing } from './other.js';",
@@ -223,7 +223,7 @@ describe('runElasticWorker', () => {
     );
   });
 
-  it('tells of a second copy of the SDK, where each is and what to do', async () => {
+  it('reports a second copy of the SDK, where each is and what to do', async () => {
     compiled(worker('{}'));
     const second = join(made.directory, 'node_modules/temporal-elastic-workers/node_modules/@temporalio/common');
     cpSync(join(repository, 'node_modules/@temporalio/common'), second, { recursive: true });
@@ -234,7 +234,7 @@ describe('runElasticWorker', () => {
     expect(message).toContain('npm dedupe');
   });
 
-  it('tells of a version of the SDK that it was not made for', async () => {
+  it('reports an unsupported version of the SDK', async () => {
     compiled(worker('{}'));
     const file = 'node_modules/@temporalio/common';
     const old = JSON.parse(readFileSync(join(made.directory, file, 'package.json'), 'utf8')) as object;
@@ -274,7 +274,7 @@ test('type-checks in every module system of a TypeScript project', () => {
   expect(made.compile(...plain, 'src/worker.ts')).toBe('');
 });
 
-test('the peer dependencies are the versions that are tested, and none is installed for who does not need it', () => {
+test('the peer dependencies are the tested versions, and all are optional', () => {
   const { peerDependencies, peerDependenciesMeta } = packageFile;
   const sdk = Object.entries(peerDependencies).filter(([name]) => /^@temporalio\/(?!ai-sdk)/.test(name));
   expect(sdk.map(([name]) => name)).toEqual(expect.arrayContaining(['@temporalio/worker', '@temporalio/workflow']));

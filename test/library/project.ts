@@ -1,4 +1,4 @@
-/** A project of somebody else: sources of its own, this package as it is published, and a Temporal SDK. */
+/** A project of a user: its own sources, this package as published, and a Temporal SDK. */
 import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -18,7 +18,7 @@ import { withLock } from '../../local/lock.ts';
 const repository = join(import.meta.dirname, '../..');
 const local = join(repository, '.local');
 
-/** Fetched once, by npm: as a whole, or not at all. */
+/** Downloaded once, by npm: completely, or not at all. */
 export async function installedSdk(version: string): Promise<string> {
   const folder = join(local, `sdk-${version}`);
   const isThere = () => existsSync(join(folder, 'installed'));
@@ -43,7 +43,7 @@ export async function installedSdk(version: string): Promise<string> {
 export interface Project {
   directory: string;
   write(files: Record<string, string>): void;
-  /** What the compiler says; nothing when all is well. */
+  /** What the compiler prints; nothing if there is no problem. */
   compile(...args: string[]): string;
   remove(): void;
 }
@@ -66,7 +66,7 @@ export function projectOf(fixture: string, packages = repository, name = 'projec
   };
 }
 
-/** Each by itself, so that one can be put beside them. */
+/** Each one separately, so that another can be added. */
 function linkPackages(from: string, to: string): void {
   for (const name of readdirSync(from)) {
     if (name.startsWith('@') && name !== '@types') linkPackages(join(from, name), join(to, name));

@@ -1,4 +1,4 @@
-/** The worker of docs/how-to/your-own-workers.md, bundled from its entry: scaled in a hundred times at work, it loses nothing. */
+/** The worker of docs/how-to/your-own-workers.md, bundled from its entry: a hundred scale-ins at work lose nothing. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleEntry } from '../../bundler/entry.ts';
@@ -10,7 +10,7 @@ jest.setTimeout(900_000);
 
 const STEPS = 100;
 const POOLS = ['orders-1', 'orders-2', 'orders-3', 'orders-4'];
-/** As a server has it by itself for a poll of ten seconds: with shorter ones a server loses tasks that nobody has stopped. */
+/** The server's own value for a poll of ten seconds: with shorter ones it loses tasks that nothing has stopped. */
 const LONG_POLL_SECONDS = 10;
 const SLOTS = 2;
 const MOST_TASKS = 3;
@@ -57,7 +57,7 @@ function reasonsOf(error: Error): string {
   return error.cause instanceof Error ? `${error.message}: ${reasonsOf(error.cause)}` : error.message;
 }
 
-test(`${STEPS} scale-ins of tasks at work cost no attempt, of which each activity has one`, async () => {
+test(`${STEPS} scale-ins of busy tasks lose no attempt of activities that have only one`, async () => {
   const orders: Promise<string>[] = [];
   for (let high = true; scaleIns() < STEPS; high = !high) {
     for (const pool of POOLS) {

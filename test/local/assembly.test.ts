@@ -1,4 +1,4 @@
-/** The folders that stand for a CDK app's images. */
+/** The folders that replace a CDK app's images. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -22,7 +22,7 @@ function writeManifest(file: string, tag: string, directory: string): void {
   write(file, JSON.stringify({ version: '1', files: {}, dockerImages }));
 }
 
-test('an image is the folder in the app’s assembly that has its entry file, also in a stage’s', () => {
+test('an image’s folder is the one in the app’s or a stage’s assembly that has its entry file', () => {
   writeManifest('One.assets.json', 'one', 'asset.one');
   write('asset.one/main.js');
   writeManifest('assembly-Beta/Two.assets.json', 'two', '../asset.two');
@@ -31,7 +31,7 @@ test('an image is the folder in the app’s assembly that has its entry file, al
   expect(imageDirectory(assembly, imageOf('two'))).toBe(join(assembly, 'asset.two/dist/worker'));
 });
 
-test('an image that the app does not build, or that holds something else, is none', () => {
+test('an image that the app does not build, or without an entry file, has no folder', () => {
   writeManifest('Three.assets.json', 'three', 'asset.three');
   write('asset.three/Dockerfile');
   expect(imageDirectory(assembly, imageOf('three'))).toBeUndefined();

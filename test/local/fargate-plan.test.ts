@@ -1,4 +1,4 @@
-/** What the service scheduler may and must do, over arbitrary fleets. */
+/** What the service scheduler may and must do, for arbitrary fleets. */
 import fc from 'fast-check';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import { nextZone, planTasks } from '../../local/fargate/plan.ts';
@@ -43,7 +43,7 @@ test('A deployment launches no task beyond maximumPercent.', () => {
   );
 });
 
-test('With the maximumPercent of the template, new tasks up to the count start at once, however many old ones finish their work.', () => {
+test('With the template’s maximumPercent, all new tasks start at once, however many old ones finish their work.', () => {
   fc.assert(
     fc.property(wantedTasks, fleets, (wanted, tasks) => {
       const old = tasks.map((task) => ({ ...task, deploymentId: 'old', isProtected: true }));
@@ -55,7 +55,7 @@ test('With the maximumPercent of the template, new tasks up to the count start a
   );
 });
 
-test('A deployment leaves minimumHealthyPercent running, if as many ran before.', () => {
+test('A deployment keeps minimumHealthyPercent running, if that many ran before.', () => {
   fc.assert(
     fc.property(wantedTasks, fleets, (wanted, tasks) => {
       fc.pre(tasks.filter(({ deploymentId }) => deploymentId === 'new').length <= wanted.desiredCount);
@@ -68,7 +68,7 @@ test('A deployment leaves minimumHealthyPercent running, if as many ran before.'
   );
 });
 
-test('Whatever the fleet, it ends as the desired count of new tasks and the protected ones.', () => {
+test('Every fleet ends up with the desired count of new tasks plus the protected ones.', () => {
   const movable = wantedTasks.filter(
     ({ desiredCount, maximumPercent, minimumHealthyPercent }) =>
       desiredCount === 0 ||
@@ -85,7 +85,7 @@ test('Whatever the fleet, it ends as the desired count of new tasks and the prot
 
 const TWO = { desiredCount: 2, maximumPercent: 200, minimumHealthyPercent: 100, deploymentId: 'new' };
 
-test('Availability zones are rebalanced where that is on: a task is started, and then one of the fullest zone is stopped.', () => {
+test('With availability zone rebalancing, a task is started, and then one in the fullest zone is stopped.', () => {
   const wanted = { ...TWO, desiredCount: 4, rebalanced: ['a', 'b'] };
   const task = (id: string, zone: string, changes: Partial<PlannedTask> = {}): PlannedTask => ({
     id,
@@ -109,7 +109,7 @@ test('Availability zones are rebalanced where that is on: a task is started, and
   expect(planTasks(wanted, held, random).stop).toEqual(['2']);
 });
 
-test('Scale-in takes tasks that do not run yet first.', () => {
+test('Scale-in stops tasks first that are not running yet.', () => {
   const tasks = ['a', 'b', 'c', 'd'].map((id) => ({
     id,
     deploymentId: 'new',
@@ -121,7 +121,7 @@ test('Scale-in takes tasks that do not run yet first.', () => {
   expect(planTasks(wanted, tasks, random).stop.sort()).toEqual(['c', 'd']);
 });
 
-/** Carries plans out, everything starting at once, until a plan has nothing to do. */
+/** Executes plans, with tasks that start at once, until a plan has nothing to do. */
 function settle(wanted: WantedTasks, start: PlannedTask[]): PlannedTask[] {
   let tasks = start;
   for (let round = 0; round < 200; round += 1) {

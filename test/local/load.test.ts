@@ -13,19 +13,19 @@ const anyProfile: fc.Arbitrary<LoadProfile> = fc.record({
     .map((hundredths) => hundredths.map((each) => each / 100).sort((a, b) => a - b)),
 });
 
-describe('requests drawn from a profile', () => {
-  test('are the same for the same seed, and differ for another', () => {
+describe('requests generated from a profile', () => {
+  test('are the same for the same seed, and different for another', () => {
     const drawn = drawRequests(profile, { seed: 1, minutes: 2 });
     expect(drawRequests(profile, { seed: 1, minutes: 2 })).toEqual(drawn);
     expect(drawRequests(profile, { seed: 2, minutes: 2 })).not.toEqual(drawn);
   });
 
-  test('fewer minutes are the beginning of more minutes', () => {
+  test('start the same for any number of minutes', () => {
     const two = drawRequests(profile, { seed: 3, minutes: 2 });
     expect(drawRequests(profile, { seed: 3, minutes: 4 }).slice(0, two.length)).toEqual(two);
   });
 
-  test('come in order, within the time, each as long as some request of the profile', () => {
+  test('arrive in order, within the time, with service times from the profile', () => {
     fc.assert(
       fc.property(anyProfile, anySeed, fc.integer({ min: 1, max: 6 }), (drawnFrom, seed, minutes) => {
         const requests = drawRequests(drawnFrom, { seed, minutes });
@@ -42,7 +42,7 @@ describe('requests drawn from a profile', () => {
     );
   });
 
-  test('follow the profile: no more than chance away from its counts and its mean service time', () => {
+  test('match the profile’s counts and mean service time within random variation', () => {
     fc.assert(
       fc.property(anySeed, (seed) => {
         const requests = drawRequests(profile, { seed, minutes: 60 });
@@ -59,7 +59,7 @@ describe('requests drawn from a profile', () => {
     );
   });
 
-  test('a quiet stretch of the profile has none', () => {
+  test('are absent in a quiet period of the profile', () => {
     const quiet = { ...profile, arrivalsPer10Seconds: [50, 0, 50] };
     const inside = drawRequests(quiet, { seed: 1, minutes: 1 }).map(({ arrivalSeconds }) =>
       Math.floor(arrivalSeconds / 10),
@@ -69,14 +69,14 @@ describe('requests drawn from a profile', () => {
 });
 
 describe('a trace file', () => {
-  test('of arrival and service times is read as it is', () => {
+  test('with arrival and service times is read unchanged', () => {
     expect(parseTrace('arrival_s,service_s\n0,1.5\n2.25,3\n', 't.csv')).toEqual([
       { arrivalSeconds: 0, serviceSeconds: 1.5 },
       { arrivalSeconds: 2.25, serviceSeconds: 3 },
     ]);
   });
 
-  test('of the Azure format has its service time from its tokens, and its first arrival at 0', () => {
+  test('in the Azure format gets its service times from its tokens, and its first arrival at 0', () => {
     const text =
       'TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46.6805900,374,44\r\n2023-11-16 18:15:50.6805900,1000,100';
     const requests = parseTrace(text, 't.csv');
@@ -85,7 +85,7 @@ describe('a trace file', () => {
     expect(requests[1]!.serviceSeconds).toBeCloseTo(1 + 3 + 0.2);
   });
 
-  test('that is not in order is put in order', () => {
+  test('that is not in order is sorted', () => {
     const requests = parseTrace('arrival_s,service_s\n30,1\n10,2\n20,3\n', 't.csv');
     expect(requests.map(({ arrivalSeconds, serviceSeconds }) => [arrivalSeconds, serviceSeconds])).toEqual([
       [0, 2],
@@ -105,12 +105,12 @@ describe('a trace file', () => {
     ['arrival_s,service_s\n1,Infinity\n', /^t\.csv:2: service_s must be .*got 'Infinity'/],
     ['TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,1,2\n', /^t\.csv:2: TIMESTAMP must be .*got 'yesterday'/],
     ['TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,x,2\n', /^t\.csv:2: .*got 'x,2'/],
-  ])('%j is refused with the line that is wrong', (text, message) => {
+  ])('is refused with the number of the wrong line: %j', (text, message) => {
     expect(() => parseTrace(text, 't.csv')).toThrow(message);
   });
 });
 
-test('a job is its request at the speed given, and long by the time it really takes', () => {
+test('a job is its request at the given speed, and counts as long by its actual duration', () => {
   const requests = [
     { arrivalSeconds: 4, serviceSeconds: 6 },
     { arrivalSeconds: 10, serviceSeconds: 7 },
@@ -121,12 +121,12 @@ test('a job is its request at the speed given, and long by the time it really ta
   ]);
 });
 
-describe('sending', () => {
+describe('sending work', () => {
   const atOnce = (count: number) =>
     Array.from({ length: count }, () => ({ atSeconds: 0, workSeconds: 4, isLong: false }));
   const never = new AbortController().signal;
 
-  test('goes on after a start that failed, and reports it', async () => {
+  test('continues after a failed start, and reports it', async () => {
     const seen: number[] = [];
     const failures: unknown[] = [];
     await send(atOnce(3), {
@@ -140,7 +140,7 @@ describe('sending', () => {
     expect({ seen, failures }).toEqual({ seen: [0, 2], failures: [new Error('refused')] });
   });
 
-  test('does not wait for a slow start before the next, up to the limit', async () => {
+  test('does not wait for a slow start before the next one, up to the limit', async () => {
     let running = 0;
     let most = 0;
     await send(atOnce(10), {
@@ -157,7 +157,7 @@ describe('sending', () => {
     expect(most).toBe(4);
   });
 
-  test('stops when it is told to', async () => {
+  test('stops when aborted', async () => {
     const abort = new AbortController();
     const sending = send([...atOnce(1), { atSeconds: 3600, workSeconds: 1, isLong: false }], {
       start: async () => abort.abort(),

@@ -38,7 +38,7 @@ async function node(script: string): Promise<RunningProcess> {
   return running;
 }
 
-/** Prints the id of a process of its own that would go on for ever, and does so itself. */
+/** Prints the id of its child process; both would run forever. */
 const WITH_CHILD = `
   const { spawn } = require('node:child_process');
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
@@ -46,7 +46,7 @@ const WITH_CHILD = `
   setInterval(() => {}, 1000);
 `;
 
-test('stopping ends the process and what it has started', async () => {
+test('stopping ends the process and everything it started', async () => {
   const running = await node(WITH_CHILD);
   const child = Number(await logged(/child (\d+)/));
   await running.stop();
@@ -54,33 +54,33 @@ test('stopping ends the process and what it has started', async () => {
   await until(() => !isAlive(child));
 });
 
-test('stopping does not wait longer than the grace for one that ignores SIGTERM', async () => {
+test('stopping waits at most the grace period for a process that ignores SIGTERM', async () => {
   const running = await node(`process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('child 1')`);
   await logged(/child (\d+)/);
   await running.stop(0.1);
   expect(await running.exited).toBe('SIGKILL');
 });
 
-test('stopping one that has ended already, or a second time, is no error', async () => {
+test('stopping a process that has already ended, or a second time, is not an error', async () => {
   const running = await node('process.exit(3)');
   expect(await running.exited).toBe('exit code 3');
   await running.stop();
   await running.stop();
 });
 
-test('a command that does not exist is one clear message', async () => {
+test('a command that does not exist gives one clear message', async () => {
   const starting = startProcess({ name: 'The tool', command: '/no/such/tool', args: [], environment: {}, logFile });
   await expect(starting).rejects.toThrow(/^The tool could not be started: .*\/no\/such\/tool.*ENOENT/);
 });
 
-test('one that ends instead of getting ready is reported with the end of its log', async () => {
+test('a process that exits before it is ready is reported with the end of its log', async () => {
   const running = await node(`console.log('no licence found'); process.exit(2)`);
   await expect(untilReady('The server', running, async () => false)).rejects.toThrow(
     /^The server ended while starting \(exit code 2\).*\nno licence found$/,
   );
 });
 
-test('one that never gets ready is stopped after the limit', async () => {
+test('a process that never becomes ready is stopped after the limit', async () => {
   const running = await node('setInterval(() => {}, 1000)');
   await expect(untilReady('The server', running, async () => false, 0.2)).rejects.toThrow(
     /did not answer within 0.2 s/,
@@ -88,8 +88,8 @@ test('one that never gets ready is stopped after the limit', async () => {
   expect(isAlive(running.pid)).toBe(false);
 });
 
-test('a port that is taken is named, with what to do', async () => {
-  // None that the system could give to somebody else once the server is closed.
+test('a port in use is named, with what to do', async () => {
+  // None that the system could assign to another process once the server is closed.
   const [port] = (await freePorts(1)) as [number];
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -100,13 +100,13 @@ test('a port that is taken is named, with what to do', async () => {
   expect(await usablePort(port, 'the UI', 'choose another.')).toBe(port);
 });
 
-test('free ports are all different, and none that the system gives to somebody else meanwhile', async () => {
+test('free ports are all different, and outside the range that the system assigns', async () => {
   const ports = await freePorts(20);
   expect(new Set(ports).size).toBe(20);
   expect(ports.filter((port) => port < 1024 || port >= 32_768)).toEqual([]);
 });
 
-test('children get no settings of the user that point at real accounts', () => {
+test('child processes get no user settings that point at real accounts', () => {
   process.env.AWS_PROFILE = 'production';
   process.env.TEMPORAL_ADDRESS = 'production:7233';
   const names = Object.keys(plainEnvironment());
@@ -116,7 +116,7 @@ test('children get no settings of the user that point at real accounts', () => {
   expect(plainEnvironment().PATH).toMatch(new RegExp(`^${join(process.execPath, '..')}:`));
 });
 
-test.each(['SIGKILL', 'SIGTERM'] as const)('nothing is left when the parent is ended by %s', async (signal) => {
+test.each(['SIGKILL', 'SIGTERM'] as const)('no child process is left when %s ends the parent', async (signal) => {
   const module = JSON.stringify(join(import.meta.dirname, '../../local/process.ts'));
   const log = join(directory, `orphan-${signal}`);
   const parent = spawn(
@@ -139,7 +139,7 @@ test.each(['SIGKILL', 'SIGTERM'] as const)('nothing is left when the parent is e
   await until(() => !isAlive(pid) && !isAlive(child));
 });
 
-test('a group that was released is left alone', () => {
+test('a released process group is left alone', () => {
   const release = endWithThisProcess(2 ** 30);
   expect(release).not.toThrow();
 });
@@ -147,7 +147,7 @@ test('a group that was released is left alone', () => {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // A zombie that its parent, the first process of the machine, has not yet taken note of is dead.
+    // A zombie that init has not reaped yet is dead.
     return process.platform !== 'linux' || !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

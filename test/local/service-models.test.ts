@@ -59,12 +59,12 @@ test.each<[string, string, unknown, string]>([
     'desiredCount is "3", expected a integer',
   ],
   [
-    'with a number for true',
+    'with a number instead of true',
     `${ECS}.UpdateService`,
     { service: 's', forceNewDeployment: 1 },
     'forceNewDeployment is 1, expected a boolean',
   ],
-  ['with nothing', `${ECS}.ListTasks`, { cluster: null }, 'cluster is null, expected a string'],
+  ['with null', `${ECS}.ListTasks`, { cluster: null }, 'cluster is null, expected a string'],
   [
     'with a word that is not in the enum',
     `${ECS}.ListTasks`,
@@ -72,13 +72,13 @@ test.each<[string, string, unknown, string]>([
     'desiredStatus is "ASLEEP", expected one of RUNNING, PENDING, STOPPED',
   ],
   [
-    'with a text that is too short',
+    'with a string that is too short',
     `${CLOUDWATCH}.PutMetricData`,
     metric({ MetricName: '' }),
     'MetricData[0].MetricName is "", expected a length of at least 1',
   ],
   [
-    'with a text that is too long',
+    'with a string that is too long',
     'Logs_20140328.DescribeLogGroups',
     { logGroupNamePrefix: 'x'.repeat(513) },
     'expected a length of at most 512',
@@ -96,7 +96,7 @@ test.each<[string, string, unknown, string]>([
     'MaxResults is 11, expected a value of at most 10',
   ],
   [
-    'with a text that does not match its pattern',
+    'with a string that does not match its pattern',
     `${CLOUDWATCH}.PutMetricData`,
     { ...metric({ Value: 1 }), Namespace: ':n' },
     'Namespace is ":n", expected to match [^:].*',
@@ -120,21 +120,21 @@ test.each<[string, string, unknown, string]>([
     'Key.id.B is not base64',
   ],
   ['with a body that is not JSON', `${ECS}.ListTasks`, '{', 'the body is not JSON'],
-  ['of an operation that is not there', `${ECS}.ListTask`, {}, 'the service has no such operation'],
-])('a request %s', async (_, target, body, problem) => {
+  ['for an operation that does not exist', `${ECS}.ListTask`, {}, 'the service has no such operation'],
+])('a request is refused %s', async (_, target, body, problem) => {
   const { status, type, message } = await send(target, body);
   expect({ status, type }).toEqual({ status: 400, type: 'ValidationException' });
   expect(message).toContain(problem);
   expect(takeRefusedRequests()).toEqual([expect.stringContaining(problem)]);
 });
 
-test('a secret is not in the message', async () => {
+test('a refusal does not contain a secret', async () => {
   const { message } = await send('secretsmanager.PutSecretValue', { SecretId: 's', SecretString: '' });
   expect(message).toContain('SecretString is a secret, expected a length of at least 1');
   expect(takeRefusedRequests()).toHaveLength(1);
 });
 
-test('all problems at once, with the service and the operation; and what local Fargate answers itself, too', async () => {
+test('a refusal lists all problems with the service and the operation, also for requests that local Fargate answers', async () => {
   for (const url of [emulator.url, fargate.url]) {
     const { type, message } = await send(`${ECS}.DescribeTasks`, { cluster: 7, include: ['ALL'] }, url);
     expect(type).toBe('ValidationException');
@@ -146,7 +146,7 @@ test('all problems at once, with the service and the operation; and what local F
   expect(takeRefusedRequests()).toHaveLength(2);
 });
 
-test('a request to a service that nothing checks is answered, and fails the test all the same', async () => {
+test('a request to a service without a check is answered, but fails the test', async () => {
   const authorization = 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host';
   const headers = {
     authorization,
@@ -157,7 +157,7 @@ test('a request to a service that nothing checks is answered, and fails the test
   expect(takeRefusedRequests()).toEqual(['sqs: not checked against a service model; see service_models.py']);
 });
 
-test('what is allowed is answered', async () => {
+test('an allowed request is answered', async () => {
   const namespace = {
     Namespace: 'elastic',
     MetricData: [{ MetricName: 'm', Value: 1, Unit: 'Count', Timestamp: 1.5 }],
@@ -166,7 +166,7 @@ test('what is allowed is answered', async () => {
   expect((await send(`${ECS}.ListTasks`, { cluster: 'none' }, fargate.url)).type).toBe('ClusterNotFoundException');
 });
 
-test('what is compressed, as large requests are, is checked and answered as well', async () => {
+test('a compressed request, as large ones are, is checked and answered too', async () => {
   const send = (datum: object) => {
     const headers = {
       'x-amz-target': `${CLOUDWATCH}.PutMetricData`,

@@ -1,11 +1,11 @@
-/** CloudFormation stacks in the emulator, by plain requests: CloudFormation's client is not among the packages. */
+/** CloudFormation stacks in the emulator, by plain requests: CloudFormation's client is not a dependency. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Resources = Record<string, { Type: string; Properties: Record<string, unknown>; DependsOn?: string[] }>;
 
 export interface StackResult {
   status: string;
-  /** Of what failed, the newest first. */
+  /** Of the failures, the newest first. */
   reasons: string[];
 }
 
@@ -17,7 +17,7 @@ export class Stacks {
     this.#url = emulatorUrl;
   }
 
-  /** Creates the stack or updates it, and waits until that is over, whatever came of it. */
+  /** Creates or updates the stack, and waits until that has finished, successfully or not. */
   async deploy(name: string, resources: Resources): Promise<StackResult> {
     await this.startDeploying(name, resources);
     return this.settled(name);
@@ -45,7 +45,7 @@ export class Stacks {
     return status;
   }
 
-  /** What each resource of the template is called. */
+  /** The name of each resource in the template. */
   async names(name: string): Promise<Map<string, string>> {
     const resources = textsOf('member', await this.#call('DescribeStackResources', name));
     return new Map(

@@ -3,7 +3,7 @@ import { startInOrder, stopInOrder, type Ordered } from '../../local/fargate/sta
 
 type Dependency = ContainerDefinition['dependsOn'][number];
 
-/** Containers that tell what becomes of them, each with the exit code it ends with by itself, or none. */
+/** Containers that log their starts and stops, each with the code it exits with by itself, or none. */
 function containers(...described: [name: string, exitCode: number | undefined, ...dependsOn: Dependency[]][]) {
   const journal: string[] = [];
   const all = described.map(([name, exitCode, ...dependsOn]) => ({
@@ -21,7 +21,7 @@ function containers(...described: [name: string, exitCode: number | undefined, .
 const on = (containerName: string, condition: Dependency['condition']): Dependency => ({ containerName, condition });
 const never = new AbortController().signal;
 
-test('a container starts once those it depends on have ended well, or begun, and is stopped before them', async () => {
+test('a container starts once its dependencies have succeeded or started, and is stopped before them', async () => {
   const worker = ['worker', undefined, on('protect', 'SUCCESS'), on('sidecar', 'START')] as const;
   const { all, journal, start, stop } = containers([...worker], ['protect', 0], ['sidecar', undefined]);
   await startInOrder(all, start, never);
@@ -31,13 +31,13 @@ test('a container starts once those it depends on have ended well, or begun, and
   expect(journal).toHaveLength(6);
 });
 
-test('one whose forerunner fails does not start, and says why', async () => {
+test('a container whose dependency fails does not start, and says why', async () => {
   const { all, journal, start } = containers(['worker', undefined, on('protect', 'SUCCESS')], ['protect', 1]);
   await expect(startInOrder(all, start, never)).rejects.toThrow('container protect exited with 1');
   expect(journal).toEqual(['start protect']);
 });
 
-test('a task that is stopped starts no more containers', async () => {
+test('a stopped task starts no more containers', async () => {
   const { all, journal, start } = containers(['worker', undefined, on('protect', 'COMPLETE')], ['protect', undefined]);
   const stopping = new AbortController();
   const starting = startInOrder(all, start, stopping.signal);

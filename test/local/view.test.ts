@@ -39,7 +39,7 @@ const view: DemoView = {
   running: new Map([['complex-analysis', [0, 0, 1, 2, 4]]]),
 };
 
-test("the table has each pool's figures under their titles, its decision, the counts and the addresses to look at", () => {
+test("the table has each pool's figures under their headings, its decision, the counts and the addresses to open", () => {
   expect(renderTable(view)).toMatchInlineSnapshot(`
    "1:05  Replaying 100 requests
 
@@ -59,7 +59,7 @@ test("the table has each pool's figures under their titles, its decision, the co
   `);
 });
 
-test('without a terminal each pool is one line that says the same', () => {
+test('without a terminal each pool gets one line with the same content', () => {
   expect(renderLines(view)).toMatchInlineSnapshot(`
    "1:05 Replaying 100 requests; workflows 40 of 100 started, 30 completed, 1 failed
      complex-analysis: backlog 12, age 3.2 s, busy 18/20, desired 5, running 4, starting 1, cordoned 0, failures 2; backlog (busy 18 + queued 12)
@@ -72,6 +72,6 @@ test('a long chart has a column for several looks, with the highest of them', ()
   expect(chart(values)).toBe(`${'·'.repeat(30)}█${'·'.repeat(29)}  tasks, peak 8`);
 });
 
-test('a clock has minutes and two digits of seconds', () => {
+test('a clock shows minutes and two digits of seconds', () => {
   expect([0, 59.9, 60, 605].map(clock)).toEqual(['0:00', '0:59', '1:00', '10:05']);
 });

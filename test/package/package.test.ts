@@ -1,4 +1,4 @@
-/** What `npm pack` gives works in a CDK app of somebody else: installed, type-checked and synthesized there. */
+/** The output of `npm pack` works in another CDK app: installed, type-checked and synthesized there. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,13 +27,13 @@ workers.pool('fast').metricBacklog();
 `;
 
 beforeAll(async () => {
-  // What a release builds is built already, by the tests' setup; only the declarations are not.
+  // The tests' setup has already built everything for a release except the declarations.
   await ensureDeclarations();
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', app], repository);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
   writeFileSync(join(app, 'package.json'), '{ "name": "somebody-elses-app", "private": true }');
   run('npm', ['install', '--no-audit', '--no-fund', '--legacy-peer-deps', join(app, filename)]);
-  // A CDK app has these already, of its own choice.
+  // A CDK app already has its own versions of these.
   for (const name of ['aws-cdk-lib', 'constructs', '@types', 'typescript']) {
     symlinkSync(join(repository, 'node_modules', name), join(app, 'node_modules', name));
   }
@@ -41,7 +41,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(app, { recursive: true, force: true }));
 
-test('installing the package installs nothing else', () => {
+test('the package installs no other packages', () => {
   const installed = readdirSync(join(app, 'node_modules')).filter((name) => !name.startsWith('.'));
   expect(installed.toSorted()).toEqual([
     '@types',
@@ -52,7 +52,7 @@ test('installing the package installs nothing else', () => {
   ]);
 });
 
-test('a TypeScript app type-checks against its declarations, those of the package included', () => {
+test('a TypeScript app type-checks against the package’s declarations', () => {
   writeFileSync(join(app, 'app.ts'), source);
   const strict = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
   expect(run('node', ['node_modules/typescript/bin/tsc', ...strict, 'app.ts'])).toBe('');
@@ -89,13 +89,13 @@ test.each([
   expect(files).toContainEqual(expect.stringMatching(/^asset\.\w+\/dist\/worker\/main\.js$/));
 });
 
-test('its command line is there', () => {
+test('the package has its command line', () => {
   const elasticWorkers = (...args: string[]) => run('npx', ['--no-install', 'elastic-workers', ...args]);
   expect(elasticWorkers('--version')).toBe(`${packageFile.version}\n`);
   expect(elasticWorkers('--help')).toMatch(/status.*\n[^]* drain /);
   expect(elasticWorkers('drain', '--help')).toContain('--no-wait');
 });
 
-test('the package says which CDK it is for', () => {
+test('the package states which CDK version it needs', () => {
   expect(Object.keys(packageFile.peerDependencies)).toEqual(expect.arrayContaining(['aws-cdk-lib', 'constructs']));
 });

@@ -1,6 +1,6 @@
 /**
- * From nothing to workers of one's own, as the README says it, with what `npm pack` gives: a project is made, passes its own
- * checks, and its pool serves a workflow on this machine, from zero and back.
+ * From nothing to your own workers, as the README describes it, with the output of `npm pack`: a project is created, passes
+ * its own checks, and its pool serves a workflow on this machine, from zero and back.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ function run(directory: string, command: string, ...args: string[]): string {
 }
 
 beforeAll(async () => {
-  // As a user who has a Temporal CLI; it is fetched where there is none, which others test.
+  // As a user with a Temporal CLI; other tests cover its download.
   environment = { ...process.env, TEMPORAL_CLI: (await ensureTools()).temporal, XDG_CACHE_HOME: join(folder, 'cache') };
   await ensureDeclarations();
   const packed = run(repository, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder);
@@ -41,17 +41,17 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the project that is made passes its own checks, and can be deployed', () => {
+test('the created project passes its own checks, and can be deployed', () => {
   expect(run(project, 'npm', 'test')).toMatch(/pass 1\n/);
   run(project, 'npm', 'run', 'synth');
 });
 
-test('dev says which pools there are when a command is given for another', () => {
+test('dev lists the pools when a command is given for an unknown one', () => {
   const dev = () => run(project, 'npx', '--no-install', 'elastic-workers', 'dev', '--run', 'nope=true');
   expect(dev).toThrow("--run names nope, but the app's pools are main: correct it");
 });
 
-test('dev serves its workflow from zero and goes back, deploys a change, and leaves nothing', async () => {
+test('dev serves its workflow from zero and returns to zero, deploys a change, and leaves nothing behind', async () => {
   const end = await withDev(project, ['--start', 'node src/start.ts'], async (shows) => {
     await servedFromZeroAndBack(shows);
     const activities = join(project, 'src/activities.ts');
@@ -63,7 +63,7 @@ test('dev serves its workflow from zero and goes back, deploys a change, and lea
   expect(end).toEqual(NOTHING_LEFT);
 });
 
-test('a project in Python passes its own checks, and its workers beside a sidecar serve it in dev', async () => {
+test('a Python project passes its own checks, and its workers with a sidecar serve it in dev', async () => {
   const inPython = join(folder, 'in-python');
   run(folder, 'npx', '--no-install', 'elastic-workers', 'init', 'in-python', '--language', 'python');
   run(inPython, 'npm', 'install', '--no-audit', '--no-fund');
@@ -82,7 +82,7 @@ async function servedFromZeroAndBack(shows: Shows): Promise<void> {
 
 const NOTHING_LEFT = { code: 0, processes: [] };
 
-/** Ends it as Ctrl-C does; says with which code, and what is left of it. */
+/** Ends it like Ctrl-C; returns its exit code and what is left of it. */
 async function withDev(directory: string, args: string[], use: (shows: Shows) => Promise<void>) {
   let output = '';
   // Without npm, which Ctrl-C ends as well: its exit code is not the command's.

@@ -1,8 +1,8 @@
-/** How fast work comes, as a queue reports it. */
+/** The arrival rate that a queue reports. */
 import { decide } from '../../scaler/policy.ts';
 import { experienced, policy, queue, running, second, signals } from './fixtures.ts';
 
-/** A queue that has been empty for minutes, and reports 80 arrivals a second from now on, though ten pieces wait. */
+/** A queue that was empty for minutes, and now reports 80 arrivals per second while ten pieces of work wait. */
 function reporting(seconds: number) {
   let memory = experienced(10, -700 * second);
   let desired = 0;
@@ -16,10 +16,10 @@ function reporting(seconds: number) {
   return desired;
 }
 
-test('the first rates of a queue that was silent are not believed', () => {
+test('the first rates of a queue that was silent are ignored', () => {
   for (const seconds of [0, 10, 20, 30]) expect([seconds, reporting(seconds)]).toEqual([seconds, 1]);
 });
 
-test('a rate that is reported for longer is', () => {
+test('a rate that is reported for longer counts', () => {
   expect(reporting(60)).toBeGreaterThan(50);
 });

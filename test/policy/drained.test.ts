@@ -13,7 +13,7 @@ const worker = (task: string): WorkerReading => ({
   failed: 0,
 });
 
-/** Ticks of one pool, whose memory is carried. */
+/** Ticks of one pool, with its memory. */
 class Pool {
   #memory: unknown;
   #now = 0;
@@ -23,7 +23,7 @@ class Pool {
     this.#policy = { ...policy, ...changes };
   }
 
-  /** All running tasks report unless said. */
+  /** All running tasks report by default. */
   decide(tasks: Partial<TasksReading>, reporting = tasks.running ?? [], changes: Partial<Policy> = {}) {
     const all = { desired: 3, running: [], pending: [], cordoned: [], ...tasks };
     const signals = { activityQueue: queue, workflowQueue: queue, workers: reporting.map(worker), tasks: all };
@@ -33,7 +33,7 @@ class Pool {
   }
 }
 
-test('a task that is drained gets a successor first, and the count is as before once that has reported', () => {
+test('a drained task gets a successor first, and the count returns to normal once the successor has reported', () => {
   const pool = new Pool();
   const drained = ['b'];
   expect(pool.decide({ running: ['a', 'b', 'c'] })).toMatchObject({ desired: 3, cordon: [] });
@@ -44,13 +44,13 @@ test('a task that is drained gets a successor first, and the count is as before 
   const up = { desired: 4, running: ['a', 'b', 'c', 'd'], cordoned, drained };
   expect(pool.decide(up, ['a', 'b', 'c'])).toMatchObject({ desired: 4, cordon: ['b'] });
   expect(pool.decide(up)).toMatchObject({ desired: 3, cordon: ['b'] });
-  // It works on for as long as it likes, and nothing changes meanwhile.
+  // It may work on for any time, and nothing changes meanwhile.
   const leaving = { running: ['a', 'b', 'c', 'd'], cordoned, drained };
   expect(pool.decide(leaving)).toMatchObject({ desired: 3, cordon: ['b'] });
   expect(pool.decide({ running: ['a', 'c', 'd'] })).toMatchObject({ desired: 3, cordon: [] });
 });
 
-test('a pool that can do without gets no successor', () => {
+test('in a pool that needs no replacement, a drained task gets no successor', () => {
   const pool = new Pool({ minTasks: 0 });
   expect(pool.decide({ desired: 0, running: ['a'], cordoned: ['a'], drained: ['a'] })).toMatchObject({
     desired: 0,
@@ -58,7 +58,7 @@ test('a pool that can do without gets no successor', () => {
   });
 });
 
-test('of a paused pool the size stays, and the task is replaced', () => {
+test('in a paused pool a drained task is replaced, and the fleet stays the same size', () => {
   const pool = new Pool({ minTasks: 0, paused: true });
   expect(pool.decide({ running: ['a', 'b', 'c'] })).toMatchObject({ desired: 3, reason: 'paused' });
   expect(pool.decide({ running: ['a', 'b', 'c'], drained: ['b'] })).toMatchObject({ desired: 4, reason: 'paused' });
@@ -66,28 +66,28 @@ test('of a paused pool the size stays, and the task is replaced', () => {
   expect(pool.decide(up)).toMatchObject({ desired: 3, cordon: ['b'], reason: 'paused' });
 });
 
-test('in a deployment its successor is that of the deployment', () => {
+test('during a deployment, the new revision’s task is the successor', () => {
   const pool = new Pool();
   pool.decide({ running: ['a', 'b', 'c'] });
   const outdated = ['a', 'b', 'c'];
   expect(pool.decide({ running: outdated, pending: ['d'], outdated, drained: ['b'] })).toMatchObject({ desired: 3 });
 });
 
-describe('a task whose cordon is final', () => {
+describe('a task with a final cordon', () => {
   const policyOfWork = { minTasks: 0, maxTasks: 10, slotsPerTask: 10, scaleInAfterSeconds: 0 };
 
-  test('stays cordoned for as long as it is there, and is no capacity: what comes meanwhile is for new tasks', () => {
+  test('stays cordoned until it stops, and is not capacity: new tasks take the work that arrives', () => {
     const pool = new Pool({ minTasks: 1 });
     const leaving = { desired: 1, running: ['a', 'b', 'c'], cordoned: ['b', 'c'], final: ['b', 'c'] };
     pool.decide({ desired: 3, running: ['a', 'b', 'c'] });
     expect(pool.decide(leaving)).toMatchObject({ desired: 1, cordon: ['b', 'c'] });
-    // Three are needed, and ECS counts the two that leave: it gets five, and starts two.
+    // Three are needed, and ECS counts the two cordoned ones: the count is five, and ECS starts two.
     expect(pool.decide(leaving, ['a'], { minTasks: 3 })).toMatchObject({ desired: 5, cordon: ['b', 'c'] });
     const up = { desired: 5, running: ['a', 'b', 'c', 'd', 'e'], cordoned: ['b', 'c'], final: ['b', 'c'] };
     expect(pool.decide(up, ['a', 'd', 'e'], { minTasks: 3 })).toMatchObject({ desired: 3, cordon: ['b', 'c'] });
   });
 
-  test('has a worker whose free slots count for nothing', () => {
+  test('has a worker whose free slots do not count', () => {
     const signals = (final: string[]) => ({
       activityQueue: { ...queue, backlog: 30, ageSeconds: 5 },
       workflowQueue: queue,
@@ -101,7 +101,7 @@ describe('a task whose cordon is final', () => {
     expect(desired(['b']).detail).toContain('leaving for good: 1');
   });
 
-  test('stays cordoned while the rest is unknown', () => {
+  test('stays cordoned while other readings are unknown', () => {
     const tasks = { desired: 1, running: ['a', 'b'], pending: [], cordoned: ['b'], final: ['b'] };
     const unknown = { unknown: 'timeout' };
     const signals = { activityQueue: unknown, workflowQueue: unknown, workers: unknown, tasks };
@@ -109,7 +109,7 @@ describe('a task whose cordon is final', () => {
   });
 });
 
-test('however tasks come and go, who is drained stays cordoned, and no more than their successors are ordered', () => {
+test('however tasks start and stop, drained tasks stay cordoned, and only their successors are ordered', () => {
   const step = fc.record({ drains: fc.nat(4), starts: fc.boolean(), reports: fc.boolean(), leaves: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
@@ -128,7 +128,7 @@ test('however tasks come and go, who is drained stays cordoned, and no more than
           running = [...running, ...pending];
           pending = [];
         }
-        // ECS stops those without protection only, and only what is too much.
+        // ECS stops only surplus tasks, and only those without protection.
         const first = running.find((task) => drained.has(task));
         if (leaves && first && running.length + pending.length > desired) running = running.filter((t) => t !== first);
         while (running.length + pending.length < desired) pending.push(`n${(next += 1)}`);

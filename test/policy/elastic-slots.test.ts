@@ -1,4 +1,4 @@
-/** The policy on workers whose number of slots follows their load: a task holds what it has come to hold, not what it began with. */
+/** The policy for workers with slots that follow their load: a task counts for what it can hold now, not at its start. */
 import {
   decide,
   DEFAULT_POLICY,
@@ -31,7 +31,7 @@ interface Played {
   ticks: number;
 }
 
-/** A tick each: what the tasks hold, each piece of it done in three seconds, and what waits. */
+/** One tick each: what the tasks hold, with three seconds per piece of work, and what waits. */
 function play(seen: Seen[], { elastic = true, from }: { elastic?: boolean; from?: Played } = {}): Played {
   const decisions: Decision[] = [];
   let { memory, ticks } = from ?? { memory: undefined, ticks: 0 };
@@ -71,15 +71,15 @@ describe('slots that follow the load', () => {
     return { tasks: [{ used, slots: Math.max(5, 2 * used) }] };
   });
 
-  test('let a load that grows stay on the one task that has room for it', () => {
+  test('keep a growing load on the one task that has room for it', () => {
     expect(new Set(play(growing).decisions.map(({ desired }) => desired))).toEqual(new Set([1]));
   });
 
-  test('are what the same load needs further tasks without', () => {
+  test('save tasks: with fixed slots the same load needs more', () => {
     expect(play(growing, { elastic: false }).decisions.at(-1)!.desired).toBeGreaterThan(1);
   });
 
-  test('are remembered for the first order after a time without tasks', () => {
+  test('are remembered for the first order after a period without tasks', () => {
     const before = play([...times(10, { tasks: [{ used: 60, slots: 100 }] }), ...times(60, { tasks: [] })]);
     const burst = play(times(2, { tasks: [], waiting: 400 }), { from: before });
     const unknown = play(times(2, { tasks: [], waiting: 400 }));
@@ -88,7 +88,7 @@ describe('slots that follow the load', () => {
     expect(burst.decisions.at(-1)!.desired).toBeLessThan(unknown.decisions.at(-1)!.desired / 4);
   });
 
-  test('of tasks that have just come up, and hold little yet, do not stand for all', () => {
+  test('of new tasks that hold little so far do not lower the estimate for all', () => {
     const full = tasksOf(4, { used: 80, slots: 80 });
     const before = play(times(10, { tasks: full, waiting: 200 }));
     const joined = play([{ tasks: [...full, ...tasksOf(4, { used: 7, slots: 7 })], waiting: 200 }], { from: before });
@@ -97,33 +97,33 @@ describe('slots that follow the load', () => {
     expect(slotsOf(held.decisions.at(-1)!)).toBeGreaterThan(65);
   });
 
-  test('come down with the work: what waits shows that the tasks hold no more', () => {
+  test('are estimated lower with heavier work: waiting work shows that the tasks hold no more', () => {
     const before = play(times(10, { tasks: tasksOf(2, { used: 60, slots: 100 }) }));
     const heavier = play(times(15, { tasks: tasksOf(2, { used: 20, slots: 20 }), waiting: 100 }), { from: before });
     expect(slotsOf(heavier.decisions.at(-1)!)).toBeLessThan(25);
   });
 
-  test('come down without any wait, too, when the tasks are at their limits', () => {
+  test('are estimated lower without waiting work, too, when the tasks are at their limits', () => {
     const before = play(times(10, { tasks: tasksOf(4, { used: 60, slots: 100 }) }));
     const heavier = play(times(15, { tasks: tasksOf(4, { used: 20, slots: 20 }) }), { from: before });
     expect(slotsOf(heavier.decisions.at(-1)!)).toBeLessThan(25);
     expect(heavier.decisions.at(-1)!.desired).toBeGreaterThanOrEqual(4);
   });
 
-  test('that have grown do not make the work seem longer than it is', () => {
+  test('that have increased do not make the work seem longer than it is', () => {
     const before = play(times(12, { tasks: tasksOf(2, { used: 20, slots: 20 }), waiting: 100 }));
     const grown = play(times(6, { tasks: tasksOf(2, { used: 25, slots: 100 }) }), { from: before });
     const seconds = Number(/ of ([\d.]+) s:/.exec(grown.decisions.at(-1)!.detail)?.[1]);
     expect(seconds).toBeLessThan(2 * SERVICE_SECONDS);
   });
 
-  test('of idle tasks say nothing: these have not been asked to hold more', () => {
+  test('of idle tasks do not lower the estimate: they had no more work to hold', () => {
     const before = play(times(10, { tasks: [{ used: 60, slots: 100 }] }));
     const quiet = play(times(15, { tasks: tasksOf(3, { used: 1, slots: 5 }) }), { from: before });
     expect(slotsOf(quiet.decisions.at(-1)!)).toBe(100);
   });
 
-  test('of one full task among idle ones stay what a task holds', () => {
+  test('of one full task among idle ones keep the estimate high', () => {
     const before = play(times(10, { tasks: [{ used: 60, slots: 100 }] }));
     const uneven = times(15, { tasks: [{ used: 100, slots: 100 }, ...tasksOf(4, { used: 0, slots: 5 })] });
     expect(slotsOf(play(uneven, { from: before }).decisions.at(-1)!)).toBe(100);

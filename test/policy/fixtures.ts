@@ -1,4 +1,4 @@
-/** A pool with ten slots a task, and what a tick may read of it. */
+/** A pool with ten slots per task, and what a tick may read of it. */
 import {
   decide,
   DEFAULT_POLICY,
@@ -38,7 +38,7 @@ export function signals(changes: Partial<Signals> = {}): Signals {
   return { activityQueue: queue(0), workflowQueue: queue(0), workers: [], tasks: running(), ...changes };
 }
 
-/** A memory that has seen work of so many seconds, ten slots busy in each of two tasks, for ten minutes until `until`. */
+/** A memory of work of the given seconds, with ten busy slots in each of two tasks, for ten minutes until `until`. */
 export function experienced(serviceSeconds: number, until = 0): unknown {
   let memory: unknown;
   for (let at = -600; at <= 0; at += 10) {

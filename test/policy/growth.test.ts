@@ -1,9 +1,9 @@
-/** How the fleet grows. */
+/** How the fleet scales out. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 
 describe('scaling out', () => {
-  test('from zero, a burst gets its whole fleet in one decision, and nothing is ordered a second time', () => {
+  test('a burst at zero gets its whole fleet in one decision, and nothing is ordered twice', () => {
     let memory = experienced(60, -700 * second);
     const burst = signals({ activityQueue: queue(95) });
     const first = decide(burst, memory, policy, 0);
@@ -20,7 +20,7 @@ describe('scaling out', () => {
     }
   });
 
-  test('the shorter the work, the fewer tasks a queue of it needs', () => {
+  test('the shorter the work, the fewer tasks a backlog needs', () => {
     const burst = signals({ activityQueue: queue(400) });
     const fleets = [600, 60, 6, 0.6].map(
       (seconds) => decide(burst, experienced(seconds, -700 * second), policy, 0).decision.desired,
@@ -30,13 +30,13 @@ describe('scaling out', () => {
     expect(fleets[3]).toBeLessThan(6);
   });
 
-  test('a task that could only be up after the fleet at hand has emptied the queue is not ordered', () => {
+  test('a task is not ordered if the current fleet empties the queue before it could start', () => {
     const workers = ['x', 'y'].map((task) => ({ ...worker(task, 10), processed: 10_000 }));
     const read = signals({ activityQueue: { ...queue(60), ageSeconds: 6 }, workers, tasks: running('x', 'y') });
     expect(decide(read, experienced(2), policy, 10 * second).decision).toMatchObject({ desired: 2, reason: 'steady' });
   });
 
-  test('slots that hold long work are no slots for what waits: it gets tasks of its own', () => {
+  test('slots that hold long work are not available to waiting work, which gets more tasks', () => {
     let memory = experienced(600);
     let desired = 0;
     for (let at = 10; at <= 120; at += 10) {
@@ -54,7 +54,7 @@ describe('scaling out', () => {
     expect(desired).toBeLessThanOrEqual(6);
   });
 
-  test('slots that are nearly all taken get company although nothing waits', () => {
+  test('a fleet whose slots are nearly full gets another task, even without a backlog', () => {
     const memory = experienced(60);
     const workers = [worker('x', 10), worker('y', 10)].map((each) => ({ ...each, processed: 100 }));
     expect(decide(signals({ workers, tasks: running('x', 'y') }), memory, policy, 10 * second).decision).toMatchObject({
@@ -63,25 +63,25 @@ describe('scaling out', () => {
     });
   });
 
-  test('a waiting workflow task is counted as the activity it will schedule', () => {
+  test('a waiting workflow task counts as the activity that it will schedule', () => {
     const memory = experienced(600, -700 * second);
     const { decision } = decide(signals({ workflowQueue: queue(30) }), memory, policy, 0);
     expect(decision).toMatchObject({ desired: 3, reason: 'backlog' });
   });
 
-  test('never above the maximum, and says so', () => {
+  test('stops at the maximum, and the reason says so', () => {
     const { decision } = decide(signals({ activityQueue: queue(5000) }), experienced(600, -700 * second), policy, 0);
     expect(decision).toMatchObject({ desired: 100, reason: 'maximum' });
   });
 
-  test('a queue’s first rate after silence is not believed: one task can read as two hundred a second', () => {
+  test('a queue’s first rate after silence is ignored: one task can be reported as two hundred per second', () => {
     const fresh = { ...queue(1), addRate: 212, dispatchRate: 212 };
     expect(decide(signals({ activityQueue: fresh }), experienced(60, -700 * second), policy, 0).decision.desired).toBe(
       1,
     );
   });
 
-  test('cordoned tasks are taken back before new ones are launched', () => {
+  test('cordoned tasks are uncordoned before new ones are started', () => {
     const tasks = { desired: 1, running: ['a', 'b', 'c'], pending: [], cordoned: ['b', 'c'] };
     const workers = [worker('a', 10), worker('b', 4), worker('c', 1)];
     const { decision } = decide(signals({ workers, tasks }), experienced(60, -700 * second), policy, 0);

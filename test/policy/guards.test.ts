@@ -1,18 +1,18 @@
-/** When the fleet must not grow. */
+/** When the fleet must not scale out. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 
-describe('growth that would not help', () => {
+describe('scaling out that would not help', () => {
   const memory = experienced(60, -700 * second);
 
-  test('a rate-limited queue does not grow the fleet', () => {
+  test('a rate-limited queue does not scale out the fleet', () => {
     const limited = { activityQueue: { ...queue(500, true), ageSeconds: 60 } };
     expect(decide(signals(limited), memory, policy, 0).decision).toMatchObject({ desired: 1 });
     const half = signals({ ...limited, workers: ['a', 'b'].map((task) => worker(task, 5)), tasks: running('a', 'b') });
     expect(decide(half, memory, policy, 0).decision).toMatchObject({ desired: 2, reason: 'rate-limited' });
   });
 
-  test('while most attempts fail the fleet stays as it is, and recovers when they succeed again', () => {
+  test('while most attempts fail the fleet stays the same size; once they succeed again it scales out', () => {
     const failingAt = (processed: number, failed: number) =>
       signals({ activityQueue: queue(300), workers: [{ ...worker('x', 10), processed, failed }], tasks: running('x') });
     const first = decide(failingAt(700, 0), undefined, policy, 0);
@@ -28,7 +28,7 @@ describe('growth that would not help', () => {
     expect(reason).toBe('backlog');
   });
 
-  test('a long outage is over with the first attempts that succeed', () => {
+  test('a long outage ends with the first attempts that succeed', () => {
     const failingAt = (processed: number, failed: number, backlog = 300) =>
       signals({
         activityQueue: queue(backlog),
@@ -43,19 +43,19 @@ describe('growth that would not help', () => {
     }
     expect(outcome?.decision.reason).toBe('failing');
     expect(decide(failingAt(6020, 6000), later, policy, 610 * second).decision.reason).toBe('backlog');
-    // With few attempts in the next tick after that, and with nothing more to do.
+    // With few attempts in the following tick, and no more work.
     const { memory: few } = decide(failingAt(6008, 6000), later, policy, 610 * second);
     expect(decide(failingAt(6016, 6000, 0), few, policy, 620 * second).decision.reason).not.toBe('failing');
   });
 
-  test('work that stays in the queue while the tasks run is told, although no more tasks are needed for it', () => {
+  test('work that stays in the queue while tasks run is reported, even if it needs no more tasks', () => {
     const read = (at: number) => signals({ activityQueue: { ...queue(1), ageSeconds: at }, tasks: running('x') });
     let outcome = decide(read(0), memory, policy, 0);
     for (let at = 10; at <= 200; at += 10) outcome = decide(read(at), outcome.memory, policy, at * second);
     expect(outcome.decision).toMatchObject({ desired: 1, cordon: [], reason: 'not-serving' });
   });
 
-  test.each([2, 12, 20, 30, 40, 50])('work that no task takes is reported at ticks of %d s, too', (tickSeconds) => {
+  test.each([2, 12, 20, 30, 40, 50])('work that no task takes is reported with ticks of %d s, too', (tickSeconds) => {
     const read = (at: number) => signals({ activityQueue: { ...queue(1), ageSeconds: at }, tasks: running('x') });
     let outcome = decide(read(0), undefined, policy, 0);
     for (let at = tickSeconds; at <= 200; at += tickSeconds)
@@ -63,7 +63,7 @@ describe('growth that would not help', () => {
     expect(outcome.decision.reason).toBe('not-serving');
   });
 
-  test('a pool in which all fails keeps its tasks: work in back-off is in no count', () => {
+  test('a pool whose attempts all fail keeps its tasks: work waiting for its retry is not counted anywhere', () => {
     const read = (processed: number) =>
       signals({ workers: [{ ...worker('x', 0), processed, failed: processed }], tasks: running('x') });
     let outcome = decide(read(100), memory, policy, 0);
@@ -73,7 +73,7 @@ describe('growth that would not help', () => {
     }
   });
 
-  test('tasks that run but never take anything from the queue are not joined by more', () => {
+  test('a fleet whose tasks run but take nothing from the queue gets no more tasks', () => {
     let outcome = decide(
       signals({ activityQueue: { ...queue(50), ageSeconds: 200 }, tasks: running('x') }),
       memory,
@@ -87,8 +87,8 @@ describe('growth that would not help', () => {
     expect(outcome.decision).toMatchObject({ desired: 1, reason: 'not-serving' });
   });
 
-  test('tasks that have brought no throughput are not followed by more, until that is tried again', () => {
-    // One task at work does four a second, and so do two: something behind them is the limit.
+  test('if more tasks brought no throughput, no further ones are added until the next try', () => {
+    // One task completes four per second, and so do two: something downstream is the limit.
     const doneBy = (task: string, at: number) => 2 * Math.max(0, at - 60) + (task === 'x' ? 4 * Math.min(at, 60) : 0);
     const read = (tasks: string[], at: number) =>
       signals({
@@ -108,8 +108,8 @@ describe('growth that would not help', () => {
     expect(reasons.lastIndexOf('no-gain')).toBeLessThan(reasons.length - 1);
   });
 
-  test('growth that has not helped is tried again a quarter at a time: slower work is not taken for longer work', () => {
-    // Four a second are done by however many: with each task more, all of them only take longer.
+  test('scaling out that has not helped is retried a quarter at a time: slower work is not read as longer work', () => {
+    // Any number of tasks completes four per second: with each additional one, all of them only take longer.
     const doneBy = (index: number, at: number) => 0.5 * Math.max(0, at - 100) + (index < 4 ? Math.min(at, 100) : 0);
     const read = (tasks: string[], at: number) =>
       signals({
@@ -128,8 +128,8 @@ describe('growth that would not help', () => {
     expect(outcome.decision.reason).toBe('backlog');
   });
 
-  test('long work is given its time before growth is said not to have helped', () => {
-    // Half an hour of work each. The first four tasks fill up before they report, four more come, and none ends anything.
+  test('long work gets enough time before scaling out is judged useless', () => {
+    // Work of half an hour each. The first four tasks fill up before they report, four more start, and none finishes anything.
     let memory = experienced(600);
     const reasons = new Set<string>();
     for (let at = 10; at <= 300; at += 10) {
@@ -150,7 +150,7 @@ describe('growth that would not help', () => {
     expect([...reasons]).not.toContain('no-gain');
   });
 
-  test('the hour’s budget spent, the fleet grows no more until the next hour', () => {
+  test('once the hour’s budget is spent, the fleet does not scale out until the next hour', () => {
     const capped = { ...policy, spendCapDollarsPerHour: 0.05, taskDollarsPerHour: 6 };
     const read = (backlog: number) =>
       signals({ activityQueue: queue(backlog), workers: [worker('x', 10)], tasks: running('x') });
@@ -163,14 +163,14 @@ describe('growth that would not help', () => {
     expect(decide(read(500), outcome.memory, capped, 3600 * second).decision.reason).toBe('backlog');
   });
 
-  test('paused, the fleet stays whatever happens', () => {
+  test('a paused fleet always stays the same size', () => {
     const paused = { ...policy, paused: true };
     const read = signals({ activityQueue: queue(500), tasks: running('x') });
     expect(decide(read, memory, paused, 0).decision).toMatchObject({ desired: 1, cordon: [], reason: 'paused' });
   });
 });
 
-test('while workflow code fails the fleet stays as it is, by a reason of its own', () => {
+test('while workflow code fails the fleet stays the same size, with its own reason', () => {
   const read = (failed: number) =>
     signals({
       activityQueue: queue(0),

@@ -1,16 +1,16 @@
-/** What is remembered, and what cannot be understood. */
+/** The policy's memory, and memories that it cannot read. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, queue, second, worker, running, signals } from './fixtures.ts';
 
 describe('memory', () => {
   const read = signals({ activityQueue: queue(5), workers: [worker('a', 4)], tasks: running('a') });
 
-  test.each([[null], ['text'], [{ version: 99 }]])('a memory like %j starts afresh instead of failing', (memory) => {
+  test.each([[null], ['text'], [{ version: 99 }]])('starts empty instead of failing if it is %j', (memory) => {
     expect(decide(read, memory, policy, 0)).toEqual(decide(read, undefined, policy, 0));
   });
 
-  test('so does one of which any part is missing, is of another kind, or is not a number to calculate with', () => {
-    // Quiet, so that decisions differ from those of a fresh memory; and with an interval and a jump in it.
+  test('starts empty if any part is missing, has another type, or is not a usable number', () => {
+    // Quiet, so that decisions differ from those with an empty memory; and with an interval and a jump in it.
     let memory: unknown;
     for (let at = -600; at < 0; at += 10)
       ({ memory } = decide(at < -300 ? signals() : read, memory, policy, at * second));
@@ -25,12 +25,12 @@ describe('memory', () => {
     }
   });
 
-  test('ghosts of tasks that ECS no longer lists hold nothing', () => {
+  test('ghost workers of tasks that ECS no longer lists hold no work', () => {
     const read = signals({ workers: [worker('gone', 10)], tasks: running() });
     expect(decide(read, undefined, policy, 0).decision).toMatchObject({ desired: 0, reason: 'idle' });
   });
 
-  test('attempts are counted from tick to tick, and a restarted worker from nothing', () => {
+  test('attempts are counted from tick to tick, and for a restarted worker from zero', () => {
     const at = (processed: number, failed: number) =>
       signals({ workers: [{ ...worker('a', 1), processed, failed }], tasks: running('a') });
     const first = decide(at(100, 10), undefined, policy, 0);
@@ -39,7 +39,7 @@ describe('memory', () => {
   });
 });
 
-/** Of all that is in it, leaves and branches. */
+/** The paths of all its parts, leaves and branches. */
 function pathsOf(value: unknown, path: string[] = []): string[][] {
   if (typeof value !== 'object' || value === null) return [path];
   return Object.entries(value).flatMap(([name, part]) => {

@@ -8,13 +8,13 @@ describe('a new revision of a pool at zero', () => {
     deployment,
     ...tasks,
   });
-  /** A pool at zero, of whose first deployment all is known, gets the second. */
+  /** A pool at zero with a known first deployment gets the second. */
   const deployed = () => {
     const { memory } = decide(signals({ tasks: at('first') }), undefined, policy, 0);
     return decide(signals({ tasks: at('second') }), memory, policy, 10 * second);
   };
 
-  test('gets one task at once, which goes when it has come up', () => {
+  test('gets one task at once, which is removed after it has started', () => {
     const order = deployed();
     expect(order.decision).toMatchObject({ desired: 1, reason: 'probing' });
     const starting = at('second', { desired: 1, pending: ['probe'] });
@@ -27,7 +27,7 @@ describe('a new revision of a pool at zero', () => {
     expect(decide(signals({ tasks: at('second') }), memory, policy, 400 * second).decision.desired).toBe(0);
   });
 
-  test('whose task does not come up is reported, whether it goes again and again or stays and says nothing', () => {
+  test('is reported if its task does not start, whether it stops repeatedly or runs without reporting', () => {
     const states: ((tick: number) => Partial<TasksReading>)[] = [
       (tick) => ({ desired: 1, pending: [`probe${tick}`] }),
       () => ({ desired: 1, pending: ['probe'] }),
@@ -51,7 +51,7 @@ describe('a new revision of a pool at zero', () => {
     }
   });
 
-  test('is not ordered where the owner allows no tasks, or has paused the pool', () => {
+  test('gets no task if the owner allows none or has paused the pool', () => {
     for (const [with_, most] of [
       [{ ...policy, maxTasks: 0 }, 0],
       [{ ...policy, paused: true }, 0],
@@ -61,7 +61,7 @@ describe('a new revision of a pool at zero', () => {
     }
   });
 
-  test('is not assumed where nothing is remembered', () => {
+  test('is not assumed without a memory', () => {
     expect(decide(signals({ tasks: at('any') }), undefined, policy, second).decision.desired).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-/** What holds whatever is read: safety and liveness. */
+/** What holds for any readings: safety and liveness. */
 import fc from 'fast-check';
 import { decide, DEFAULT_POLICY, type Policy, type Signals } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals } from './fixtures.ts';
@@ -40,7 +40,7 @@ const anyPolicy = fc
   }));
 const history = fc.array(fc.tuple(anySignals, fc.integer({ min: 1, max: 90 })), { minLength: 1, maxLength: 12 });
 
-/** Runs a history through the policy and hands each step to `check`. */
+/** Runs a history through the policy and passes each step to `check`. */
 function replay(
   steps: [Signals, number][],
   with_: Policy,
@@ -61,8 +61,8 @@ function eachStep(...args: Parameters<typeof replay>): void {
   replay(...args);
 }
 
-describe('whatever is read', () => {
-  test('desired stays within the limits, but for what a deployment holds', () => {
+describe('for any readings', () => {
+  test('desired stays within the limits, except for what a deployment holds', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) => {
         let deployed = false;
@@ -76,7 +76,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('the unknown never shrinks the fleet, but for a limit that says so', () => {
+  test('unknown readings never scale in the fleet, unless a limit requires it', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>
         eachStep(steps, with_, (read, { decision }) => {
@@ -88,7 +88,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('only tasks that exist are cordoned, each once, and never more than are too many', () => {
+  test('only existing tasks are cordoned, each once, and never more than the surplus', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>
         eachStep(steps, with_, (read, { decision }) => {
@@ -101,7 +101,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('outside a deployment exactly those tasks are cordoned that are too many', () => {
+  test('outside a deployment exactly the surplus tasks are cordoned', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>
         eachStep(steps, with_, (read, { decision }) => {
@@ -113,7 +113,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('what holds work keeps its slots, or the reason says why not', () => {
+  test('busy slots keep their tasks, or the reason says why not', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>
         eachStep(steps, with_, (read, { decision, figures }) => {
@@ -124,7 +124,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('with work waiting and room for it, the fleet is never at zero', () => {
+  test('with waiting work and a maximum above zero, the fleet is never at zero', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>
         eachStep(steps, with_, (_, { decision, figures }) => {
@@ -135,7 +135,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('after any past, quiet and known signals bring the fleet to its minimum', () => {
+  test('after any history, quiet and known signals bring the fleet to its minimum', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) => {
         const past = replay(steps, with_, () => {});
@@ -153,7 +153,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('slots are kept for what killed tasks held until it can have timed out, and given up in the end', () => {
+  test('slots are kept for the work of killed tasks until it can have timed out, and released in the end', () => {
     const held = fc.array(fc.integer({ min: 0, max: 10 }), { minLength: 1, maxLength: 12 });
     fc.assert(
       fc.property(held, fc.array(fc.nat(11), { minLength: 1, maxLength: 12 }), (slotsHeld, killed) => {
@@ -163,7 +163,7 @@ describe('whatever is read', () => {
         const atWork = signals({ workers: ids.map((id, i) => worker(id, slotsHeld[i]!)), tasks: running(...ids) });
         let { memory, decision } = decide(atWork, undefined, with_, 0);
         const lost = slotsHeld.reduce((sum, slots, index) => sum + (dead.has(`t${index}`) ? slots : 0), 0);
-        // Two minutes is the least that is waited; the others of the fleet have nothing more to do.
+        // The minimum wait is two minutes; the rest of the fleet has nothing to do.
         for (let seconds = 10; seconds <= 3600; seconds += seconds < 130 ? 10 : 60) {
           const left = ids.filter((id) => !dead.has(id));
           const replaced = Array.from({ length: Math.max(0, decision.desired - left.length) }, (_, i) => `new${i}`);
@@ -178,7 +178,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('memory is bounded and survives being written as JSON', () => {
+  test('memory is bounded, and survives a round trip through JSON', () => {
     fc.assert(
       fc.property(history, anyPolicy, (steps, with_) =>
         eachStep(steps, with_, (_, { memory }) => {

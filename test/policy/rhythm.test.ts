@@ -1,8 +1,8 @@
-/** Work that comes by the clock. */
+/** Work that recurs, at regular intervals or in similar jumps. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, queue, worker, running, signals, experienced } from './fixtures.ts';
 
-describe('work that comes by the clock', () => {
+describe('recurring work', () => {
   /** Ten busy seconds of 80 slots every `minutes(round)` minutes; returns the tick's decisions between the last two. */
   function between(rounds: number, minutes: (round: number) => number) {
     let memory: unknown = experienced(10, -1000 * second);
@@ -21,7 +21,7 @@ describe('work that comes by the clock', () => {
     return decisions;
   }
 
-  test('finds its tasks up, once it has come at equal distances often enough', () => {
+  test('finds its tasks running, once it has arrived at equal intervals often enough', () => {
     const expected = between(6, () => 10).filter(({ reason }) => reason === 'expected');
     expect(expected.length).toBeGreaterThan(0);
     for (const { at, desired } of expected) {
@@ -30,7 +30,7 @@ describe('work that comes by the clock', () => {
     }
   });
 
-  test('or in jumps that went far before, gets their whole fleet at the first sign of the next', () => {
+  test('gets its whole fleet at the first sign, if earlier jumps went that far', () => {
     const sizeOfLast = (rounds: number) => {
       let memory: unknown = experienced(10, -1000 * second);
       let at = 0;
@@ -51,7 +51,7 @@ describe('work that comes by the clock', () => {
     expect(sizeOfLast(5).desired).toBeGreaterThan(7);
   });
 
-  test('is not expected where the distances differ, nor before they were seen', () => {
+  test('is not expected if the intervals differ, nor before they were seen', () => {
     expect(between(8, (round) => [4, 11, 7, 15][round % 4] ?? 4).map(({ reason }) => reason)).not.toContain('expected');
     expect(between(3, () => 10).map(({ reason }) => reason)).not.toContain('expected');
   });

@@ -1,4 +1,4 @@
-/** How the fleet shrinks. */
+/** How the fleet scales in. */
 import { decide } from '../../scaler/policy.ts';
 import { policy, second, worker, running, signals } from './fixtures.ts';
 
@@ -16,7 +16,7 @@ describe('scaling in', () => {
     expect(last.decision.cordon.toSorted()).toEqual(['a', 'b']);
   });
 
-  test('a blind spell is not quiet time', () => {
+  test('does not count a period of unknown readings as quiet time', () => {
     const first = decide(idle, undefined, patient, 0);
     const blind = decide({ ...idle, workers: { unknown: 'down' } }, first.memory, patient, 50 * second);
     expect(blind.decision).toMatchObject({ desired: 2, reason: 'unknown' });
@@ -25,7 +25,7 @@ describe('scaling in', () => {
     expect(decide(idle, after.memory, patient, 111 * second).decision.desired).toBe(0);
   });
 
-  test('where work always came back soon, tasks are kept for it; where it never did, they leave at once', () => {
+  test('keeps tasks if work has always returned soon, and removes them at once if it never has', () => {
     const keptFor = (gapSeconds: number) => {
       const busy = signals({ workers: [worker('a', 8)], tasks: running('a') });
       const quiet = signals({ workers: [worker('a', 0)], tasks: running('a') });
@@ -47,7 +47,7 @@ describe('scaling in', () => {
     expect(keptFor(600)).toBeLessThanOrEqual(20);
   });
 
-  test('a namespace whose workers report nothing keeps its tasks: absence is not idleness', () => {
+  test('keeps all tasks if a namespace’s workers report nothing: no report does not mean idle', () => {
     const tasks = running(...'abcdefghijkl');
     let memory: unknown;
     for (let at = 0; at <= 3600; at += 10) {
@@ -59,7 +59,7 @@ describe('scaling in', () => {
     }
   });
 
-  test('tasks that have reported before and do not any more are kept, and those that report idleness are removed', () => {
+  test('keeps tasks that no longer report, and removes those that report to be idle', () => {
     const ids = [...'abcdefghij'];
     const all = ids.map((id) => worker(id, 5));
     let { memory } = decide(signals({ workers: all, tasks: running(...ids) }), undefined, policy, 0);
@@ -76,7 +76,7 @@ describe('scaling in', () => {
     expect(tasks.running.toSorted()).toEqual(forgotten);
   });
 
-  test('tasks that report nothing are no reason to grow', () => {
+  test('never orders tasks because others report nothing', () => {
     const tasks = running(...'abcdef');
     let memory: unknown;
     for (let at = 0; at <= 600; at += 10) {
@@ -91,7 +91,7 @@ describe('scaling in', () => {
     }
   });
 
-  test('workers whose task is not known may be those of tasks that seem to report nothing', () => {
+  test('treats workers with an unknown task as those of tasks without a report', () => {
     const tasks = running('a', 'b');
     const workers = ['a', 'b'].map((task) => ({ ...worker(task, 0), task: null }));
     let memory: unknown;
@@ -104,14 +104,14 @@ describe('scaling in', () => {
     expect(desired).toBe(0);
   });
 
-  test('tasks not yet running leave first, then those already leaving, then the least busy', () => {
+  test('removes tasks not yet running first, then those already cordoned, then the least busy', () => {
     const tasks = { desired: 5, running: ['a', 'b', 'c', 'd'], pending: ['e'], cordoned: ['d'] };
     const workers = [worker('a', 9), worker('b', 2), worker('c', 5), worker('d', 7)];
     const { decision } = decide(signals({ workers, tasks }), undefined, { ...policy, maxTasks: 3 }, 0);
     expect(decision).toMatchObject({ desired: 3, cordon: ['e', 'd'] });
   });
 
-  test('Spot tasks are removed before others, so that the on-demand base stays as it is', () => {
+  test('removes Spot tasks before others, so that the on-demand base stays unchanged', () => {
     const tasks = { ...running('base', 'spot1', 'spot2', 'spot3'), spot: ['spot1', 'spot2', 'spot3'] };
     const workers = [worker('base', 0), worker('spot1', 4), worker('spot2', 2), worker('spot3', 6)];
     const most = (maxTasks: number) => decide(signals({ workers, tasks }), undefined, { ...policy, maxTasks }, 0);
@@ -119,14 +119,14 @@ describe('scaling in', () => {
     expect(most(1).decision.cordon).toEqual(['spot2', 'spot1', 'spot3']);
   });
 
-  test('a Spot task that should have reported and has not is kept before an idle on-demand task', () => {
+  test('removes an idle on-demand task before a Spot task whose report is missing', () => {
     const tasks = { ...running('base', 'spot1', 'spot2'), spot: ['spot1', 'spot2'] };
     const workers = [worker('base', 0), worker('spot1', 0)];
     const most = (maxTasks: number) => decide(signals({ workers, tasks }), undefined, { ...policy, maxTasks }, 0);
     expect(most(1).decision.cordon).toEqual(['spot1', 'base']);
   });
 
-  test('among equals, tasks of the fullest availability zone are removed', () => {
+  test('removes tasks of the fullest availability zone among equals', () => {
     const ids = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'];
     const zones = [ids.slice(0, 4), ids.slice(4, 6), ids.slice(6)];
     const left = (maxTasks: number, busy: Record<string, number> = {}) => {
@@ -141,7 +141,7 @@ describe('scaling in', () => {
     expect(left(6, { a1: 5, a2: 5, a3: 5, a4: 5, b1: 5, b2: 5, c1: 0 })).toEqual([4, 2, 0]);
   });
 
-  test('a task that has not reported is the last to leave: what it holds is not known', () => {
+  test('removes a task that has not reported last: what it holds is unknown', () => {
     const read = signals({ workers: [worker('a', 9)], tasks: running('a', 'silent') });
     expect(decide(read, undefined, { ...policy, maxTasks: 1 }, 0).decision).toMatchObject({
       desired: 1,
@@ -149,7 +149,7 @@ describe('scaling in', () => {
     });
   });
 
-  test('in a deployment only the old revision leaves, and only as the new one comes up', () => {
+  test('removes only the old revision’s tasks during a deployment, and only as the new ones start', () => {
     const workers = [worker('old1', 10), worker('old2', 8), worker('new1', 0)];
     const tasks = {
       desired: 2,
@@ -164,7 +164,7 @@ describe('scaling in', () => {
     expect(decide(signals({ workers, tasks: none }), undefined, paused, 0).decision.cordon).toEqual([]);
   });
 
-  test('in a deployment the fleet does not shrink below the new revision, which may be unprotected until the old one is gone', () => {
+  test('keeps the new revision’s tasks during a deployment: they may be unprotected until the old ones stop', () => {
     const workers = [worker('old', 5), worker('new1', 1), worker('new2', 1)];
     const tasks = { desired: 2, running: ['old', 'new1', 'new2'], pending: [], cordoned: ['old'], outdated: ['old'] };
     const early = decide(signals({ workers, tasks }), undefined, policy, 0);
@@ -179,7 +179,7 @@ describe('scaling in', () => {
     expect(decide(over, memory, policy, 2_160_000).decision).toMatchObject({ desired: 0, reason: 'scale-in' });
   });
 
-  test('shortly after a deployment the fleet keeps its size when a task ends by itself, since ECS may have replaced it unseen', () => {
+  test('waits shortly after a deployment when a task exits by itself: ECS may have replaced it unseen', () => {
     const workers = [worker('new1', 1), worker('new2', 1)];
     const tasks = { desired: 2, running: ['old', 'new1', 'new2'], pending: [], cordoned: ['old'], outdated: ['old'] };
     const { memory } = decide(signals({ workers: [...workers, worker('old', 1)], tasks }), undefined, policy, 0);

@@ -1,4 +1,4 @@
-/** What a template says of roles, policies and resources, deployed to the emulator, and calls made in its roles' names. */
+/** A template's roles, policies and resources, deployed to the emulator, and calls made in the roles' names. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { EmulatorClient, JUDGE_HEADER, type JudgedCall } from '../../local/farga
 import { Stacks, type Resources } from '../local/stacks.ts';
 import { loggedCalls, type LoggedCall } from './statements.ts';
 
-/** A call as it is sent, or, where nothing here could answer it, as IAM sees it. */
+/** A call as it is sent, or, if no emulator answers it, as IAM sees it. */
 export type Call = { target: string; input: object } | Omit<JudgedCall, 'as'>;
 
-/** Of a secret that is there already. */
+/** Of an existing secret. */
 export const SECRET = 'temporal';
 
 const SERVICES: Record<string, string> = {
@@ -48,14 +48,14 @@ export class DeployedRoles {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  /** What the resource is called whose logical id begins so. */
+  /** The name of the resource whose logical id starts with this. */
   name(logicalId: string): string {
     const [, name] = [...this.#names].find(([id]) => new RegExp(`^${logicalId}[0-9A-F]{8}$`).test(id)) ?? [];
     if (name === undefined) throw new Error(`no ${logicalId} among ${[...this.#names.keys()].join(', ')}`);
     return name;
   }
 
-  /** With a session's name behind it, what `${aws:userid}` stands for. */
+  /** Together with a session's name, the value of `${aws:userid}`. */
   async roleId(role: string): Promise<string> {
     const headers = { authorization: signedFor('iam') };
     const query = `Action=GetRole&Version=2010-05-08&RoleName=${this.name(role)}`;
@@ -63,7 +63,7 @@ export class DeployedRoles {
     return /<RoleId>(.*)<\/RoleId>/.exec(await answer.text())![1]!;
   }
 
-  /** Returns the refusal, or undefined when the call was allowed, whatever came of it. */
+  /** Returns the refusal, or undefined if the call was allowed, whatever its result. */
   async call(role: string, call: Call, session?: string): Promise<string | undefined> {
     const arn = `arn:aws:iam::000000000000:role/${this.name(role)}`;
     const as = session === undefined ? arn : (await this.#client.assumeRole(arn, session)).AccessKeyId;
@@ -94,7 +94,7 @@ function signedFor(service: string): string {
   return `AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=none`;
 }
 
-/** What is in S3 is not there. */
+/** Objects in S3 do not exist here. */
 function withoutAssets(resources: Resources): Resources {
   const code = { ZipFile: 'exports.handler = async () => {};' };
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** The calls that each role makes, one for each right that it has. */
+/** The calls that each role makes, one for each of its permissions. */
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { POOL_TAG, STACK_TAG } from '../../contract/service-tags.ts';
 import { stackIdIn } from '../../contract/stack-config.ts';
@@ -9,7 +9,7 @@ export const PLACE = 'us-east-1:000000000000';
 
 export const KEY = `arn:aws:kms:${PLACE}:key/01234567-89ab-cdef-0123-456789abcdef`;
 
-/** What the stack's resources are called. */
+/** The names of the stack's resources. */
 export interface Names {
   cluster: string;
   table: string;
@@ -43,7 +43,7 @@ export const readSecret = (id: string) => sent('secretsmanager.GetSecretValue', 
 export const publish = (namespace: string) =>
   sent('GraniteServiceVersion20100801.PutMetricData', { Namespace: namespace, MetricData: [] });
 
-/** The agent's, of a task that bears the pool's name, and the stack's unless an earlier version has started it. */
+/** The agent's call, for a task tagged with the pool and, unless an earlier version has started it, the stack. */
 export const protect = (cluster: string, pool: string, stack?: string): Call => ({
   action: 'ecs:UpdateTaskProtection',
   resource: `arn:aws:ecs:${PLACE}:task/${cluster}/6478`,
@@ -74,7 +74,7 @@ export function ofScaler({ cluster, service, table, poolsPath, secret, scalerLog
   ];
 }
 
-/** Of one that protects itself, and of a sidecar. */
+/** Of a worker that protects itself, and of a sidecar. */
 export function ofTask({ cluster, table, poolsPath, secret }: Names, pool: string, cordon: string): Call[] {
   return [
     protect(cluster, pool),
@@ -85,8 +85,8 @@ export function ofTask({ cluster, table, poolsPath, secret }: Names, pool: strin
 }
 
 /**
- * Rights that AWS's services use in a role's name, or that ask what no emulator answers, and why no run on one machine needs
- * them. Nowhere else are there rights that no call here uses.
+ * Permissions that AWS's services use in a role's name, or for calls that no emulator answers, and why no run on one machine
+ * needs them. All other permissions are used by a call here.
  */
 export const ELSEWHERE: { role: string; why: string; calls: Call[] }[] = [];
 

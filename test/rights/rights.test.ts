@@ -1,4 +1,4 @@
-/** Every statement of the synthesized policies, judged by the emulator: what it is for is allowed, and what is next to that is not. */
+/** Every statement of the synthesized policies, judged by the emulator: its purpose is allowed, anything close to it is not. */
 import { App, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -58,15 +58,15 @@ beforeAll(async () => {
 });
 afterAll(() => deployed.stop());
 
-describe('What each role is for is allowed:', () => {
+describe('each role may do its job:', () => {
   const cases: [who: string, role: string, calls: () => Call[]][] = [
     ['the scaler', SCALER, () => needed.ofScaler(names)],
     ['a worker that protects itself', OWN, () => needed.ofTask(names, 'own', cordonOf(OWN))],
-    ['its metrics', OWN, () => [needed.publish(METRIC_NAMESPACE)]],
+    ['a worker’s metrics', OWN, () => [needed.publish(METRIC_NAMESPACE)]],
     ['a sidecar', FOREIGN, () => needed.ofTask(names, 'foreign', cordonOf(FOREIGN))],
     ['the log driver', 'WorkersPoolsownTaskExecutionRole', () => needed.log(deployed.name('WorkersPoolsownLogs'))],
     [
-      '… beside a sidecar',
+      'the log driver with a sidecar',
       'WorkersPoolsforeignTaskExecutionRole',
       () => needed.log(deployed.name('WorkersPoolsforeignLogs')),
     ],
@@ -78,7 +78,7 @@ describe('What each role is for is allowed:', () => {
   });
 });
 
-describe('Refused is', () => {
+describe('the policies refuse', () => {
   const cases: [what: string, role: string, call: () => Call][] = [
     ['another stack’s service', SCALER, () => needed.updateService(names.cluster, 'Other-WorkersPoolsownService')],
     [
@@ -91,7 +91,7 @@ describe('Refused is', () => {
     ['another subnet', SCALER, () => change({ networkConfiguration: { awsvpcConfiguration: { subnets: ['other'] } } })],
     ['another capacity provider', SCALER, () => change({ capacityProviderStrategy: [{ capacityProvider: 'other' }] })],
     ['another cluster’s tasks', SCALER, () => needed.listTasks('other')],
-    ['what another cluster’s tasks do', SCALER, () => needed.describeTasks('other')],
+    ['describing another cluster’s tasks', SCALER, () => needed.describeTasks('other')],
     ['another table', SCALER, () => needed.putItem('other', 'id')],
     ['another stack’s parameters', SCALER, () => needed.readParameters('/elastic-workers/Other')],
     ['all stacks’ parameters', SCALER, () => needed.readParameters('/elastic-workers')],
@@ -100,7 +100,7 @@ describe('Refused is', () => {
     ['another log group', SCALER, () => needed.log('other')[1]!],
     ['protecting a task', SCALER, () => needed.protect(names.cluster, 'own')],
     ['another pool’s task', OWN, () => needed.protect(names.cluster, 'foreign')],
-    ['a task of another stack’s pool of the same name', OWN, () => needed.protect(names.cluster, 'own', 'Other')],
+    ['a task of a pool with the same name in another stack', OWN, () => needed.protect(names.cluster, 'own', 'Other')],
     ['a task of another cluster', OWN, () => needed.protect('other', 'own')],
     ['another task’s cordon', OWN, () => needed.readItems(names.table, `${roleIds[OWN]}:6479`)],
     [
@@ -122,19 +122,19 @@ describe('Refused is', () => {
   });
 });
 
-test('without any one statement, a call is refused; and each action that is allowed is used', () => {
+test('every policy statement is needed for a call, and every allowed action is used', () => {
   const statements = statementsIn(template.toJSON() as Template);
   expect(statements.length).toBeGreaterThan(20);
   expect(needless(statements, deployed.logged())).toEqual([]);
   expect(unusedActions(statements, deployed.logged())).toEqual([]);
 });
 
-/** Tasks alone have one that matters. */
+/** Only the session name of a task matters. */
 function sessionOf(role: string): string | undefined {
   return role.endsWith('TaskRole') ? SESSION : undefined;
 }
 
-/** Of the scaler's own service, beside its count. */
+/** A change to the scaler's own service other than its count. */
 function change(changes: object): Call {
   return needed.updateService(names.cluster, names.service, changes);
 }

@@ -1,4 +1,4 @@
-/** The statements of a template's policies, and which of them the calls that were made needed. */
+/** The statements of a template's policies, and which of them the calls needed. */
 import { readFileSync } from 'node:fs';
 import { requestLog } from '../../local/emulator.ts';
 
@@ -9,7 +9,7 @@ export interface LoggedCall {
   resource: string;
   context: Record<string, unknown>;
   allowed: boolean;
-  /** Each statement that would do by itself, as `policy#number`. */
+  /** Each statement that would be enough alone, as `policy#number`. */
   allowedBy: string[];
 }
 
@@ -45,7 +45,7 @@ export function statementsIn(template: Template): Statement[] {
     );
 }
 
-/** Without one of these, no call that was made would be refused. */
+/** Without one of these, no call would have been refused. */
 export function needless(statements: Statement[], calls: LoggedCall[]): Statement[] {
   return statements.filter(({ id }) => !calls.some(({ allowedBy }) => allowedBy.length === 1 && allowedBy[0] === id));
 }

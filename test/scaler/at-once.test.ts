@@ -3,7 +3,7 @@ import type { PoolConfig } from '../../contract/pool-config.ts';
 import { AtOnce } from '../../scaler/at-once.ts';
 import { EcsServices } from '../../scaler/read/ecs.ts';
 
-/** Work that stays open until all that may begin has begun, and how much of it was open at once. */
+/** Work that stays open until all allowed work has started, and how much was open at once. */
 function openWork() {
   const seen = { open: 0, most: 0, begun: 0 };
   const work = async () => {
@@ -16,7 +16,7 @@ function openWork() {
   return { seen, work };
 }
 
-test('so many pieces of work run at once, in the order in which they came, and one that fails leaves its place', async () => {
+test('a limited number of calls run at once, in order of arrival, and a failed one makes room for the next', async () => {
   const atOnce = new AtOnce(3);
   const { seen, work } = openWork();
   const order: number[] = [];
@@ -35,7 +35,7 @@ test('so many pieces of work run at once, in the order in which they came, and o
   expect(ended.filter(({ status }) => status === 'rejected')).toHaveLength(10);
 });
 
-test('ECS is asked for ten times ten services at once at the most', async () => {
+test('at most ten requests for ten services each are open to ECS at once', async () => {
   const { seen, work } = openWork();
   const pools = Array.from({ length: 1000 }, (_, number) => ({
     pool: `p${number}`,

@@ -8,7 +8,7 @@ const environment = {
   ELASTIC_WORKERS_POOLS_PATH: '/elastic-workers/stack',
 };
 
-test('what is not said has defaults', () => {
+test('optional settings have defaults', () => {
   expect(readScalerConfig(environment)).toEqual({
     temporal: { address: 'server:7233', namespace: 'default' },
     stateTable: 'state',
@@ -20,7 +20,7 @@ test('what is not said has defaults', () => {
   });
 });
 
-test('TLS, the secret and the metrics are said by the environment', () => {
+test('the environment sets TLS, the secret and the metrics', () => {
   const more = {
     TEMPORAL_NAMESPACE: 'prod',
     TEMPORAL_TLS: 'false',
@@ -32,14 +32,14 @@ test('TLS, the secret and the metrics are said by the environment', () => {
   expect(metrics).toBe('full');
 });
 
-test('every wrong value is told at once', () => {
+test('all invalid values are reported at once', () => {
   const wrong = { TEMPORAL_TLS: 'yes', ELASTIC_WORKERS_METRICS: 'all', ELASTIC_WORKERS_MODE: 'dry' };
   const read = () => readScalerConfig({ ...environment, ...wrong });
   expect(read).toThrow(ConfigError);
   for (const name of Object.keys(wrong)) expect(read).toThrow(name);
 });
 
-test('a pool protects its own tasks, at the scaler’s own Temporal, unless it says otherwise', () => {
+test('by default a pool’s workers protect their tasks, and use the scaler’s Temporal', () => {
   const pool = { pool: 'a', taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
   expect(poolConfigSchema.parse(pool)).toEqual({ ...pool, protection: 'worker' });
   const temporal = { address: 'x.tmprl.cloud:7233', namespace: 'prod.1', tls: true, secret: 'arn' };
@@ -47,7 +47,7 @@ test('a pool protects its own tasks, at the scaler’s own Temporal, unless it s
   expect(poolConfigSchema.safeParse({ ...pool, temporal: { ...temporal, apiKey: 'no' } }).success).toBe(false);
 });
 
-test('while the pools cannot be read, the scaler goes on with those it read last, and says so', async () => {
+test('while the pools cannot be read, the scaler continues with the last ones read, and says so', async () => {
   const pool = { pool: 'a', taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
   const answers: (object | Error)[] = [
     new Error('no way to SSM'),
@@ -67,7 +67,7 @@ test('while the pools cannot be read, the scaler goes on with those it read last
   await expect(reader.read()).resolves.toEqual({ pools: read.pools, problems: [expect.stringContaining('SSM')] });
 });
 
-test('of a hundred pools one whose parameter is damaged is told, and the others are read', async () => {
+test('of a hundred pools, one with a damaged parameter is reported, and the others are read', async () => {
   const pool = { taskQueue: 'q', cluster: 'c', service: 's', taskRoleId: 'AROA', policy: {} };
   const Parameters = Array.from({ length: 100 }, (_, number) => ({
     Name: `/p/${number}`,

@@ -1,4 +1,4 @@
-/** Deployments while long activities run, with real parts: our worker as it is built, local Fargate, the scaler's ticks. */
+/** Deployments during long activities, with real parts: our built worker, local Fargate, the scaler's ticks. */
 import { readOutcomes } from '../../local/outcomes.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
 import { fleetOfOurs, type Fleet } from './fleet.ts';
@@ -14,17 +14,17 @@ beforeEach(async () => {
 }, 150_000);
 afterEach(() => fleet.stop(), 60_000);
 
-test('five deployments in a row while long activities run lose none of them, and the last one ends', async () => {
+test('five deployments in a row during long activities lose none of them, and the last deployment ends', async () => {
   const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
   await fleet.until('the long activities run', () => fleet.busySlots() === 2);
 
   for (let revision = 2; revision <= 6; revision += 1) {
     await fleet.deploy();
-    await fleet.until('the deployment has begun', async () =>
+    await fleet.until('the deployment has started', async () =>
       (await fleet.service()).taskDefinition?.endsWith(`:${revision}`),
     );
     const seen = fleet.records.length;
-    await fleet.until('the scaler has looked three times', () => fleet.records.length >= seen + 3);
+    await fleet.until('the scaler has ticked three times', () => fleet.records.length >= seen + 3);
   }
   await Promise.all(long.map((handle) => handle.result()));
   const last = await fleet.until('the last deployment is over', () => fleet.deployed());
@@ -36,7 +36,7 @@ test('five deployments in a row while long activities run lose none of them, and
   expect(outcomes.map(({ end }) => end)).toEqual(['completed', 'completed', 'completed']);
 });
 
-test('a deployment of the same task definition ends, loses nothing, and keeps two fleets only for as long as the old one works', async () => {
+test('a deployment of the same task definition ends, loses nothing, and runs two fleets only while the old one works', async () => {
   const old = fleet.running().map(({ taskId }) => taskId);
   const long = await Promise.all([fleet.startWork('long-1', 45), fleet.startWork('long-2', 45)]);
   await fleet.until('the long activities run', () => fleet.busySlots() === 2);
@@ -46,7 +46,7 @@ test('a deployment of the same task definition ends, loses nothing, and keeps tw
   await fleet.until('the old tasks are cordoned', () =>
     old.every((task) => fleet.decisions.at(-1)?.cordon.includes(task)),
   );
-  // New tasks take work although ECS does not let them be protected while the old ones are.
+  // New tasks take work although ECS does not allow their protection while the old ones are protected.
   await (await fleet.startWork('meanwhile', 1)).result();
   expect(fleet.running()).toHaveLength(4);
   await Promise.all(long.map((handle) => handle.result()));

@@ -51,7 +51,7 @@ const ROLE = 'AROA';
 const TICK_MS = 1000;
 
 export interface FleetOptions {
-  /** Stands for the image. */
+  /** In place of the image. */
   directory: string;
   command: string[];
   pool: Partial<PoolConfig>;
@@ -60,7 +60,7 @@ export interface FleetOptions {
   dynamicConfig?: Record<string, unknown>;
 }
 
-/** A fleet of our worker as it is built, one slot a task, that reports and looks for its cordon each second. */
+/** A fleet of our built worker, one slot per task, that reports and checks its cordon every second. */
 export function fleetOfOurs(policy: FleetOptions['pool']['policy']): Fleet {
   return new Fleet({
     directory: join(import.meta.dirname, '../../dist/worker'),
@@ -142,14 +142,14 @@ export class Fleet {
     });
   }
 
-  /** As after a crash: what it had not written down yet is not known to it any more. */
+  /** As after a crash: everything not yet written is lost. */
   async restartTemporal(): Promise<void> {
     process.kill(this.temporal.pid, 'SIGKILL');
     await this.temporal.stop();
     this.temporal = await this.#startTemporal(Number(this.temporal.address.split(':')[1]));
   }
 
-  /** A new revision of the task definition, and the service told to use it; the service itself with the first. */
+  /** A new revision of the task definition, and the service updated to it; the first one creates the service. */
   async deploy(): Promise<void> {
     const environment = {
       TEMPORAL_ADDRESS: this.temporal.address,
@@ -173,7 +173,7 @@ export class Fleet {
       await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition: revision }));
   }
 
-  /** The same task definition again, as after a change of the network or a rollback of CloudFormation. */
+  /** The same task definition again, as after a change of the network or a CloudFormation rollback. */
   async forceDeployment(): Promise<void> {
     await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', forceNewDeployment: true }));
   }
@@ -194,7 +194,7 @@ export class Fleet {
     return services[0] as Service;
   }
 
-  /** Where AWS is, for a process beside this one. */
+  /** Where another process finds AWS. */
   get environment(): Record<string, string> {
     return { ...emulatorCredentials(this.#emulator.url), AWS_ENDPOINT_URL_ECS: this.fargate.url };
   }
@@ -215,12 +215,12 @@ export class Fleet {
     }
   }
 
-  /** As another hand on the service does it. */
+  /** As another controller would. */
   async setDesired(desiredCount: number): Promise<void> {
     await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', desiredCount }));
   }
 
-  /** A workflow of one activity of so many seconds. */
+  /** A workflow with one activity of this many seconds. */
   async startWork(name: string, seconds: number) {
     const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
     return this.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
@@ -258,7 +258,7 @@ export class Fleet {
     return until(what, seconds, condition, () => this.account(), 100);
   }
 
-  /** What was decided, with how many ticks in a row, and what went wrong; for whoever reads why a test has failed. */
+  /** The decisions, with the number of ticks in a row, and the errors; to find out why a test has failed. */
   account(): string {
     const lines: { text: string; ticks: number; detail: string }[] = [];
     for (const { desired, reason, detail } of this.decisions) {

@@ -1,4 +1,4 @@
-/** A pool of 5,000 tasks and 10,000 workers in the middle of a deployment: what is written of it has to fit. */
+/** A pool of 5,000 tasks and 10,000 workers during a deployment: what is written about it has to fit. */
 import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -9,7 +9,7 @@ import { Telemetry } from '../../scaler/report/telemetry.ts';
 import { tickRecordSchema, type TickRecord } from '../../scaler/report/tick-record.ts';
 
 const DYNAMODB_ITEM_BYTES = 400 * 1024;
-/** CloudWatch Logs counts 26 bytes beside an event's own. */
+/** CloudWatch Logs adds 26 bytes to an event's own. */
 const LOG_EVENT_BYTES = 256 * 1024 - 26;
 
 const queue = { backlog: 3, ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false };
@@ -80,13 +80,13 @@ function itemBytes(value: unknown): number {
   return 3 + elements.reduce((sum, bytes) => sum + bytes, 0);
 }
 
-test('the item in the state table', async () => {
+test('a large pool’s item fits into the state table', async () => {
   const item = await saved(large);
   expect(itemBytes({ ...item, record: large })).toBeGreaterThan(DYNAMODB_ITEM_BYTES);
   expect(itemBytes(item)).toBeLessThan(DYNAMODB_ITEM_BYTES);
 });
 
-test('the line in the log, however much went wrong', () => {
+test('a large pool’s log line fits into a log event, with any number of errors', () => {
   const errors = Array.from({ length: 5000 }, () => 'x'.repeat(600));
   const line = logged(large, errors);
   expect(Buffer.byteLength(line)).toBeLessThan(LOG_EVENT_BYTES);
@@ -95,7 +95,7 @@ test('the line in the log, however much went wrong', () => {
   expect(told.errors.at(-1)).toBe('and 4950 more');
 });
 
-test('what is shortened says so, and has the counts and sums of the whole', () => {
+test('a shortened record says so, and keeps the counts and sums of the full one', () => {
   const { shortened, tasks, workers, ...told } = tickRecordSchema.parse(JSON.parse(logged(large)));
   expect(shortened).toBe('10000 workers are combined, ids are cut to 8 characters');
   const { figures } = decide({ ...told, tasks, workers }, undefined, DEFAULT_POLICY, told.now);
@@ -110,13 +110,13 @@ test('what is shortened says so, and has the counts and sums of the whole', () =
   expect(known(tasks) && tasks.running.length).toBe(5000);
 });
 
-test('a record that fits is written as it is', async () => {
+test('a record that fits is written unchanged', async () => {
   const small = recordOf(100, 2);
   expect(JSON.parse(logged(small))).toMatchObject(small);
   expect((await saved(small)).record).toEqual(small);
 });
 
-test('a replay decides on no record that is not whole', () => {
+test('a replay refuses a shortened record', () => {
   const answer = replayer()(logged(large));
   expect(answer?.ok).toBe(false);
   expect(JSON.parse(answer?.text ?? '').error).toContain('10000 workers are combined');

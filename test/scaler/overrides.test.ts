@@ -2,7 +2,7 @@ import { overrule, readOverrides } from '../../scaler/read/overrides.ts';
 
 const tag = (name: string, value: string) => ({ key: `elastic-workers:${name}`, value });
 
-test('a pool is paused and held by tags, and other tags mean nothing', () => {
+test('tags pause a pool and set its limits, and other tags are ignored', () => {
   const tags = [tag('paused', 'true'), tag('min-tasks', '0'), tag('max-tasks', '7'), { key: 'team', value: 'x' }, {}];
   expect(readOverrides(tags)).toEqual({ policy: { paused: true, minTasks: 0, maxTasks: 7 }, problems: [] });
   expect(readOverrides([])).toEqual({ policy: {}, problems: [] });
@@ -18,7 +18,7 @@ test.each([
   ['max-tasks', '0'],
   ['max-tasks', '5001'],
   ['max-tasks', ' 5'],
-])('a tag %s of %j is told and counts as not there', (name, value) => {
+])('a tag %s with the value %j is reported and ignored', (name, value) => {
   const { policy, problems } = readOverrides([tag(name, value)]);
   expect(policy).toEqual({});
   expect(problems).toEqual([
@@ -26,19 +26,19 @@ test.each([
   ]);
 });
 
-test('a hostile value is cut, and stays on one line', () => {
+test('a hostile value is shortened, and stays on one line', () => {
   const { problems } = readOverrides([tag('paused', `no\n${'x'.repeat(300)}`)]);
   expect(problems[0]).not.toContain('\n');
   expect(problems[0]!.length).toBeLessThan(200);
 });
 
-test('limits that contradict each other both count as not there', () => {
+test('limits that contradict each other are both ignored', () => {
   const { policy, problems } = readOverrides([tag('min-tasks', '9'), tag('max-tasks', '3')]);
   expect(policy).toEqual({});
   expect(problems).toHaveLength(1);
 });
 
-test('a limit set by hand stands above the policy, whose other limit gives way', () => {
+test('a limit set manually overrides the policy, and adjusts its other limit', () => {
   const policy = { minTasks: 2, maxTasks: 10, slotsPerTask: 4 };
   const byHand = (name: string, value: string) => overrule(policy, readOverrides([tag(name, value)]));
   expect(byHand('min-tasks', '5')).toEqual({ ...policy, minTasks: 5 });

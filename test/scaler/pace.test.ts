@@ -1,6 +1,6 @@
 import { Pace } from '../../scaler/read/pace.ts';
 
-/** A clock that stands still while anything else can go on, and then goes on to whoever waits for the earliest time. */
+/** A clock that stands still while anything else can run, and then jumps to the earliest time waited for. */
 function paced() {
   let now = 0;
   const waiting: { until: number; resolve: () => void }[] = [];
@@ -24,7 +24,7 @@ function paced() {
 const refusal = Object.assign(new Error('RESOURCE_EXHAUSTED'), { code: 8 });
 
 describe('requests', () => {
-  test('are spread over time, in the order in which they came', async () => {
+  test('are spread over time, in order of arrival', async () => {
     const { pace, going, began, ask } = paced();
     const order: number[] = [];
     const numbers = Array.from({ length: 301 }, (_, number) => number);
@@ -37,7 +37,7 @@ describe('requests', () => {
     expect(began.at(-1)).toBeCloseTo(2000);
   });
 
-  test('are four at once at the most: the next begins when one is answered', async () => {
+  test('are limited to four at once: the next starts when one is answered', async () => {
     const never = () => new Promise(() => undefined);
     const pace = new Pace({
       now: () => 0,
@@ -54,7 +54,7 @@ describe('requests', () => {
     };
     const all = Promise.all(Array.from({ length: 30 }, () => pace.run(going.signal, request)));
     for (let answered = 0; answered < 30; answered += 1) {
-      // Whoever may begin has begun.
+      // All requests that may start have started.
       do await new Promise((resolve) => setImmediate(resolve));
       while (answers.length === 0);
       answers.shift()!();
@@ -63,14 +63,14 @@ describe('requests', () => {
     expect(most).toBe(4);
   });
 
-  test('that hang leave their places to the others', async () => {
+  test('that hang make room for others', async () => {
     const { pace, going, began, ask } = paced();
     for (let hanging = 0; hanging < 20; hanging += 1) void pace.run(going.signal, () => new Promise(() => undefined));
     await pace.run(going.signal, ask);
     expect(began[0]).toBeCloseTo(5 * 250, -2);
   });
 
-  test('are not made when there is no time left for them', async () => {
+  test('are not made when no time is left', async () => {
     const { pace, going, began, ask } = paced();
     const ending = async () => going.abort(new Error('too late'));
     const both = await Promise.allSettled([pace.run(going.signal, ending), pace.run(going.signal, ask)]);
@@ -78,7 +78,7 @@ describe('requests', () => {
     expect(began).toEqual([]);
   });
 
-  test('that all wait for go past the line', async () => {
+  test('that all others wait for skip the queue', async () => {
     const { pace, going } = paced();
     const order: string[] = [];
     const line = Array.from({ length: 5 }, () => pace.run(going.signal, async () => order.push('in line')));
@@ -88,7 +88,7 @@ describe('requests', () => {
 });
 
 describe('a server that refuses', () => {
-  test('is asked once more, half as often, and faster again as it answers', async () => {
+  test('gets one retry at half the rate, and more requests again as it answers', async () => {
     const { pace, going, began, ask } = paced();
     const answers = [refusal];
     await pace.run(going.signal, async () => {
@@ -103,7 +103,7 @@ describe('a server that refuses', () => {
     expect(gaps.at(-1)).toBeCloseTo(1000 / 150);
   });
 
-  test('twice is given up on, and many refusals at once count as one', async () => {
+  test('twice gets no further retry, and many refusals at once count as one', async () => {
     const { pace, going, began, ask } = paced();
     const refused = () => pace.first(going.signal, () => Promise.reject(refusal));
     const all = await Promise.allSettled([refused(), refused(), refused()]);
@@ -113,7 +113,7 @@ describe('a server that refuses', () => {
     expect(began[1]! - began[0]!).toBeCloseTo(1000 / 75, 0);
   });
 
-  test('for another reason is not asked again', async () => {
+  test('for another reason gets no retry', async () => {
     const { pace, going, began, ask } = paced();
     const asked = pace.run(going.signal, async () => {
       await ask();

@@ -1,4 +1,4 @@
-/** Loads that a queue's backlog or the activity slots alone do not show: the real server, and workers as real processes. */
+/** Loads that neither the backlog nor the activity slots show: with the real server, and workers as real processes. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ interface FleetSetup {
   dynamicConfig?: Record<string, unknown>;
 }
 
-/** Runs on a server and a fleet of its own. Most of the time of such a test is waiting, so several run at once. */
+/** Runs on its own server and fleet. Such a test mostly waits, so several run at once. */
 function withFleet({ policy, environment, dynamicConfig }: FleetSetup, run: (fleet: Fleet) => Promise<void>) {
   return async () => {
     const fleet = new Fleet({
@@ -90,7 +90,7 @@ async function atRate<T>(
   return meanwhile().finally(() => clearInterval(arriving));
 }
 
-/** What is ordered in this many ticks after a worker has reported for the first time. */
+/** The orders of this many ticks after a worker has first reported. */
 async function orderedInTicks(fleet: Fleet, count: number): Promise<number[]> {
   await fleet.until('a worker reports', () => fleet.reporting().length > 0);
   const from = fleet.decisions.length;
@@ -127,7 +127,7 @@ function answerWithin<T>({ client }: Fleet, milliseconds: number, ask: () => Pro
 }
 
 test.concurrent(
-  'workflow tasks alone, which no queue shows, keep a task as long as they come, and no longer',
+  'workflow tasks alone, which no queue shows, keep a task as long as they arrive, and no longer',
   withFleet({ policy: { slotsPerTask: 20 }, environment: { WORKFLOWS: workflows } }, async (fleet) => {
     const ids = names('ticking', 5);
     const handles = await Promise.all(ids.map((id) => startWorkflow(fleet, 'ticking', id)));
@@ -139,7 +139,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'short activities at a steady rate keep a task as long as they come, and no longer',
+  'short activities at a steady rate keep a task as long as they arrive, and no longer',
   withFleet({ policy: { slotsPerTask: 20 } }, async (fleet) => {
     const ordered = await atRate(fleet, 10, 20, () => orderedInTicks(fleet, 25));
     expect(Math.min(...ordered)).toBeGreaterThan(0);
@@ -148,14 +148,14 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a steady twelve a second keep the fleet as it is, and an empty queue orders nothing',
+  'a steady twelve activities per second keep the fleet the same size, and an empty queue orders nothing',
   withFleet({ policy: { slotsPerTask: 4 } }, async (fleet) => {
     const settled = await atRate(fleet, 12, 500, async () => {
       await fleet.until('its tasks report', () => fleet.reporting().length >= 2);
       await orderedInTicks(fleet, 30);
       return orderedInTicks(fleet, 30);
     });
-    // How large it has to be is seen better and better; to and fro it does not go.
+    // The estimate of its size improves over time; it does not go up and down.
     expect([ascending(settled), descending(settled)]).toContainEqual(settled);
     await fleet.until('nothing is queued or busy', () => isQuiet(fleet));
     const from = fleet.decisions.length - 1;
@@ -166,7 +166,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a pool whose workflow slots are taken grows, though its activity slots are free',
+  'a pool with full workflow slots scales out, although its activity slots are free',
   withFleet(
     {
       policy: { slotsPerTask: 20, minTasks: 1, maxTasks: 2 },
@@ -181,7 +181,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'work that a task does not take, although its slots look free, brings a second task',
+  'work that a task does not take, although its slots look free, gets a second task',
   withFleet(
     { policy: { slotsPerTask: 20, targetWaitSeconds: 10 }, environment: { ACTIVITIES_A_SECOND: '0.02' } },
     async (fleet) => {
@@ -193,7 +193,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a pool whose queue lets only so much through gets the tasks that this keeps busy, and one more',
+  'a pool with a rate-limited queue gets the tasks that the limit keeps busy, and one more',
   withFleet({ policy: { slotsPerTask: 1, maxTasks: 20, targetWaitSeconds: 5 } }, async (fleet) => {
     const [perSecond, seconds, count] = [1, 3, 40];
     await limitQueue(fleet, { queue: perSecond });
@@ -206,7 +206,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a pool whose tasks take fewer activities than its owner says is sized by what they take',
+  'a pool whose tasks take fewer activities than configured is sized by what they really take',
   withFleet({ policy: { slotsPerTask: 20, maxTasks: 5 }, environment: { SLOTS: '2' } }, async (fleet) => {
     const activities = await startActivities(fleet, 'few-slots', 10, 40_000);
     await fleet.until('five tasks for ten activities', () => fleet.decisions.at(-1)?.desired === 5);
@@ -216,7 +216,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'work that somebody else’s workers do orders no tasks',
+  'work done by other services’ workers orders no tasks',
   withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
     const connection = await NativeConnection.connect({ address: fleet.temporal.address });
     const foreign = await Worker.create({
@@ -238,7 +238,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'what a restarted server queues again is not counted twice',
+  'work that a restarted server queues again is not counted twice',
   withFleet({ policy: { slotsPerTask: 2, minTasks: 4 } }, async (fleet) => {
     await fleet.until('four tasks report', () => fleet.reporting().length === 4);
     const activities = await startActivities(fleet, 'in-flight', 8, 30_000);
@@ -254,7 +254,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a limit for one key does not hold the work of the others',
+  'a limit for one key does not hold back the work of other keys',
   withFleet(
     {
       policy: { slotsPerTask: 2, minTasks: 1 },
@@ -272,7 +272,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a queued task that no worker is given keeps one task, and not the fleet',
+  'queued work that no worker gets keeps one task, not the fleet',
   withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
     await fleet.tag({ minTasks: '3' });
     await limitQueue(fleet, { queue: 0 });
@@ -285,7 +285,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'an activity that polls by failing keeps one task, and not the fleet',
+  'an activity that polls by failing keeps one task, not the fleet',
   withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
     await fleet.tag({ minTasks: '3' });
     await fleet.client.activity.start('fails', {
@@ -303,7 +303,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a query to a pool at zero brings a task, which answers the next one',
+  'a query to a pool at zero orders a task, which answers the next query',
   withFleet({ policy: { slotsPerTask: 2 }, environment: { WORKFLOWS: workflows } }, async (fleet) => {
     const workflow = await startWorkflow(fleet, 'waiting', 'asked');
     await fleet.until('its first task is done', async () => (await workflow.fetchHistory()).events!.length >= 4);
@@ -318,7 +318,7 @@ test.concurrent(
 );
 
 test.concurrent(
-  'a Nexus operation to a pool at zero is carried out',
+  'a Nexus operation to a pool at zero completes',
   withFleet({ policy: { slotsPerTask: 2 } }, async (fleet) => {
     await fleet.client.connection.operatorService.createNexusEndpoint({
       spec: { name: 'answers', target: { worker: { namespace: 'default', taskQueue: fleet.taskQueue } } },

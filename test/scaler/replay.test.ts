@@ -13,12 +13,12 @@ const record = {
   tasks: { desired: 3, running: ['t1', 't2'], pending: ['t3'], cordoned: ['t2'] },
 };
 
-test('each tick record is answered by its decision', () => {
+test('each tick record results in its decision', () => {
   const answer = JSON.parse(replayer()(JSON.stringify(record))?.text ?? '');
   expect(answer).toMatchObject({ pool: 'agents', now: 1763860000000, desired: 3, reason: 'cooling' });
 });
 
-test('memory is carried for each pool on its own', () => {
+test('memory is kept separately for each pool', () => {
   const replay = replayer();
   const workers = record.workers.map((worker) => ({ ...worker, usedSlots: 0 }));
   const idle = { ...record, workers, activityQueue: record.workflowQueue };
@@ -28,7 +28,7 @@ test('memory is carried for each pool on its own', () => {
   expect(desired({ now: record.now + 120_000 })).toBe(0);
 });
 
-test('a record tells of final cordons, and one of an older version has none', () => {
+test('a record includes final cordons, and one of an older version has none', () => {
   const queue = { ...record.activityQueue, backlog: 500 };
   const decided = (tasks: object) =>
     JSON.parse(
@@ -38,19 +38,19 @@ test('a record tells of final cordons, and one of an older version has none', ()
   expect(decided({ final: ['t2'] }).cordon).toEqual(['t2']);
 });
 
-test('unknown readings and fields added later are understood', () => {
+test('unknown readings and fields added later are accepted', () => {
   const answer = replayer()(JSON.stringify({ ...record, workers: { unknown: 'timeout' }, later: 1 }));
   expect(JSON.parse(answer?.text ?? '')).toMatchObject({ desired: 3, reason: 'unknown' });
 });
 
-test('a log’s other lines are passed over, and a wrong record is answered by what is wrong', () => {
+test('other log lines are skipped, and an invalid record results in an error that says why', () => {
   expect(replayer()('START RequestId: 1')).toBeUndefined();
   const answer = replayer()(JSON.stringify({ ...record, tasks: { desired: -1 } }));
   expect(answer?.ok).toBe(false);
   expect(JSON.parse(answer?.text ?? '').error).toContain('tasks');
 });
 
-test('the command reads standard input and prints a decision a line', () => {
+test('the command reads standard input and prints one decision per line', () => {
   const root = join(import.meta.dirname, '../..');
   const output = execFileSync('node', [join(root, 'cli/main.ts'), 'replay', '--policy', '{"maxTasks":2}'], {
     input: `${JSON.stringify(record)}\n`,

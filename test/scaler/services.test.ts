@@ -1,4 +1,4 @@
-/** What the scaler reads of ECS where one service spoils the request for all. */
+/** What the scaler reads from ECS if one service makes the request for all fail. */
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { EcsServices } from '../../scaler/read/ecs.ts';
@@ -6,7 +6,7 @@ import { EcsServices } from '../../scaler/read/ecs.ts';
 const pools = ['kept', 'removed', 'another'].map((pool) => ({ pool, cluster: 'c', service: pool }) as PoolConfig);
 
 test.each(['AccessDeniedException', 'InvalidParameterException', 'ClusterNotFoundException'])(
-  'a service that answers %s leaves the others known',
+  'a service that returns %s leaves the others known',
   async (name) => {
     const send = async ({ input: { services } }: { input: { services: string[] } }) => {
       if (services.includes('removed')) throw Object.assign(new Error('no'), { name });

@@ -18,7 +18,7 @@ const record: TickRecord = {
   tasks: { desired: 1, running: ['a'], pending: [], cordoned: [], outdated: [] },
 };
 
-/** The names of the metrics that a tick publishes, in which some work was done. */
+/** The names of the metrics that a tick with some work publishes. */
 async function published(
   metrics: MetricSet,
   protection: 'worker' | 'sidecar' = 'worker',
@@ -37,7 +37,7 @@ async function published(
   return names.toSorted();
 }
 
-test('the essential metrics are those the alarms stand on', async () => {
+test('the essential metrics are those that the alarms use', async () => {
   expect(await published('essential')).toEqual([
     'Backlog',
     'DesiredTasks',
@@ -48,7 +48,7 @@ test('the essential metrics are those the alarms stand on', async () => {
   ]);
 });
 
-test('the metrics and the tick record say which stack the pool is in', async () => {
+test('the metrics and the tick record name the pool’s stack', async () => {
   const sent: MetricDatum[] = [];
   const lines: string[] = [];
   const client = { send: async ({ input }: PutMetricDataCommand) => void sent.push(...(input.MetricData ?? [])) };
@@ -64,26 +64,26 @@ test('the metrics and the tick record say which stack the pool is in', async () 
   expect(lines.map((line) => (JSON.parse(line) as { stack: string }).stack)).toEqual(['blue', 'green']);
 });
 
-test('of workers that publish nothing themselves the age of the backlog is essential: it stands in for the wait', async () => {
+test('for workers that publish no metrics, the backlog age is essential: it stands in for the wait', async () => {
   const [ours, others] = [await published('essential'), await published('essential', 'sidecar')];
   expect(others.filter((name) => !ours.includes(name))).toEqual(['BacklogAgeSeconds']);
 });
 
-test('a pool that could not be read counts as not decided, which an alarm waits for', async () => {
+test('a pool that could not be read publishes no decision, which an alarm reports', async () => {
   const unread = { ...record, workers: { unknown: 'deadline exceeded' } };
   expect(await published('essential', 'worker', unread)).not.toContain('DesiredTasks');
 });
 
 const SETTINGS = { stack: 'stack', metrics: 'essential' } as const;
 
-/** What is published of a metric, tick by tick; undefined where nothing is. */
+/** The published values of a metric, tick by tick; undefined for none. */
 function watch(name: string) {
   const values: (number | undefined)[] = [];
   const client = {
     send: async ({ input }: PutMetricDataCommand) =>
       void values.push(input.MetricData?.find(({ MetricName }) => MetricName === name)?.Value),
   };
-  /** What a process did is in the table when another one ticks: here each tick is another one's. */
+  /** The table passes one process's results to the next: here each tick is in a new process. */
   let stored: string | undefined;
   const report = async (read: TickRecord, outcome: Outcome) => {
     const telemetry = new Telemetry(client as unknown as CloudWatchClient, () => {}, SETTINGS);
@@ -95,7 +95,7 @@ function watch(name: string) {
   return { report, values };
 }
 
-test('workers are down only after a minute and two start-ups without any: a cold start is no alarm', async () => {
+test('workers count as down only after a minute and two start-up times without any: a cold start fires no alarm', async () => {
   const { report, values } = watch('WorkersDown');
   const tickAt = async (seconds: number, workers: (typeof worker)[]) => {
     const tasks = { ...record.tasks, running: workers.map(({ task }) => task!), desired: 1 };
@@ -109,7 +109,7 @@ test('workers are down only after a minute and two start-ups without any: a cold
   expect(values).toEqual([0, 0, 0, 0, 0, 1, 1, 0]);
 });
 
-test('workers of tasks that run and report nothing are not said to be down, unless work waits that they do not take', async () => {
+test('workers of running tasks without reports do not count as down, unless they leave work waiting', async () => {
   const { report, values } = watch('WorkersDown');
   let memory: unknown;
   const tickAt = async (seconds: number, backlog: number) => {
@@ -125,7 +125,7 @@ test('workers of tasks that run and report nothing are not said to be down, unle
   expect(values.at(-1)).toBe(1);
 });
 
-test('the error rate is that of five minutes, and of at least three failures', async () => {
+test('the error rate covers five minutes, and needs at least three failures', async () => {
   const { report, values } = watch('ErrorRate');
   const outcome = decide(record, undefined, DEFAULT_POLICY, record.now);
   const tickAt = async (seconds: number, processed: number, failed: number) => {
@@ -141,7 +141,7 @@ test('the error rate is that of five minutes, and of at least three failures', a
   expect(values).toEqual([0, 0, 20, 15, undefined]);
 });
 
-test('all of them are all that the scaler knows; two are the workers’', async () => {
+test('the full metrics are all but the two that the workers publish', async () => {
   const { taskDuration: _, scheduleToStart: __, ...ofScaler } = METRICS;
   expect(await published('full')).toEqual(
     Object.values(ofScaler)

@@ -1,4 +1,4 @@
-/** How the scaler reaches Temporal: a real server, behind what stands before it in the world. */
+/** How the scaler connects to Temporal: a real server, behind proxies as in production. */
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -43,7 +43,7 @@ function readerOf(place: TemporalPlace, options: ConstructorParameters<typeof Te
   };
 }
 
-/** A secret that can be rotated, and the times it was read. Calls that are refused while it is read must wait for it. */
+/** A secret that can be rotated, and how often it was read. Calls that are refused during a read must wait for it. */
 function secretOf(text: string) {
   const secret = { text, reads: 0 };
   const readSecret = async () => {
@@ -55,12 +55,12 @@ function secretOf(text: string) {
   return { secret, readSecret };
 }
 
-test('a plain server on this machine', async () => {
+test('a server without TLS on this machine is read', async () => {
   expect(known(await readerOf(home())(seconds(0)))).toBe(true);
 });
 
 describe('a rate limit of a queue', () => {
-  /** Undefined takes it away. */
+  /** Undefined removes it. */
   async function limit(taskQueueType: 1 | 2, requestsPerSecond: number | undefined): Promise<void> {
     const connection = await Connection.connect({ address: temporal.address });
     const rateLimit = requestsPerSecond === undefined ? {} : { rateLimit: { requestsPerSecond } };
@@ -76,7 +76,7 @@ describe('a rate limit of a queue', () => {
     return [activityQueue.rateLimit, workflowQueue.rateLimit];
   };
 
-  test('is told where somebody has set one, also to nothing, and not where the server has only its own', async () => {
+  test('is read if a person has set one, even to zero, and not if the server has only its default', async () => {
     expect(await limits()).toEqual([undefined, undefined]);
     await limit(QUEUE_TYPES.activity, 2.5);
     expect(await limits()).toEqual([2.5, undefined]);
@@ -86,7 +86,7 @@ describe('a rate limit of a queue', () => {
     expect(await limits()).toEqual([undefined, undefined]);
   });
 
-  test('that the workers bring along is one, too', async () => {
+  test('is also read if the workers set it', async () => {
     const connection = await NativeConnection.connect({ address: temporal.address });
     const options = { connection, taskQueue: 'a-queue', activities: { nothing: async () => undefined } };
     const worker = await Worker.create({ ...options, maxTaskQueueActivitiesPerSecond: 7 });
@@ -101,7 +101,7 @@ describe('a rate limit of a queue', () => {
 });
 
 describe('an API key from a secret', () => {
-  test('that is rotated is used at once, and read no more often than needed', async () => {
+  test('is used at once when rotated, and read no more often than needed', async () => {
     const valid = new Set(['old']);
     const proxy = await apiKeyProxy(temporal.address, valid);
     proxies.push(proxy);
@@ -123,7 +123,7 @@ describe('an API key from a secret', () => {
     expect(secret.reads).toBe(3);
   });
 
-  test('is looked at every few minutes though nothing fails, and goes on while it cannot be read', async () => {
+  test('is read every few minutes even without failures, and stays in use while it cannot be read', async () => {
     const proxy = await apiKeyProxy(temporal.address, new Set(['old', 'new']));
     proxies.push(proxy);
     const { secret, readSecret } = secretOf('old');
@@ -141,14 +141,14 @@ describe('an API key from a secret', () => {
     expect(proxy.seen.at(-1)).toBe('new');
   });
 
-  test('that cannot be read makes the queue unknown, with why, and without the key', async () => {
+  test('that cannot be read makes the queue unknown, with the reason but without the key', async () => {
     const { readSecret } = secretOf('');
     const { activityQueue } = await readerOf({ ...home(), secret: 'the-secret' }, { readSecret })(seconds(0));
     expect(activityQueue).toEqual({ unknown: expect.stringContaining('the secret the-secret') });
   });
 });
 
-test('a client certificate from a secret, and the next one after it', async () => {
+test('a client certificate from a secret is used, and so is its replacement', async () => {
   const proxy = await tlsProxy(temporal.address, authority, { clients: true });
   proxies.push(proxy);
   const textOf = (name: string) => {
@@ -168,7 +168,7 @@ test('a client certificate from a secret, and the next one after it', async () =
   expect([...new Set(proxy.seen)]).toEqual(['first', 'second']);
 });
 
-test('a server whose certificate has run out: unknown, with why, and known again with the next one', async () => {
+test('a server with an expired certificate is unknown, with the reason, and known again with a new one', async () => {
   const proxy = await tlsProxy(temporal.address, authority, { expired: true });
   proxies.push(proxy);
   const trusting = JSON.stringify({
@@ -182,14 +182,14 @@ test('a server whose certificate has run out: unknown, with why, and known again
   }
   proxy.renew();
   let now = 0;
-  // gRPC tries again within a second, however long the certificate was bad.
+  // gRPC retries within a second, however long the certificate was bad.
   while (!known(await read(seconds((now += 10)))));
 });
 
-describe('pools of several places', () => {
+describe('pools on several servers', () => {
   const place = (address: string, namespace = 'default') => ({ address, namespace, tls: false });
 
-  test('are read side by side: one that refuses, hangs or has no such namespace leaves the others known', async () => {
+  test('are read in parallel: a server that refuses, hangs or lacks the namespace leaves the others known', async () => {
     const sockets: Socket[] = [];
     const silent = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
@@ -211,12 +211,12 @@ describe('pools of several places', () => {
   });
 });
 
-describe('many task queues at rest', () => {
+describe('many idle task queues', () => {
   const pools = Array.from({ length: 100 }, (_, number) => ({ pool: `p${number}`, taskQueue: `rest-${number}` }));
   const resting = pools.map((pool) => ({ ...pool, atRest: true }));
   const carried = ({ activityQueue }: TemporalSignals) => 'readSecondsAgo' in activityQueue;
 
-  /** What is asked of the server meanwhile, queue by queue. */
+  /** The number of queue reads that the server gets meanwhile. */
   async function asked(read: () => Promise<unknown>): Promise<number> {
     let count = 0;
     const note = (message: unknown) => {
@@ -232,12 +232,12 @@ describe('many task queues at rest', () => {
   async function readOnce(address: string): Promise<TemporalReader> {
     const reader = new TemporalReader({ address, namespace: 'default' });
     readers.push(reader);
-    // A server that has never heard of the queues takes its time for the first reading of each.
+    // A server that does not know the queues yet is slow at the first reading of each.
     while (![...(await reader.read(pools, seconds(0))).values()].every(known));
     return reader;
   }
 
-  test('come in the order in which they were last read: nobody is passed over tick after tick', async () => {
+  test('are read in the order of their last reading: none is skipped tick after tick', async () => {
     const reader = await readOnce(temporal.address);
     await reader.read(resting.slice(0, 50), seconds(30));
     const order: string[] = [];
@@ -246,7 +246,7 @@ describe('many task queues at rest', () => {
     expect(order.slice(0, 10).filter((pool) => Number(pool.slice(1)) < 50)).toEqual([]);
   });
 
-  test('are read once in as many seconds as it takes to read fifty of them a second, and work is seen then', async () => {
+  test('are read as often as fifty readings per second allow, and new work is seen', async () => {
     const reader = await readOnce(temporal.address);
     expect(await asked(() => reader.read(resting, seconds(0.9)))).toBe(0);
     const [one = resting[0]!, ...others] = resting;
@@ -261,7 +261,7 @@ describe('many task queues at rest', () => {
     for (let queue = await waits(); !(queue && 'backlog' in queue && queue.backlog === 1); queue = await waits());
   });
 
-  test('for which there was no time are known by their last reading for a minute, those with work are not, and come first in the next tick', async () => {
+  test('that were not read in time keep their last reading for a minute, unless they have work, and are read first next tick', async () => {
     const front = new TemporalFront(temporal.address);
     const reader = await readOnce(await front.start());
     front.fail('slow');

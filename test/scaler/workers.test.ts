@@ -1,4 +1,4 @@
-/** What the scaler makes of a list of workers that says less than it should: a real server, and a proxy that leaves things out. */
+/** How the scaler handles an incomplete list of workers: a real server, and a proxy that leaves data out. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ async function serve(address: string, identity: string, more: Partial<WorkerOpti
   workers.push({ worker, connection, running: worker.run() });
 }
 
-/** What the scaler reads there of the queue's workers, now. */
+/** What the scaler reads there about the queue's workers, now. */
 function readerOf(address: string, taskQueue = 'q') {
   const reader = new TemporalReader({ address, namespace: 'default' });
   readers.push(reader);
@@ -66,16 +66,16 @@ async function until<T>(read: () => Promise<T>, holds: (value: T) => boolean): P
 const tasksOf = (read: Awaited<ReturnType<ReturnType<typeof readerOf>>>) =>
   'unknown' in read ? read.unknown : read.map(({ task }: ReportedWorker) => task).toSorted();
 
-test('of a namespace that collects no heartbeats they are unknown, and say why', async () => {
+test('workers of a namespace that collects no heartbeats are unknown, with the reason', async () => {
   const read = readerOf(await server({ 'frontend.WorkerHeartbeatsEnabled': false }));
   expect(await read()).toEqual({ unknown: 'worker heartbeats are turned off in the namespace default' });
 });
 
-test('of a namespace that does, an empty list means that there are none', async () => {
+test('an empty list from a namespace that collects heartbeats means that there are no workers', async () => {
   expect(await readerOf(await server())()).toEqual([]);
 });
 
-test('listed without their slots, each is asked for; and where that has none either, they are unknown', async () => {
+test('workers listed without slots are read one by one, and are unknown if that gives no slots either', async () => {
   const address = await server();
   await Promise.all([serve(address, 'task1'), serve(address, 'task2')]);
   await until(readerOf(address), (read) => !('unknown' in read) && read.length === 2);
@@ -87,7 +87,7 @@ test('listed without their slots, each is asked for; and where that has none eit
   expect(tasksOf(described)).toEqual(['task1', 'task2']);
   expect(described).toMatchObject([{ usedSlots: 0, slots: 100 }, { slots: 100 }]);
 
-  // What was known of them stands, and ages.
+  // Earlier readings stay valid, and age.
   hidden.add('DescribeWorker');
   expect(tasksOf(await read())).toEqual(['task1', 'task2']);
   expect(await readerOf(front.address)()).toEqual({
@@ -97,7 +97,7 @@ test('listed without their slots, each is asked for; and where that has none eit
   expect(tasksOf(await readerOf(front.address)())).toEqual(['task1', 'task2']);
 });
 
-describe('a namespace that others share', () => {
+describe('a namespace shared with others', () => {
   const listings: string[] = [];
   let address: string;
 
@@ -108,7 +108,7 @@ describe('a namespace that others share', () => {
       await until(readerOf(address, taskQueue), (read) => !('unknown' in read) && read.length === 1);
   });
 
-  /** A reader, and what its server makes of the list of workers. */
+  /** A reader whose server changes the list of workers. */
   async function reading(change: (answer: Buffer) => Buffer) {
     listings.length = 0;
     const front = await grpcFront(address, (call, answer) => {
@@ -120,13 +120,13 @@ describe('a namespace that others share', () => {
     return readerOf(front.address);
   }
 
-  test('is asked for the pools’ workers alone', async () => {
+  test('is queried only for the pools’ workers', async () => {
     const read = await reading((answer) => answer);
     expect(tasksOf(await read())).toEqual(['ours']);
     expect(listings.filter((listed) => listed.includes('theirs'))).toEqual([]);
   });
 
-  test('is asked for all of them where it answers nobody to that', async () => {
+  test('is queried for all workers if it returns none for that', async () => {
     const read = await reading((answer) => (listings.length === 0 ? Buffer.alloc(0) : answer));
     expect(tasksOf(await read())).toEqual(['ours']);
     expect(tasksOf(await read())).toEqual(['ours']);
@@ -134,12 +134,12 @@ describe('a namespace that others share', () => {
   });
 });
 
-describe('slots of other kinds', () => {
+describe('slots of other kinds of work', () => {
   const slots = { usedSlots: expect.any(Number), processed: expect.any(Number) };
   let letGo: () => void = () => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));
 
-  test('are told of the workers that run such work, and of those alone', async () => {
+  test('are read only for the workers that run such work', async () => {
     const address = await server();
     const workflowsPath = join(import.meta.dirname, 'fixtures/locals.ts');
     const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });

@@ -1,4 +1,4 @@
-/** docs/security.md names tests that exist, and no threat is without one. */
+/** docs/security.md names existing tests, and each threat has one. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -12,7 +12,7 @@ test('each threat has a test', () => {
   expect(rows.filter((row) => named(row).length === 0)).toEqual([]);
 });
 
-test('each test that is named is one', () => {
+test('every test that the page names exists', () => {
   const missing = named(page).filter(([, file = '', title = '']) => !isTitleIn(file, title));
   expect(missing.map(([whole]) => whole)).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /**
- * What answers as Temporal does, byte for byte, and says whatever a test wants it to: also what no server of good will would.
- * The numbers of the fields are those of temporal.api.
+ * A server that speaks Temporal's protocol and sends whatever a test wants, including what no well-behaved server would.
+ * The field numbers are those of temporal.api.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
@@ -15,7 +15,7 @@ export interface Answers {
 export interface HostileServer {
   address: string;
   answers: Answers;
-  /** What it says to every call, instead of an answer. */
+  /** What it returns for every call, instead of an answer. */
   refuse: ((headers: IncomingHttpHeaders) => string) | undefined;
   /** The calls so far, by name. */
   calls: string[];
@@ -96,7 +96,7 @@ export interface Heartbeat {
   at?: bigint;
 }
 
-/** One page of them, and what to ask for the next. */
+/** One page of workers, and the token of the next. */
 export function workers(heartbeats: Heartbeat[], nextPage = ''): Buffer {
   const infos = heartbeats.map((heartbeat) => bytes(1, bytes(1, encoded(heartbeat))));
   return Buffer.concat([...infos, bytes(2, Buffer.from(nextPage))]);

@@ -1,4 +1,4 @@
-/** Whoever may write the state table writes what they like into it: no item of theirs stops the scaler, or lifts a limit. */
+/** Anyone with permission to write the state table can write anything: no item stops the scaler, or lifts a limit. */
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { poolKey } from '../../contract/state-table.ts';
@@ -21,7 +21,7 @@ const signals: Signals = {
 const record: TickRecord = { v: 1, pool: 'a', now: NOW, policy: {}, ...signals } as TickRecord;
 const policy = { ...DEFAULT_POLICY, minTasks: 1, maxTasks: 20 };
 
-describe('a memory that somebody has written', () => {
+describe('a forged memory', () => {
   const learned = [0, 10, 20].reduce<unknown>(
     (memory, seconds) => decide(signals, memory, policy, NOW + seconds * 1000).memory,
     undefined,
@@ -32,7 +32,7 @@ describe('a memory that somebody has written', () => {
     fc.constantFrom<unknown>(null, '', '1', true, [], {}, [[]], 'x'.repeat(1000), { __proto__: null, at: 1 }),
   );
 
-  test('leads to a decision within the limits, and soon', () => {
+  test('leads to a decision within the limits, and in time', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom(...places), anything), { minLength: 1, maxLength: 3 }),
@@ -69,24 +69,24 @@ function put(target: unknown, path: string[], value: unknown): void {
   at[path.at(-1) as string] = value;
 }
 
-describe('an item that somebody has written', () => {
+describe('a forged item', () => {
   let strict: StrictTable;
 
   beforeAll(async () => (strict = await startStrictTable()));
   afterAll(() => strict.stop());
 
   test.each<[string, Record<string, AttributeValue>]>([
-    ['a version that is text', { version: { S: 'x' } }],
-    ['a version beyond counting', { version: { N: '99999999999999999999' } }],
+    ['a version that is a string', { version: { S: 'x' } }],
+    ['a version that is too large', { version: { N: '99999999999999999999' } }],
     ['a version below zero', { version: { N: '-1' } }],
     [
-      'a number that JavaScript has not',
+      'a number that JavaScript cannot represent',
       { version: { N: '3' }, memory: { M: { at: { N: '12345678901234567890.5' } } } },
     ],
-    ['a list for a memory', { version: { N: '3' }, memory: { L: [] } }],
-    ['tasks that cannot be named', { decision: { M: { cordon: { L: [{ M: { toString: { S: 'x' } } }] } } } }],
-    ['keys of every object', { memory: { M: { ['__proto__']: { S: 'x' }, constructor: { NULL: true } } } }],
-  ])('with %s is written over, and no other pool is the worse for it', async (_, item) => {
+    ['a list instead of a memory', { version: { N: '3' }, memory: { L: [] } }],
+    ['tasks without a usable name', { decision: { M: { cordon: { L: [{ M: { toString: { S: 'x' } } }] } } } }],
+    ['keys that every object has', { memory: { M: { ['__proto__']: { S: 'x' }, constructor: { NULL: true } } } }],
+  ])('with %s is overwritten, without effect on other pools', async (_, item) => {
     await strict.put({ id: { S: poolKey('a') }, ...item });
     const states = await strict.table.load(['a', 'b']);
     expect(states.get('b')).toEqual({ version: 0, memory: undefined, decision: undefined });
@@ -100,26 +100,26 @@ describe('an item that somebody has written', () => {
     );
   });
 
-  test('of a scaler that counts as it should is left to it', async () => {
+  test('of another scaler with a valid version is left alone', async () => {
     await strict.put({ id: { S: poolKey('c') }, version: { N: '7' } });
     const next = { version: 6, memory: {}, decision: undefined };
     await expect(strict.table.save('c', next, record)).rejects.toThrow(OtherScalerError);
   });
 });
 
-describe('what the scaler writes of its own', () => {
+describe('the scaler’s own item', () => {
   let strict: StrictTable;
 
   beforeAll(async () => (strict = await startStrictTable()));
   afterAll(() => strict.stop());
 
-  test('can be stored after weeks in which what was learned has faded', async () => {
+  test('can be stored after weeks in which learned values have decayed', async () => {
     const memory = { gaps: [1e-200, -1e-131, 5e-324, 0.5], attempts: Math.exp(-400) };
     await expect(strict.table.save('a', { version: 0, memory, decision: undefined }, record)).resolves.toBe(1);
     expect((await strict.table.load(['a'])).get('a')?.memory).toEqual({ gaps: [0, 0, 0, 0.5], attempts: 0 });
   });
 
-  test('can be stored of a fleet as large as there can be one', async () => {
+  test('can be stored for the largest possible fleet', async () => {
     const ids = Array.from({ length: 5000 }, (_, index) => index.toString(16).padStart(32, '0'));
     const workers = ids.map((task) => ({ ...worker, key: `${task}-key`, task }));
     const tasks = { desired: 5000, running: ids, pending: [], cordoned: [], outdated: [] };

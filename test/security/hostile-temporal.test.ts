@@ -1,4 +1,4 @@
-/** Whoever may report a worker or answer as the server: no value of theirs stops the scaler, fills it, or makes a fleet shrink. */
+/** Workers and servers can report anything: no value stops the scaler, floods it, or makes a fleet scale in. */
 import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { decide, DEFAULT_POLICY, known } from '../../scaler/policy.ts';
 import { TemporalReader } from '../../scaler/read/temporal.ts';
@@ -47,34 +47,34 @@ function recordOf(signals: Awaited<ReturnType<typeof read>>): TickRecord {
   return { v: 1, pool: 'a', now: NOW, policy: {}, ...signals, tasks };
 }
 
-describe('a queue’s numbers', () => {
+describe('a queue’s figures', () => {
   test.each([
     ['a count below zero', { backlog: -5n }],
-    ['the least count there is', { backlog: LEAST }],
-    ['a rate that is none', { addRate: NaN }],
-    ['a rate without an end', { addRate: Infinity }],
+    ['the lowest possible count', { backlog: LEAST }],
+    ['a rate that is not a number', { addRate: NaN }],
+    ['an infinite rate', { addRate: Infinity }],
     ['a rate below zero', { addRate: -1 }],
-    ['a count beyond all bounds', { backlog: MOST }],
-    ['a rate beyond all bounds', { addRate: 3e38 }],
-    ['an age beyond all bounds', { ageSeconds: MOST }],
-    ['a rate limit that is none', { rateLimit: NaN }],
+    ['a count that is too large', { backlog: MOST }],
+    ['a rate that is too large', { addRate: 3e38 }],
+    ['an age that is too large', { ageSeconds: MOST }],
+    ['a rate limit that is not a number', { rateLimit: NaN }],
     ['a rate limit below zero', { rateLimit: -1 }],
-    ['a rate limit without an end', { rateLimit: Infinity }],
-  ])('of which nothing can be concluded are unknown: %s', async (_, stats) => {
+    ['an infinite rate limit', { rateLimit: Infinity }],
+  ])('are unknown if they are invalid: %s', async (_, stats) => {
     const signals = await read({ DescribeTaskQueue: () => queue(stats) });
     expect(signals.activityQueue).toEqual({ unknown: expect.stringContaining('is not valid') });
     const { decision } = decide(recordOf(signals), undefined, DEFAULT_POLICY, NOW);
     expect(decision).toMatchObject({ desired: 3, cordon: [], reason: 'unknown' });
   });
 
-  test('an age below zero, as clocks that differ make it, is none', async () => {
+  test('with an age below zero, caused by clock differences, count as age zero', async () => {
     const { activityQueue } = await read({ DescribeTaskQueue: () => queue({ backlog: 1n, ageSeconds: -3n }) });
     expect(activityQueue).toMatchObject({ backlog: 1, ageSeconds: 0 });
   });
 });
 
 describe('a worker’s report', () => {
-  test('below zero takes nothing from what the others report', async () => {
+  test('with negative numbers does not reduce what others report', async () => {
     const all = await readWorkers(
       { key: 'a', taskQueue: 'q', used: -1_000_000n, available: -1n, processed: -9n, failed: -9n },
       { key: 'b', taskQueue: 'q', used: 3n },
@@ -91,7 +91,7 @@ describe('a worker’s report', () => {
     ]);
   });
 
-  test('from the future, or from before time, has an age that the record can hold', async () => {
+  test('from the future or the distant past has an age that the record can hold', async () => {
     for (const at of [MOST, LEAST, 0n]) {
       const [worker] = await readWorkers({ taskQueue: 'q', at });
       expect(worker?.ageSeconds).toBeGreaterThanOrEqual(0);
@@ -99,7 +99,7 @@ describe('a worker’s report', () => {
     }
   });
 
-  test('with names of 20 KB is cut to what a name may be, and the pool’s item stays small', async () => {
+  test('with names of 20 KB is shortened to valid names, and the pool’s item stays small', async () => {
     const long = '@#'.repeat(10_000);
     const many = Array.from({ length: 30 }, (_, index) => ({
       key: `${index}${long}`,
@@ -120,7 +120,7 @@ describe('a worker’s report', () => {
   });
 
   test.each(['__proto__', 'constructor', 'toString', 'length', ''])(
-    'under the key %j, also twice, spoils nothing of what is learned',
+    'with the key %j, even twice, does not corrupt the memory',
     async (key) => {
       let memory: unknown;
       for (const tick of [0, 1, 2, 3]) {
@@ -136,13 +136,13 @@ describe('a worker’s report', () => {
         });
         expect(outcome.decision.desired).toBeGreaterThan(0);
         ({ memory } = outcome);
-        // What is no number in it would be null now.
+        // Invalid numbers in it would be null now.
         expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
       }
     },
   );
 
-  test('of more slots than there are keeps the fleet at its limit, and no further', async () => {
+  test('of too many slots keeps the fleet at its limit, and no higher', async () => {
     const at = BigInt(NOW / 1000);
     const reported = await readWorkers({ taskQueue: 'q', used: 2n ** 31n - 1n, available: 2n ** 31n - 1n, at });
     const record = recordOf({ ...QUIET, workers: reported });
@@ -151,7 +151,7 @@ describe('a worker’s report', () => {
     expect(decision.desired).toBeLessThanOrEqual(7);
   });
 
-  test('of another queue, and one without a queue, is nobody’s', async () => {
+  test('of another queue, or without a queue, belongs to no pool', async () => {
     expect(await readWorkers({ taskQueue: 'another' }, { taskQueue: '' })).toEqual([]);
   });
 });
@@ -161,7 +161,7 @@ const NO_QUEUE = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateL
 const QUIET = { activityQueue: NO_QUEUE, workflowQueue: NO_QUEUE };
 
 describe('a listing', () => {
-  test('of more workers than a fleet can have makes this queue’s unknown, and no other’s', async () => {
+  test('of more workers than a fleet can have makes only this queue’s workers unknown', async () => {
     const crowd = Array.from({ length: 10_001 }, (_, index) => ({ key: String(index), taskQueue: 'q' }));
     server.answers = {
       DescribeTaskQueue: () => queue({}),
@@ -175,13 +175,13 @@ describe('a listing', () => {
 
   const page = Array.from({ length: 1000 }, (_, index) => ({ key: String(index), taskQueue: 'q' }));
 
-  test('of 100,000 workers is given up in time', async () => {
+  test('of 100,000 workers is abandoned in time', async () => {
     let pages = 0;
     const { workers: reported } = await read({ ListWorkers: () => workers(page, (pages += 1) < 100 ? 'more' : '') });
     expect(reported).toEqual({ unknown: expect.stringMatching(/more than 10000 workers|no answer within/) });
   });
 
-  test('without an end is given up in time, and no longer asked for', async () => {
+  test('without an end is abandoned in time, and its next pages are not requested', async () => {
     let [given, asked] = [false, 0];
     const listing = (request: Buffer) => {
       const goesOn = request.includes('more');
@@ -192,12 +192,12 @@ describe('a listing', () => {
     expect(reported).toEqual({ unknown: expect.stringContaining('no answer within') });
     given = true;
     for (let times = 0; times < 20; times += 1) await read({ ListWorkers: listing });
-    // One may have been under way.
+    // One request may have been in flight.
     expect(asked).toBeLessThanOrEqual(1);
   });
 });
 
-test('an error of the server is cut, and can be read back from the record', async () => {
+test('an error from the server is shortened, and can be read back from the record', async () => {
   const signals = await read({ DescribeTaskQueue: () => `no\n\u001b[31m{"}${'x'.repeat(5000)}` });
   const { unknown } = signals.activityQueue as { unknown: string };
   expect(unknown.length).toBeLessThanOrEqual(500);
@@ -205,7 +205,7 @@ test('an error of the server is cut, and can be read back from the record', asyn
 });
 
 /** Pools of two servers in one tick, with the names that every object has. */
-describe('one server’s pools', () => {
+describe('the pools of a server', () => {
   const good = { pool: 'constructor', taskQueue: '__proto__' };
   let friendly: HostileServer;
   let strict: StrictTable;
@@ -224,10 +224,10 @@ describe('one server’s pools', () => {
 
   test.each<[string, HostileServer['answers']]>([
     ['never answers', { DescribeTaskQueue: () => undefined, ListWorkers: () => undefined }],
-    ['says what no queue can be', { DescribeTaskQueue: () => queue({ backlog: LEAST }), ListWorkers: () => 'no' }],
-    ['sends what cannot be read', { DescribeTaskQueue: () => Buffer.alloc(99, 255), ListWorkers: () => Buffer.of(8) }],
-    ['lists without an end', { ListWorkers: () => workers([{ taskQueue: 'q' }], 'more') }],
-  ])('that %s stay as they are, and the others go on', async (_, answers) => {
+    ['returns impossible figures', { DescribeTaskQueue: () => queue({ backlog: LEAST }), ListWorkers: () => 'no' }],
+    ['sends unreadable data', { DescribeTaskQueue: () => Buffer.alloc(99, 255), ListWorkers: () => Buffer.of(8) }],
+    ['lists workers endlessly', { ListWorkers: () => workers([{ taskQueue: 'q' }], 'more') }],
+  ])('that %s stay the same size, and other servers’ pools go on', async (_, answers) => {
     server.answers = { DescribeTaskQueue: () => queue({}), ...answers };
     const temporal = { address: friendly.address, namespace: 'default', tls: false };
     const pools = [

@@ -1,6 +1,6 @@
 /**
- * Whoever names queues, pools, workflows and workers, or writes the errors of activities, writes into logs and onto terminals:
- * a log's event stays one line, and JSON; a terminal is shown text. Real processes, a real Temporal server, the AWS emulator.
+ * Names of queues, pools, workflows and workers, and errors of activities, are written to logs and terminals: a log event
+ * stays one line of JSON, and a terminal shows text. Real processes, a real Temporal server, the AWS emulator.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,10 +15,10 @@ import { Watched } from './watched.ts';
 jest.setTimeout(300_000);
 
 const root = join(import.meta.dirname, '../..');
-/** Ends of lines, commands of terminals, turned writing, and what would be a line of a log if it stood at a line's beginning. */
+/** Line ends, terminal commands, reversed text, and a fake log line. */
 const HOSTILE =
   'a\nFORGED\r\n{"level":"fatal","message":"FORGED"}\u001b[2J\u001b]0;x\u0007\u009b31m\u007f\u0085\u2028\u2029\u202e\u2066';
-/** No pool's name is longer. */
+/** The maximum length of a pool's name. */
 const POOL = HOSTILE.slice(0, 20) + HOSTILE.slice(-16);
 const LARGEST_EVENT_BYTES = 256 * 1024;
 
@@ -41,10 +41,10 @@ function expectText(output: string): void {
   expect(output).toContain('FORGED');
 }
 
-/** The events as CloudWatch has them, which takes a line for one. */
+/** The events as CloudWatch sees them: one per line. */
 function eventsIn(output: string): Record<string, unknown>[] {
   expectText(output);
-  // What was being written when the process was killed is no line.
+  // The last, incomplete line of a killed process does not count.
   const lines = output.split('\n').slice(0, -1);
   expect(lines.filter((line) => Buffer.byteLength(line) > LARGEST_EVENT_BYTES)).toEqual([]);
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -52,7 +52,7 @@ function eventsIn(output: string): Record<string, unknown>[] {
   return events;
 }
 
-test('the worker’s log: queue, workflow ids, errors of activities and of workflows, however long', async () => {
+test('the worker’s log shows queue, workflow ids and errors of any length as text', async () => {
   const worker = new Watched([join(root, 'dist/worker/main.js')], {
     TEMPORAL_ADDRESS: stacks.temporal.address,
     TEMPORAL_TASK_QUEUE: HOSTILE,
@@ -86,7 +86,7 @@ test('the worker’s log: queue, workflow ids, errors of activities and of workf
   expect(events).toContainEqual(expect.objectContaining({ workflowId: HOSTILE }));
 });
 
-describe('a stack whose pools and queues are named so', () => {
+describe('with hostile names of pools and queues', () => {
   const pools = [{ pool: POOL, taskQueue: HOSTILE, service: 's-pool' }];
   let server: HostileServer;
 
@@ -121,7 +121,7 @@ describe('a stack whose pools and queues are named so', () => {
   });
   afterAll(() => server.stop());
 
-  test('the scaler’s log: pools, queues, workers, settings that are none, and the server’s own words', async () => {
+  test('the scaler’s log shows pools, queues, workers, invalid settings and server errors as text', async () => {
     cpSync(join(root, 'dist/scaler'), directory, { recursive: true });
     const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(directory, 'index.js')], {
       ...emulatorCredentials(stacks.awsUrl),
@@ -142,7 +142,7 @@ describe('a stack whose pools and queues are named so', () => {
     ['doctor', []],
     ['cost', []],
     ['explain', [POOL]],
-  ])('a terminal, by the command %s', async (command, args) => {
+  ])('the output of %s shows them as text', async (command, args) => {
     const { stdout, stderr } = await stacks.cli(command, ...args, '--stack', 's');
     expectText(stdout + stderr);
     const json = await stacks.cli(command, ...args, '--stack', 's', '--json');
@@ -150,7 +150,7 @@ describe('a stack whose pools and queues are named so', () => {
     expect(JSON.stringify(JSON.parse(json.stdout))).toContain('FORGED');
   });
 
-  test('a terminal, by what a command complains of', async () => {
+  test('the error messages of a command show them as text', async () => {
     for (const json of [[], ['--json']]) {
       const { stdout, stderr, code } = await stacks.cli('explain', HOSTILE, '--stack', 's', ...json);
       expect(code).toBe(2);

@@ -1,6 +1,6 @@
 /**
- * The worker and the scaler as they are built, and the doctor, with an API key and a client key, before servers that refuse
- * them, repeat them, or are not there: no line of theirs, and no endpoint, tells any part of a secret in any form.
+ * The built worker and scaler, and the doctor, with an API key and a client key, and servers that refuse them, repeat them,
+ * or are down: no output and no endpoint contains any part of a secret in any form.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ beforeAll(async () => {
     startHostileServer(),
     startTemporal({
       directory: authority.directory,
-      // A worker that leaves waits for its open polls.
+      // A worker that stops waits for its open polls.
       dynamicConfig: { 'matching.longPollExpirationInterval': '2s' },
     }),
   ]);
@@ -51,7 +51,7 @@ afterAll(async () => {
   await temporal?.stop();
 });
 
-/** Every part of a secret of some length, as it is and as others would write it. */
+/** Every part of a secret of some length, plain and encoded. */
 function partsOf(secret: string): string[] {
   const forms = [secret, Buffer.from(secret).toString('base64'), Buffer.from(secret.trim()).toString('base64url')];
   return [...forms, encodeURIComponent(secret), JSON.stringify(secret)].flatMap((form) =>
@@ -62,7 +62,7 @@ function partsOf(secret: string): string[] {
 const SECRET_PARTS = new Set(
   [API_KEY, client.key]
     .flatMap(partsOf)
-    // The frame of a key is no secret, nor is its base64.
+    // A key's header and footer are not secret, nor is their base64.
     .filter((part) => !'-----BEGIN PRIVATE KEY----- -----END PRIVATE KEY-----'.includes(part.trim()))
     .filter((part) => !frames().some((frame) => frame.includes(part))),
 );
@@ -76,20 +76,20 @@ function frames(): string[] {
   ]);
 }
 
-/** With what stands before it. */
+/** With the text before it. */
 function secretIn(text: string): string | undefined {
   const part = [...SECRET_PARTS].find((each) => text.includes(each));
   return part === undefined ? undefined : text.slice(Math.max(0, text.indexOf(part) - 200), text.indexOf(part) + 50);
 }
 
-test('a secret would be found, whole or in part, whatever its form', () => {
+test('these tests would find a secret, whole or in part, in any form', () => {
   const [, line = ''] = client.key.split('\n');
   const base64 = Buffer.from(`${client.key}`).toString('base64');
   for (const text of [API_KEY, encodeURIComponent(API_KEY), line, line.slice(20, 40), base64.slice(60)])
     expect(secretIn(`something ${text} more`)).toContain('something');
 });
 
-describe('the worker', () => {
+describe('the worker’s output has no secret', () => {
   const withBoth = {
     TEMPORAL_API_KEY: API_KEY,
     TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
@@ -109,21 +109,21 @@ describe('the worker', () => {
       ...environment,
     });
 
-  test('before a server that refuses the key and repeats it', async () => {
+  test('when a server refuses the key and repeats it', async () => {
     const worker = start({ TEMPORAL_ADDRESS: echoWithTls.address });
     await worker.says('(hidden)');
     expect(secretIn(await worker.ends('SIGKILL'))).toBeUndefined();
   });
 
-  test('with a server that is not there', async () => {
+  test('when the server is down', async () => {
     const worker = start({ TEMPORAL_ADDRESS: '127.0.0.1:1' });
     await worker.says('127.0.0.1:1');
     expect(secretIn(await worker.ends('SIGKILL'))).toBeUndefined();
   });
 
   test.each([
-    ['a key that is cut short', { TEMPORAL_TLS_CLIENT_KEY_DATA: client.key.slice(0, 150) }],
-    ['a key of another certificate', { TEMPORAL_TLS_CLIENT_CERT_DATA: authority.issue('other').certificate }],
+    ['a truncated key', { TEMPORAL_TLS_CLIENT_KEY_DATA: client.key.slice(0, 150) }],
+    ['another certificate’s key', { TEMPORAL_TLS_CLIENT_CERT_DATA: authority.issue('other').certificate }],
     ['an API key with a line break', { TEMPORAL_API_KEY: `${API_KEY}\n${API_KEY}` }],
   ])('with %s', async (_, environment) => {
     const worker = start({ TEMPORAL_ADDRESS: '127.0.0.1:1', ...environment });
@@ -132,9 +132,9 @@ describe('the worker', () => {
     expect(secretIn(worker.output)).toBeUndefined();
   });
 
-  test('at work, at its endpoints, and when it dies of an error that tells them', async () => {
+  test('while running, at its endpoints, and when it crashes with an error that contains one', async () => {
     const worker = start({ TEMPORAL_ADDRESS: temporalWithTls.address });
-    // The whole line: it may come in two parts.
+    // The whole line: it may arrive in two parts.
     const line = /^(.*Listening for health checks.*)\n/m;
     await worker.until((output) => line.test(output), 'where its endpoints are');
     const [, ports = ''] = line.exec(worker.output) ?? [];
@@ -149,7 +149,7 @@ describe('the worker', () => {
   });
 });
 
-describe('before AWS that keeps the secrets', () => {
+describe('no secret from AWS is in the output of', () => {
   const JSON_SECRET = JSON.stringify({
     TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
     TEMPORAL_TLS_CLIENT_KEY_DATA: client.key,
@@ -189,8 +189,8 @@ describe('before AWS that keeps the secrets', () => {
   });
   afterAll(() => emulator?.stop());
 
-  test('the scaler, tick by tick, and when it dies of an error that tells them', async () => {
-    // Lambda's folder has no package.json that says what kind of module it is.
+  test('the scaler, in each tick and when it crashes with an error that contains one', async () => {
+    // Lambda's folder has no package.json that sets the module type.
     const bundle = join(authority.directory, 'scaler');
     cpSync(join(root, 'dist/scaler'), bundle, { recursive: true });
     const scaler = new Watched([join(root, 'test/faults/fixtures/scaler.mjs'), join(bundle, 'index.js')], {
@@ -215,7 +215,7 @@ describe('before AWS that keeps the secrets', () => {
     expect(secretIn(stdout + stderr)).toBeUndefined();
   });
 
-  test('the doctor, with a key from the environment of whoever asks', async () => {
+  test('the doctor, with a key from its own environment', async () => {
     const env = { ...emulatorCredentials(emulator.url), TEMPORAL_API_KEY: API_KEY, TEMPORAL_ADDRESS: echo.address };
     const { stdout, stderr } = await runCli(['doctor'], { env });
     expect(secretIn(stdout + stderr)).toBeUndefined();

@@ -1,4 +1,4 @@
-/** The emulated state table, which refuses what DynamoDB refuses and the emulator does not: items and numbers out of bounds. */
+/** The emulated state table, plus the refusals of DynamoDB that the emulator lacks: items and numbers out of bounds. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CreateTableCommand, DynamoDBClient, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
@@ -14,7 +14,7 @@ const TABLE = 'state';
 
 export interface StrictTable {
   table: StateTable;
-  /** As somebody writes it who has the right, and no good intentions. */
+  /** As an attacker with write permission would. */
   put(item: Record<string, AttributeValue>): Promise<void>;
   stop(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export async function startStrictTable(): Promise<StrictTable> {
       BillingMode: 'PAY_PER_REQUEST',
     }),
   );
-  // As in the scaler's handler.
+  // Like the scaler's handler.
   const options = { marshallOptions: { removeUndefinedValues: true }, unmarshallOptions: { wrapNumbers: Number } };
   return {
     table: new StateTable(DynamoDBDocumentClient.from(client, options), TABLE),
@@ -68,7 +68,7 @@ async function textOf(request: AsyncIterable<Buffer>): Promise<string> {
 
 function problemOf(body: string): string | undefined {
   const { Item } = JSON.parse(body) as { Item: object };
-  // The types' names are not counted by DynamoDB: of a whole item they are a third at most.
+  // DynamoDB does not count the type names, at most a third of an item.
   if (JSON.stringify(Item).length > 1.5 * ITEM_BYTES) return 'Item size has exceeded the maximum allowed size';
   const numbers = [...JSON.stringify(Item).matchAll(/\{"N":"([^"]+)"\}/g)].map(([, number]) =>
     Math.abs(Number(number)),

@@ -1,4 +1,4 @@
-/** What is installed, built and checked comes from where it was said, and runs nothing of its own but what is listed here. */
+/** Everything installed, built and checked comes from its declared source, and runs only the scripts listed here. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };
@@ -9,7 +9,7 @@ const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'u
 };
 const installed = Object.entries(packages).filter(([path]) => path !== '');
 
-test('of the packages that would run a script when they are installed, two may, as each is decided on', () => {
+test('of the packages with install scripts, only the two that we allowed may run theirs', () => {
   const running = installed.filter(([, { hasInstallScript }]) => hasInstallScript);
   const names = running.map(([path]) => path.replace('node_modules/', ''));
   const decided = Object.entries(packageFile.allowScripts);
@@ -17,16 +17,16 @@ test('of the packages that would run a script when they are installed, two may, 
   expect(decided.filter(([, allowed]) => allowed).map(([name]) => name)).toEqual(['node', 'esbuild']);
 });
 
-test('our own package runs none where it is installed', () => {
+test('our own package has no install script', () => {
   const scripts = Object.keys(packageFile.scripts);
   expect(scripts.filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
 });
 
-test('every package has its hash in the lock file', () => {
+test('the lock file has a hash for every package', () => {
   expect(installed.filter(([, { integrity, inBundle }]) => !inBundle && !integrity).map(([path]) => path)).toEqual([]);
 });
 
-/** npm knows the job by its identity, so that no token has to be kept. It waits for the job before it, which has no such right. */
+/** npm knows the job by its identity, so no token has to be stored. The job before it has no such permission. */
 const PUBLISHES = `
   publish:
     needs: check
@@ -37,17 +37,17 @@ const PUBLISHES = `
       id-token: write
 `;
 
-describe('the workflows of CI', () => {
+describe('the CI workflows', () => {
   const directory = join(root, '.github/workflows');
   const texts = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'));
 
-  test('use actions by their commits alone', () => {
+  test('pin actions to commits', () => {
     const used = texts.flatMap((text) => [...text.matchAll(/uses: (\S+)/g)].map(([, action]) => action));
     expect(used.length).toBeGreaterThan(0);
     expect(used.filter((action) => !/@[0-9a-f]{40}$/.test(action ?? ''))).toEqual([]);
   });
 
-  test('may read and nothing else, know no secret, and look for known vulnerabilities', () => {
+  test('have read-only permissions and no secrets, and check for known vulnerabilities', () => {
     for (const text of texts) {
       expect(text).toMatch(/^permissions:\n {2}contents: read\n/m);
       expect(text.replace(PUBLISHES, '')).not.toMatch(/pull_request_target|secrets\.|: write/);
@@ -59,7 +59,7 @@ describe('the workflows of CI', () => {
   });
 });
 
-test('a version is published from its tag alone, after all checks, with provenance, and not from a cache', () => {
+test('a version is published only from its tag, after all checks, with provenance and without a cache', () => {
   const text = readFileSync(join(root, '.github/workflows/publish.yml'), 'utf8');
   expect(text).toMatch(/^on:\n {2}push:\n {4}tags: \['v\*'\]\npermissions:/m);
   const [checks, publishes] = text.split(PUBLISHES);
@@ -68,7 +68,7 @@ test('a version is published from its tag alone, after all checks, with provenan
   expect(publishes).not.toMatch(/cache: npm/);
 });
 
-test('the image is built of base images that whoever builds it can name by their digests', () => {
+test('anyone who builds the image can pin its base images by digest', () => {
   const text = readFileSync(join(root, 'worker/Dockerfile'), 'utf8');
   expect([...text.matchAll(/^FROM (\S+)/gm)].map(([, from]) => from)).toEqual(['${NODE_IMAGE}', '${BASE_IMAGE}']);
 });

@@ -1,4 +1,4 @@
-/** A process of ours, and every byte that it writes. */
+/** One of our processes, and every byte that it writes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

@@ -28,7 +28,7 @@ function namespace() {
   return { ...proc, find };
 }
 
-test('the worker’s main process is the oldest of its container, whatever runs in the others', () => {
+test('the worker’s main process is the oldest in its container, whatever runs in others', () => {
   const { add, find } = namespace();
   add(10, 'protect-0');
   add(11, 'log-router-3');
@@ -39,20 +39,20 @@ test('the worker’s main process is the oldest of its container, whatever runs 
   expect(find()).toBe(20);
 });
 
-test('a shell that has started the worker is what is told, as by ECS', () => {
+test('a shell that started the worker gets the signal, as from ECS', () => {
   const { add, find } = namespace();
   add(30, 'worker-1', { name: 'sh' });
   add(31, 'worker-1', { parent: 30, name: 'python worker.py' });
   expect(find()).toBe(30);
 });
 
-test('before ECS has made the container nobody is taken for it', () => {
+test('no process is taken for the worker before ECS has created its container', () => {
   const { add, find } = namespace();
   add(10, 'log-router-3');
   expect(find({ id: undefined, isRunning: false })).toBeUndefined();
 });
 
-describe('where control groups name no containers', () => {
+describe('if control groups name no containers', () => {
   function nameless() {
     const { directory: proc, add, remove } = fakeProc(join(directory, `${(count += 1)}`));
     add(PAUSE, '..');
@@ -62,7 +62,7 @@ describe('where control groups name no containers', () => {
     return { add, remove, find };
   }
 
-  test('it is the only one from outside beside ours and the first, once ECS says that it runs', () => {
+  test('the worker is the only other process from outside, once ECS reports it running', () => {
     const { add, find } = nameless();
     add(40, '..');
     add(41, '..', { parent: 40 });
@@ -70,7 +70,7 @@ describe('where control groups name no containers', () => {
     expect(find()).toBe(40);
   });
 
-  test('none is taken if there are several, as a wrong one must not be told', () => {
+  test('no process is chosen among several, because a wrong one must not get the signal', () => {
     const { add, find } = nameless();
     add(40, '..');
     add(50, '..');
@@ -78,13 +78,13 @@ describe('where control groups name no containers', () => {
   });
 });
 
-test('a name of a process with spaces and parentheses does not confuse', () => {
+test('a process name with spaces and parentheses is parsed', () => {
   const { add, find } = namespace();
   add(50, 'worker-1', { name: 'a) S 1 (b' });
   expect(find()).toBe(50);
 });
 
-test('neither a zombie nor a later process of the same number is the worker', () => {
+test('neither a zombie nor a later process with the same id is the worker', () => {
   const { add, remove, directory: proc } = namespace();
   add(60, 'worker-1', { startedAt: 600 });
   const main = { pid: 60, startedAt: 600 };

@@ -1,4 +1,4 @@
-/** The sidecar as it is built, beside a process of the test's that stands for a worker. */
+/** The built sidecar, with a process of the test in place of a worker. */
 import { Stage } from './stage.ts';
 
 jest.setTimeout(120_000);
@@ -12,13 +12,13 @@ beforeEach(async () => {
 afterEach(() => stage.stop());
 
 describe('before the worker starts', () => {
-  test('the task is protected, and then it may start', async () => {
+  test('the sidecar protects the task, and then lets the worker start', async () => {
     expect(await stage.sidecar('protect').ended).toBe(0);
     expect(stage.protected).toBe(true);
     expect(stage.said('may start')).toBeDefined();
   });
 
-  test('it waits for as long as ECS refuses, unless its pool is being deployed', async () => {
+  test('the sidecar waits as long as ECS refuses protection, unless its pool is being deployed', async () => {
     stage.refusal = { Reason: 'DEPLOYMENT_BLOCKED' };
     const protect = stage.sidecar('protect');
     await stage.until(() => stage.calls.includes('protect'));
@@ -27,7 +27,7 @@ describe('before the worker starts', () => {
     expect(await protect.ended).toBe(0);
   });
 
-  test('a task that is cordoned already never starts its worker, and can be stopped', async () => {
+  test('a task that is already cordoned never starts its worker, and can be stopped', async () => {
     stage.cordoned = true;
     const protect = stage.sidecar('protect');
     await stage.until(() => stage.said('Cordoned'));
@@ -37,14 +37,14 @@ describe('before the worker starts', () => {
   });
 });
 
-describe('beside the worker', () => {
-  test('on a cordon it sends SIGTERM once, waits however long it takes, and only then lifts the protection and ends', async () => {
+describe('while the worker runs', () => {
+  test('the sidecar sends SIGTERM once on a cordon, waits for the worker, and only then lifts the protection and exits', async () => {
     const worker = await stage.worker(1500);
     const sidecar = stage.sidecar('follow');
     await stage.until(() => stage.protected);
     stage.cordoned = true;
     await stage.until(() => worker.terms() === 1);
-    // There is no way back.
+    // A cordon is final here.
     stage.cordoned = false;
     await worker.ended;
     expect(stage.protected).toBe(true);
@@ -54,7 +54,7 @@ describe('beside the worker', () => {
     expect(stage.said('ended after its cordon')).toBeDefined();
   });
 
-  test('a worker that ignores SIGTERM is reported again and again, and neither it nor the task is killed', async () => {
+  test('a worker that ignores SIGTERM is reported repeatedly, and neither it nor the task is killed', async () => {
     const worker = await stage.worker(undefined);
     const sidecar = stage.sidecar('follow');
     stage.cordoned = true;
@@ -65,7 +65,7 @@ describe('beside the worker', () => {
     expect([sidecar.isRunning(), stage.protected, worker.terms()]).toEqual([true, true, 1]);
   });
 
-  test('when the task is stopped it leaves the worker to ECS, and does not end before it', async () => {
+  test('when the task is stopped, the sidecar leaves the worker to ECS, and exits after it', async () => {
     const worker = await stage.worker(undefined);
     const sidecar = stage.sidecar('follow');
     await stage.until(() => stage.protected);
@@ -78,7 +78,7 @@ describe('beside the worker', () => {
     expect(await sidecar.ended).toBe(0);
   });
 
-  test('it waits for the worker for as long as only other containers run', async () => {
+  test('the sidecar waits for the worker as long as only other containers run', async () => {
     stage.other(process.pid);
     const sidecar = stage.sidecar('follow');
     await stage.until(() => stage.said('its main process is not found'));
@@ -90,7 +90,7 @@ describe('beside the worker', () => {
     expect(await sidecar.ended).toBe(0);
   });
 
-  test('it ends with a worker that ends without a cordon, and says so', async () => {
+  test('the sidecar exits with a worker that exits without a cordon, and says so', async () => {
     const worker = await stage.worker(undefined);
     const sidecar = stage.sidecar('follow');
     await stage.until(() => stage.protected);
@@ -99,7 +99,7 @@ describe('beside the worker', () => {
     expect(stage.said('ended without a cordon')).toBeDefined();
   });
 
-  test('a cordon of a scaler that is gone is not obeyed, and the task stays protected', async () => {
+  test('a cordon is ignored once the scaler is gone, and the task stays protected', async () => {
     const longAgo = Date.now() - 3_600_000;
     stage.tickAt = () => longAgo;
     const worker = await stage.worker(0);
@@ -108,13 +108,13 @@ describe('beside the worker', () => {
     stage.cordoned = true;
     await stage.until(() => stage.calls.length > 0 && stage.protected);
     expect([worker.terms(), sidecar.isRunning()]).toEqual([0, true]);
-    // It is back.
+    // The scaler is back.
     stage.tickAt = Date.now;
     expect(await sidecar.ended).toBe(0);
   });
 });
 
-test('what is missing or wrong in its environment is said at once', async () => {
+test('everything missing or invalid in the environment is reported at once', async () => {
   const sidecar = stage.sidecar('follow', { ELASTIC_WORKERS_POOL: '', ELASTIC_WORKERS_CORDON_POLL_SECONDS: 'often' });
   expect(await sidecar.ended).toBe(1);
   expect(stage.lines[0]?.message).toBe(

@@ -6,8 +6,8 @@ const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDE
 
 test.each([
   ['a task role’s credentials', { ...KEYS, sessionToken: 'token/with+characters==' }],
-  ['a user’s', KEYS],
-])('the signature is the one that the AWS SDK makes, with %s', async (_, credentials) => {
+  ['a user’s credentials', KEYS],
+])('the signature with %s is the same as the AWS SDK’s', async (_, credentials) => {
   const url = new URL('https://dynamodb.eu-central-1.amazonaws.com');
   const body = JSON.stringify({ RequestItems: { state: { Keys: [{ id: { S: 'AROA:ä' } }] } } });
   const ours = signedHeaders({ url, region: 'eu-central-1', target: 'BatchGetItem', body, credentials, now: NOW });

@@ -1,4 +1,4 @@
-/** ECS's endpoints and the state table, as far as a sidecar asks them; and the built sidecar, run beside a process of the test. */
+/** ECS's endpoints and the state table, as far as a sidecar uses them; and the built sidecar, run with a process of the test. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -34,7 +34,7 @@ export class Stage {
   readonly #directory = mkdtempSync(join(tmpdir(), 'sidecar-'));
   readonly #proc = fakeProc(join(this.#directory, 'proc'));
   readonly #server = createServer((request, response) => {
-    // One that was killed in the middle of its request gets no answer.
+    // A process killed during its request gets no answer.
     this.#answer(request, response).catch(() => response.destroy());
   });
   readonly #children: ChildProcess[] = [];
@@ -51,7 +51,7 @@ export class Stage {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  /** A process that says when it was sent SIGTERM, and ends when `ENDS_AFTER_MS` have passed since then, or never. */
+  /** A process that prints when it gets SIGTERM, and exits `ENDS_AFTER_MS` later, or never. */
   async worker(
     endsAfterMs: number | undefined,
   ): Promise<{ ended: Promise<void>; terms: () => number; kill: () => void }> {
@@ -87,7 +87,7 @@ export class Stage {
     this.#proc.add(pid, 'protect-0');
   }
 
-  /** What a sidecar is told. */
+  /** A sidecar's environment. */
   environment(): Record<string, string> {
     const { port } = this.#server.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}`;
@@ -120,14 +120,14 @@ export class Stage {
     this.listen(child);
     this.#proc.add(child.pid!, 'sidecar-2');
     return {
-      // Not at its exit, when the last of what it said may still be on its way.
+      // Not at its exit, when its last output may still be buffered.
       ended: once(child, 'close').then(([code]) => code as number | null),
       terminate: () => void child.kill('SIGTERM'),
       isRunning: () => child.exitCode === null && child.signalCode === null,
     };
   }
 
-  /** Takes what the sidecar logs. */
+  /** Collects the sidecar's log. */
   listen(child: ChildProcess): void {
     createInterface({ input: child.stdout! }).on('line', (line) => this.lines.push(JSON.parse(line) as Line));
   }

@@ -1,6 +1,6 @@
 /**
- * Batches that come by the clock, give or take half a minute: from the third on they find their tasks up. What is learned is
- * paid for: a batch that stays away costs one start of its tasks, and a habit that has ended is soon forgotten.
+ * Batches that arrive at regular intervals, give or take half a minute: from the third one on they find their tasks running.
+ * What has been learned has a price: a missing batch costs one start of its tasks, and a habit that has ended is soon forgotten.
  */
 import { lognormal, seeded, uniform } from '../../simulate/random.ts';
 import { most, runTicks, type Run } from './ticks.ts';
@@ -9,7 +9,7 @@ import type { Work } from '../../simulate/model.ts';
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 const JITTER_SECONDS = 30;
-/** Of none of the benchmark's seeds. */
+/** Not among the benchmark's seeds. */
 const SEEDS = [311, 312];
 
 interface Batches {
@@ -44,7 +44,7 @@ function runBatches(of: Batches, seed: number, tailSeconds = 900): Run & { meanW
 
 const every = (seconds: number, count: number, from = 600) =>
   Array.from({ length: count }, (_, index) => from + index * seconds);
-/** The first a Thursday: a weekend after the second. */
+/** The first is a Thursday: the weekend follows the second. */
 const workdays = [0, 1, 4, 5, 6].map((day) => 8 * HOUR + day * DAY);
 const work = [
   { pieces: 300, seconds: 20 },
@@ -53,8 +53,8 @@ const work = [
 ];
 const habits = { hour: every(HOUR, 10), 'half hour': every(HOUR / 2, 10) };
 
-describe.each(Object.entries(habits))('a batch each %s', (_, times) => {
-  test.each(work)('of $pieces pieces of $seconds s waits for 8 s at the most from the third on', (of) => {
+describe.each(Object.entries(habits))('a batch every %s', (_, times) => {
+  test.each(work)('of $pieces pieces of $seconds s waits at most 8 s from the third one on', (of) => {
     for (const seed of SEEDS) {
       const { meanWaits, result } = runBatches({ times, ...of }, seed);
       expect(Math.max(...meanWaits.slice(2))).toBeLessThanOrEqual(8);
@@ -63,27 +63,27 @@ describe.each(Object.entries(habits))('a batch each %s', (_, times) => {
   });
 });
 
-test('so does a batch each workday, over a weekend', () => {
+test('a batch each workday, across a weekend, waits at most 8 s from the third one on', () => {
   const { meanWaits } = runBatches({ times: workdays, pieces: 300, seconds: 20 }, 313);
   expect(Math.max(...meanWaits.slice(2))).toBeLessThanOrEqual(8);
 });
 
-test('a batch that stays away costs one start of its tasks', () => {
+test('a missing batch costs one start of its tasks', () => {
   const times = every(HOUR, 8);
   const of = { pieces: 300, seconds: 20 };
   for (const seed of SEEDS) {
     const missing = runBatches({ times: times.toSpliced(5, 1), ...of }, seed);
     const around = missing.ticks.filter(({ now }) => Math.abs(now - times[5]!) < HOUR / 2);
     const paid = around.reduce((sum, { present }) => sum + 10 * present, 0);
-    // A start-up, the time that the batch may be early or late, and what a task is billed at the least.
+    // A start-up, the time that the batch may be early or late, and the minimum that a task is billed.
     expect(most(around)).toBeGreaterThan(0);
     expect(paid).toBeLessThanOrEqual(most(around) * (60 + 2 * 40 + 60));
-    // And the next one is expected all the same.
+    // And the next one is still expected.
     expect(Math.max(...missing.meanWaits.slice(5))).toBeLessThanOrEqual(8);
   }
 });
 
-test('a habit that has ended is forgotten after three of its times', () => {
+test('a habit that has ended is forgotten after three missed times', () => {
   const times = every(HOUR / 2, 8);
   for (const seed of SEEDS) {
     const { ticks } = runBatches({ times, pieces: 300, seconds: 20 }, seed, 5 * HOUR);
@@ -96,7 +96,7 @@ test('a habit that has ended is forgotten after three of its times', () => {
   }
 });
 
-test('the clock may change: a day of 23 or of 25 hours costs that day, and no other', () => {
+test('a clock change makes only that one day’s batch wait', () => {
   for (const [seed, shift] of [
     [313, HOUR],
     [314, -HOUR],
@@ -107,7 +107,7 @@ test('the clock may change: a day of 23 or of 25 hours costs that day, and no ot
   }
 });
 
-test('what has been learned is in the line of numbers behind each decision', () => {
+test('each decision’s detail shows the learned habit', () => {
   const { ticks } = runBatches({ times: every(HOUR, 5), pieces: 300, seconds: 20 }, 311);
   expect(ticks.at(-1)!.detail).toMatch(/by its habit, work for \d+ tasks is expected at \d\d:\d\d:\d\d UTC/);
 });

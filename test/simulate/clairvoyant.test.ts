@@ -7,13 +7,13 @@ const fleet = { slots: 2, minTasks: 0, tailSeconds: 600 };
 const at = (arrivalSeconds: number, serviceSeconds: number): Work => ({ arrivalSeconds, serviceSeconds });
 const cost = (work: Work[], overrides: Partial<typeof fleet> = {}) => clairvoyant(work, { ...fleet, ...overrides });
 
-/** Slot-seconds could not be had for less, were there no minute and no whole tasks. */
+/** The lowest possible price of slot-seconds, without the minimum of a minute and with fractions of tasks. */
 function floor(work: Work[], slots: number): number {
   return work.reduce((sum, { serviceSeconds }) => sum + serviceSeconds, 0) / slots;
 }
 
 describe('the clairvoyant fleet', () => {
-  test('pays a minute for a second, and no start', () => {
+  test('pays a minute for a second, and no start-up', () => {
     expect(cost([at(100, 1)])).toEqual({ billedSeconds: 60, peakTasks: 1 });
     expect(cost([at(100, 90)])).toEqual({ billedSeconds: 90, peakTasks: 1 });
   });
@@ -23,16 +23,16 @@ describe('the clairvoyant fleet', () => {
     expect(cost([at(0, 100), at(1, 99), at(2, 10)])).toEqual({ billedSeconds: 160, peakTasks: 2 });
   });
 
-  test('stays up over a lull only where that is cheaper than a new minute', () => {
+  test('stays up during a pause only if that is cheaper than a new minute', () => {
     expect(cost([at(0, 70), at(100, 10)]).billedSeconds).toBe(110);
     expect(cost([at(0, 70), at(140, 10)]).billedSeconds).toBe(130);
   });
 
-  test('packs work that ends together into one task', () => {
+  test('puts work that ends together into one task', () => {
     expect(cost([at(0, 300), at(0, 10), at(20, 280), at(20, 40)]).billedSeconds).toBe(360);
   });
 
-  test('has its minimum all the time, and pays for nothing that fits into it', () => {
+  test('always has its minimum, and pays nothing more for work that fits into it', () => {
     expect(cost([at(0, 10), at(0, 10)], { minTasks: 1 })).toEqual({ billedSeconds: 610, peakTasks: 1 });
   });
 
@@ -40,7 +40,7 @@ describe('the clairvoyant fleet', () => {
     expect(cost([])).toEqual({ billedSeconds: 0, peakTasks: 0 });
   });
 
-  test('costs at least the work itself, and at most a task for each piece', () => {
+  test('costs at least the work itself, and at most one task per piece', () => {
     const anyWork = fc
       .array(fc.tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 0, max: 200 })), {
         minLength: 1,
@@ -58,12 +58,12 @@ describe('the clairvoyant fleet', () => {
   });
 });
 
-/** Always has, from the start, what the work needs at its height. */
+/** Always has, from the start, what the work needs at its peak. */
 function always(tasks: number): Controller {
   return { name: 'always', tickSeconds: 600, protects: true, look: () => ({ desired: tasks }) };
 }
 
-test.each(Object.keys(TRACES))('on %s it is cheaper than a fleet that never lets work wait', (name) => {
+test.each(Object.keys(TRACES))('on %s the clairvoyant fleet costs less than one that never lets work wait', (name) => {
   const { draw, slots } = TRACES[name]!;
   const work = draw(1).slice(0, 20_000);
   const reference = clairvoyant(work, { ...fleet, slots });

@@ -9,7 +9,7 @@ function summariesOf(seed: number): Summary[] {
   return compare(work, { settings: { seed }, peers: ['formula'] }).runs.map(({ summary }) => summary);
 }
 
-test('a comparison has ours first, then the peers asked for, against one reference', () => {
+test('a comparison lists ours first, then the requested peers, against one reference', () => {
   const { runs, referenceSeconds } = compare(work, { settings: {}, peers: ['formula', 'keda'] });
   expect(runs.map(({ summary }) => summary.controller)).toEqual(['elastic', 'formula', 'keda']);
   for (const { result, summary } of runs) {
@@ -22,7 +22,7 @@ test('a comparison has ours first, then the peers asked for, against one referen
   }
 });
 
-test('an unknown peer is refused with the names of the known', () => {
+test('an unknown peer is refused with the names of the known ones', () => {
   expect(() => compare(work, { settings: {}, peers: ['kda'] })).toThrow(/no peer 'kda'; there are .*keda/);
 });
 
@@ -37,7 +37,7 @@ test('a quantile is the value at its rank', () => {
   expect(geometricMean([1, 4])).toBeCloseTo(2);
 });
 
-test('one dominates another only when it is both cheaper and faster', () => {
+test('a controller dominates another only if it is both cheaper and faster', () => {
   const [cheap, fast] = [
     { costRatio: 1, waitMean: 9 },
     { costRatio: 2, waitMean: 1 },

@@ -1,6 +1,6 @@
 /**
- * A burst that comes to a pool at zero of whose work nothing is known yet: ours beside the formula `ceil((queued + running) /
- * slots)`, which is told the exact counts. The formula's workers do not protect themselves, ours do.
+ * A first burst at a pool at zero whose work is unknown: ours next to the formula `ceil((queued + running) / slots)`, which
+ * gets the exact counts. The formula's workers do not protect themselves, ours do.
  */
 import { clairvoyant } from '../../simulate/clairvoyant.ts';
 import { elastic } from '../../simulate/elastic.ts';
@@ -10,7 +10,7 @@ import { lognormal, seeded, uniform } from '../../simulate/random.ts';
 import { summarize, type Summary } from '../../simulate/score.ts';
 
 const SLOTS = 20;
-/** Of none of the benchmark's seeds. */
+/** Not among the benchmark's seeds. */
 const SEEDS = [211, 212, 213];
 
 const bursts = [30, 100].flatMap((maxTasks) =>
@@ -42,10 +42,10 @@ function run(burst: Burst, seed: number): { ours: Summary; theirs: Summary } {
 const mean = (runs: { ours: Summary; theirs: Summary }[], who: 'ours' | 'theirs', figure: 'score' | 'waitMean') =>
   runs.reduce((sum, of) => sum + of[who][figure], 0) / runs.length;
 
-test.each(bursts)('$pieces pieces of $seconds s, $maxTasks tasks at most: within 6 % of the formula', (burst) => {
+test.each(bursts)('$pieces pieces of $seconds s on up to $maxTasks tasks score within 6 % of the formula', (burst) => {
   const runs = SEEDS.map((seed) => run(burst, seed));
   expect(runs.map(({ ours }) => [ours.killed, ours.undone])).toEqual(SEEDS.map(() => [0, 0]));
-  // Behind it where both order the same tasks: ours leave later, by the age of a heartbeat.
+  // Behind it if both order the same tasks: ours stop later, by the age of a heartbeat.
   expect(mean(runs, 'ours', 'score')).toBeLessThan(1.06 * mean(runs, 'theirs', 'score'));
   expect(mean(runs, 'ours', 'waitMean')).toBeLessThan(1.3 * mean(runs, 'theirs', 'waitMean'));
 });

@@ -6,7 +6,7 @@ import { DEFAULT_SETTINGS, simulate, type Controller, type Settings, type Work }
 import { summarize } from '../../simulate/score.ts';
 import { TRACES } from '../../simulate/traces.ts';
 
-/** Of none of the benchmark's seeds. */
+/** Not among the benchmark's seeds. */
 const UNSEEN_SEED = 31;
 const START_UPS: Settings['startUpSeconds'][] = [
   [5, 15],
@@ -35,19 +35,19 @@ describe.each(Object.keys(TRACES))('on %s', (name) => {
     const bound = boundOf(work, options.settings);
     const { runs, referenceSeconds } = compare(work, options);
     expect(runs.filter(({ summary }) => summary.score < bound).map(({ summary }) => summary.controller)).toEqual([]);
-    // A bound of 0 would be one, too: this one is about the work's own time at the least.
+    // A bound of 0 would be valid, too: this one is at least about the work's own time.
     const seconds = work.reduce((sum, { serviceSeconds }) => sum + serviceSeconds, 0);
     expect(bound).toBeGreaterThan((0.9 * seconds) / slots / referenceSeconds);
   });
 
-  test.each(START_UPS)('ours is not below it with start-ups of %d to %d s', (...startUpSeconds) => {
+  test.each(START_UPS)('ours is not below the bound with start-up times of %d to %d s', (...startUpSeconds) => {
     const options = optionsWith(startUpSeconds);
     const [ours] = compare(work, { ...options, peers: [] }).runs;
     expect(ours!.summary.score).toBeGreaterThanOrEqual(boundOf(work, options.settings));
   });
 });
 
-/** Has so many tasks up in each stretch, whatever comes. */
+/** Keeps a fixed number of tasks in each period, whatever arrives. */
 function scheduled(stretches: { from: number; to: number; tasks: number }[]): Controller {
   return {
     name: 'scheduled',
@@ -65,7 +65,7 @@ const anyWork = fc
   .map((rows) => rows.map(([arrival, service]) => at(100 + arrival, service)))
   .map((work) => work.sort((a, b) => a.arrivalSeconds - b.arrivalSeconds));
 
-test('no fleet that knows what comes is below it, whatever the work', () => {
+test('no fleet that knows the future is below the bound, for any work', () => {
   const stretch = fc.record({
     from: fc.integer({ min: 0, max: 600 }),
     seconds: fc.integer({ min: 1, max: 400 }),
@@ -90,7 +90,7 @@ test('no fleet that knows what comes is below it, whatever the work', () => {
   );
 });
 
-test('a single piece pays its task, the start-up included, or waits for as much', () => {
+test('a single piece pays its task, including the start-up time, or waits for the same cost', () => {
   const settings = { slots: 10, startUpSeconds: [25, 25] as [number, number] };
   // 100 s of work and 25 s of start-up, over 100 s; a wait of 30 s is worth as much as its cost.
   expect(boundOf([at(500, 100)], settings)).toBeGreaterThan(1.1);
@@ -98,7 +98,7 @@ test('a single piece pays its task, the start-up included, or waits for as much'
 });
 
 test.each([5, 25, 180])(
-  'it is close to a fleet that is ordered just in time for a batch: start-up of %d s',
+  'the bound is close to a fleet ordered just in time for a batch: start-up time %d s',
   (startUp) => {
     const settings = { ...DEFAULT_SETTINGS, slots: 10, startUpSeconds: [startUp, startUp] as [number, number] };
     const work = Array.from({ length: 40 }, () => at(500, 100));
@@ -111,7 +111,7 @@ test.each([5, 25, 180])(
   },
 );
 
-test('nothing is proven where others do the work, or nothing comes', () => {
+test('the bound is zero if others do the work, or there is none', () => {
   expect(boundOf([at(0, 10)], { foreign: { workers: 1, slots: 1 } })).toBe(0);
   expect(scoreBound([], DEFAULT_SETTINGS, 0)).toBe(0);
 });

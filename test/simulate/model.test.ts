@@ -23,7 +23,7 @@ interface Look {
   truth: Truth;
 }
 
-/** A controller that says what a test tells it, and keeps what it was shown. */
+/** A controller that decides as scripted, and records what it read. */
 function scripted(orderAt: (look: Look) => Order, options: Partial<Controller> = {}): Controller & { looks: Look[] } {
   const looks: Look[] = [];
   return {
@@ -51,7 +51,7 @@ const settings = (overrides: Partial<Settings>): Partial<Settings> => ({
 });
 
 describe('a run', () => {
-  test('is the same for the same seed, and differs for another', () => {
+  test('is the same for the same seed, and different for another', () => {
     const work = TRACES['heavy-tail']!.draw(1);
     const run = (seed: number) => simulate(work, elastic(DEFAULT_SETTINGS), { seed });
     expect(run(1)).toEqual(run(1));
@@ -64,7 +64,7 @@ describe('a run', () => {
     expect(result.waits).toHaveLength(0);
   });
 
-  test('does all work once under any controller, and pays at least for what was busy', () => {
+  test('does all work once under any controller, and pays at least for the busy time', () => {
     const anyWork = fc
       .array(fc.tuple(fc.double({ min: 0, max: 600, noNaN: true }), fc.double({ min: 0, max: 90, noNaN: true })), {
         minLength: 1,
@@ -116,8 +116,8 @@ function erlangC(servers: number, load: number): number {
 }
 
 describe('tasks', () => {
-  test('are paid for from their order to their stop, and take work only once they are up', () => {
-    // Ordered at 10, up at 40, done at 140; told to go at 150, seen within 3 s, its polls over within 11, stopped within 2 more.
+  test('are billed from their order to their stop, and take work only once they are up', () => {
+    // Ordered at 10, up at 40, done at 140; cordoned at 150, seen within 3 s, polls over within 11, stopped within 2 more.
     const controller = scripted(({ now, tasks }) =>
       now < 10 || now >= 150 ? { desired: 0, cordon: tasks.running } : { desired: 1 },
     );
@@ -127,7 +127,7 @@ describe('tasks', () => {
     expect(result.billedSeconds).toBeLessThan(156.1);
   });
 
-  test('that are cordoned leave when their polls have ended, and finish what such a poll still brings', () => {
+  test('that are cordoned stop when their polls have ended, and finish what such a poll still brings', () => {
     const controller = scripted(({ now, tasks }) =>
       now < 150 ? { desired: 40 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
     );
@@ -138,7 +138,7 @@ describe('tasks', () => {
     expect(result.waits[0]).toBe(0);
   });
 
-  test('that are called off before they are up cost their minute', () => {
+  test('that are canceled before they are up cost their minute', () => {
     const controller = scripted(({ now, tasks }) =>
       now < 10 ? { desired: 3 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
     );
@@ -153,13 +153,13 @@ describe('tasks', () => {
     const result = simulate(work, controller, settings({ slots: 2 }));
     expect(result.killed).toBe(0);
     expect(result.undone).toBe(0);
-    // The work of 60 s waits for the cordon to be taken back at 190: the task is still up, holding the long one.
+    // The work from 60 s waits until the cordon is lifted at 190: the task is still up, holding the long one.
     expect(result.launched).toBe(1);
     expect(result.waits[2]).toBeGreaterThanOrEqual(130);
     expect(result.waits[2]).toBeLessThan(133.1);
   });
 
-  test('of an old revision go as the new ones come up, and only when they hold nothing', () => {
+  test('of an old revision are removed as the new ones start, and only when they hold nothing', () => {
     const controller = scripted(({ tasks }) => {
       const [outdated, more] = [tasks.outdated ?? [], tasks.running.length - 2];
       return {
@@ -169,14 +169,14 @@ describe('tasks', () => {
     });
     const result = simulate([at(50, 100), at(50, 5)], controller, settings({ slots: 1, deployments: [62] }));
     const counts = controller.looks.map(({ now, tasks }) => [now, tasks.running.length, tasks.outdated!.length]);
-    // Ordered at 62, up at 92; the one that is at work stays until 150.
+    // Ordered at 62, up at 92; the busy one stays until 150.
     expect(counts).toContainEqual([90, 2, 2]);
     expect(counts).toContainEqual([120, 3, 1]);
     expect(counts).toContainEqual([170, 2, 0]);
     expect(result).toMatchObject({ killed: 0, undone: 0, launched: 4 });
   });
 
-  test('of a fleet without protection lose what they run when the count is lowered, and it is done again', () => {
+  test('of a fleet without protection lose their work when the count is lowered, and it is repeated', () => {
     const controller = scripted(({ now }) => ({ desired: now === 60 ? 0 : 1 }), { protects: false });
     const result = simulate([at(0, 50)], controller, settings({}));
     expect(result.killed).toBe(1);
@@ -185,14 +185,14 @@ describe('tasks', () => {
     expect([...result.waits]).toEqual([100]);
   });
 
-  test('given a grace finish what is shorter than it', () => {
+  test('with a grace period finish what is shorter', () => {
     const controller = scripted(({ now }) => ({ desired: now === 60 ? 0 : 1 }), { protects: false });
     const result = simulate([at(0, 50), at(0, 80)], controller, settings({ stopGraceSeconds: 30 }));
     expect(result.killed).toBe(1);
     expect(result.waits[0]).toBe(30);
   });
 
-  test('share the work at random, as Temporal spreads it', () => {
+  test('share the work at random, as Temporal distributes it', () => {
     const controller = fixed(2);
     const work = Array.from({ length: 100 }, () => at(100, 60));
     simulate(work, controller, settings({ slots: 100, heartbeatSeconds: 10 }));
@@ -201,12 +201,12 @@ describe('tasks', () => {
     expect(Math.min(...used)).toBeGreaterThan(30);
   });
 
-  test('that no one stops are paid for to the end, and are said to be left', () => {
+  test('that are never stopped are billed to the end, and are reported as left', () => {
     const result = simulate([at(0, 10)], fixed(2), settings({ tailSeconds: 590 }));
     expect(result).toMatchObject({ tasksLeft: 2, billedSeconds: 1200, horizonSeconds: 600 });
   });
 
-  test('at the minimum are there from the start', () => {
+  test('of the minimum run from the start', () => {
     const result = simulate([at(0, 10)], fixed(2), settings({ minTasks: 2, tailSeconds: 590 }));
     expect(result).toMatchObject({ tasksLeft: 0, billedSeconds: 1200 });
     expect([...result.waits]).toEqual([0]);
@@ -216,7 +216,7 @@ describe('tasks', () => {
 describe('signals', () => {
   const burst = Array.from({ length: 40 }, () => at(20, 30));
 
-  test('of the queue are at most 5 s old, and never ahead', () => {
+  test('of the queue are at most 5 s old, and never from the future', () => {
     const controller = fixed(1);
     simulate(
       Array.from({ length: 600 }, (_, index) => at(index, 1000)),
@@ -241,11 +241,11 @@ describe('signals', () => {
     expect(rates.at(-1)).toBe(0);
   });
 
-  test('of a worker come with its first heartbeat, one interval after its start, and are as old as that', () => {
+  test('of a worker start with its first heartbeat, one interval after its start, and are as old as that', () => {
     const controller = fixed(1);
     simulate([at(20, 500)], controller, settings({ heartbeatSeconds: 60 }));
     const seen = controller.looks.filter(({ workers }) => workers.length > 0);
-    // Ordered at 0, up at 30, first heard of at 90.
+    // Ordered at 0, up at 30, first reported at 90.
     expect(seen[0]!.now).toBe(90);
     expect(seen.map(({ workers }) => workers[0]!.ageSeconds).slice(0, 7)).toEqual([0, 10, 20, 30, 40, 50, 0]);
     expect(seen[0]!.workers[0]).toMatchObject({ task: 't1', usedSlots: 1, slots: null, processed: 0 });
@@ -254,7 +254,7 @@ describe('signals', () => {
     expect(plain.looks.at(-1)!.workers[0]).toMatchObject({ slots: 2 });
   });
 
-  test('of a stopped worker linger for 310 s, with what it last said', () => {
+  test('of a stopped worker stay for 310 s, with its last report', () => {
     const controller = scripted(({ now, tasks }) =>
       now < 100 ? { desired: 1 } : { desired: 0, cordon: [...tasks.running, ...tasks.pending] },
     );
@@ -264,13 +264,13 @@ describe('signals', () => {
     expect(ghosts.at(-1)!.now).toBeLessThanOrEqual(420);
   });
 
-  test('of foreign images name no worker', () => {
+  test('of foreign images list no worker', () => {
     const controller = fixed(2);
     expect(simulate(burst, controller, settings({ neverReports: true })).undone).toBe(0);
     expect(controller.looks.every(({ workers }) => workers.length === 0)).toBe(true);
   });
 
-  test('do not count eager work, which is done all the same', () => {
+  test('do not count eager work, which is done anyway', () => {
     const controller = fixed(4);
     const work = Array.from({ length: 300 }, (_, index) => at(60 + index, 2));
     const result = simulate(work, controller, settings({ eagerShare: 1 }));
@@ -292,7 +292,7 @@ describe('signals', () => {
     expect(somebody.looks.findLast(({ queue }) => queue.backlog > 1)!.now).toBeLessThanOrEqual(30);
   });
 
-  test('are unknown in a blind spell, each for itself', () => {
+  test('are unknown in a blind spell, independently of each other', () => {
     const seen: string[] = [];
     const controller: Controller = {
       name: 'blind',
@@ -312,7 +312,7 @@ describe('signals', () => {
     expect(seen).toEqual(['workers at 20', 'workers at 30']);
   });
 
-  test('show failures, which are retried after a growing back-off', () => {
+  test('show failures, which are retried after a growing backoff', () => {
     const controller = fixed(1);
     const outage = { fromSeconds: 0, toSeconds: 100, probability: 1 };
     const result = simulate([at(0, 10)], controller, settings({ outages: [outage] }));
@@ -330,7 +330,7 @@ describe('signals', () => {
     expect(Math.max(...result.waits)).toBeGreaterThan(290);
   });
 
-  test('show no more throughput for more tasks when what all share is full', () => {
+  test('show no more throughput for more tasks when a shared resource is full', () => {
     const work = Array.from({ length: 400 }, () => at(60, 1));
     const longest = (tasks: number) => Math.max(...simulate(work, fixed(tasks), settings({ sharedSlots: 10 })).waits);
     expect(longest(20)).toBeGreaterThan(0.8 * longest(5));
@@ -360,18 +360,18 @@ test.each(['steady', 'long-tasks', 'fan-out'])(
   },
 );
 
-test.each([10, 60])('behind a full database our policy stops growing, with reports every %d s', (heartbeatSeconds) => {
-  // Sixty at a time is all that the database bears: three tasks' slots. Twelve a second are done by three tasks or by forty.
+test.each([10, 60])('with a full database our policy stops scaling out, reports every %d s', (heartbeatSeconds) => {
+  // The database handles sixty at a time: three tasks' slots. Three tasks complete twelve per second, and so do forty.
   const load = flow({ perSecond: 20, serviceSeconds: 5, to: 900, seed: 3 });
   const { ticks, result } = runTicks(load, { maxTasks: 200, sharedSlots: 60, heartbeatSeconds });
   expect(result.reasons['no-gain']).toBeGreaterThan(30);
-  // Ten minutes after it has stopped it tries a quarter more, and again where that seems to have helped.
+  // Ten minutes after it has stopped it tries a quarter more, and again if that seems to have helped.
   expect(most(ticks.filter(({ now }) => now < 700))).toBeLessThanOrEqual(60);
   expect(result.peakTasks).toBeLessThanOrEqual(100);
   expect(result.undone).toBe(0);
 });
 
-test('100,000 pieces of work with a decision every 10 s are simulated whole', () => {
+test('100,000 pieces of work with a decision every 10 s are simulated completely', () => {
   const work = TRACES['slow-sine']!.draw(1);
   expect(work.length).toBeGreaterThan(100_000);
   const result = simulate(work, elastic(DEFAULT_SETTINGS));

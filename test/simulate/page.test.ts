@@ -10,7 +10,7 @@ import { arrivalsPerSecond, sampleSecondsOf, viewOf, workOf, type Source } from 
 
 jest.setTimeout(180_000);
 
-/** Debian's; elsewhere its path is given. Without one there is nothing to run these tests in. */
+/** Debian's path, or a configured one. Without Chromium these tests are skipped. */
 const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 const inChromium = existsSync(executablePath) ? describe : describe.skip;
 
@@ -42,7 +42,7 @@ let page: Page;
 const requests: string[] = [];
 const errors: string[] = [];
 
-/** The table as text, once the runs under way are done. */
+/** The table as text, once the current runs are done. */
 async function table(): Promise<string[][]> {
   await page.waitForSelector('body[data-state=ready]');
   return page.$$eval('#summary tr', (rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent!)));
@@ -52,7 +52,7 @@ function expected({ runs }: Comparison): string[][] {
   return runs.map(({ summary }) => [summary.controller, ...COLUMNS.map(([, cell]) => cell(summary))]);
 }
 
-/** Until the runs that it brings about have begun, however soon they end. */
+/** Waits until the runs that it triggers have started, however soon they end. */
 async function change(what: () => Promise<unknown>): Promise<void> {
   await page.evaluate(() => {
     const begun = new Promise<void>((resolve) => {
@@ -89,7 +89,7 @@ inChromium('the report', () => {
 
   afterAll(() => browser?.close());
 
-  test('shows the runs it came with, needs nothing from anywhere, and has no error', async () => {
+  test('shows its embedded runs, requests nothing, and logs no error', async () => {
     expect((await table()).slice(1)).toEqual(expected(comparisonWith(20)));
     expect(await page.locator('#charts canvas').count()).toBe(7);
     expect(await page.locator('#reasons > span').count()).toBeGreaterThan(2);
@@ -97,12 +97,12 @@ inChromium('the report', () => {
     expect(errors).toEqual([]);
   });
 
-  test('a slider repeats the runs, to the same figures as Node’s', async () => {
+  test('a slider repeats the runs, with the same figures as in Node.js', async () => {
     await change(() => page.locator('#slots').fill('8'));
     expect((await table()).slice(1)).toEqual(expected(comparisonWith(8)));
   });
 
-  test('a CSV that is dropped in is run instead', async () => {
+  test('a dropped CSV file is simulated instead', async () => {
     const rows = Array.from({ length: 200 }, (_, index) => `${index * 3},4`);
     const text = ['arrival_s,service_s', ...rows].join('\n');
     await change(() =>
@@ -116,7 +116,7 @@ inChromium('the report', () => {
     expect(await page.textContent('#status')).toContain('mine.csv: 200 pieces of work');
   });
 
-  test('a CSV that is no trace is told with its line, and what was shown stays', async () => {
+  test('a CSV file that is not a trace is reported with its line, and the page keeps its content', async () => {
     const before = await table();
     await change(() =>
       page.setInputFiles('#file', {

@@ -15,7 +15,7 @@ const nothing: Truth = {
   dispatched: 0,
 };
 
-/** Shows a controller the same for some time, and returns what it ordered at each look. */
+/** Gives a controller the same readings for some time, and returns what it ordered at each one. */
 function orders(
   controller: Controller,
   truthAt: (now: number) => Partial<Truth>,
@@ -31,50 +31,50 @@ function orders(
   return given;
 }
 
-test.each(Object.keys(PEERS))('%s finds its way through a real hour, within its limits', (name) => {
+test.each(Object.keys(PEERS))('%s completes a real hour, within its limits', (name) => {
   const work = TRACES['real-hour']!.draw(1).slice(0, 2000);
   const result = simulate(work, peer(name), DEFAULT_SETTINGS);
   expect(result.undone).toBe(0);
   expect(result.peakTasks).toBeLessThanOrEqual(limits.maxTasks + 5);
 });
 
-test('the formula kills what the protocol of scale-in does not', () => {
+test('the formula kills work that the scale-in protocol does not', () => {
   const work = TRACES['on-off']!.draw(1);
   expect(simulate(work, peer('formula'), DEFAULT_SETTINGS).killed).toBeGreaterThan(100);
 });
 
-test('the formula has a slot for all work, queued or running, at once', () => {
+test('the formula orders a slot for all work, queued or running, at once', () => {
   expect(orders(peer('formula'), () => ({ queued: 41, busy: 40 }), 0).get(0)).toBe(5);
   expect(orders(peer('formula'), () => ({ queued: 9999 }), 0).get(0)).toBe(100);
 });
 
 describe("Temporal's Serverless Workers", () => {
-  test('orders one more for work without a slot, every 2 s', () => {
+  test('order one more task for work without a slot, every 2 s', () => {
     const given = orders(peer('serverless-workers'), (now) => ({ unmatched: now < 10 ? 100 : 0, queued: 500 }), 20);
     expect([...given.values()]).toEqual([1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5]);
   });
 
-  test('sizes by arrivals every minute, from an assumed 2 a second of a task', () => {
+  test('size by arrivals every minute, assuming 2 per second and task', () => {
     const given = orders(peer('serverless-workers'), (now) => ({ dispatched: 8 * now, running: 9 }), 120);
     expect(given.get(58)).toBe(0);
-    // 8 a second at 2 a task is a load of 4: 5 at 80 %; 4 more a minute at most.
+    // 8 per second at 2 per task is a load of 4: 5 tasks at 80 %; at most 4 more per minute.
     expect(given.get(60)).toBe(4);
     expect(given.get(120)).toBe(5);
   });
 
-  test('takes one away a minute, and none within 90 s of work that found no slot', () => {
+  test('remove one task a minute, and none within 90 s of work that found no slot', () => {
     const given = orders(peer('serverless-workers'), (now) => ({ unmatched: now < 12 ? 1 : 0 }), 400);
     expect([60, 120, 180, 240].map((now) => given.get(now))).toEqual([6, 5, 4, 3]);
   });
 });
 
 describe('KEDA', () => {
-  test('goes from zero at its poll of 30 s, and then up by 4 or by 100 % every 15 s', () => {
+  test('leaves zero at its 30 s poll, and then adds 4 tasks or 100 % every 15 s', () => {
     const given = orders(peer('keda'), (now) => ({ queued: now < 10 ? 0 : 400 }), 105);
     expect([0, 15, 30, 45, 60, 75, 90, 105].map((now) => given.get(now))).toEqual([0, 0, 1, 5, 10, 20, 40, 80]);
   });
 
-  test('comes down 5 minutes after the backlog, however busy its tasks are', () => {
+  test('scales in 5 minutes after the backlog, however busy its tasks are', () => {
     const given = orders(peer('keda'), (now) => ({ queued: now < 60 ? 50 : 0, busy: 200 }), 600);
     expect(given.get(300)).toBe(10);
     expect(given.get(600)).toBe(0);
@@ -82,7 +82,7 @@ describe('KEDA', () => {
 });
 
 describe('the HPA on depth and CPU', () => {
-  test('grows on CPU above 70 %, and leaves what is within a tenth of it', () => {
+  test('scales out on CPU above 70 %, and ignores deviations within a tenth', () => {
     const busy = (share: number) => () => ({ running: 10, busy: share * 200 });
     expect(orders(peer('hpa'), busy(1), 60).get(60)).toBe(15);
     const given = orders(peer('hpa'), (now) => (now < 60 ? busy(1)() : busy(0.73)()), 700);
@@ -94,7 +94,7 @@ describe('the HPA on depth and CPU', () => {
   });
 });
 
-test('AWS target tracking is 3 minutes late on the way out and 15 on the way in', () => {
+test('AWS target tracking scales out 3 minutes late and in 15 minutes late', () => {
   const given = orders(
     peer('target-tracking'),
     (now) => ({ running: 1, queued: now > 60 && now <= 600 ? 100 : 0 }),
@@ -106,33 +106,33 @@ test('AWS target tracking is 3 minutes late on the way out and 15 on the way in'
   expect(shrinks[0]).toBeGreaterThanOrEqual(600 + 15 * 60);
 });
 
-test('step scaling adds by steps of backlog, and takes a quarter away after five quiet minutes', () => {
+test('step scaling adds tasks by backlog steps, and removes a quarter after five quiet minutes', () => {
   const given = orders(peer('step-scaling'), (now) => (now <= 60 ? { queued: 500 } : { running: 20, busy: 1 }), 720);
   expect(given.get(60)).toBe(20);
   expect(given.get(350)).toBe(20);
   expect(given.get(360)).toBe(15);
 });
 
-test('the work of one slot-full on an empty fleet is done by every peer', () => {
+test('every peer completes one task’s worth of work from zero', () => {
   const work: Work[] = Array.from({ length: 40 }, (_, index) => ({ arrivalSeconds: index, serviceSeconds: 10 }));
   for (const make of Object.values(PEERS)) {
     expect(simulate(work, make(limits), DEFAULT_SETTINGS).undone).toBe(0);
   }
 });
 
-describe('tuned', () => {
-  test('KEDA polls every 5 s, aims at a slot-full, and is at zero a minute after the backlog', () => {
+describe('with tuned settings', () => {
+  test('KEDA polls every 5 s, targets full slots, and is at zero a minute after the backlog', () => {
     const given = orders(peer('keda-tuned'), (now) => ({ queued: now >= 5 && now < 60 ? 80 : 0 }), 200);
     expect([0, 5, 15, 30].map((now) => given.get(now))).toEqual([0, 1, 4, 4]);
     expect(given.get(115)).toBe(0);
   });
 
-  test('Serverless Workers grow every 10 s, and shrink every 30 s as soon as no work is without a slot', () => {
+  test('Serverless Workers scale out every 10 s, and in every 30 s once all work has a slot', () => {
     const given = orders(peer('serverless-workers-tuned'), (now) => ({ unmatched: now < 26 ? 1 : 0 }), 150);
     expect([24, 30, 60, 90].map((now) => given.get(now))).toEqual([3, 2, 1, 0]);
   });
 
-  test('workers of tuned peers finish work shorter than their grace', () => {
+  test('workers finish work shorter than their grace period', () => {
     const work: Work[] = Array.from({ length: 60 }, (_, index) => ({ arrivalSeconds: index / 10, serviceSeconds: 90 }));
     const killed = (name: string) => simulate(work, PEERS[name]!(limits), DEFAULT_SETTINGS).killed;
     expect(killed('keda-tuned')).toBe(0);

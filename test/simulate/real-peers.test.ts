@@ -19,8 +19,8 @@ const run: RealRun = {
 };
 const measured = (runs: RealRun[]): RealRuns => ({ date: '2026-01-31', processors: 2, versions: { KEDA: 'v1' }, runs });
 
-describe('the section of the real peers', () => {
-  test('begins with who is cheaper or faster than ours, and what that costs', () => {
+describe('the section on real peers', () => {
+  test('starts with the peers that are cheaper or faster than ours, and at what cost', () => {
     const section = realPeersSection(
       measured([run, { ...run, policy: 'keda-tuned', billedSeconds: 200, waitMean: 12, killed: 3 }]),
     );
@@ -28,40 +28,40 @@ describe('the section of the real peers', () => {
     expect(section).toContain('| trickle | KEDA, tuned | **cheaper and faster** | 200 : 250 | 12.0 : 14.0 | 3 |');
   });
 
-  test('says so where no peer is better', () => {
+  test('says so if no peer is better', () => {
     const section = realPeersSection(measured([run, { ...run, policy: 'keda', billedSeconds: 900, waitMean: 30 }]));
     expect(section).toContain('No peer was cheaper or faster than ours on any of these loads.');
   });
 
-  test('marks a run on a machine that was too slow, and a fleet that was still up in the end', () => {
+  test('marks a run on a machine that was too slow, and a fleet that was still up at the end', () => {
     const section = realPeersSection(measured([{ ...run, isLate: true, zeroSeconds: null }]));
     expect(section).toMatch(/\| ours \\\* \|.*\| > 300 \|/);
   });
 
-  test('takes the place of its old one, and leaves the others', () => {
+  test('replaces its old version, and leaves other sections alone', () => {
     const document = '# A\n\n## Beside the real peers\n\nold\n\n### of old\n\nold\n\n## In the model\n\nkept\n';
     const written = withSection(document, realPeersSection(measured([run])));
     expect(written).not.toContain('old');
     expect(written).toContain('## In the model\n\nkept');
   });
 
-  test('comes before all others where there was none', () => {
+  test('comes before all others if there was none', () => {
     const written = withSection('# A\n\nintro\n\n## In the model\n\nkept\n', realPeersSection(measured([run])));
     expect(written).toMatch(/^# A\n\nintro\n\n## Beside the real peers[^]*\n\n## In the model\n\nkept\n$/);
   });
 });
 
-test('a model agrees within a quarter, or says by how much it does not', () => {
+test('a model agrees within a quarter, or says by how much it differs', () => {
   const real = { billedSeconds: 1000, waitMean: 20 };
   expect(offBy(real, { billedSeconds: 1240, waitMean: 16 })).toBe('');
   expect(offBy(real, { billedSeconds: 500, waitMean: 30 })).toBe('cost −50 %, wait +50 %');
 });
 
-test('two seconds of wait are a clock that ticked at another moment', () => {
+test('a difference of two seconds in wait is attributed to the tick’s timing', () => {
   expect(offBy({ billedSeconds: 1000, waitMean: 1 }, { billedSeconds: 1000, waitMean: 2.9 })).toBe('');
 });
 
-describe('what workers wrote of their attempts', () => {
+describe('from what workers logged about their attempts', () => {
   const work = [
     { arrivalSeconds: 0, serviceSeconds: 5 },
     { arrivalSeconds: 10, serviceSeconds: 5 },
@@ -77,21 +77,21 @@ describe('what workers wrote of their attempts', () => {
   ];
   const figures = figuresOf(work, lines, at(0), at(100));
 
-  test('work waits until the attempt that got it done, and to the end where none did', () => {
+  test('work waits until the attempt that completed it, or to the end if none did', () => {
     expect(figures.waitMean).toBeCloseTo((30 + 40 + 80) / 3);
     expect(figures.undone).toBe(1);
   });
 
-  test('an attempt that began and was not done was killed', () => {
+  test('an attempt that started and did not complete was killed', () => {
     expect(figures.killed).toBe(1);
   });
 
-  test('an attempt that still runs was not', () => {
+  test('an attempt that is still running was not killed', () => {
     expect(figuresOf(work, [...lines, { work: 2, attempt: 1, begun: at(99) }], at(0), at(100)).killed).toBe(1);
   });
 });
 
-test("Temporal's controller gets its settings by its own names, in milliseconds", () => {
+test("Temporal's controller gets its settings under its own names, in milliseconds", () => {
   expect(scalerSettings({ minTasks: 0, maxTasks: 8 }, { pollSeconds: 30, mostMore: 8 })).toEqual({
     min_count: 0,
     max_count: 8,

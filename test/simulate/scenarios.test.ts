@@ -1,4 +1,4 @@
-/** What the policy makes of loads and faults that hide the need, by its decisions on the model. */
+/** How the policy handles loads and faults that hide the need: its decisions on the model. */
 import { known, type QueueReading } from '../../scaler/policy.ts';
 import type { Settings, Work } from '../../simulate/model.ts';
 import { burst, changes, flow, least, most, runTicks, type Run, type Tick } from './ticks.ts';
@@ -12,7 +12,7 @@ const meanOf = (values: Float64Array) => values.reduce((sum, value) => sum + val
 const backlog = ({ signals }: Tick) =>
   known(signals.activityQueue) ? (signals.activityQueue as QueueReading).backlog : NaN;
 
-/** The pool is at its minimum, and its tasks have left, this soon after its last work. */
+/** The pool is at its minimum, and its surplus tasks have stopped, this soon after its last work. */
 function expectAtMinimumWithin(seconds: number, { ticks, result }: Run, workEnds: number, minTasks = 0): void {
   const late = ticks.filter(({ now }) => now >= workEnds + seconds);
   expect(late.length).toBeGreaterThan(0);
@@ -20,7 +20,7 @@ function expectAtMinimumWithin(seconds: number, { ticks, result }: Run, workEnds
   expect(result).toMatchObject({ undone: 0, killed: 0 });
 }
 
-describe('work that no heartbeat sees', () => {
+describe('work that no heartbeat shows', () => {
   const loads: [perSecond: number, serviceSeconds: number][] = [
     [0.3, 0.05],
     [2, 0.3],
@@ -29,7 +29,7 @@ describe('work that no heartbeat sees', () => {
     [5, 1],
   ];
 
-  test.each(loads)('%d a second of %d s keep their task for as long as they come', (perSecond, serviceSeconds) => {
+  test.each(loads)('keeps its task as long as it arrives: %d per second of %d s', (perSecond, serviceSeconds) => {
     for (const heartbeatSeconds of HEARTBEATS) {
       const run = runTicks(flow({ perSecond, serviceSeconds, to: HOUR }), { heartbeatSeconds });
       const steady = between(run, 300, HOUR);
@@ -39,7 +39,7 @@ describe('work that no heartbeat sees', () => {
     }
   });
 
-  test('is work all the same while its workers are not listed', () => {
+  test('still counts while its workers are not listed', () => {
     for (const perSecond of [0.3, 2]) {
       const unlisted = [{ fromSeconds: 900, toSeconds: 2700, share: 1 }];
       const run = runTicks(flow({ perSecond, serviceSeconds: 0.1, to: HOUR }), { unlisted, heartbeatSeconds: 5 });
@@ -49,7 +49,7 @@ describe('work that no heartbeat sees', () => {
     }
   });
 
-  test('that asks for a few tasks does not change their number by more than one', () => {
+  test('changes the count by at most one if it needs a few tasks', () => {
     for (const seed of [1, 2, 3]) {
       const run = runTicks(flow({ perSecond: 40, serviceSeconds: 0.4, to: HOUR, seed }), { slots: 5, seed });
       const steady = between(run, 600, HOUR);
@@ -64,7 +64,7 @@ describe('work that no heartbeat sees', () => {
 });
 
 describe('workflow tasks', () => {
-  test.each([0.5, 5, 60])('%d a second keep a task, whether their queue shows them or not', (perSecond) => {
+  test.each([0.5, 5, 60])('keep a task at %d per second, whether their queue shows them or not', (perSecond) => {
     for (const stickyShare of [0, 0.9]) {
       const load = flow({ perSecond, serviceSeconds: 0.002, to: HOUR, kind: 'workflowTask' });
       const run = runTicks(load, { stickyShare, heartbeatSeconds: 5 });
@@ -79,7 +79,7 @@ describe('workflow tasks', () => {
     [30, 0.06],
     [60, 0.06],
     [100, 0.1],
-  ])('that want more than a thread, %d a second of %d s, get tasks until their queue is gone, and no more', (...of) => {
+  ])('get tasks until their queue is empty, and no more: %d per second of %d s', (...of) => {
     const [perSecond, serviceSeconds] = of;
     for (const stickyShare of [0, 0.7]) {
       const load = flow({ perSecond, serviceSeconds, to: HOUR, kind: 'workflowTask' });
@@ -94,13 +94,13 @@ describe('workflow tasks', () => {
   });
 });
 
-describe('a restart of the server', () => {
+describe('a server restart', () => {
   const ages = ['fresh', 'old'] as const;
   const unread = (at: number): Partial<Settings> => ({
     blindSpells: [{ fromSeconds: at - 4, toSeconds: at + 4, signals: ['activityQueue', 'workflowQueue', 'workers'] }],
   });
 
-  test.each(ages)('that queues again what fills every slot, its age %s, asks for one task and no more', (age) => {
+  test.each(ages)('that queues all running work again, with %s ages, orders at most one task', (age) => {
     for (const atSeconds of [115, 118, 123]) {
       for (const also of [{}, unread(atSeconds)]) {
         const restarts = [{ atSeconds, age }];
@@ -113,7 +113,7 @@ describe('a restart of the server', () => {
     }
   });
 
-  test.each(ages)('in a steady flow, ages %s, asks for one task more at the most', (age) => {
+  test.each(ages)('in a steady flow, with %s ages, orders at most one more task', (age) => {
     for (const seed of [1, 2, 3]) {
       const load = flow({ perSecond: 1, serviceSeconds: 60, to: HOUR, seed });
       const settings = { slots: 10, heartbeatSeconds: 5, seed };
@@ -132,7 +132,7 @@ describe('a queue with a limit', () => {
     [20, 10],
     [0.5, 60],
   ])(
-    'of %d a second, for work of %d s, gets no more tasks than it can fill, and one',
+    'of %d per second, for work of %d s, gets the tasks that it can fill, and one more',
     (dispatchLimit, serviceSeconds) => {
       for (const heartbeatSeconds of HEARTBEATS) {
         const run = runTicks(burst(900, 30, serviceSeconds), { dispatchLimit, heartbeatSeconds });
@@ -146,7 +146,7 @@ describe('a queue with a limit', () => {
     },
   );
 
-  test('of nothing at all keeps at most a task', () => {
+  test('of zero keeps at most one task', () => {
     expect(most(runTicks(burst(100, 30, 1), { dispatchLimit: 0 }).ticks)).toBeLessThanOrEqual(1);
   });
 
@@ -155,7 +155,7 @@ describe('a queue with a limit', () => {
     [1, 0.5, 4],
     [0.2, 0.6, 10],
   ])(
-    'of %d a second for a key of %d of its work, of %d s, serves the others and does not grow for the key',
+    'of %d per second for a key with a share of %d, work of %d s, serves other keys and does not scale out for it',
     (...of) => {
       const [perSecond, share, serviceSeconds] = of;
       for (const heartbeatSeconds of HEARTBEATS) {
@@ -167,7 +167,7 @@ describe('a queue with a limit', () => {
         expect(most(between(run, HOUR + 600, 2 * HOUR))).toBeLessThanOrEqual(
           Math.ceil((2 * perSecond * serviceSeconds) / 5) + 1,
         );
-        // Of the others, who are that part of the work, all start at once.
+        // The work of other keys all starts at once.
         const sorted = run.result.waits.toSorted();
         expect(sorted[Math.floor(0.9 * (1 - share) * sorted.length)]).toBeLessThan(30);
       }
@@ -175,13 +175,13 @@ describe('a queue with a limit', () => {
   );
 });
 
-describe('workers of somebody else', () => {
+describe('workers of other services', () => {
   test.each([
     [2, 10],
     [4, 10],
     [10, 4],
     [8, 10],
-  ])('%d of %d slots each are counted: the pool does the rest', (workers, slots) => {
+  ])('are counted: with %d of them with %d slots each, the pool is sized for the rest', (workers, slots) => {
     const load = flow({ perSecond: 4, serviceSeconds: 20, to: HOUR });
     for (const heartbeatSeconds of HEARTBEATS) {
       const alone = runTicks(load, { slots: 10, heartbeatSeconds });
@@ -195,9 +195,9 @@ describe('workers of somebody else', () => {
   });
 });
 
-describe('a worker that is said to have 20 slots and takes 5', () => {
+describe('a worker that is configured with 20 slots and takes 5', () => {
   test.each([true, false])(
-    'gets as many tasks as one that has five, whether it says 20 itself: %p',
+    'gets as many tasks as one with five slots; it reports 20 itself: %p',
     (reportsFreeSlots) => {
       for (const [perSecond, serviceSeconds] of [
         [1, 20],
@@ -214,14 +214,14 @@ describe('a worker that is said to have 20 slots and takes 5', () => {
     },
   );
 
-  test('is known for that within three ticks of a queue that stands while its slots are full', () => {
+  test('is recognized within three ticks of a standing backlog with full slots', () => {
     const run = runTicks(burst(100, 30, 300), { usableSlots: 5, heartbeatSeconds: 5 });
     const full = run.ticks.find(
       (tick) => tick.running > 0 && tick.truth.busy === 5 * tick.running && backlog(tick) > 0,
     )!;
     const known = run.ticks.find(({ detail }) => detail.includes('of 5 (not 20) a task'))!;
     expect(known.now - full.now).toBeLessThanOrEqual(30);
-    // Three times what was ordered for 20 slots, and no more than there is work for.
+    // Three times the order for 20 slots, and no more than there is work for.
     expect(known.desired).toBeGreaterThanOrEqual(10);
     expect(most(run.ticks)).toBeLessThanOrEqual(25);
   });
@@ -239,7 +239,7 @@ describe('activities that poll by failing', () => {
     [20, 10],
     [20, 60],
     [10, 30],
-  ])('%d of them each %d s do not hold ten tasks that have become idle for more than 15 minutes', (...of) => {
+  ])('keep ten idle tasks for at most 15 minutes: %d of them every %d s', (...of) => {
     const load = [...burst(190, 60, 200), ...polling(...of)];
     const run = runTicks(load, { heartbeatSeconds: 5 });
     const idleFrom = run.ticks.findLast(({ truth }) => truth.busy > 100)!.now;
@@ -257,7 +257,7 @@ test.each([
   [30, 30],
   [300, 0.5],
 ])(
-  'a burst of %d of %d s, and nothing after it: no order when all has begun, and nobody is left after five minutes',
+  'after a burst of %d of %d s, nothing is ordered once all have started, and no task is left after five minutes',
   (...of) => {
     const [count, serviceSeconds] = of;
     for (const seed of [1, 2, 3]) {
@@ -271,7 +271,7 @@ test.each([
 );
 
 test.each([1, 0.5, 0.2])(
-  'while %d of the workers are not listed, the fleet is neither emptied nor doubled',
+  'while a share of %d of the workers is not listed, the fleet is neither emptied nor doubled',
   (share) => {
     const load = flow({ perSecond: 4, serviceSeconds: 20, to: HOUR });
     const unlisted = [{ fromSeconds: 1200, toSeconds: 2400, share }];
@@ -284,7 +284,7 @@ test.each([1, 0.5, 0.2])(
   },
 );
 
-test('workers that are listed again are not taken to have done all their work in one tick', () => {
+test('workers that are listed again do not count as having done all their work in one tick', () => {
   const load = [
     ...flow({ perSecond: 8, serviceSeconds: 5, to: 1500 }),
     ...flow({ perSecond: 0.15, serviceSeconds: 20, from: 1500, to: HOUR }),

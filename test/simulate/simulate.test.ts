@@ -28,7 +28,7 @@ function file(name: string, text: string): string {
   return path;
 }
 
-test('a trace of one’s own gives a table, and the same figures as JSON', async () => {
+test('your own trace gives a table, and the same figures as JSON', async () => {
   const rows = Array.from({ length: 300 }, (_, index) => `${(index * 37) % 600},${1 + (index % 7)}`);
   const trace = file('own.csv', ['arrival_s,service_s', ...rows].join('\n'));
   const args = ['--trace', trace, '--slots', '4', '--max', '10', '--peers', 'formula'];
@@ -44,7 +44,7 @@ test('a trace of one’s own gives a table, and the same figures as JSON', async
   }
 });
 
-test('several queues are summed up', async () => {
+test('the figures of several queues are added up', async () => {
   const { stdout } = await simulate('--trace', 'trickle', '--trace', 'heavy-tail', '--no-peers', '--json');
   const { queues, total } = JSON.parse(stdout) as { queues: { policies: Summary[] }[]; total: Summary[] };
   const parts = queues.map(({ policies }) => policies[0]!);
@@ -66,18 +66,18 @@ test.each([
   [['--min', '5', '--max', '2'], '--min 5 is more than --max 2'],
   [['--peers', 'kda'], "'kda' is none of"],
   [['--policy', '{"slot":1}'], 'Unrecognized key: "slot"'],
-])('%j is refused, and told why', async (args, message) => {
+])('%j is refused, with the reason', async (args, message) => {
   const { stderr, failed } = await simulate(...args, '--no-html');
   expect(failed).toBe(true);
   expect(stderr).toContain(message);
 });
 
-test('a search puts the cheapest settings that keep the goal first, and those that miss it by least after them', () => {
+test('a search lists the cheapest settings that reach the goal first, then those that miss it by the least', () => {
   const work = TRACES['trickle']!.draw(1);
   const goal = { waitP95Seconds: 10, dollarsPerHour: 0.06 };
   const proposals = search(work, goal, { settings: {} });
   const [first] = proposals;
-  // Something must be there all the time: 90 s between arrivals, and half a minute to start a task.
+  // A task must run all the time: 90 s between arrivals, and half a minute to start one.
   expect(first).toMatchObject({ keeps: true, minTasks: 1 });
   expect(first!.summary.waitP95).toBeLessThanOrEqual(10);
   const kept = proposals.filter(({ keeps }) => keeps);

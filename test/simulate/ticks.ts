@@ -1,4 +1,4 @@
-/** The shipped policy on the model, tick by tick: what it was shown, and what it said. */
+/** The shipped policy on the model, tick by tick: its readings and its decisions. */
 import { decide, DEFAULT_POLICY, known, type Decision, type Policy, type Signals } from '../../scaler/policy.ts';
 import {
   DEFAULT_SETTINGS,
@@ -46,7 +46,7 @@ export function runTicks(work: Work[], settings: Partial<Settings> = {}, overrid
   return { ticks, result };
 }
 
-/** Poisson arrivals of work that takes so long on average. */
+/** Poisson arrivals of work with this mean duration. */
 export function flow(of: {
   perSecond: number;
   serviceSeconds: number;
@@ -64,7 +64,7 @@ export function flow(of: {
   return work;
 }
 
-/** So many at one moment. */
+/** This many at the same moment. */
 export function burst(count: number, arrivalSeconds: number, serviceSeconds: number): Work[] {
   return Array.from({ length: count }, () => ({ arrivalSeconds, serviceSeconds }));
 }

@@ -1,11 +1,11 @@
 /**
- * What can go wrong, and when: each fault is on for a while, or happens once, for one pool or for all. Drawn at random
- * from the seed; the last part of a world's life is without any.
+ * What can go wrong, and when: each fault lasts for a while, or happens once, for one pool or for all. Drawn at random
+ * from the seed; the last part of a world's life has no faults.
  */
 import { exponential, uniform, type Random } from '../../simulate/random.ts';
 import { MINUTE, SECOND } from './time.ts';
 
-/** For all pools. The numbers: how often, compared with the others, and for how long, in minutes; 0 happens once. */
+/** For all pools. The numbers: how often, relative to others, and the range of minutes it lasts; 0 means once. */
 const OF_ALL = {
   'temporal.unreachable': [3, 0.2, 20], // for the scaler alone: its network, its certificate, its key
   'temporal.down': [3, 0.2, 15], // for the workers too
@@ -17,7 +17,7 @@ const OF_ALL = {
   'ecs.down': [2, 1, 90],
   'ecs.denied': [1, 2, 20], // AccessDenied for what changes a service
   'ecs.agentDown': [2, 1, 30], // workers cannot protect themselves
-  'ecs.answersLost': [2, 1, 10], // done, but nobody hears of it
+  'ecs.answersLost': [2, 1, 10], // done, but the response is lost
   'table.throttled': [3, 1, 20],
   'table.down': [2, 1, 20],
   'table.answersLost': [1, 1, 10],
@@ -36,9 +36,9 @@ const OF_ONE_POOL = {
   'temporal.forgetsWorkers': [2, 1, 40], // half of the workers are not listed
   'temporal.deadWork': [2, 0, 0], // terminated workflows, still counted in the backlog
   'temporal.rateLimited': [1, 5, 30], // the whole queue, which says so
-  'temporal.limitedKey': [2, 5, 30], // half of the work, and no reading tells which
-  'temporal.foreignWorkers': [2, 5, 60], // somebody else serves the queue as well
-  'ecs.partial': [2, 1, 20], // nothing is told of the service, some of its tasks, or a page of them
+  'temporal.limitedKey': [2, 5, 30], // half of the work, and no reading shows which
+  'temporal.foreignWorkers': [2, 5, 60], // another service's workers serve the queue as well
+  'ecs.partial': [2, 1, 20], // the service, some of its tasks, or a page of them are missing
   'ecs.noCapacity': [2, 5, 90],
   'ecs.neverPlaces': [1, 5, 90], // every new task stays pending
   'ecs.badImage': [2, 5, 60], // every new task crashes at its start
@@ -55,9 +55,9 @@ const OF_ONE_POOL = {
   'ecs.crash': [4, 0, 0],
   'table.itemDamaged': [3, 0, 0],
   'ssm.parameterDamaged': [1, 2, 20],
-  'work.failing': [2, 2, 20], // downstream is out: every attempt fails
-  'work.poisoned': [1, 0, 0], // a piece of work that kills each worker it comes to
-  'work.nineHours': [0.5, 0, 0], // one activity as long as that, with one attempt
+  'work.failing': [2, 2, 20], // downstream is down: every attempt fails
+  'work.poisoned': [1, 0, 0], // a piece of work that kills every worker it reaches
+  'work.nineHours': [0.5, 0, 0], // one activity of nine hours, with one attempt
 } as const;
 
 export type FaultKind = keyof typeof OF_ALL | keyof typeof OF_ONE_POOL;
@@ -72,17 +72,17 @@ export interface Fault {
   pool: string | undefined;
   from: number;
   to: number;
-  /** Each fault's own luck: which call, which task, how far. */
+  /** Each fault's own random value: which call, which task, how far. */
   luck: number;
 }
 
-/** On average one begins in so long, unless the world says otherwise. */
+/** The mean time between faults, unless the world sets another. */
 export const MINUTES_BETWEEN_FAULTS = 12;
 
 export interface FaultPlan {
   pools: string[];
   from: number;
-  /** The last one has ended by then. */
+  /** The last fault has ended by then. */
   to: number;
   minutesBetween: number;
   only: FaultKind[] | undefined;
@@ -109,7 +109,7 @@ function drawKind(random: Random, only: FaultKind[] = FAULT_KINDS): FaultKind {
   return only.find((_, index) => (left -= weights[index]!) < 0) ?? only.at(-1)!;
 }
 
-/** Which faults are on now. */
+/** The faults that are active now. */
 export class Faults {
   readonly #on = new Map<string, number>();
 
@@ -127,7 +127,7 @@ export class Faults {
     this.#on.set(name, (this.#on.get(name) ?? 0) - 1);
   }
 
-  /** Those that are on, for all and for this pool. */
+  /** The active faults of all pools and of this one. */
   ofPool(pool: string): string[] {
     return [...this.#on].flatMap(([name, count]) => {
       const [kind = '', of] = name.split(' ');
@@ -145,5 +145,5 @@ export function latencyMs(random: Random): number {
   return random() < 0.01 ? uniform(random, [200, 1500]) : uniform(random, [3, 40]);
 }
 
-/** What the AWS client gives up after, having tried twice. */
+/** The AWS client's timeout, after two tries. */
 export const TIMES_OUT_AFTER_MS = 6 * SECOND;

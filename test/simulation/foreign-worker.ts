@@ -1,4 +1,4 @@
-/** A worker of somebody else on a pool's queue: it reports, runs in no task of the service, and leaves when it likes. */
+/** Another service's worker on a pool's queue: it reports, runs in no task of the service, and stops whenever it likes. */
 import type { Poll, Reporting, TaskQueue, Work } from './temporal.ts';
 import { SECOND, type VirtualTime } from './time.ts';
 
@@ -56,7 +56,7 @@ export class ForeignWorker implements Reporting {
     this.#time.after(work.poisoned ? SECOND : work.serviceMs, () => this.#finish(work, epoch));
   }
 
-  /** What would kill a task of the pool costs it the attempt. */
+  /** Work that would kill a task of the pool costs it the attempt. */
   #finish(work: Work, epoch: number): void {
     if (!this.#queue.reachable) return this.#time.after(5 * SECOND, () => this.#finish(work, epoch));
     this.#queue.report(this);

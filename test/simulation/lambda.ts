@@ -1,7 +1,7 @@
 /**
  * The scaler as Lambda runs it: the shipped loop, tick, adapters of ECS, state table and telemetry, and the reading of the
- * pools' parameters, over modelled services. Each request to a service is a point at which the function may die, before or
- * after the request took effect.
+ * pools' parameters, with modeled services. The function may die at each request to a service, before or after the request
+ * took effect.
  */
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
@@ -25,7 +25,7 @@ const TIMEOUT_MS = LONGEST_INVOCATION_SECONDS * 1000;
 
 export type ServiceName = 'ecs' | 'table' | 'cloudwatch' | 'ssm' | 'temporal';
 
-/** The services' side: how long a request takes, and what it does and gives, or throws. */
+/** The services' side: how long a request takes, and what it does and returns, or throws. */
 export interface Services {
   latencyMs(service: ServiceName): number;
   answer(service: ServiceName, command: string, input: object, invocation: Invocation): unknown;
@@ -45,7 +45,7 @@ export interface LambdaParts {
   onCrash: (error: unknown) => void;
 }
 
-/** What the scaler asks of others, by the names of the AWS SDK's commands. */
+/** The scaler's requests, by the names of the AWS SDK's commands. */
 export const REQUESTS = [
   'GetParametersByPathCommand',
   'read Temporal',
@@ -66,7 +66,7 @@ export interface Death {
   afterEffect: boolean;
 }
 
-/** One invocation. Once dead it sends nothing any more; what it had sent takes effect all the same. */
+/** One invocation. Once dead it sends nothing more; what it has sent still takes effect. */
 export class Invocation {
   over = false;
   readonly number: number;
@@ -114,7 +114,7 @@ export class Invocation {
     this.#onDeath(at);
   }
 
-  /** To the dead no answer comes. */
+  /** A dead invocation gets no answers. */
   #ofTheLiving<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       answer.then(
@@ -166,7 +166,7 @@ export class LambdaProcess {
     };
   }
 
-  /** What the handler does. Never settles for an invocation that dies. */
+  /** What the handler does. Never settles if the invocation dies. */
   async run(invocation: Invocation): Promise<void> {
     this.#invocation = invocation;
     try {
@@ -201,7 +201,7 @@ export class LambdaProcess {
   }
 }
 
-/** One SSM parameter a pool, as the stack writes it. */
+/** One SSM parameter per pool, as the stack writes it. */
 export function parametersOf(
   pools: PoolConfig[],
   damaged: (pool: string) => boolean,

@@ -1,6 +1,6 @@
 /**
- * Runs worlds from seeds, each twice, until they have lived for so many hours of fleet time; prints what happened, and
- * for each violation the command that shows it again. Exit code 1 when there was one, or when a seed gave two histories.
+ * Runs worlds from seeds, each twice, until they have lived for the given hours of fleet time; prints what happened, and
+ * for each violation the command that repeats it. Exits with 1 if there was one, or if a seed gave two histories.
  */
 import { once as event } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
@@ -26,13 +26,13 @@ const command = new Command('simulation')
   .description('The shipped scaler and the shipped scale-in protocol in a simulated world with faults.')
   .option('--seed <number>', 'the first world’s seed', whole, Math.floor(Math.random() * 1e9))
   .option('--hours <number>', 'fleet time, in hours of pools, to simulate at least', positive, 2000)
-  .option('--runs <number>', 'so many worlds instead, one a seed', whole, 0)
-  .option('--world-hours <number>', 'how long faults come in a world', positive, 8)
+  .option('--runs <number>', 'a number of worlds instead, one per seed', whole, 0)
+  .option('--world-hours <number>', 'how long a world has faults', positive, 8)
   .option('--once', 'do not run each seed a second time to compare the histories', false)
-  .option('--faults <kinds>', `only these, with commas: ${FAULT_KINDS.join(' ')}`, listOf(FAULT_KINDS))
-  .option('--two-scalers', 'a second scaler ticks all the time, and knows nothing of the first', false)
-  .option('--mutant <guard>', `take a guard out, to see that it is noticed: ${MUTANTS.join(' | ')}`, oneOf(MUTANTS))
-  .option('--trace', 'print all that happens', false)
+  .option('--faults <kinds>', `only these, separated by commas: ${FAULT_KINDS.join(' ')}`, listOf(FAULT_KINDS))
+  .option('--two-scalers', 'a second scaler ticks all the time, without knowing of the first', false)
+  .option('--mutant <guard>', `remove a guard, to see that it is noticed: ${MUTANTS.join(' | ')}`, oneOf(MUTANTS))
+  .option('--trace', 'print everything that happens', false)
   .option('--json', 'print the result as one line of JSON', false)
   .parse();
 const options = command.opts<Options>();
@@ -63,7 +63,7 @@ async function main({
   ] = [{}, {}, {}, []];
   for (let next = seed; runs > 0 ? next < seed + runs : total.poolHours < hours; next += 1) {
     const world = { seed: next, hours: worldHours, mutant, faults, twoScalers, untilBroken: mutant !== undefined };
-    // The second time in another thread, so that it takes no longer.
+    // The second time in another thread, so that it takes no extra time.
     const second = thread && event(thread, 'message');
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
     thread?.postMessage(world);

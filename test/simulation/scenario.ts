@@ -1,4 +1,4 @@
-/** A world's pools and their loads, drawn from the seed: what comes, how long it takes, how large the fleet may be. */
+/** A world's pools and their loads, drawn from the seed: when work arrives, how long it takes, how large the fleet may be. */
 import type { CapacityShare } from '../../local/fargate/capacity.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { exponential, lognormal, uniform, type Random } from '../../simulate/random.ts';
@@ -7,18 +7,18 @@ import { HOUR, MINUTE, SECOND } from './time.ts';
 
 export interface Load {
   kind: string;
-  /** When the next workflow comes, in milliseconds from now, and how many activities it has. */
+  /** When the next workflow arrives, in milliseconds from now, and how many activities it has. */
   next(random: Random): { inMs: number; activities: number };
   serviceMs(random: Random): number;
   /** The mean of that. */
   meanServiceMs: number;
-  /** Activities at work side by side, on average. */
+  /** Activities that run in parallel, on average. */
   concurrency: number;
-  /** What comes at once at the most: a scaler that has learned when it comes may await it. */
+  /** The largest number that arrives at once: a scaler that has learned when it arrives may prepare for it. */
   largestBatch: number;
-  /** Its pauses are such that a scaler may learn how long they are, and keep tasks over them. */
+  /** A scaler may learn how long its pauses are, and keep tasks during them. */
   pauses: boolean;
-  /** Where it is workflow tasks, and no activities: how long each takes its worker's one thread. */
+  /** For workflow tasks without activities: how long each occupies its worker's one thread. */
   workflowTaskMs?: number;
 }
 
@@ -33,20 +33,20 @@ const STRATEGIES: CapacityShare[][] = [
 export interface PoolPlan {
   config: PoolConfig;
   load: Load;
-  /** Of the service's tasks: a base on demand and the rest on Spot, or all on demand. */
+  /** The service's tasks: a base on demand and the rest on Spot, or all on demand. */
   strategy: CapacityShare[];
-  /** Of workers beside a sidecar. */
+  /** For workers with a sidecar. */
   heartbeatMs: number;
   /** How many attempts an activity has; 0 for no limit. */
   maximumAttempts: number;
-  /** What is wrong with its configuration, if anything: nobody shall scale it, and the others shall not notice. */
+  /** What is wrong with its configuration, if anything: it must not be scaled, and other pools must not be affected. */
   misconfigured: 'another cluster' | 'no such service' | 'parameter damaged' | undefined;
 }
 
 export interface Scenario {
   pools: PoolPlan[];
   tickSeconds: number;
-  /** ListTasks gives so many a page: small ones show a listing that is cut off. */
+  /** The page size of ListTasks: small pages reveal a truncated listing. */
   pageSize: number;
 }
 
@@ -101,7 +101,7 @@ function drawPool(random: Random, pool: string, wrong: boolean): PoolPlan {
   };
 }
 
-/** A fleet that could never do its work proves nothing: at its largest, each has three times what its load needs. */
+/** A fleet that could never do its work proves nothing: at its maximum, each has three times what its load needs. */
 function drawPolicy(random: Random, { concurrency, workflowTaskMs }: Load): PoolPolicy {
   const minTasks = pick(random, [0, 0, 0, 1, 2]);
   const slotsPerTask = pick(random, [1, 4, 10, 20]);

@@ -19,56 +19,53 @@ async function brokenInAny(seeds: number[], options: Omit<WorldOptions, 'seed'>)
   return broken;
 }
 
-/** What the world does, by title; the promises are the same in all. */
+/** Each world's faults, by title; the promises are the same in all. */
 const WORLDS: [title: string, faults: FaultKind[]][] = [
-  ['with nothing wrong: work comes at any moment, in fan-outs without a backlog, and the fleet grows and shrinks', []],
+  ['without faults: work arrives at any time, in fan-outs without a backlog, and the fleet scales out and in', []],
   [
-    'whose Temporal cannot be reached, is slow, refuses reads, or is down for all',
+    'whose Temporal is unreachable, is slow, refuses reads, or is down for all',
     ['temporal.unreachable', 'temporal.down', 'temporal.slow', 'temporal.limited'],
   ],
-  ['whose Temporal restarts empty', ['temporal.restartsEmpty']],
-  ['whose Temporal restarts, and queues again what is in flight', ['temporal.restarts']],
+  ['whose Temporal restarts with empty state', ['temporal.restartsEmpty']],
+  ['whose Temporal restarts, and queues work in flight again', ['temporal.restarts']],
   [
-    'whose queue somebody else serves as well, and has a key with a limit',
+    'whose queue is shared with other services, and has a rate-limited key',
     ['temporal.foreignWorkers', 'temporal.limitedKey'],
   ],
   [
-    'whose heartbeats are missing or stale, and whose registry forgets half of the workers',
+    'whose heartbeats are missing or stale, and whose worker list omits half of the workers',
     ['temporal.noHeartbeats', 'temporal.staleHeartbeats', 'temporal.forgetsWorkers'],
   ],
+  ['whose backlog counts dead work, and whose queue is rate limited', ['temporal.deadWork', 'temporal.rateLimited']],
   [
-    'whose backlog counts work that is dead, and whose queue is rate limited',
-    ['temporal.deadWork', 'temporal.rateLimited'],
-  ],
-  [
-    'whose scaler dies at every step of a tick, and is doubled, late and absent',
+    'whose scaler crashes at every step of a tick, and is duplicated, late and absent',
     ['scaler.diesInMidTick', 'scaler.twice', 'scaler.late', 'scaler.absent'],
   ],
-  ['whose scaler’s clock jumps, and whose table’s items are damaged', ['scaler.clockJumps', 'table.itemDamaged']],
+  ['whose scaler’s clock jumps, and whose table has damaged items', ['scaler.clockJumps', 'table.itemDamaged']],
   [
-    'whose ECS throttles, fails, denies and answers in parts',
+    'whose ECS throttles, fails, denies access and answers partially',
     ['ecs.throttled', 'ecs.down', 'ecs.denied', 'ecs.partial'],
   ],
-  ['whose answers are lost on their way', ['ecs.answersLost', 'table.answersLost', 'ecs.agentDown']],
+  ['whose responses get lost', ['ecs.answersLost', 'table.answersLost', 'ecs.agentDown']],
   [
-    'without capacity for an hour, where tasks go or are never placed, and with an image that crashes',
+    'without capacity for an hour, where tasks stop or are never placed, and with an image that crashes',
     ['ecs.noCapacity', 'ecs.neverPlaces', 'ecs.badImage'],
   ],
   [
-    'with deployments: in a row, broken ones, and such that reset the count',
+    'with deployments: several in a row, broken ones, and some that reset the count',
     ['ecs.deployment', 'ecs.fiveDeployments', 'ecs.badDeployment', 'ecs.deploymentResetsCount'],
   ],
   [
     'with deployments of the same task definition, and an ECS that rebalances availability zones',
     ['ecs.forcedDeployment', 'ecs.rebalances'],
   ],
-  ['with an activity of nine hours, while the fleet shrinks around it', ['work.nineHours']],
+  ['with an activity of nine hours, while the rest of the fleet scales in', ['work.nineHours']],
   [
     'in which people change counts, stop tasks and delete services',
     ['ecs.countByHand', 'ecs.taskStoppedByHand', 'ecs.serviceDeleted'],
   ],
   [
-    'in which tasks are interrupted and crash, some killed by the work itself',
+    'in which tasks are interrupted or crash, some because of their work',
     ['ecs.spot', 'ecs.crash', 'work.poisoned', 'work.failing'],
   ],
   [
@@ -82,24 +79,24 @@ describe('the scaler and its workers keep their promises in a world', () => {
     expect(await brokenInAny([1], { hours: 1.5, faults })).toEqual([]);
   });
 
-  test('whose ECS now and then says nothing of a service, of some tasks or of a page of them', async () => {
+  test('whose ECS occasionally omits a service, some tasks or a page of them', async () => {
     expect(await brokenInAny([2, 6], { hours: 1.5, faults: ['ecs.partial'] })).toEqual([]);
   });
 
   test.each([[[]], [['scaler.diesInMidTick', 'table.throttled']]] as [FaultKind[]][])(
-    'with two scalers that tick all the time and know nothing of each other, with faults %j',
+    'with two scalers that tick all the time without knowing of each other, with faults %j',
     async (faults) => {
       expect(await brokenInAny([1, 2, 3], { hours: 1.5, faults, twoScalers: true })).toEqual([]);
     },
   );
 
-  test('with all of that at once', async () => {
+  test('with all faults at once', async () => {
     expect(await brokenInAny([6, 7], { hours: 2 })).toEqual([]);
   });
 });
 
 describe('the simulation', () => {
-  test('has one history for one seed, to the last step', async () => {
+  test('has the same history for the same seed, to the last step', async () => {
     const [once, again, other] = [
       await simulateWorld({ seed: 2, hours: 1 }),
       await simulateWorld({ seed: 2, hours: 1 }),
@@ -109,7 +106,7 @@ describe('the simulation', () => {
     expect(other.hash).not.toBe(once.hash);
   });
 
-  test('lets the scaler die before and after every request it makes', async () => {
+  test('lets the scaler crash before and after every request that it makes', async () => {
     const wanted = new Set<string>(REQUESTS.flatMap((request) => [`${request}, before`, `${request}, after`]));
     for (let seed = 1; seed <= 10 && wanted.size > 0; seed += 1) {
       const deadly = { hours: 2, faults: ['scaler.diesInMidTick'] as FaultKind[], minutesBetweenFaults: 1 };
@@ -130,7 +127,7 @@ describe('the simulation', () => {
   });
 });
 
-/** Any fault may show a guard that is missing, but for these. */
+/** Any fault may reveal a missing guard, except for these. */
 const SHOWN_BY: Partial<Record<(typeof MUTANTS)[number], FaultKind[]>> = {
   'a deployment is known by its task definition alone': ['ecs.forcedDeployment'],
   'a worker without a report is taken to be idle': ['temporal.forgetsWorkers'],

@@ -1,6 +1,6 @@
 /**
- * The state table: DynamoDB's batch reads and writes and its conditional put, with its limits. Items are copies, as they
- * are behind a network. What it is asked with and cannot do is an error of the caller, as it is in DynamoDB.
+ * The state table: DynamoDB's batch reads and writes and its conditional put, with its limits. Items are copies, as over a
+ * network. An unsupported request is the caller's error, as it is in DynamoDB.
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 
@@ -15,16 +15,16 @@ interface Input {
 }
 
 export interface TableOptions {
-  /** Told of each key that was put or deleted. */
+  /** Called with each key that was put or deleted. */
   onWrite: (key: string, item: Item | undefined) => void;
-  /** Whether part of a batch is left undone, as by throttling. */
+  /** Whether part of a batch is not processed, as with throttling. */
   leavesSome: () => boolean;
-  /** False for a table without conditional writes: a guard taken out. */
+  /** False for a table without conditional writes: a removed guard. */
   honoursConditions: boolean;
 }
 
 export class Table {
-  /** As text, so that nobody shares an object with the table. */
+  /** As text, so that no caller shares an object with the table. */
   readonly #items = new Map<string, string>();
   readonly #options: TableOptions;
 

@@ -1,5 +1,5 @@
 /**
- * The world's time. Nothing waits: what shall happen is put in a queue, and the clock leaps from one event to the next.
+ * The world's time. Nothing waits: future events are put in a queue, and the clock jumps from one to the next.
  * Shipped code awaits promises; after an event that settled some, all of it runs on until it waits for the world again,
  * so that equal seeds give equal histories to the last step.
  */
@@ -30,7 +30,7 @@ export class VirtualTime {
     this.at(this.now + milliseconds, happen);
   }
 
-  /** What `effect` gives, or throws, in so many milliseconds. */
+  /** What `effect` returns, or throws, in this many milliseconds. */
   later<T>(milliseconds: number, effect: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.after(milliseconds, () => {
@@ -44,12 +44,12 @@ export class VirtualTime {
     });
   }
 
-  /** To be called by an event after which shipped code has something to go on with. */
+  /** To be called by an event after which shipped code can continue. */
   stir(): void {
     this.#stirred = true;
   }
 
-  /** Lets events happen until it is `end`, or until `done` says so, which is asked once a virtual minute. */
+  /** Runs events until `end`, or until `done` returns true, which is checked once a virtual minute. */
   async runUntil(end: number, done: () => boolean = () => false): Promise<void> {
     let askAt = this.now;
     while (this.#events.nextAt <= end) {
@@ -66,7 +66,7 @@ export class VirtualTime {
     this.now = end;
   }
 
-  /** Node runs what was promised before it comes to this. */
+  /** Node.js runs pending promises before this. */
   #settle(): Promise<void> {
     this.#stirred = false;
     return new Promise((resolve) => {

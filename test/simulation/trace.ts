@@ -1,4 +1,4 @@
-/** What happened, as lines: the newest are kept for a violation's report, all of them are in the hash. */
+/** What happened, as lines: the newest are kept for a violation's report, and all of them are in the hash. */
 import { createHash } from 'node:crypto';
 
 const KEPT = 60;

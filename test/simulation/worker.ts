@@ -1,7 +1,7 @@
 /**
- * A worker in its task: the shipped slots and the shipped side of the scale-in protocol, over a modelled SDK that holds polls
- * open and a modelled agent that protects the task. Only the process around them is written here again. The protocol is in the
- * worker itself, or in the shipped sidecar beside a worker that knows nothing of it.
+ * A worker in its task: the shipped slots and the shipped side of the scale-in protocol, over a modeled SDK that holds polls
+ * open and a modeled agent that protects the task. Only the process around them is rewritten here. The protocol runs in the
+ * worker itself, or in the shipped sidecar next to a worker that knows nothing of it.
  */
 import { finalCordons, ForeignWorker, WorkerToStart } from '../../sidecar/foreign-worker.ts';
 import { ActivitySlots, MAX_OPEN_POLLS } from '../../worker/slots/activity-slots.ts';
@@ -19,7 +19,7 @@ const PROTECT_ROUND_MS = SECOND / 2;
 const SCALER_GONE_SECONDS = 300;
 const DRAIN_GRACE_MS = 90 * SECOND;
 /**
- * A worker that polls and hears from a living scaler does nothing new in its rounds: those are left out, but for one a
+ * A worker that polls under a live scaler does nothing new in its rounds: those are skipped, except for one a
  * minute and the one that follows a change of its cordon.
  */
 const CALM_ROUND_MS = MINUTE;
@@ -31,11 +31,11 @@ export interface WorkerParts {
   time: VirtualTime;
   random: Random;
   queue: TaskQueue;
-  /** As the server knows it. */
+  /** Its name on the server. */
   identity: Pick<Reporting, 'task' | 'names' | 'heartbeatMs'>;
   taskId: string;
   slots: number;
-  /** Beside a plain SDK worker that finishes what it runs after SIGTERM. */
+  /** With a plain SDK worker that finishes its work after SIGTERM. */
   sidecar: boolean;
   agent: { protect(minutes: number): Promise<ProtectionAnswer>; lift(): Promise<ProtectionAnswer> };
   readCordon: () => Promise<CordonReading>;
@@ -44,7 +44,7 @@ export interface WorkerParts {
   onKilled: (attempts: Attempt[], cause: Cause) => void;
   onExit: () => void;
   onPoison: () => void;
-  /** Does it look at its own work when it is asked whether it is done? False: a guard with a bug. */
+  /** Whether it checks its own work before it reports to be done. False: a broken guard. */
   knowsItsWork: boolean;
 }
 
@@ -125,12 +125,12 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     this.#roundSoon(this.#phase + Math.ceil((now - this.#phase) / CORDON_POLL_MS) * CORDON_POLL_MS);
   }
 
-  /** As the worker's manager drains after SIGTERM: open polls end, work goes on until the grace is over. */
+  /** Drains after SIGTERM like the worker's manager: open polls end, work continues until the grace period is over. */
   terminate(cause: Cause): void {
     if (this.#gone) return;
     this.#protocol.stop();
     this.#drain(cause);
-    // A worker beside a sidecar cannot tell ECS's SIGTERM from a cordon's: it goes on until ECS kills it.
+    // A worker with a sidecar cannot distinguish ECS's SIGTERM from a cordon's: it works until ECS kills it.
     if (!this.#parts.sidecar) this.#parts.time.after(DRAIN_GRACE_MS, () => this.#leave(cause));
   }
 
@@ -151,7 +151,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     this.#leaveIfIdle();
   }
 
-  /** As `follow` does it, once `protect` has ended. */
+  /** Like `follow`, once `protect` has ended. */
   #startBesideSidecar(): void {
     const { time } = this.#parts;
     this.#toStart = undefined;
@@ -229,7 +229,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     else time.after(work.serviceMs, () => this.#finish(running));
   }
 
-  /** A result that cannot be told to the server is kept, slot and all, until it can be. */
+  /** A result that cannot be reported to the server is kept, with its slot, until it can be. */
   #finish(running: Running): void {
     const { queue, time, fails } = this.#parts;
     if (this.#gone || !this.#running.has(running)) return;
@@ -249,7 +249,7 @@ export class ModelledWorker implements Container, PollingWorker, Reporting {
     if (this.#cause !== undefined && this.#slots.idle) this.#leave(this.#cause);
   }
 
-  /** Something began or ended: as in the shipped process, the protocol looks at it. */
+  /** Something started or ended: as in the shipped process, the protocol checks it. */
   #changed(): void {
     if (this.#gone || this.#parts.sidecar || this.#isCalm()) return;
     void this.#protocol.settle();

@@ -1,16 +1,16 @@
 /**
- * A queue's workflow tasks: each worker has slots of their own for them, and one thread for all it holds, so that a slot
- * is in use while its task waits its turn. Some go to the worker that has the workflow cached, and are in no count.
+ * A queue's workflow tasks: each worker has separate slots for them, and one thread for all of them, so that a slot is in
+ * use while its task waits its turn. Some go to the worker that has the workflow cached, and appear in no count.
  */
 import type { Random } from '../../simulate/random.ts';
 import { SECOND, type VirtualTime } from './time.ts';
 
 export const WORKFLOW_SLOTS = 40;
 const STICKY_SHARE = 0.5;
-/** A workflow task times out so soon, and any worker may take it. */
+/** A workflow task's timeout, after which any worker may take it. */
 const TIMES_OUT_AFTER_MS = 10 * SECOND;
 
-/** A worker that serves workflow tasks until it is gone. */
+/** A worker that serves workflow tasks until it stops. */
 export interface WorkflowThread {
   used: number;
   processed: number;
@@ -71,7 +71,7 @@ export class WorkflowTasks {
     }
   }
 
-  /** All that waits is lost; says how many. */
+  /** Loses all waiting tasks; returns how many. */
   empty(): number {
     const lost = this.#waiting.length;
     this.#waiting = [];

@@ -3,7 +3,7 @@ import { ActivitySlots, MAX_OPEN_POLLS, MIN_OPEN_POLLS } from '../../worker/slot
 
 type Permit = Awaited<ReturnType<ActivitySlots['reserveSlot']>>;
 
-/** Follows the SDK: asks for a permit before each poll, marks it used when the poll brings work, releases it in the end. */
+/** Like the SDK: requests a permit before each poll, marks it used when the poll brings work, releases it at the end. */
 class Polls {
   readonly #slots: ActivitySlots;
   readonly #abort = new AbortController();
@@ -34,11 +34,11 @@ class Polls {
   }
 }
 
-/** Promises that are resolved have told so by then. */
+/** By then all resolved promises have run their callbacks. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('the slots for activities', () => {
-  it('begin no poll while closed, and all that waited once open', async () => {
+describe('the activity slots', () => {
+  it('start no poll while closed, and all waiting polls once open', async () => {
     const slots = new ActivitySlots(5);
     const polls = new Polls(slots);
     slots.close();
@@ -50,7 +50,7 @@ describe('the slots for activities', () => {
     expect(polls.open).toHaveLength(2);
   });
 
-  it('that become more begin the polls that wait for them, and that become fewer take nothing away', async () => {
+  it('start waiting polls when more are added, and end none when some are removed', async () => {
     const slots = new ActivitySlots(1);
     const polls = new Polls(slots);
     await polls.begin();
@@ -70,7 +70,7 @@ describe('the slots for activities', () => {
     expect(polls.open).toHaveLength(1);
   });
 
-  it('of a worker that is over neither serve it further nor keep its open polls from the next one', async () => {
+  it('of a stopped worker serve it no longer, and do not count its open polls for the next one', async () => {
     const slots = new ActivitySlots(MIN_OPEN_POLLS);
     const [first, second] = [slots.supplier(), slots.supplier()];
     const { signal } = new AbortController();
@@ -94,7 +94,7 @@ describe('the slots for activities', () => {
     expect(slots).toMatchObject({ idle: false, used: 0 });
   });
 
-  it('still run what a poll brings that was open when they closed', async () => {
+  it('still run the work from a poll that was open when they closed', async () => {
     const slots = new ActivitySlots(5);
     const polls = new Polls(slots);
     await polls.begin();
@@ -106,7 +106,7 @@ describe('the slots for activities', () => {
     expect(slots).toMatchObject({ idle: true, used: 0 });
   });
 
-  it('forget a request that was given up', () => {
+  it('forget a canceled request', () => {
     const slots = new ActivitySlots(1);
     const abort = new AbortController();
     slots.close();
@@ -116,7 +116,7 @@ describe('the slots for activities', () => {
     expect(slots.idle).toBe(true);
   });
 
-  it('let more polls be open while these bring work, and fewer when they end without', async () => {
+  it('allow more open polls while they bring work, and fewer when they end empty', async () => {
     const slots = new ActivitySlots(100);
     const polls = new Polls(slots);
     const ask = async () => {
@@ -131,7 +131,7 @@ describe('the slots for activities', () => {
     expect(polls.running).toHaveLength(40);
   });
 
-  it('are never handed out twice, and no more of them poll than may', async () => {
+  it('are never assigned twice, and never exceed the limit of open polls', async () => {
     const scripts = fc.array(fc.constantFrom('begin', 'work', 'empty', 'done', 'open', 'close'), { maxLength: 80 });
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 25 }), scripts, async (size, script) => {

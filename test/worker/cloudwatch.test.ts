@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { CloudWatchMetrics } from '../../worker/observability/cloudwatch.ts';
 
-/** A CloudWatch that takes data or fails, and its minute. */
+/** A CloudWatch that accepts data or fails, and its minute. */
 class FakeCloudWatch {
   now = 1_800_000_000_000;
   failing = false;
-  /** Of the calls from now on, only so many succeed. */
+  /** The number of calls that will still succeed. */
   callsLeft = Infinity;
   taken: MetricDatum[] = [];
   calls = 0;
@@ -38,7 +38,7 @@ class FakeCloudWatch {
     await this.metrics.flush();
   }
 
-  /** How often each value was taken, of all minutes. */
+  /** How often each value was accepted, in all minutes. */
   counts(name: string): Map<number, number> {
     const counts = new Map<number, number>();
     for (const { Values = [], Counts = [] } of this.taken.filter(({ MetricName }) => MetricName === name)) {
@@ -49,7 +49,7 @@ class FakeCloudWatch {
 }
 
 describe('metrics for CloudWatch', () => {
-  it('are values with counts, of the stack’s pool, and of the minute they belong to', async () => {
+  it('are values with counts, for the stack’s pool and their own minute', async () => {
     const world = new FakeCloudWatch();
     const began = world.now;
     world.record(1.2345);
@@ -73,13 +73,13 @@ describe('metrics for CloudWatch', () => {
     ]);
   });
 
-  it('make no call when nothing ran', async () => {
+  it('cause no call when nothing ran', async () => {
     const world = new FakeCloudWatch();
     await world.minute();
     expect(world.calls).toBe(0);
   });
 
-  it('are kept over a failure with their minute, told of once, and sent when CloudWatch is back', async () => {
+  it('are kept with their minute during a failure, which is logged once, and are sent when CloudWatch is back', async () => {
     const world = new FakeCloudWatch();
     const began = world.now;
     world.failing = true;
@@ -109,7 +109,7 @@ describe('metrics for CloudWatch', () => {
     expect(world.counts('TaskDurationSeconds').size).toBe(900);
   });
 
-  it('are all taken exactly once, whenever CloudWatch fails, even for hours', async () => {
+  it('are all delivered exactly once, whenever CloudWatch fails, even for hours', async () => {
     const minute = fc.record({
       values: fc.array(fc.integer({ min: 0, max: 999 }), { maxLength: 300 }),
       callsLeft: fc.constantFrom(0, 0, 1, 2, 100),

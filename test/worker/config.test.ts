@@ -20,7 +20,7 @@ function problems(env: Record<string, string>): string[] {
 }
 
 describe('readConfig', () => {
-  it('needs no more than a task queue', () => {
+  it('needs only a task queue', () => {
     const config = readConfig({ ...minimal, PATH: '/bin', ECS_SOMETHING: 'else' });
     expect(config).toMatchObject({
       taskQueue: 'agents',
@@ -37,7 +37,7 @@ describe('readConfig', () => {
     expect(config.scaleIn).toBeUndefined();
   });
 
-  it('turns the scale-in protocol on when table and role are given', () => {
+  it('turns the scale-in protocol on if table and role are set', () => {
     expect(readConfig({ ...minimal, ...inEcs, ...scaleIn }).scaleIn).toMatchObject({
       stateTable: 'state',
       taskRoleId: 'AROAX',
@@ -58,23 +58,23 @@ describe('readConfig', () => {
     ['Infinity', { ...minimal, ELASTIC_WORKERS_SCALER_GONE_SECONDS: 'Infinity' }, '="Infinity" must be a whole number'],
     ['a fraction', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '1.5' }, 'a whole number from 1 to 10000'],
     [
-      'fewer slots at the most than at least',
+      'a maximum of slots below the minimum',
       { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5..2' },
       'ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES="5..2" must be a whole number from 1 to 10000, or a range such as 5..200',
     ],
     [
-      'slots of another form',
+      'slots in another format',
       { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '5-20' },
       'or a range such as 5..200',
     ],
-    ['no slots', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '0' }, 'a whole number from 1 to 10000'],
+    ['zero slots', { ...minimal, ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: '0' }, 'a whole number from 1 to 10000'],
     [
       'a drain longer than Fargate waits',
       { ...minimal, ELASTIC_WORKERS_DRAIN_SECONDS: '120' },
       'ELASTIC_WORKERS_DRAIN_SECONDS (120) must be less than ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS (120)',
     ],
     [
-      'a grace longer than the drain',
+      'a grace period longer than the drain',
       { ...minimal, ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: '60', ELASTIC_WORKERS_DRAIN_SECONDS: '60' },
       'ELASTIC_WORKERS_DRAIN_GRACE_SECONDS (60) must be less than ELASTIC_WORKERS_DRAIN_SECONDS (60)',
     ],
@@ -85,9 +85,9 @@ describe('readConfig', () => {
     ],
     ['an unknown profile', { ...minimal, ELASTIC_WORKERS_PROFILE: 'prod' }, 'one of development, staging, production'],
     ['an unknown level', { ...minimal, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud" must be one of trace, debug'],
-    ['TLS by another word', { ...minimal, TEMPORAL_TLS: 'yes' }, 'TEMPORAL_TLS="yes" must be one of true, false'],
-    ['a port that is none', { ...minimal, ELASTIC_WORKERS_HEALTH_PORT: '65536' }, 'a port from 1 to 65535'],
-    ['a host for an address', { ...minimal, ELASTIC_WORKERS_BIND_ADDRESS: 'localhost' }, 'must be an IP address'],
+    ['an unknown word for TLS', { ...minimal, TEMPORAL_TLS: 'yes' }, 'TEMPORAL_TLS="yes" must be one of true, false'],
+    ['an invalid port', { ...minimal, ELASTIC_WORKERS_HEALTH_PORT: '65536' }, 'a port from 1 to 65535'],
+    ['a host name as IP address', { ...minimal, ELASTIC_WORKERS_BIND_ADDRESS: 'localhost' }, 'must be an IP address'],
     [
       'an unknown name under our prefix',
       { ...minimal, ELASTIC_WORKERS_DRAIN_SECOND: '5' },
@@ -104,11 +104,11 @@ describe('readConfig', () => {
       'STATE_TABLE is not set while',
     ],
     ['scale-in protection outside ECS', { ...minimal, ...scaleIn }, 'ECS_AGENT_URI is not set, but'],
-  ])('refuses %s, naming variable, value and fix', (_, env, message) => {
+  ])('refuses %s with the variable, the value and the fix', (_, env, message) => {
     expect(problems(env as unknown as Record<string, string>).join('\n')).toContain(message);
   });
 
-  it('has defaults by profile, each overridden by its variable', () => {
+  it('has defaults for each profile, and each variable overrides its default', () => {
     const development = { ...minimal, ELASTIC_WORKERS_PROFILE: 'development' };
     expect(readConfig(development)).toMatchObject({
       processes: 1,
@@ -147,7 +147,7 @@ describe('readConfig', () => {
     expect(problems(env)).toHaveLength(6);
   });
 
-  it('reads back whatever valid values were written', () => {
+  it('reads back any valid values that were written', () => {
     const valid = fc.record({
       taskQueue: fc.stringMatching(/^[a-zA-Z0-9_.-]{1,40}$/),
       pool: fc.stringMatching(/^[a-z-]{1,20}$/),
@@ -169,7 +169,7 @@ describe('readConfig', () => {
     );
   });
 
-  it('accepts a number or names its variable, whatever the text', () => {
+  it('for any text, accepts a number or names the variable', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.double().map(String), fc.integer().map(String)), (text) => {
         const found = problems({ ...minimal, ELASTIC_WORKERS_CORDON_POLL_SECONDS: text });

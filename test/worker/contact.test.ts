@@ -6,7 +6,7 @@ import { Contact, FRESH_MS, LONG_MS } from '../../worker/temporal/contact.ts';
 import { patient } from '../../worker/temporal/generation.ts';
 import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 
-/** A server that answers each question as the list says, and for ever after; the clock moves with each question. */
+/** A server that answers each call as the list says, and always afterwards; the clock moves with each call. */
 function serverOf(answers: boolean[]) {
   let now = 0;
   let asked = 0;
@@ -24,8 +24,8 @@ function serverOf(answers: boolean[]) {
   return { contact, pass: (ms: number) => (now += ms), seen: () => ({ asked, refused }) };
 }
 
-describe('the contact with the server', () => {
-  it('is one question for all who wait, asked until it is answered, and none while an answer is fresh', async () => {
+describe('the connectivity check', () => {
+  it('is one call for all waiting results, repeated until answered, and skipped while an answer is fresh', async () => {
     const refusals = fc.integer({ min: 0, max: 5 });
     await fc.assert(
       fc.asyncProperty(refusals, fc.integer({ min: 1, max: 20 }), async (times, waiting) => {
@@ -45,7 +45,7 @@ describe('the contact with the server', () => {
 });
 
 describe('a result', () => {
-  it('of short work trusts a fresh answer; that of long work asks again, also when a question is already on its way', async () => {
+  it('of short work relies on a fresh answer; one of long work causes a new call, even during another call', async () => {
     const { contact, pass, seen } = serverOf([]);
     await contact.answered();
     expect(contact.mayReport(LONG_MS - 1)).toBeUndefined();
@@ -60,7 +60,7 @@ describe('a result', () => {
     expect(seen().asked).toBe(4);
   });
 
-  it('of long work is held back by a refusal that began a moment ago', async () => {
+  it('of long work is held back by a refusal that started a moment ago', async () => {
     const { contact, pass, seen } = serverOf([true, false, true]);
     await contact.answered();
     pass(1);
@@ -90,7 +90,7 @@ describe('a finished activity', () => {
     }
   });
 
-  it('that is local waits for nobody', async () => {
+  it('that is local is reported without waiting', async () => {
     const running = new RunningActivities({ mayReport: () => new Promise(() => undefined) });
     const local = { info: { isLocal: true } } as Context;
     await expect(keep(running, async () => 'done', local)).resolves.toBe('done');
@@ -98,7 +98,7 @@ describe('a finished activity', () => {
 });
 
 describe('a poll', () => {
-  it('goes on after refusals, and says so, until it brings work or the worker is shut down', async () => {
+  it('is retried after refusals, which are logged, until it brings work or the worker shuts down', async () => {
     const ends: (Error | string)[] = [new TransportError('refused'), new TransportError('refused'), 'work'];
     const over: string[] = [];
     const poll = patient(
@@ -114,7 +114,7 @@ describe('a poll', () => {
     await expect(poll()).rejects.toThrow('shut down');
   });
 
-  it('fails for what is no refusal', async () => {
+  it('fails for any other error', async () => {
     const poll = patient(() => Promise.reject(new TypeError('broken')), fail);
     await expect(poll()).rejects.toThrow('broken');
   });

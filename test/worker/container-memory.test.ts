@@ -1,9 +1,9 @@
-/** How much of the container's memory is used, as its control group says it. */
+/** How much of the container's memory is used, according to its control group. */
 import { memoryOfContainer } from '../../worker/slots/container-memory.ts';
 
 const GIBIBYTE = 2 ** 30;
 
-/** Only these files are there. */
+/** Only these files exist. */
 function files(contents: Record<string, string>) {
   return (path: string) => {
     const text = contents[path];
@@ -28,14 +28,14 @@ const version1 = (limit: string) =>
 test.each([
   ['2', version2(`${GIBIBYTE}\n`)],
   ['1', version1(`${GIBIBYTE}\n`)],
-])('is what is used of its limit, without what the kernel gives back by itself: version %s', (_, read) => {
+])('the container’s memory use excludes what the kernel can reclaim: control groups version %s', (_, read) => {
   expect(memoryOfContainer(read)).toBe(0.5);
 });
 
 test.each([
-  ['a group of version 2 without a limit', version2('max\n')],
-  ['a group of version 1 without a limit', version1('9223372036854771712\n')],
-  ['no group', files({})],
-])('is not known of %s', (_, read) => {
+  ['a version 2 group without a limit', version2('max\n')],
+  ['a version 1 group without a limit', version1('9223372036854771712\n')],
+  ['no control group', files({})],
+])('the container’s memory use is unknown for %s', (_, read) => {
   expect(memoryOfContainer(read)).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-/** Credentials as they are given, and as they are rotated under a worker that goes on. */
+/** Credentials as they are configured, and as they are rotated while a worker runs. */
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
@@ -24,14 +24,14 @@ const noProfile = { HOME: authority.directory };
 const read = (env: Record<string, string>, more: Partial<AccessSource> = {}) =>
   readAccess({ env: { ...noProfile, ...env }, now, ...more });
 
-describe('what is read of credentials', () => {
+describe('the configured access', () => {
   const client = authority.issue('client');
 
-  it('is a plain connection to this machine when nothing is said', async () => {
+  it('is a plain connection to this machine by default', async () => {
     await expect(read({})).resolves.toEqual({ address: '127.0.0.1:7233', namespace: 'default' });
   });
 
-  it('is Temporal’s own variables, and an API key brings TLS with it', async () => {
+  it('is read from Temporal’s own variables, and an API key turns TLS on', async () => {
     const access = await read({
       TEMPORAL_ADDRESS: 'x.tmprl.cloud:7233',
       TEMPORAL_NAMESPACE: 'n',
@@ -40,20 +40,20 @@ describe('what is read of credentials', () => {
     expect(access).toMatchObject({ address: 'x.tmprl.cloud:7233', namespace: 'n', apiKey: 'k', tls: true });
   });
 
-  it('is Temporal’s own profile', async () => {
+  it('is read from Temporal’s own profile', async () => {
     const file = join(authority.directory, 'temporal.toml');
     writeFileSync(file, '[profile.prod]\naddress = "p:7233"\nnamespace = "prod"\napi_key = "from-profile"\n');
     const access = await read({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'prod' });
     expect(access).toMatchObject({ address: 'p:7233', namespace: 'prod', apiKey: 'from-profile' });
   });
 
-  it('is a secret’s text as the API key, above the environment', async () => {
+  it('takes a secret’s text as the API key, which overrides the environment', async () => {
     const readSecret = async () => 'secret-key\n';
     const access = await read({ TEMPORAL_API_KEY: 'old' }, { secret: 'arn', readSecret });
     expect(access.apiKey).toBe('secret-key');
   });
 
-  it('is a secret’s JSON as Temporal’s variables', async () => {
+  it('takes a secret’s JSON as Temporal’s variables', async () => {
     const text = JSON.stringify({
       TEMPORAL_TLS_CLIENT_CERT_DATA: client.certificate,
       TEMPORAL_TLS_CLIENT_KEY_DATA: client.key,
@@ -69,10 +69,10 @@ describe('what is read of credentials', () => {
   const secretly = (text: string) => ({ secret: 'the-secret', readSecret: async () => text });
   it.each<[string, Record<string, string>, Partial<AccessSource>, string]>([
     ['an expired certificate', { ...cert, ...key }, { now: () => now() + 5 * 86_400_000 }, 'expired on'],
-    ['half a pair', cert, {}, 'TEMPORAL_TLS_CLIENT_KEY_PATH and TEMPORAL_TLS_CLIENT_KEY_DATA are not set'],
-    ['a key of another', { ...cert, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyPath }, {}, 'does not belong to'],
+    ['a missing key', cert, {}, 'TEMPORAL_TLS_CLIENT_KEY_PATH and TEMPORAL_TLS_CLIENT_KEY_DATA are not set'],
+    ['another certificate’s key', { ...cert, TEMPORAL_TLS_CLIENT_KEY_PATH: other.keyPath }, {}, 'does not belong to'],
     ['a missing file', { ...cert, TEMPORAL_TLS_CLIENT_KEY_PATH: '/nowhere' }, {}, 'no such file'],
-    ['no PEM', { ...cert, TEMPORAL_TLS_CLIENT_KEY_DATA: 'top secret' }, {}, 'is not in PEM form'],
+    ['a file that is not PEM', { ...cert, TEMPORAL_TLS_CLIENT_KEY_DATA: 'top secret' }, {}, 'is not in PEM form'],
     ['an empty API key', { TEMPORAL_API_KEY: '' }, {}, 'is empty'],
     ['an API key of two lines', { TEMPORAL_API_KEY: 'top\nsecret' }, {}, 'a line break'],
     ['an unknown profile', { TEMPORAL_PROFILE: 'nope' }, {}, "Profile 'nope' not found"],
@@ -84,7 +84,7 @@ describe('what is read of credentials', () => {
       { secret: 'the-secret', readSecret: () => Promise.reject(new Error('AccessDenied')) },
       "Cannot read the secret the-secret with Temporal's credentials",
     ],
-  ])('is refused for %s, without a word of what is secret', async (_, env, more, message) => {
+  ])('is refused for %s, without showing any secret', async (_, env, more, message) => {
     const error = await read(env, more).catch((cause: unknown) => cause as Error);
     expect(error).toMatchObject({ name: 'CredentialsError', message: expect.stringContaining(message) });
     expect((error as Error).message).not.toContain('top secret');
@@ -108,7 +108,7 @@ describe('a worker', () => {
     await temporal?.stop();
   });
 
-  /** Follows its credentials every tenth of a second. */
+  /** Checks its credentials every tenth of a second. */
   async function startWorker(source: AccessSource, taskQueue: string) {
     const access = await readAccess(source);
     const manager = new TemporalWorkerManager({
@@ -147,7 +147,7 @@ describe('a worker', () => {
   const echo = (taskQueue: string, id: string) =>
     client.workflow.execute('echo', { taskQueue, workflowId: `${taskQueue}-${id}`, args: [id] });
 
-  it('goes on with a rotated API key when the old one is no longer taken', async () => {
+  it('continues with a rotated API key when the old one is no longer valid', async () => {
     const valid = new Set(['first-key']);
     const proxy = await apiKeyProxy(temporal.address, valid);
     let secret = 'first-key';
@@ -179,7 +179,7 @@ describe('a worker', () => {
     await proxy.stop();
   });
 
-  it('goes on with a rotated client certificate', async () => {
+  it('continues with a rotated client certificate', async () => {
     const proxy = await tlsProxy(temporal.address, authority, { clients: true });
     const [first, second] = [authority.issue('first'), authority.issue('second')];
     const [cert, key] = [join(authority.directory, 'live.pem'), join(authority.directory, 'live.key')];
@@ -206,8 +206,8 @@ describe('a worker', () => {
   });
 
   it.each([
-    ['a server that wants TLS and gets none', {}, 'that it does not require TLS'],
-    ['a server whose certificate nobody vouches for', { TEMPORAL_TLS: 'true' }, 'its certificate is valid'],
+    ['a server that requires TLS without TLS', {}, 'that it does not require TLS'],
+    ['a server whose certificate is not trusted', { TEMPORAL_TLS: 'true' }, 'its certificate is valid'],
   ])('does not start with %s', async (_, env, message) => {
     const proxy = await tlsProxy(temporal.address, authority);
     const source = { env: { ...noProfile, TEMPORAL_ADDRESS: proxy.address, ...env }, now };

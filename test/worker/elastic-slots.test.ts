@@ -1,4 +1,4 @@
-/** Slots that follow the load, in a real worker on the real server: what it takes, and what its heartbeats say to the scaler. */
+/** Slots that follow the load, in a real worker on the real server: the work it takes, and the slots in its heartbeats. */
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
@@ -13,7 +13,7 @@ import { TemporalWorkerManager } from '../../worker/temporal/manager.ts';
 
 jest.setTimeout(120_000);
 
-test('a worker with limits takes more than the fewest, and its heartbeats say how many slots it has come to', async () => {
+test('a worker with a slot range raises its slots, and its heartbeats report the current number', async () => {
   const temporal = await startTemporal();
   const client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
   const manager = new TemporalWorkerManager({
@@ -44,7 +44,7 @@ test('a worker with limits takes more than the fewest, and its heartbeats say ho
     for (;;) {
       const seen = await worker();
       if (holds(seen)) return seen;
-      // The slots follow the load of this very process: asking without a pause is load.
+      // The slots follow the load of this process: polling without a pause is load.
       await wait(200);
     }
   };
@@ -65,7 +65,7 @@ test('a worker with limits takes more than the fewest, and its heartbeats say ho
   await temporal.stop();
 });
 
-describe('a heartbeat on its way', () => {
+describe('a heartbeat in transit', () => {
   /** Namespace `ns`, and a heartbeat with a key, 300 slots for workflow tasks and 3 activities, of the kind `Custom`. */
   const slots = [0x08, 0x7f, 0x10, 0x03, 0x1a, 0x06, ...Buffer.from('Custom')];
   const heartbeat = [0x0a, 0x01, 0x6b, 0x62, 0x03, 0x08, 0xac, 0x02, 0x6a, slots.length, ...slots];
@@ -76,33 +76,33 @@ describe('a heartbeat on its way', () => {
     head.writeUInt32BE(message.length, 1);
     return Buffer.concat([head, message]);
   };
-  /** 197 of 200 free, of the kind `Elastic`: it is merged with what was there, and the later counts. */
+  /** 197 of 200 free, of the kind `Elastic`: merged with the existing field, where the later one counts. */
   const added = [0x6a, 0x0c, 0x08, 0xc5, 0x01, 0x1a, 0x07, ...Buffer.from('Elastic')];
   const head = [0x0a, 0x02, 0x6e, 0x73, 0x1a, heartbeat.length + added.length];
   const amended = Buffer.from([...head, ...heartbeat, ...added]);
 
   test.each([
-    ['as it is', framed(request)],
+    ['uncompressed', framed(request)],
     ['compressed', framed(gzipSync(request), true)],
-  ])('%s gets the number of slots, and keeps the rest', (_, frame) => {
+  ])('gets the number of slots, and keeps the rest: %s', (_, frame) => {
     expect(withSlots(frame, 200)).toEqual(framed(amended));
   });
 
-  test('that holds more than there are slots has none free', () => {
+  test('with more work than slots reports no free slots', () => {
     expect(withSlots(framed(request), 2).includes(Buffer.from([0x6a, 0x0b, 0x08, 0x00]))).toBe(true);
   });
 
-  test('of a worker without activities is passed on as it is', () => {
+  test('of a worker without activities is passed on unchanged', () => {
     const without = framed(Buffer.from([0x1a, 0x03, 0x0a, 0x01, 0x6b]));
     expect(withSlots(without, 200)).toEqual(without);
   });
 
   test.each([
-    ['that is cut off', framed(request.subarray(0, 12))],
-    ['of a kind that is not known', framed(Buffer.from([0x0b, 0x01]))],
-    ['that is not compressed as it says', framed(request, true)],
-    ['that is empty', Buffer.alloc(0)],
-  ])('%s is passed on as it is', (_, frame) => {
+    ['truncated', framed(request.subarray(0, 12))],
+    ['of an unknown kind', framed(Buffer.from([0x0b, 0x01]))],
+    ['falsely marked as compressed', framed(request, true)],
+    ['empty', Buffer.alloc(0)],
+  ])('is passed on unchanged if it is %s', (_, frame) => {
     expect(withSlots(frame, 200)).toEqual(frame.length === 0 ? framed(Buffer.alloc(0)) : frame);
   });
 });

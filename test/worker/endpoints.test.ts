@@ -51,7 +51,7 @@ describe('the endpoints', () => {
     ['is not connected', { healthy: false, reason: 'not connected', detail: 'x' }, 503, 200],
     ['is not polling', { healthy: false, reason: 'not polling', detail: 'x' }, 503, 200],
     ['is draining', { healthy: false, reason: 'draining', detail: 'x' }, 503, 200],
-  ])('say the truth of a worker that %s, and call for a restart only where it helps', async (_, now, ready, live) => {
+  ])('report a worker that %s, and ask for a restart only if that helps', async (_, now, ready, live) => {
     health = now;
     const ports = await serve();
     const answer = await get(ports.health, '/health');
@@ -59,7 +59,7 @@ describe('the endpoints', () => {
     expect((await get(ports.health, '/health/live')).status).toBe(live);
   });
 
-  it('give metrics as JSON or as Prometheus has them, as it is asked for', async () => {
+  it('return metrics as JSON or in Prometheus format, as requested', async () => {
     const ports = await serve();
     counts = NO_TASKS;
     expect(JSON.parse((await get(ports.health, '/metrics')).text)).toEqual({
@@ -78,7 +78,7 @@ describe('the endpoints', () => {
     expect((await get(ports.metrics, '/metrics')).text).toContain('tasks_processed_total 4');
   });
 
-  it('sum up the processes of a pool, and tell the SDK’s series apart by process', async () => {
+  it('add up a pool’s processes, and label the SDK’s series by process', async () => {
     const sdk = (polls: number) =>
       `# HELP temporal_polls p\n# TYPE temporal_polls gauge\ntemporal_polls{a="b"} ${polls}\n`;
     snapshots = [await snapshot('t#1', 4, sdk(1)), await snapshot('t#2', 3, sdk(2))];
@@ -90,7 +90,7 @@ describe('the endpoints', () => {
     );
   });
 
-  it('take another port when theirs is taken, and say so', async () => {
+  it('use another port if theirs is in use, and log it', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port: taken } = other.address() as AddressInfo;

@@ -1,11 +1,11 @@
-/** What ECS offers to a task from within: the metadata and the agent's task protection, one server for many tasks. */
+/** The ECS endpoints inside a task: the metadata and the agent's task protection, one server for many tasks. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 
 export class FakeEcs {
   readonly #server: Server;
-  /** Every change of protection, as it was asked for, by task. */
+  /** Every requested change of protection, by task. */
   readonly asked = new Map<string, boolean[]>();
 
   private constructor(server: Server) {
@@ -16,7 +16,7 @@ export class FakeEcs {
     const server = createServer();
     const fake = new FakeEcs(server);
     server.on('request', async (request, response) => {
-      // A task that is killed in the middle of its request gets no answer.
+      // A task killed during its request gets no answer.
       const body = await fake.#answer(request).catch(() => undefined);
       response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'application/json' });
       response.end(JSON.stringify(body ?? {}));

@@ -1,4 +1,4 @@
-/** Models that answer as the offline one does, or as told, and note what they are asked. */
+/** Models that answer like the offline one, or as configured, and record their prompts. */
 import type { LanguageModelV4, LanguageModelV4CallOptions, ProviderV4 } from '@ai-sdk/provider';
 import { offlineModel } from '../../worker/models/offline.ts';
 

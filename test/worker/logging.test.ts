@@ -16,7 +16,7 @@ const context = {
 } as Context;
 
 describe('the log', () => {
-  it('names workflow and activity on each line that is written while an activity runs', () => {
+  it('has the workflow and activity on each line written while an activity runs', () => {
     const lines: string[] = [];
     const { log } = logTo(lines);
     asyncLocalStorage.run(context, () => log.info('inside'));
@@ -31,7 +31,7 @@ describe('the log', () => {
     expect(JSON.parse(lines[1]!)).not.toHaveProperty('activityId');
   });
 
-  it('gives lines of the SDK their own ids only, from wherever they are written', () => {
+  it('has only their own ids on the SDK’s lines, wherever they are written', () => {
     const lines: string[] = [];
     const sdk = temporalLogger(logTo(lines).log);
     asyncLocalStorage.run(context, () => sdk.warn('about another', { workflowId: 'other', taskToken: 'x' }));
@@ -43,7 +43,7 @@ describe('the log', () => {
     });
   });
 
-  it('never shows a secret that it knows of: in a message, a field, an error, a stack, or in parts', () => {
+  it('never shows a known secret in a message, a field, an error or a stack, not even in part', () => {
     const lines: string[] = [];
     const { log, hide } = logTo(lines);
     const key = '-----BEGIN KEY-----\nAAAABBBBCCCC\nDDDDEEEE"FFFF\n-----END KEY-----\n';
@@ -58,7 +58,7 @@ describe('the log', () => {
     for (const line of lines) expect(() => JSON.parse(line)).not.toThrow();
   });
 
-  it('hides fields by the names secrets have', () => {
+  it('hides fields whose names suggest secrets', () => {
     const lines: string[] = [];
     const { log } = logTo(lines);
     log.info({ apiKey: 'sesame', options: { headers: { authorization: 'sesame' } } }, 'fields');

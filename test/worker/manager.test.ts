@@ -18,7 +18,7 @@ let bundle: WorkflowBundle;
 let count = 0;
 const managers: TemporalWorkerManager[] = [];
 
-/** One that a test has failed to stop would poll on, and keep Jest from ending. */
+/** A worker that a failed test left running would keep polling, and keep Jest from exiting. */
 afterEach(async () => {
   await Promise.all(managers.splice(0).map((manager) => manager.stopWorker()));
 });
@@ -34,7 +34,7 @@ const activities = {
   },
 };
 
-test('an activity’s own context is a Context like the SDK’s, and cancelled when the worker has to leave', async () => {
+test('an activity’s context is like the SDK’s, and is canceled when the worker has to stop', async () => {
   const [never, running] = [new Promise<never>(() => {}), new RunningActivities()];
   const { signal } = new AbortController();
   const given = new Context(
@@ -114,12 +114,12 @@ describe('TemporalWorkerManager, with a server,', () => {
   }
 
   /**
-   * On a machine that cannot follow, the server itself loses some (4 of 300 seen, with polls as short as these),
-   * of the SDK's own worker too. Of polls that are broken off, one in twenty would be lost.
+   * On a machine that is too slow, the server itself loses some (4 of 300 seen, with polls as short as these),
+   * with the SDK's own worker too. Of canceled polls, one in twenty would be lost.
    */
   const LOST_BY_THE_SERVER = 0.025;
 
-  it('drops no task while it is paused and resumed again and again under load', async () => {
+  it('loses no task while it is paused and resumed repeatedly under load', async () => {
     const manager = await start();
     const ended = manager.runWorker();
     const load = await naps(300, 0.02);
@@ -133,7 +133,7 @@ describe('TemporalWorkerManager, with a server,', () => {
     await ended;
   });
 
-  it('drops no task while workers come and go under load', async () => {
+  it('loses no task while workers start and stop under load', async () => {
     let last = await start();
     const load = await naps(500, 0.02);
     void last.runWorker();
@@ -147,8 +147,8 @@ describe('TemporalWorkerManager, with a server,', () => {
     await expect(last.stopWorker()).resolves.toEqual({ unfinished: [] });
   });
 
-  describe('with a local activity at work', () => {
-    /** Paused before it ran, so that no poll is open and nothing but the local activity can keep it. */
+  describe('while a local activity runs', () => {
+    /** Paused before it ran, so that no poll is open and only the local activity can keep it. */
     async function startPaused() {
       let began = Promise.withResolvers<() => void>();
       const held = () =>
@@ -169,7 +169,7 @@ describe('TemporalWorkerManager, with a server,', () => {
       return { manager, ended, run, next };
     }
 
-    it('counts it as running, and is not drained before it has ended', async () => {
+    it('counts it as running, and is drained only after it has ended', async () => {
       const { manager, ended, run, next } = await startPaused();
       expect(manager).toMatchObject({ runningActivities: 0, drained: true });
       const done = run(1);
@@ -181,7 +181,7 @@ describe('TemporalWorkerManager, with a server,', () => {
       await Promise.all([manager.stopWorker(), ended]);
     });
 
-    it('finishes it when it is told to stop, and those that follow in its workflow task', async () => {
+    it('finishes it and the next ones of its workflow task when it is stopped', async () => {
       const { manager, ended, run, next } = await startPaused();
       const done = run(2);
       const endFirst = await next();
@@ -195,7 +195,7 @@ describe('TemporalWorkerManager, with a server,', () => {
   });
 
   /** The server itself would end its polls after a minute. */
-  it('is drained within seconds of its cordon when idle', async () => {
+  it('is drained within seconds of a cordon when idle', async () => {
     const changes = new EventEmitter();
     const manager = await start({ taskQueue: 'idle', onChange: () => changes.emit('change') });
     const ended = manager.runWorker();
@@ -206,13 +206,13 @@ describe('TemporalWorkerManager, with a server,', () => {
     await ended;
   }, 50_000);
 
-  it('can be stopped before it ran', async () => {
+  it('can be stopped before it has run', async () => {
     const manager = await start();
     await manager.stopWorker();
     await expect(manager.runWorker()).resolves.toEqual({ unfinished: [] });
   });
 
-  it('reports an activity that blocked the event loop for long, and takes work again', async () => {
+  it('reports the result of an activity that blocked the event loop for long, and takes work again', async () => {
     const main = join(import.meta.dirname, 'fixtures/blocking-worker.mjs');
     const bundlePath = join(import.meta.dirname, '../../dist/worker/workflow-bundle.js');
     const child = spawn(process.execPath, [main, temporal.address, 'blocked', bundlePath], { stdio: 'inherit' });
@@ -231,7 +231,7 @@ describe('TemporalWorkerManager, with a server,', () => {
     await expect(exit).resolves.toEqual([0, null]);
   });
 
-  it('counts what it did and tells how it is', async () => {
+  it('counts its work and reports its health', async () => {
     const seen: TaskMeasurement[] = [];
     const manager = await start({ taskQueue: 'counts', onTask: (task) => seen.push(task) });
     expect(manager.health).toMatchObject({ healthy: false, reason: 'starting' });
@@ -248,7 +248,7 @@ describe('TemporalWorkerManager, with a server,', () => {
     await execute('nap', [0.2]);
     await execute('fail', []).catch(() => undefined);
     expect(manager).toMatchObject({ tasksProcessed: 2, errorRate: 0.5 });
-    // Of a nap of 0.2 s and a failure at once; a timer may fire a millisecond early.
+    // A nap of 0.2 s and an immediate failure; a timer may fire a millisecond early.
     expect(manager.averageTaskDuration).toBeGreaterThan(0.09);
     expect(seen.map(({ activityType, outcome }) => [activityType, outcome])).toEqual([
       ['nap', 'succeeded'],
@@ -269,7 +269,7 @@ describe('TemporalWorkerManager', () => {
   it.each([
     ['no server', { address: '127.0.0.1:1' }, 'No Temporal server answers at 127.0.0.1:1: check TEMPORAL_ADDRESS'],
     ['an unknown namespace', { namespace: 'nope' }, 'denies access to the namespace "nope": check'],
-  ])('answers %s with what to check', async (_, overrides, message) => {
+  ])('says what to check for %s', async (_, overrides, message) => {
     const temporal = await startTemporal();
     const manager = new TemporalWorkerManager({
       address: temporal.address,
@@ -289,7 +289,7 @@ describe('TemporalWorkerManager', () => {
     await temporal.stop();
   });
 
-  it('says that it is not connected while the server is gone, and goes on when it is back', async () => {
+  it('reports that it is not connected while the server is down, and continues when it is back', async () => {
     const temporal = await startTemporal();
     const manager = new TemporalWorkerManager({
       address: temporal.address,

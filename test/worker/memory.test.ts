@@ -1,4 +1,4 @@
-/** Open workflows in a worker that has the memory of a small task. */
+/** Open workflows in a worker with the memory of a small task. */
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
@@ -12,8 +12,8 @@ jest.setTimeout(400_000);
 const MEBIBYTE = 2 ** 20;
 const MAIN = join(import.meta.dirname, 'fixtures/memory-worker.mjs');
 
-describe('how many workflows are cached', () => {
-  test('goes by the memory, or by a heap that is small for it', () => {
+describe('the number of cached workflows', () => {
+  test('depends on the memory, or on the heap if that is smaller', () => {
     const cached = (gibibytes: number, heap: number) =>
       workflowMemoryFor({ gibibytes }, heap * MEBIBYTE).cachedWorkflows;
     expect(cached(2, 1536)).toBe(264);
@@ -24,7 +24,7 @@ describe('how many workflows are cached', () => {
   });
 });
 
-test('that memory is short is told once, and again when it has been calm in between', () => {
+test('a memory shortage is logged once, and again only after memory was free in between', () => {
   const told: number[] = [];
   let part = 0;
   const watch = new MemoryWatch({ read: () => part, onShort: (short) => told.push(short) });
@@ -32,7 +32,7 @@ test('that memory is short is told once, and again when it has been calm in betw
   expect(told).toEqual([0.92, 0.91]);
 });
 
-describe('in half a gibibyte of heap', () => {
+describe('with a heap of half a gibibyte', () => {
   let temporal: LocalTemporal;
   let client: Client;
   const workers: WorkerProcess[] = [];
@@ -70,7 +70,7 @@ describe('in half a gibibyte of heap', () => {
     await until('it is in memory', 60, async () => (await handle.describe()).historyLength >= 4, undefined, 10);
   }
 
-  test('more open workflows than fit are served, and one that was put out of memory goes on from its history', async () => {
+  test('more open workflows than fit are served, and an evicted one continues from its history', async () => {
     const worker = await startWorker('bounded');
     const first = await client.workflow.start('parked', { taskQueue: 'bounded', workflowId: 'first' });
     for (let count = 0; count < 200; count += 1) await open('bounded');
@@ -80,7 +80,7 @@ describe('in half a gibibyte of heap', () => {
     expect(await worker.exitCode).toBe(0);
   });
 
-  test('a worker that is told to keep more than fit ends, and says what to set', async () => {
+  test('a worker configured to cache more than fits exits, and says what to set', async () => {
     const worker = await startWorker('unbounded', { ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: '10000' });
     const ended = worker.exitCode.then(() => true);
     while (!(await Promise.race([open('unbounded').catch(() => undefined), ended])));

@@ -45,8 +45,8 @@ function answering(status: number, headers: Record<string, string> = {}, body: u
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
-describe('a model by its id', () => {
-  it('is asked through its provider, and its answer comes without copies of request and response', async () => {
+describe('a model', () => {
+  it('is called through its provider, and its answer has no copies of request and response', async () => {
     answering(200, {}, ANSWER);
     const { text, response, usage } = await ask();
     expect(text).toBe('Hi');
@@ -54,7 +54,7 @@ describe('a model by its id', () => {
     expect(response).toMatchObject({ headers: undefined });
   });
 
-  it('is the default one where none is named', async () => {
+  it('is the default one if none is named', async () => {
     const model = createModels({ defaultModel: anthropic, providers: { bedrock } }).languageModel('default:');
     answering(400);
     await expect(generateText({ model, prompt: 'x' })).rejects.toThrow(
@@ -62,7 +62,7 @@ describe('a model by its id', () => {
     );
   });
 
-  it('of Bedrock’s is asked with the credentials of the task’s role, in the task’s region', async () => {
+  it('on Bedrock is called with the task role’s credentials, in the task’s region', async () => {
     const asked: IncomingMessage[] = [];
     answer = (request, response) => {
       asked.push(request);
@@ -90,7 +90,7 @@ describe('a model by its id', () => {
     expect(asked[1]?.headers.authorization).toMatch(/Credential=ROLES\/\d+\/eu-west-3\/bedrock\/aws4_request/);
   });
 
-  it('names the package to install when its provider’s is missing', async () => {
+  it('names the package to install if its provider’s is missing', async () => {
     await expect(ask('mistral:large')).rejects.toMatchObject({
       message:
         'The model "mistral:large" needs the package @ai-sdk/mistral, which is not installed: ' +
@@ -99,11 +99,11 @@ describe('a model by its id', () => {
     });
   });
 
-  it.each(['opnai:gpt', 'gpt'])('"%s" is refused for good, with the providers that exist', async (id) => {
+  it.each(['opnai:gpt', 'gpt'])('with the id "%s" is refused permanently, with a list of providers', async (id) => {
     await expect(ask(id)).rejects.toMatchObject({ nonRetryable: true, type: 'ModelRefused' });
   });
 
-  it.each(['-1', 'soon', '86401', 'Infinity'])('offline:%s is refused', async (seconds) => {
+  it.each(['-1', 'soon', '86401', 'Infinity'])('with the id offline:%s is refused', async (seconds) => {
     await expect(ask(`offline:${seconds}`)).rejects.toMatchObject({
       message: expect.stringContaining('from 0 to 86400'),
       nonRetryable: true,
@@ -112,13 +112,13 @@ describe('a model by its id', () => {
 });
 
 describe('a model that fails', () => {
-  it.each([429, 503, 529])('with %d is asked once, and may be asked again after what it says', async (status) => {
+  it.each([429, 503, 529])('with %d is called once, and may be retried after the time it states', async (status) => {
     answering(status, { 'retry-after': '7' });
     await expect(ask()).rejects.toMatchObject({ type: 'ModelBusy', nonRetryable: false, nextRetryDelay: 7000 });
     expect(requests).toBe(1);
   });
 
-  it('tells its time in milliseconds, as a date, or not at all', async () => {
+  it('may state that time in milliseconds, as a date, or not at all', async () => {
     answering(429, { 'retry-after-ms': '1500', 'retry-after': '7' });
     await expect(ask()).rejects.toMatchObject({ nextRetryDelay: 1500 });
     answering(429, { 'retry-after': new Date(Date.now() + 60_000).toUTCString() });
@@ -128,7 +128,7 @@ describe('a model that fails', () => {
     await expect(ask()).rejects.toMatchObject({ nextRetryDelay: undefined, nonRetryable: false });
   });
 
-  it.each([400, 401, 403, 404, 422])('with %d is not asked again', async (status) => {
+  it.each([400, 401, 403, 404, 422])('with %d is not retried', async (status) => {
     answering(status);
     await expect(ask()).rejects.toMatchObject({
       type: 'ModelRefused',
@@ -137,17 +137,17 @@ describe('a model that fails', () => {
     });
   });
 
-  it('with 500 may be asked again', async () => {
+  it('with 500 may be retried', async () => {
     answering(500);
     await expect(ask()).rejects.toMatchObject({ type: 'ModelUnreachable', nonRetryable: false });
   });
 
-  it('by breaking off the connection may be asked again', async () => {
+  it('by closing the connection may be retried', async () => {
     answer = (request) => request.socket.destroy();
     await expect(ask()).rejects.toMatchObject({ type: 'ModelUnreachable', nonRetryable: false });
   });
 
-  it('gives away neither the key nor the request', async () => {
+  it('reveals neither the key nor the request', async () => {
     answering(403, {}, { message: 'bad key: Bearer secret-of-the-test or sk-abcdefghijklmnop' });
     const error = await ask().catch((cause: unknown) => cause as Error);
     expect(JSON.stringify({ ...(error as Error), message: (error as Error).message })).not.toMatch(
@@ -155,7 +155,7 @@ describe('a model that fails', () => {
     );
   });
 
-  it('with an answer too large for Temporal is not asked again', async () => {
+  it('with an answer too large for Temporal is not retried', async () => {
     answering(
       200,
       {},
@@ -172,7 +172,7 @@ describe('a model that fails', () => {
 describe('the offline model', () => {
   const text = async (prompt: string) => (await generateText({ model: offlineModel(), prompt })).text;
 
-  it('answers by the prompt alone', async () => {
+  it('answers depending only on the prompt', async () => {
     const some = fc.string({ minLength: 1 });
     await fc.assert(
       fc.asyncProperty(some, some, async (one, other) => {

@@ -1,4 +1,4 @@
-/** The worker's workflows with strategies of a team's own, registered for the sandbox and the activities alike. */
+/** The worker's workflows with a team's own strategies, registered for the sandbox and the activities alike. */
 import { generateText, isStepCount, tool } from 'ai';
 import { z } from 'zod';
 import { registerStrategy } from '../../worker/strategies/index.ts';

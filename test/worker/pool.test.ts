@@ -1,4 +1,4 @@
-/** The pool with processes that crash, hang and work as they are told. */
+/** The pool with processes that crash, hang or work as configured. */
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { PersistentWorkerPool, type WorkerPoolOptions } from '../../worker/processes/pool.ts';
@@ -35,7 +35,7 @@ function poolOf(overrides: Partial<WorkerPoolOptions> = {}) {
 }
 
 describe('PersistentWorkerPool', () => {
-  it('divides the slots, sums up what its processes did, and ends with them', async () => {
+  it('divides the slots, adds up its processes’ work, and ends with them', async () => {
     const { pool, until } = poolOf();
     await pool.start();
     await until(() => pool.counts.tasksProcessed === 5);
@@ -46,7 +46,7 @@ describe('PersistentWorkerPool', () => {
     expect(pool.getStatus()).toMatchObject({ active: 0, totalTasks: 5 });
   });
 
-  it('is drained only when every process has heard of the pause and is', async () => {
+  it('is drained only when every process has received the pause and is drained', async () => {
     const { pool, until } = poolOf();
     await pool.start();
     await until(() => pool.runningActivities === 2);
@@ -60,7 +60,7 @@ describe('PersistentWorkerPool', () => {
     await until(() => pool.runningActivities === 2);
   });
 
-  it('restarts a process that crashes, gives it up after a while, and the others work on', async () => {
+  it('restarts a process that crashes, gives it up after a while, and keeps the others working', async () => {
     const { pool, until } = poolOf({ processes: 3 });
     await pool.start();
     await until(() => pool.getStatus().failed === 1);
@@ -72,7 +72,7 @@ describe('PersistentWorkerPool', () => {
     expect(pool.getStatus().restarts).toBe(2);
   });
 
-  it('fails with why when every process has been given up', async () => {
+  it('fails with the reason when every process has been given up', async () => {
     const { pool } = poolOf({ maxConcurrentActivities: 2 });
     const started = pool.start();
     await expect(pool.ended).rejects.toThrow(
@@ -82,7 +82,7 @@ describe('PersistentWorkerPool', () => {
     expect(pool.getStatus()).toMatchObject({ active: 0, failed: 2 });
   });
 
-  it('restarts for as long as it takes a process that says why it cannot start, once the pool serves', async () => {
+  it('restarts a process that says why it cannot start for as long as it takes, once the pool is serving', async () => {
     const { pool, until } = poolOf({ processes: 3, env: { PATH: process.env.PATH, CANNOT_START: 'no server' } });
     await pool.start();
     pool.pause('cordoned');
@@ -90,7 +90,7 @@ describe('PersistentWorkerPool', () => {
     expect(pool.getStatus().failed).toBe(0);
   });
 
-  it('starts the count of crashes anew after a process was steady', async () => {
+  it('resets the crash count after a process was stable', async () => {
     let now = 0;
     const { pool, until } = poolOf({ maxConcurrentActivities: 1, processes: 1, now: () => (now += 100_000) });
     void pool.start();
@@ -98,7 +98,7 @@ describe('PersistentWorkerPool', () => {
     expect(pool.getStatus().failed).toBe(0);
   });
 
-  it('kills a process that does not end by itself', async () => {
+  it('kills a process that does not exit by itself', async () => {
     const { pool, until } = poolOf({ env: { PATH: process.env.PATH, HANGS: 'yes' }, killAfterSeconds: 0.1 });
     await pool.start();
     await until(() => pool.counts.tasksProcessed === 5);

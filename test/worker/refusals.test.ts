@@ -1,4 +1,4 @@
-/** A worker at work while the server refuses it for longer than the Temporal SDK's own patience, and its credentials revoked. */
+/** A busy worker while the server refuses it for longer than the Temporal SDK tolerates, or its credentials are revoked. */
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -8,7 +8,7 @@ import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
 import { apiKeyProxy, type Proxy, type Refusal, refusingProxy } from './temporal-proxies.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-// Most of the time of a test here is waiting, so they run side by side.
+// These tests mostly wait, so they run in parallel.
 jest.setTimeout(600_000);
 
 let temporal: LocalTemporal;
@@ -21,7 +21,7 @@ let count = 0;
 
 beforeAll(async () => {
   [temporal, emulator] = await Promise.all([
-    // The SDK's patience begins when the polls that are open have ended.
+    // The SDK's tolerance starts when the open polls have ended.
     startTemporal({ dynamicConfig: { 'matching.longPollExpirationInterval': '2s' } }),
     startEmulator(),
   ]);
@@ -62,7 +62,7 @@ async function startWorker(address: string, processes: number, more: Record<stri
   return { worker, status, begin: (seconds: number) => begin(queue, seconds) };
 }
 
-/** One attempt and no heartbeat: what is dropped is lost. Resolves when it runs, to how it ends. */
+/** One attempt and no heartbeat: dropped work is lost. Resolves once it runs, with its result. */
 async function begin(taskQueue: string, seconds: number) {
   const handle = await client.activity.start('executeStrategyDirectly', {
     id: `activity-${Math.random()}`,
@@ -87,7 +87,7 @@ async function newKey(name: string, key: string): Promise<Record<string, string>
 
 const asked = expect.objectContaining({ asks: 1 });
 
-/** Longer than a minute of refusals: those of the SDK's Workers that give up have done so by then. */
+/** Longer than a minute of refusals: by then the SDK's Workers that give up have done so. */
 const givenUp = (worker: WorkerProcess) => worker.says('Polls were refused');
 
 describe('a worker', () => {
@@ -105,7 +105,7 @@ describe('a worker', () => {
   ];
 
   it.concurrent(
-    'that the server refuses for longer than the SDK bears finishes what it runs, reports it when the server is well, and takes work again',
+    'refused by the server for longer than the SDK tolerates finishes its work, reports it later, and takes work again',
     async () => {
       const start = async ([refusal, processes]: [Refusal, number]) => {
         const proxy = await refusingProxy(temporal.address);
@@ -130,12 +130,12 @@ describe('a worker', () => {
   );
 
   it.concurrent(
-    'that the server refuses leaves within its drain all the same, and names what it could not report',
+    'refused by the server still stops within its drain time, and names the results it could not report',
     async () => {
       const proxy = await refusingProxy(temporal.address);
       proxies.push(proxy);
       const { worker, begin, status } = await startWorker(proxy.address, 1, { ELASTIC_WORKERS_DRAIN_SECONDS: '5' });
-      // Longer than an answer counts, so that it is refused when this ends.
+      // Longer than an answer is valid, so that it is refused when this ends.
       await begin(5);
       proxy.state.refusal = 14;
       while ((await status('/health')) === 200) await wait(50);
@@ -148,7 +148,7 @@ describe('a worker', () => {
   );
 
   it.concurrent.each([1, 2])(
-    'whose API key is revoked at once with its rotation reads the new one at once, with %i process(es), and loses nothing',
+    'whose API key is rotated and revoked at once reads the new key at once, with %i process(es), and loses nothing',
     async (n) => {
       const valid = new Set(['first-key']);
       const proxy = await apiKeyProxy(temporal.address, valid);
@@ -166,7 +166,7 @@ describe('a worker', () => {
   );
 
   it.concurrent(
-    'whose API key is revoked long before there is a new one reports with the new one what it ran meanwhile',
+    'whose API key is revoked long before there is a new one reports its results with the new one',
     async () => {
       const valid = new Set(['first-key']);
       const proxy = await apiKeyProxy(temporal.address, valid);

@@ -46,7 +46,7 @@ describe('the relay, with a server,', () => {
   beforeAll(async () => (temporal = await startTemporal()));
   afterAll(() => temporal?.stop());
 
-  it('gives a poll for activities eleven seconds, and every other call what it had', async () => {
+  it('shortens an activity poll to eleven seconds, and leaves other calls unchanged', async () => {
     const proxy = await notingProxy(temporal.address);
     const connection = await connect({ address: proxy.address, namespace: 'default' });
     const poll = { namespace: 'default', taskQueue: { name: 'relayed' }, identity: 'test' };
@@ -65,7 +65,7 @@ describe('the relay, with a server,', () => {
     await proxy.stop();
   });
 
-  it('speaks TLS with the server, and calls it by the name that its certificate is for', async () => {
+  it('uses TLS to the server, with the name that is in its certificate', async () => {
     const authority = new Authority();
     const noting = await notingProxy(temporal.address);
     const proxy = await tlsProxy(noting.address, authority);
@@ -79,7 +79,7 @@ describe('the relay, with a server,', () => {
     await noting.stop();
   });
 
-  it('passes nothing on for another process of the same machine', async () => {
+  it('forwards nothing for another process on the same machine', async () => {
     const relay = await startRelay({ address: temporal.address, tls: undefined });
     const stranger = connectHttp2(`http://${relay.address}`);
     const [error] = await once(stranger.request({ ':path': '/', ':method': 'POST' }), 'error');
@@ -90,7 +90,7 @@ describe('the relay, with a server,', () => {
 });
 
 describe('the relay', () => {
-  it('answers what was open when the connection broke as unavailable, and goes on with another connection', async () => {
+  it('answers open calls as unavailable when the connection breaks, and continues with a new one', async () => {
     const arrived = Promise.withResolvers<void>();
     let answers = false;
     const server = await startServer((stream) => (answers ? answerEmpty(stream) : arrived.resolve()));
@@ -109,7 +109,7 @@ describe('the relay', () => {
     server.stop();
   });
 
-  it('carries megabytes in both directions, many calls at a time', async () => {
+  it('transfers megabytes in both directions, many calls at a time', async () => {
     const server = await startServer((stream) => {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));

@@ -4,7 +4,7 @@ import { RunningActivities } from '../../worker/temporal/running-activities.ts';
 const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;
 
-/** When what runs is lost, for activities with these timeouts that began now. */
+/** When running work is lost, for activities with these timeouts that started now. */
 function lostAt(...timeouts: Partial<Context['info']>[]): number {
   const begun: number[] = [];
   const running = new RunningActivities({ now: () => NOW, onBegin: (at) => begun.push(at) });
@@ -13,12 +13,12 @@ function lostAt(...timeouts: Partial<Context['info']>[]): number {
     const { inbound } = running.keep({ info } as Context);
     void inbound!.execute!({ args: [], headers: {} }, () => new Promise(() => undefined));
   }
-  // Each is told when it begins, too.
+  // Each also notifies at its start.
   expect(Math.max(0, ...begun)).toBe(running.lostAt(NOW));
   return running.lostAt(NOW) - NOW;
 }
 
-test('what runs is lost, if nothing more is heard of it, when the server has given up the last of it', () => {
+test('running work of a silent worker counts as lost once the server has given up the last attempt', () => {
   expect(lostAt()).toBe(-NOW);
   expect(lostAt({ startToCloseTimeoutMs: 3 * MINUTE }, { startToCloseTimeoutMs: 5 * MINUTE })).toBe(5 * MINUTE);
   expect(lostAt({ startToCloseTimeoutMs: 5 * MINUTE, scheduleToCloseTimeoutMs: 5 * MINUTE })).toBe(4 * MINUTE);

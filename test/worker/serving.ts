@@ -18,7 +18,7 @@ let count = 0;
 export interface Serving {
   client: Client;
   temporal: LocalTemporal;
-  /** Serves a queue of its own while `use` runs. */
+  /** Serves its own queue while `use` runs. */
   serve<T>(options: StrategiesOptions, use: (queue: Queue) => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface Serving {
 export interface Queue {
   taskQueue: string;
   run<T = unknown>(workflowType: string, ...args: unknown[]): Promise<T>;
-  /** The workflow fails, and this is the reason it gives. */
+  /** The workflow fails, with this reason. */
   failure(workflowType: string, ...args: unknown[]): Promise<Error & { type?: string; nonRetryable?: boolean }>;
   lastWorkflowId(): string;
 }

@@ -1,4 +1,4 @@
-/** How many slots there are, by what a process is seen to take: narrated, and then for any work. */
+/** The number of slots, based on what a process is seen to use: narrated, and then for any work. */
 import fc from 'fast-check';
 import {
   firstSlots,
@@ -11,7 +11,7 @@ import {
   type SlotsState,
 } from '../../worker/slots/slots-limit.ts';
 
-/** What a piece of work takes of the process, and the process by itself. */
+/** What a piece of work uses of the process, and what the idle process uses. */
 interface Work {
   cpu: number;
   memory: number;
@@ -28,7 +28,7 @@ function seenWith(used: number, { cpu, memory, baseMemory }: Work): SlotsSeen {
   return { used, cpu: Math.min(1, load), memory: baseMemory + used * memory, delayMs };
 }
 
-/** Second by second, with so many pieces of work to do at a time; the limits, and what was seen. */
+/** Second by second, with this many pieces of work at a time; the limits, and what was seen. */
 function play(
   range: SlotRange,
   seconds: number,
@@ -49,13 +49,13 @@ function play(
 const RANGE = { min: 5, max: 200 };
 
 describe('slots that follow the load', () => {
-  test('are the fewest at first, and within ten seconds as many as work that waits can fill', () => {
+  test('start at the minimum, and within ten seconds reach what waiting work can fill', () => {
     const { limits } = play(RANGE, 10, WAITING);
     expect(limits.slice(0, 5)).toEqual([5, 7, 10, 15, 22]);
     expect(limits.at(-1)).toBeGreaterThan(150);
   });
 
-  test('stand above what is in use, by as much as there is room for', () => {
+  test('stay above the slots in use, by as much as there is room for', () => {
     expect(play(RANGE, 30, WAITING, 40).limits.at(-1)).toBeGreaterThan(60);
     expect(play(RANGE, 30, { ...WAITING, cpu: 0.0125 }, 60).limits.at(-1)).toBeLessThan(75);
   });
@@ -64,30 +64,30 @@ describe('slots that follow the load', () => {
     expect(play({ min: 20, max: 200 }, 60, WAITING, 9).limits.at(-1)).toBe(20);
   });
 
-  test('end where the processor is nearly full', () => {
+  test('stop rising when the CPU is nearly full', () => {
     const { seen } = play({ min: 1, max: 1000 }, 60, { ...WAITING, memory: 0 });
     expect(seen.at(-1)!.cpu).toBeGreaterThan(0.75);
     expect(seen.at(-1)!.cpu).toBeLessThan(0.97);
   });
 
-  test('stay at the fewest for work that computes', () => {
+  test('stay at the minimum for CPU-bound work', () => {
     expect(new Set(play({ min: 4, max: 200 }, 120, COMPUTING).limits)).toEqual(new Set([4]));
   });
 
-  test('come down to two when the work turns out to compute: one less and the processor would pause between pieces', () => {
+  test('go down to two when the work becomes CPU-bound: with one, the CPU would idle between pieces of work', () => {
     const range = { min: 1, max: 200 };
     const { last } = play(range, 20, WAITING, 60);
     expect(last.limit).toBeGreaterThan(60);
     expect(play(range, 120, COMPUTING, Infinity, last).limits.at(-1)).toBe(2);
   });
 
-  test('never fill the memory, though each piece of work takes a fiftieth of it', () => {
+  test('never fill the memory, even if each piece of work takes a fiftieth of it', () => {
     const { seen } = play({ min: 1, max: 500 }, 200, LARGE);
     expect(Math.max(...seen.map(({ memory }) => memory))).toBeLessThanOrEqual(0.75);
     expect(seen.at(-1)!.used).toBeGreaterThan(15);
   });
 
-  test('are taken from work that has grown, once each: what is in use drains before more are taken', () => {
+  test('are lowered in steps when the work needs more memory: each step waits until slots in use have drained', () => {
     const { last } = play({ min: 1, max: 100 }, 60, WAITING, 50);
     const pressed = { used: last.limit, cpu: 0.2, memory: 0.9, delayMs: 0 };
     const lowered = nextSlots(last, pressed, { min: 1, max: 100 });
@@ -100,7 +100,7 @@ describe('slots that follow the load', () => {
     expect(draining.limit).toBeLessThan(10);
   });
 
-  test('are not raised while more than these are in use, nor while the event loop is late', () => {
+  test('are not raised while more slots are in use, nor while the event loop is late', () => {
     const after = (seen: Partial<SlotsSeen>) => {
       let state = firstSlots(RANGE, 0.1);
       for (let second = 0; second < 20; second += 1)
@@ -112,7 +112,7 @@ describe('slots that follow the load', () => {
     expect(after({ delayMs: 100 })).toBe(5);
   });
 
-  test('are lowered when the event loop is very late, though the processor is not full', () => {
+  test('are lowered when the event loop is very late, even if the CPU is not full', () => {
     let { last: state } = play(RANGE, 30, WAITING, 60);
     const before = state.limit;
     for (let second = 0; second < 5; second += 1)
@@ -120,14 +120,14 @@ describe('slots that follow the load', () => {
     expect(state.limit).toBeLessThan(Math.min(before, 60));
   });
 
-  test('take the memory of the idle process for what it is by now', () => {
+  test('are based on the current memory of the idle process', () => {
     const late = nextSlots(firstSlots(RANGE, 0.1), { used: 0, cpu: 0, memory: 0.7, delayMs: 0 }, RANGE);
     const { limits } = play(RANGE, 30, { ...WAITING, memory: 0.001, baseMemory: 0.7 }, 20, late);
     expect(limits.at(-1)).toBeGreaterThanOrEqual(30);
   });
 
-  test('that were raised by mistake are raised again later and later', () => {
-    // As much as fits to all signs, and then a memory that is full.
+  test('are retried less and less often after they were raised by mistake', () => {
+    // All signs say that it fits, and then the memory is full.
     let state = firstSlots(RANGE, 0.1);
     const raisedAt: number[] = [];
     for (let second = 0; second < 600; second += 1) {
@@ -162,7 +162,7 @@ const anyWork = fc.record({
 });
 
 describe('for any work', () => {
-  test('slots are whole, within their limits, and never lowered while more than these are in use', () => {
+  test('slots are whole numbers within their limits, and not lowered while more are in use', () => {
     const holds = (range: SlotRange, readings: SlotsSeen[]) => {
       let state = firstSlots(range, 0.2);
       for (const seen of readings) {
@@ -177,7 +177,7 @@ describe('for any work', () => {
     fc.assert(fc.property(anyRange, fc.array(anySeen, { maxLength: 200 }), holds));
   });
 
-  test('memory that the fewest slots leave room in is never filled', () => {
+  test('memory is never filled if the minimum of slots leaves room', () => {
     const holds = (range: SlotRange, work: Work) => {
       fc.pre(work.baseMemory + range.min * work.memory < 0.75);
       const { seen } = play(range, 300, work);
@@ -186,7 +186,7 @@ describe('for any work', () => {
     fc.assert(fc.property(anyRange, anyWork, holds));
   });
 
-  test('steady work comes to a steady number', () => {
+  test('steady work leads to a steady number of slots', () => {
     const holds = (range: SlotRange, work: Work, demand: number) => {
       const { limits } = play(range, 1200, work, demand);
       const late = limits.slice(600);
@@ -196,11 +196,11 @@ describe('for any work', () => {
     fc.assert(fc.property(anyRange, anyWork, fc.integer({ min: 0, max: 2000 }), holds), { numRuns: 300 });
   });
 
-  test('work that waits gets what it can fill, or what there is room for', () => {
+  test('waiting work gets the slots that it can fill or that there is room for', () => {
     const holds = (range: SlotRange, work: Work, demand: number) => {
       const { seen, last } = play(range, 600, work, demand);
       const { used, memory } = seen.at(-1)!;
-      // All of them are to fit with one slot more: where one is in use and two are offered, that is three times as much.
+      // All of them must fit with one more slot: with one in use and two available, that is three times as much.
       const more = (last.limit + 1) / used;
       const hasRoom = more * last.cpu < 0.8 && more * (memory - work.baseMemory) < 0.2 && last.delayMs < 1;
       const couldBeRaised = hasRoom && used >= 0.5 * last.limit;
@@ -209,7 +209,7 @@ describe('for any work', () => {
     fc.assert(fc.property(anyRange, anyWork, fc.integer({ min: 0, max: 2000 }), holds), { numRuns: 300 });
   });
 
-  test('pressure that stays lowers them to the fewest', () => {
+  test('lasting pressure lowers the slots to the minimum', () => {
     const holds = (range: SlotRange) => {
       let { last: state } = play(range, 60, WAITING);
       for (let second = 0; second < 400; second += 1)
@@ -220,20 +220,20 @@ describe('for any work', () => {
   });
 });
 
-describe('the slots of a task', () => {
+describe('the slots setting', () => {
   test.each([
     ['20', 20],
     ['5..200', { min: 5, max: 200 }],
-  ])('are read and written as %s', (text, slots) => {
+  ])('is read and written as %s', (text, slots) => {
     expect(parseSlots(text)).toEqual(slots);
     expect(formatSlots(slots)).toBe(text);
   });
 
-  test.each(['', '5..', '..5', '5...6', '5-6', '1.5', ' 5', '1e3'])('are not "%s"', (text) => {
+  test.each(['', '5..', '..5', '5...6', '5-6', '1.5', ' 5', '1e3'])('may not be "%s"', (text) => {
     expect(parseSlots(text)).toBeUndefined();
   });
 
-  test('are shared by its processes, none of which is left without', () => {
+  test('is divided among a task’s processes, each with at least one slot', () => {
     expect(sharesOf(10, 4)).toEqual([3, 3, 2, 2]);
     expect(sharesOf(2, 4)).toEqual([1, 1]);
     expect(sharesOf({ min: 2, max: 10 }, 4)).toEqual([

@@ -14,7 +14,7 @@ import { listening } from './listening.ts';
 jest.setTimeout(120_000);
 
 describe('the registry', () => {
-  it('takes a strategy of one’s own and runs it by its name, without Temporal', async () => {
+  it('accepts a custom strategy and runs it by its name, without Temporal', async () => {
     registerStrategy('shout', async (input: { text: string }, context) =>
       (await context.ask(input.text)).toUpperCase(),
     );
@@ -26,33 +26,33 @@ describe('the registry', () => {
     });
   });
 
-  it('answers a duplicate name with the list of what exists', () => {
+  it('refuses a duplicate name with the list of strategies', () => {
     registerStrategy('once', async () => 'x');
     expect(() => registerStrategy('once', async () => 'y')).toThrow(/"once" exists already \(.*sequential.*\)/);
   });
 
-  it('answers an unknown name with the list of what exists', () => {
+  it('refuses an unknown name with the list of strategies', () => {
     expect(() => strategyNamed('sequentail')).toThrow(
       `There is no strategy named "sequentail". Strategies that exist: ${strategyNames().join(', ')}.`,
     );
   });
 
-  it('does not take an object’s own properties for strategies', () => {
+  it('does not treat built-in object properties as strategies', () => {
     expect(() => strategyNamed('constructor')).toThrow('no strategy named "constructor"');
   });
 
-  it('offers ours', () => {
+  it('includes the built-in strategies', () => {
     expect(strategyNames()).toEqual(expect.arrayContaining(['map_reduce', 'router', 'sequential', 'specialist']));
   });
 });
 
-describe('in plain Node', () => {
+describe('in plain Node.js', () => {
   const node = promisify(execFile);
   const activities = JSON.stringify(
     pathToFileURL(join(import.meta.dirname, '../../worker/strategies/activities.ts')).href,
   );
 
-  it('a script runs a strategy with no Temporal near', async () => {
+  it('a script runs a strategy without Temporal', async () => {
     const script = `
       import { executeStrategyDirectly } from ${activities};
       console.log(JSON.stringify(await executeStrategyDirectly('specialist', { task: 'x' })));`;
@@ -60,7 +60,7 @@ describe('in plain Node', () => {
     expect(JSON.parse(stdout)).toEqual(await executeStrategyDirectly('specialist', { task: 'x' }));
   });
 
-  it('the activities load what they need when the first of them come all at once', async () => {
+  it('the activities load their modules when the first ones start at the same time', async () => {
     const script = `
       import { createActivities } from ${activities};
       const { executeStrategyDirectly, invokeModel } = createActivities();
@@ -76,7 +76,7 @@ describe('in plain Node', () => {
 });
 
 describe('sequential', () => {
-  it('feeds each step with the answer of the one before', async () => {
+  it('passes the previous step’s answer to each step', async () => {
     const { models, heard } = listening();
     const input = { task: 'Write a poem', steps: ['draft', 'polish'] };
     const { output } = await executeStrategyDirectly('sequential', input, {}, { models });
@@ -96,7 +96,7 @@ describe('sequential', () => {
 });
 
 describe('router', () => {
-  it('hands the task to the specialist it was told to choose', async () => {
+  it('passes the task to the specialist that the model chose', async () => {
     const { models, heard } = listening({ answers: ['{"specialist":"tax"}'] });
     const input = { task: 'My tax is late', specialists: { tax: 'German taxes', law: 'Contracts' } };
     const { output } = await executeStrategyDirectly('router', input, {}, { models });
@@ -106,7 +106,7 @@ describe('router', () => {
     expect(heard[1]?.prompt).toBe('My tax is late');
   });
 
-  it('fails when the model chooses one that does not exist', async () => {
+  it('fails when the model chooses an unknown specialist', async () => {
     const { models } = listening({ answers: ['{"specialist":"cook"}'] });
     const input = { task: 'x', specialists: { tax: 'German taxes' } };
     await expect(executeStrategyDirectly('router', input, {}, { models })).rejects.toMatchObject({
@@ -117,7 +117,7 @@ describe('router', () => {
 });
 
 describe('map_reduce', () => {
-  it('asks about each part and makes one answer of the answers, in the parts’ order', async () => {
+  it('asks about each part and combines the answers into one, in the parts’ order', async () => {
     const { models, heard } = listening();
     const parts = ['one', 'two', 'three'];
     const { output, asks } = await executeStrategyDirectly('map_reduce', { task: 'Sum up', parts }, {}, { models });
@@ -126,14 +126,14 @@ describe('map_reduce', () => {
     expect(heard.at(-1)?.prompt).toMatch(/Part 1: .*\nPart 2: .*\nPart 3: /);
   });
 
-  it('never asks about more parts side by side than its width, and does use the width', async () => {
+  it('asks about as many parts in parallel as its width allows, and no more', async () => {
     const { models, most } = listening({ secondsPerAsk: 0.01 });
     const parts = Array.from({ length: 12 }, (_, index) => `${index}`);
     await executeStrategyDirectly('map_reduce', { task: 'x', parts, width: 3 }, {}, { models });
     expect(most()).toBe(3);
   });
 
-  it('loses no character of a text it splits but the blank lines between, and makes no part too long', async () => {
+  it('splits a text without losing anything but blank lines, and makes no part too long', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.stringMatching(/^[a-z ]*[a-z][a-z ]*$/), { minLength: 1 }),
@@ -166,7 +166,7 @@ describe('a strategy’s input', () => {
     ['specialist', null],
   ];
 
-  it.each(wrong)('of %s is refused when it is %j, for good and saying what is needed', async (strategy, input) => {
+  it.each(wrong)('for %s is refused if it is %j, permanently and with what is needed', async (strategy, input) => {
     await expect(executeStrategyDirectly(strategy, input)).rejects.toMatchObject({
       message: expect.stringContaining(`The strategy "${strategy}" needs an input { task: string`),
       nonRetryable: true,
@@ -174,7 +174,7 @@ describe('a strategy’s input', () => {
   });
 });
 
-describe('what a strategy gives back', () => {
+describe('a strategy’s invalid result', () => {
   const cyclic: Record<string, unknown> = {};
   cyclic.self = cyclic;
 
@@ -190,7 +190,7 @@ describe('what a strategy gives back', () => {
     ],
     ['throws text', async () => Promise.reject('just text'), 'The strategy "throws text" failed: just text'],
     ['shouts', async () => Promise.reject(new Error('x'.repeat(3e6))), 'The strategy "shouts" failed: xxx'],
-  ])('%s: fails for good, in few words', async (name, strategy, message) => {
+  ])('fails permanently with a short message: %s', async (name, strategy, message) => {
     registerStrategy(name, strategy as Strategy);
     const error = await executeStrategyDirectly(name, {}).catch((cause: unknown) => cause as Error);
     expect(error).toMatchObject({ message: expect.stringContaining(message), nonRetryable: true });
@@ -199,7 +199,7 @@ describe('what a strategy gives back', () => {
 });
 
 describe('the context', () => {
-  it('gives a model that works with the AI SDK’s tools', async () => {
+  it('provides a model that works with the AI SDK’s tools', async () => {
     registerStrategy('with tools', async (_: unknown, context) => {
       const asked: string[] = [];
       const lookUp = tool({
@@ -223,7 +223,7 @@ describe('the context', () => {
     expect(asks).toBe(2);
   });
 
-  it('gives a model that works with the AI SDK’s structured output', async () => {
+  it('provides a model that works with the AI SDK’s structured output', async () => {
     const person = z.object({
       name: z.string().min(3),
       age: z.int().min(18).max(99),
@@ -244,7 +244,7 @@ describe('the context', () => {
     expect(person.parse(output)).toEqual(output);
   });
 
-  it('stops taking items when one of a map failed, and refuses a width that is none', async () => {
+  it('stops taking items of a map when one has failed, and refuses an invalid width', async () => {
     let begun = 0;
     registerStrategy('failing map', async (width: number, context) =>
       context.map([1, 2, 3, 4, 5, 6], width, async (item) => {
@@ -259,7 +259,7 @@ describe('the context', () => {
   });
 });
 
-describe('the processorConfig', () => {
+describe('a processorConfig', () => {
   it.each([
     [{ langfuseMode: 'clod' }, 'processorConfig.langfuseMode'],
     [{ execution: 'fast' }, 'processorConfig.execution'],
@@ -269,7 +269,7 @@ describe('the processorConfig', () => {
     [{ offlineModel: { secondsPerAsk: 90_000 } }, '86400'],
     [{ offlineModel: { secondsPerAsk: 1 }, model: 'offline:' }, 'exclude each other'],
     ['off', 'processorConfig'],
-  ])('%j is refused for good', async (config, message) => {
+  ])('is refused permanently if it is %j', async (config, message) => {
     const run = executeStrategyDirectly('specialist', { task: 'x' }, config as object);
     await expect(run).rejects.toMatchObject({ message: expect.stringContaining(message), nonRetryable: true });
   });

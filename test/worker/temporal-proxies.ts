@@ -1,4 +1,4 @@
-/** What stands before Temporal in the world: TLS with or without client certificates, and a check of the API key. */
+/** Proxies in front of Temporal as in production: TLS with or without client certificates, and a check of the API key. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import {
@@ -27,7 +27,7 @@ export interface Certificate {
   keyPath: string;
 }
 
-/** Certificates of an authority of their own, for servers on this machine and for clients. */
+/** Certificates of a private authority, for servers on this machine and for clients. */
 export class Authority {
   readonly directory = mkdtempSync(join(tmpdir(), 'certificates-'));
   readonly certificatePath = join(this.directory, 'authority.pem');
@@ -78,7 +78,7 @@ export async function tlsProxy(target: string, authority: Authority, { clients =
   return { ...(await listening(server)), seen, renew };
 }
 
-/** Lets calls through whose API key is among the valid ones, and records all that came. */
+/** Forwards calls with a valid API key, and records all keys. */
 export async function apiKeyProxy(target: string, valid: Set<string>) {
   const seen: string[] = [];
   const proxy = await callProxy(target, (stream, headers) => {
@@ -91,7 +91,7 @@ export async function apiKeyProxy(target: string, valid: Set<string>) {
   return { ...proxy, seen };
 }
 
-/** Lets every call through, and notes each one's headers by its name. */
+/** Forwards every call, and records its headers by its name. */
 export async function notingProxy(target: string) {
   const seen = new Map<string, IncomingHttpHeaders[]>();
   const proxy = await callProxy(target, (_, headers) => {
@@ -102,10 +102,10 @@ export async function notingProxy(target: string) {
   return { ...proxy, seen };
 }
 
-/** How a server, or what stands before it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
+/** How a server, or a proxy in front of it, refuses a call: a gRPC status, an HTTP status with a page, or GOAWAY. */
 export type Refusal = number | `http ${number}` | 'goaway';
 
-/** Refuses every call while `refusal` is set. `onReport` is told each activity's result that was refused: the call's message. */
+/** Refuses every call while `refusal` is set. `onReport` gets the message of each refused activity result. */
 export async function refusingProxy(target: string, onReport?: (message: Buffer) => void) {
   const state: { refusal: Refusal | undefined; refused: Map<string, number> } = {
     refusal: undefined,
@@ -123,7 +123,7 @@ export async function refusingProxy(target: string, onReport?: (message: Buffer)
   return { ...proxy, state };
 }
 
-/** The message of a call, without what gRPC puts before it: whether it is compressed, and its length. */
+/** The message of a call, without gRPC's prefix: whether it is compressed, and its length. */
 async function read(stream: ServerHttp2Stream): Promise<Buffer> {
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -145,12 +145,12 @@ function answerWithStatus(stream: ServerHttp2Stream, status: number): void {
   stream.end();
 }
 
-/** Passes calls on, unless `takes` has answered one. */
+/** Forwards calls, unless `takes` has answered one. */
 async function callProxy(
   target: string,
   takes: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean,
 ): Promise<Proxy> {
-  // The server ends each connection after some minutes: what runs on it then goes on there, what comes next on another.
+  // The server ends each connection after some minutes: running calls continue on it, new ones use another.
   let upstream: ClientHttp2Session | undefined;
   const upstreams = new Set<ClientHttp2Session>();
   const current = () => {
@@ -186,7 +186,7 @@ async function callProxy(
 async function listening(server: Server): Promise<Proxy> {
   const sockets = new Set<{ destroy(): void }>();
   let stopped = false;
-  // A client tries again at once, so that one may come while the server closes.
+  // A client retries at once, so a call may arrive while the server closes.
   server.on('connection', (socket) => (stopped ? socket.destroy() : sockets.add(socket)));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

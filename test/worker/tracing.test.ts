@@ -56,7 +56,7 @@ function ancestors(span: Line, all: Line[]): string[] {
   return parent === undefined ? [] : [parent.name, ...ancestors(parent, all)];
 }
 
-it('joins workflow, activities and model calls into one trace, under the service’s name', async () => {
+it('tracing joins workflow, activities and model calls in one trace, under the service’s name', async () => {
   const file = join(directory, 'one.jsonl');
   await serving.serve({ tracing: { file } }, async ({ run }) => {
     await run(GENERIC_STRATEGY_WORKFLOW, 'sequential', input, { langfuseMode: 'local', serviceName: 'billing' });
@@ -77,7 +77,7 @@ it('joins workflow, activities and model calls into one trace, under the service
   expect(await readFile(file, 'utf8')).not.toContain('a secret task');
 });
 
-it('joins a batch and its items into one trace, also after it continued as new', async () => {
+it('tracing joins a batch and its items in one trace, even after it continued as new', async () => {
   const file = join(directory, 'batch.jsonl');
   await serving.serve({ tracing: { file } }, async ({ run }) => {
     const config = { langfuseMode: 'local', execution: 'direct' };
@@ -90,7 +90,7 @@ it('joins a batch and its items into one trace, also after it continued as new',
   expect(spans.filter(({ name }) => name === 'RunWorkflow:BatchStrategyWorkflow')).toHaveLength(2);
 });
 
-it('holds prompts and answers only when asked for', async () => {
+it('a trace contains prompts and answers only on request', async () => {
   const file = join(directory, 'content.jsonl');
   await serving.serve({ tracing: { file } }, async ({ run }) => {
     const config = { langfuseMode: 'local', traceContent: true, execution: 'direct' };
@@ -101,7 +101,7 @@ it('holds prompts and answers only when asked for', async () => {
   expect(call?.attributes['langfuse.observation.output']).toContain('"text"');
 });
 
-it('shows what failed', async () => {
+it('a trace shows what failed', async () => {
   const file = join(directory, 'failed.jsonl');
   await serving.serve({ tracing: { file } }, async ({ failure }) => {
     await failure(GENERIC_STRATEGY_WORKFLOW, 'specialist', { task: 'x' }, { langfuseMode: 'local', model: 'opnai:x' });
@@ -110,7 +110,7 @@ it('shows what failed', async () => {
   expect(failed).toEqual(expect.arrayContaining(['RunActivity:invokeModel', 'RunWorkflow:GenericStrategyWorkflow']));
 });
 
-it('speaks OTLP to an endpoint', async () => {
+it('tracing sends OTLP to an endpoint', async () => {
   await serving.serve({ tracing: { otlpEndpoint: endpoint } }, async ({ run }) => {
     await run(GENERIC_STRATEGY_WORKFLOW, 'sequential', input, { langfuseMode: 'local' });
   });
@@ -118,7 +118,7 @@ it('speaks OTLP to an endpoint', async () => {
   expect(received.map(({ body }) => body).join('')).toContain('RunActivity:invokeModel');
 });
 
-it('sends to Langfuse what is marked for it, with the keys in the header alone', async () => {
+it('tracing sends to Langfuse what is marked for it, with the keys only in the header', async () => {
   const langfuse = { publicKey: 'pk-test', secretKey: 'sk-test', baseUrl: endpoint };
   await serving.serve({ tracing: { langfuse } }, async ({ run }) => {
     await run(GENERIC_STRATEGY_WORKFLOW, 'sequential', input, { langfuseMode: 'cloud' });
@@ -132,7 +132,7 @@ it('sends to Langfuse what is marked for it, with the keys in the header alone',
   expect(bodies).not.toContain('sk-test');
 });
 
-it('says once that Langfuse is not known, or the endpoint out of reach, and the work goes on', async () => {
+it('tracing logs once that Langfuse is unknown or the endpoint unreachable, and the work goes on', async () => {
   const warnings: string[] = [];
   const warn = (message: string) => void warnings.push(message);
   await serving.serve({ tracing: { warn, file: join(directory, 'no', 'such', 'folder') } }, async ({ run }) => {
@@ -145,7 +145,7 @@ it('says once that Langfuse is not known, or the endpoint out of reach, and the 
   ]);
 });
 
-it('leaves no trace of work that asks for none', async () => {
+it('tracing records nothing for work that does not request it', async () => {
   const file = join(directory, 'none.jsonl');
   await serving.serve({ tracing: { file, otlpEndpoint: endpoint } }, async ({ run }) => {
     await run(GENERIC_STRATEGY_WORKFLOW, 'sequential', input, { langfuseMode: 'off' });

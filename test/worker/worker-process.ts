@@ -1,4 +1,4 @@
-/** The real worker, as it is built for deployment, as a real child process, known by its log. */
+/** The real worker, as built for deployment, as a real child process, followed by its log. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Set<() => void>();
 
-  /** Of a worker that is to run out of memory `stderr` is ignored: Jest takes what V8 says there for its own end. */
+  /** `stderr` of a worker that must run out of memory is ignored: Jest mistakes V8's message for its own crash. */
   constructor(environment: Record<string, string>, stderr: 'inherit' | 'ignore' = 'inherit', main = BUILT) {
     const env = { PATH: process.env.PATH ?? '', ...environment };
     this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', stderr] });
@@ -29,7 +29,7 @@ export class WorkerProcess {
     this.exitCode = once(this.#child, 'close').then(([code]) => code as number | null);
   }
 
-  /** The first line that says so, from `since` on; fails when the process ends without having said it. */
+  /** The first matching line from `since` on; fails if the process exits without one. */
   async says(message: string, since = 0): Promise<LogLine> {
     return new Promise((resolve, reject) => {
       const look = () => {

@@ -39,7 +39,7 @@ describe('a strategy in a workflow', () => {
     ['with tools', 'What is the weather?'],
   ];
 
-  it.each(inputs)('%s gives the same result durably, directly and without Temporal', async (strategy, input) => {
+  it.each(inputs)('%s gives the same result in a workflow, directly and without Temporal', async (strategy, input) => {
     await serving.serve({}, async ({ run }) => {
       const result = await run(GENERIC, strategy, input, durable);
       expect(result).toEqual(await run(GENERIC, strategy, input, direct));
@@ -47,7 +47,7 @@ describe('a strategy in a workflow', () => {
     });
   });
 
-  it('asks in activities of their own that heartbeat, wait in the task queue, and are retried by Temporal', async () => {
+  it('calls the model in separate activities that heartbeat, wait in the task queue, and are retried by Temporal', async () => {
     await serving.serve({}, async ({ run, lastWorkflowId }) => {
       const { asks } = await run<{ asks: number }>(GENERIC, 'map_reduce', { task: 'x', parts: ['a', 'b', 'c'] });
       expect(asks).toBe(4);
@@ -65,8 +65,8 @@ describe('a strategy in a workflow', () => {
   });
 });
 
-describe.each([durable, direct])('a model that takes its time (%j)', (config) => {
-  it('heartbeats while it is waited for, and is given up when the workflow is cancelled', async () => {
+describe.each([durable, direct])('a slow model (%j)', (config) => {
+  it('heartbeats during the call, and is abandoned when the workflow is canceled', async () => {
     await serving.serve({}, async ({ taskQueue }) => {
       const handle = await serving.client.workflow.start(GENERIC, {
         taskQueue,
@@ -88,7 +88,7 @@ describe('a model in a workflow', () => {
   let retryAfterMs: number;
   beforeEach(() => (retryAfterMs = 20));
 
-  /** Fails in the given ways, one a call, and then answers. */
+  /** Fails in the given ways, one per call, and then answers. */
   function failing(...statuses: number[]): { providers: Record<string, ProviderV4>; calls: () => number } {
     let calls = 0;
     const languageModel = () => ({
@@ -111,7 +111,7 @@ describe('a model in a workflow', () => {
     };
   }
 
-  it.each([durable, direct])('that is busy is asked again until it answers (%j)', async (config) => {
+  it.each([durable, direct])('that is busy is retried until it answers (%j)', async (config) => {
     const { providers, calls } = failing(429, 529, 503);
     await serving.serve({ providers }, async ({ run }) => {
       const result = await run(GENERIC, 'other model', 'flaky:x', config);
@@ -120,7 +120,7 @@ describe('a model in a workflow', () => {
     });
   });
 
-  it.each([durable, direct])('that is busy is left alone for as long as it says, by Temporal (%j)', async (config) => {
+  it.each([durable, direct])('that is busy is retried by Temporal after the time it states (%j)', async (config) => {
     retryAfterMs = 1_800_000;
     const { providers, calls } = failing(429);
     await serving.serve({ providers }, async ({ taskQueue }) => {
@@ -138,7 +138,7 @@ describe('a model in a workflow', () => {
   });
 
   it.each([durable, direct])(
-    'that refuses a request fails the workflow at once, with its own words (%j)',
+    'that refuses a request fails the workflow at once, with its own message (%j)',
     async (config) => {
       const { providers, calls } = failing(400);
       await serving.serve({ providers }, async ({ failure }) => {
@@ -153,7 +153,7 @@ describe('a model in a workflow', () => {
     },
   );
 
-  it('is the worker’s default where none is named, and the processorConfig’s where that names one', async () => {
+  it('is the worker’s default, or the processorConfig’s if that names one', async () => {
     const { providers, calls } = failing();
     await serving.serve({ providers, defaultModel: 'flaky:x' }, async ({ run }) => {
       await run(GENERIC, 'specialist', { task: 'x' });
@@ -196,7 +196,7 @@ describe.each([durable, direct])('bad input fails the workflow with one clear me
   });
 });
 
-it('a processorConfig that is none fails the workflow with one clear message', async () => {
+it('an invalid processorConfig fails the workflow with one clear message', async () => {
   await serving.serve({}, async ({ failure }) => {
     const error = await failure(GENERIC, 'specialist', { task: 'x' }, { langfuseMode: 'clod' });
     expect(error.message).toContain('processorConfig.langfuseMode');
@@ -204,7 +204,7 @@ it('a processorConfig that is none fails the workflow with one clear message', a
 });
 
 describe('a batch', () => {
-  it('runs all of its items, continuing as new with what remains, and tells which failed', async () => {
+  it('runs all of its items, continuing as new with the rest, and reports which failed', async () => {
     await serving.serve({}, async ({ run, lastWorkflowId, taskQueue }) => {
       const items = Array.from({ length: 7 }, (_, index) => (index === 4 ? {} : { task: `item ${index}` }));
       const options = { width: 2, continueAfterItems: 3 };
@@ -220,13 +220,13 @@ describe('a batch', () => {
       expect(item).toEqual(await executeStrategyDirectly('specialist', { task: 'item 6' }));
       const query = `TaskQueue = '${taskQueue}' AND WorkflowId = '${workflowId}'`;
       const runs = async () => (await serving.client.workflow.count(query)).count;
-      // The server lists a run some time after it has begun.
+      // The server lists a run some time after its start.
       await until('all runs are listed', 60, async () => (await runs()) >= 3, undefined, 50);
       expect(await runs()).toBe(3);
     });
   });
 
-  it('works on as many items side by side as its width says, and no more', async () => {
+  it('runs as many items in parallel as its width allows, and no more', async () => {
     let running = 0;
     let most = 0;
     const sideBySide = Promise.withResolvers<void>();
@@ -235,7 +235,7 @@ describe('a batch', () => {
       async doGenerate(call: Parameters<ReturnType<typeof offlineModel>['doGenerate']>[0]) {
         most = Math.max(most, ++running);
         if (running > 1) sideBySide.resolve();
-        // However late the second item comes: the first one is still there.
+        // However late the second item starts, the first one is still running.
         await sideBySide.promise;
         const result = await offlineModel('0.1').doGenerate(call);
         running -= 1;
@@ -253,7 +253,7 @@ describe('a batch', () => {
     );
   });
 
-  it('without a list, or with a width that is none, fails with one clear message', async () => {
+  it('without a list, or with an invalid width, fails with one clear message', async () => {
     await serving.serve({}, async ({ failure }) => {
       expect((await failure(BATCH, 'specialist', 'x')).message).toContain('A batch needs a list of items');
       expect((await failure(BATCH, 'specialist', [1], {}, { width: 0 })).message).toContain('at least 1');
