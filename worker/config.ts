@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { MODEL_ID } from '../contract/model-id.ts';
 import { ConfigError } from './errors.ts';
-import { parseSlots, type Slots } from './slots/slots-limit.ts';
+import { parseSlots, type Slots } from '../contract/slots.ts';
 
 const PREFIX = 'ELASTIC_WORKERS_';
 

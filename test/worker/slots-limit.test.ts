@@ -1,15 +1,7 @@
 /** How many slots there are, by what a process is seen to take: narrated, and then for any work. */
 import fc from 'fast-check';
-import {
-  firstSlots,
-  formatSlots,
-  nextSlots,
-  parseSlots,
-  sharesOf,
-  type SlotRange,
-  type SlotsSeen,
-  type SlotsState,
-} from '../../worker/slots/slots-limit.ts';
+import { formatSlots, parseSlots, type SlotRange } from '../../contract/slots.ts';
+import { firstSlots, nextSlots, sharesOf, type SlotsSeen, type SlotsState } from '../../worker/slots/slots-limit.ts';
 
 /** What a piece of work takes of the process, and the process by itself. */
 interface Work {
