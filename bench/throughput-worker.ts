@@ -6,10 +6,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { parseSlots } from '../contract/slots.ts';
 import { MAX_OPEN_POLLS } from '../worker/slots/activity-slots.ts';
 import { createLogger } from '../worker/observability/logging.ts';
 import { TemporalWorkerManager } from '../worker/temporal/manager.ts';
-import { parseSlots } from '../worker/slots/slots-limit.ts';
 
 const [kind, address = '', taskQueue = '', codePath = '', slots = '', memoryMiB = '2048'] = process.argv.slice(2);
 const maxConcurrentActivities = parseSlots(slots)!;

@@ -5,13 +5,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { DescribeTasksCommand, TagResourceCommand, UntagResourceCommand, type Task } from '@aws-sdk/client-ecs';
+import { SILENT_AFTER_SECONDS } from '../contract/invocation.ts';
 import type { PoolConfig } from '../contract/pool-config.ts';
 import { DRAIN_TAG } from '../contract/service-tags.ts';
 import { readDrained } from '../scaler/read/overrides.ts';
 import { known } from '../scaler/policy.ts';
 import { EcsServices, taskIdOf } from '../scaler/read/ecs.ts';
 import { readService, taggingFailed } from './overrule.ts';
-import { readPoolState, readScaler, SILENT_AFTER_SECONDS } from '../deployed/pool-item.ts';
+import { readPoolState, readScaler } from '../deployed/pool-item.ts';
 import { CommandError, UsageError } from '../deployed/errors.ts';
 import { count, duration } from '../deployed/words.ts';
 import type { Common, Shell } from './shell.ts';

@@ -1,4 +1,7 @@
-/** How ECS deploys a pool's service, for the template and for stand-ins of ECS in tests. */
+/** How ECS deploys a pool's service and stops its tasks: for the template, the worker, and stand-ins of ECS in tests. */
+
+/** The longest that Fargate waits between SIGTERM and SIGKILL. Our stack sets it, unless it is told a shorter time. */
+export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
 /** No old task stops before its successor is running. */
 export const MINIMUM_HEALTHY_PERCENT = 100;

@@ -65,5 +65,8 @@ export function isPublished(key: MetricKey, set: MetricSet, protection: Protecti
   return set === 'full' || 'essential' in METRICS[key] || (key === 'backlogAge' && protection !== 'worker');
 }
 
+/** How often an invocation of the scaler sends its metrics: each request is paid for. */
+export const METRICS_SENT_EVERY_SECONDS = 25;
+
 /** The number of alarms that infra/alarms.ts creates. */
 export const ALARMS_A_POOL = 6;

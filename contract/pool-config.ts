@@ -5,6 +5,7 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { PROTECTIONS } from './protection.ts';
+import { MOST_SLOTS } from './slots.ts';
 
 /** ECS's limit for a service. */
 export const MOST_TASKS = 5000;
@@ -15,7 +16,7 @@ export const HOURS_A_MONTH = 730;
 const limits = {
   minTasks: z.int().min(0).max(MOST_TASKS),
   maxTasks: z.int().min(1).max(MOST_TASKS),
-  slotsPerTask: z.int().min(1).max(10_000),
+  slotsPerTask: z.int().min(1).max(MOST_SLOTS),
   targetWaitSeconds: z.number().positive().max(86_400),
   scaleInAfterSeconds: z.number().min(0).max(86_400),
   paused: z.boolean(),

@@ -5,3 +5,6 @@
 export const PROTECTIONS = ['worker', 'sidecar'] as const;
 
 export type Protection = (typeof PROTECTIONS)[number];
+
+/** The longest that ECS protects a task from scale-in without being asked again: two days. (Source: ECS API, UpdateTaskProtection) */
+export const LONGEST_PROTECTION_MINUTES = 2880;

@@ -34,6 +34,12 @@ export interface ScalerItem {
 
 export const SCALER_KEY = 'scaler';
 
+/** How often a worker reads its cordon and the scaler's item: a cordon is obeyed after this long at most. */
+export const CORDON_POLL_SECONDS = 3;
+
+/** After this long without a tick a worker takes the scaler for gone, and no longer obeys its cordon. */
+export const SCALER_GONE_SECONDS = 300;
+
 /** An invocation of the scaler: the newest one, and the one that ticks (none if `invocation` is empty). */
 export interface InvocationItem {
   id: typeof NEWEST_INVOCATION_KEY | typeof TICKING_INVOCATION_KEY;

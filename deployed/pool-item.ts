@@ -7,9 +7,6 @@ import { poolKey, SCALER_KEY, type ScalerItem } from '../contract/state-table.ts
 import { poolItemSchema, type PoolItem } from '../scaler/report/written.ts';
 import type { Stack } from './stacks.ts';
 
-/** A scaler ticks at least once a minute; after this long without a tick it counts as silent. As in the alarm. */
-export const SILENT_AFTER_SECONDS = 180;
-
 /** Undefined if the scaler has never written it. Throws if the table cannot be read or parsed. */
 export async function readPoolState({ aws, config }: Stack, pool: string): Promise<PoolItem | undefined> {
   const { Item } = await aws.table.send(new GetCommand({ TableName: config.stateTable, Key: { id: poolKey(pool) } }));

@@ -1,8 +1,9 @@
 /** What the scaler last wrote about each pool, with the alarms: what `status` and the console show. */
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
+import { SILENT_AFTER_SECONDS } from '../contract/invocation.ts';
 import { known } from '../scaler/policy.ts';
 import type { PoolItem } from '../scaler/report/written.ts';
-import { readAlarms, readPoolState, SILENT_AFTER_SECONDS } from './pool-item.ts';
+import { readAlarms, readPoolState } from './pool-item.ts';
 import { reasonOf, type Stack } from './stacks.ts';
 import { duration } from './words.ts';
 

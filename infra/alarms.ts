@@ -1,6 +1,7 @@
 /** A pool's six alarms. Each description, which whoever is on call reads first, says what the alarm means and where its runbook is. */
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import { SILENT_AFTER_SECONDS } from '../contract/invocation.ts';
 import { poolMetric, waitMetricOf } from './metrics.ts';
 import type { AlarmThresholds } from './props.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -19,7 +20,8 @@ export class PoolAlarms extends Construct {
     super(scope, id);
     this.#runbooks = runbookUrl?.replace(/\/+$/, '') ?? 'docs/runbooks of temporal-elastic-workers';
     const { workerDownMinutes = 1, queueDepth = 100, queueDepthMinutes = 3, errorRatePercent = 5 } = thresholds;
-    const { latencySeconds = 30, latencyMinutes = 3, scalerDownMinutes = 3, pinnedAtMaxMinutes = 3 } = thresholds;
+    const { latencySeconds = 30, latencyMinutes = 3, pinnedAtMaxMinutes = 3 } = thresholds;
+    const { scalerDownMinutes = SILENT_AFTER_SECONDS / 60 } = thresholds;
     const { poolName: name } = pool;
     this.alarms = [
       this.#alarm('WorkerDown', 'worker-down', {

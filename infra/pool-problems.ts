@@ -1,10 +1,13 @@
 /** Finds mistakes in one pool's props; each message has the value and the fix. */
 import { Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import { LONGEST_STOP_TIMEOUT_SECONDS } from '../contract/deployment.ts';
 import { MODEL_ID } from '../contract/model-id.ts';
 import { LONGEST_TASK_QUEUE, MOST_TASKS } from '../contract/pool-config.ts';
+import { MOST_SLOTS } from '../contract/slots.ts';
+import type { WorkerVariables } from '../contract/worker-environment.ts';
 import { within } from './checks.ts';
-import { LONGEST_STOP_TIMEOUT_SECONDS, type PoolSettings } from './presets.ts';
+import type { PoolSettings } from './presets.ts';
 import { ofSchedules } from './schedule-problems.ts';
 import { problemsOfPorts } from './worker-ports.ts';
 
@@ -28,7 +31,7 @@ function ofSizes(pool: PoolSettings): string[] {
   const { taskQueue, minTasks, maxTasks, onDemandBase, spot } = pool;
   const problems = [
     ...ofSlots(pool),
-    ...within('workflowSlots', pool.workflowSlots, 2, 10_000),
+    ...within('workflowSlots', pool.workflowSlots, 2, MOST_SLOTS),
     ...within('minTasks', minTasks, 0, MOST_TASKS),
     ...within('maxTasks', maxTasks, 1, MOST_TASKS),
     ...(spot ? within('onDemandBase', onDemandBase, 0, MOST_TASKS) : []),
@@ -58,12 +61,12 @@ function ofSizes(pool: PoolSettings): string[] {
 }
 
 function ofSlots({ slots, protection }: PoolSettings): string[] {
-  if (typeof slots === 'number') return within('slots', slots, 1, 10_000);
+  if (typeof slots === 'number') return within('slots', slots, 1, MOST_SLOTS);
   const { min, max } = slots;
   const problems = Object.entries({ min, max }).flatMap(([name, value]) =>
     value === undefined
-      ? [`slots.${name} is undefined; choose a whole number from 1 to 10000`]
-      : within(`slots.${name}`, value, 1, 10_000),
+      ? [`slots.${name} is undefined; choose a whole number from 1 to ${MOST_SLOTS}`]
+      : within(`slots.${name}`, value, 1, MOST_SLOTS),
   );
   if (problems.length === 0 && min > max) problems.push(`slots.min ${min} is above slots.max ${max}; raise slots.max`);
   if (protection === 'sidecar') {
@@ -122,8 +125,18 @@ function ofFargate({ cpu, memory, gpu, ephemeralStorageGiB, spot, onDemandBase, 
 }
 
 /** Variables that the construct sets itself, and names that look like secrets. */
-const OURS =
-  /^(TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE|TLS)|ELASTIC_WORKERS_(STACK|POOL|MODEL|STATE_TABLE|TASK_ROLE_ID|TEMPORAL_SECRET))$/;
+const OURS = new Set<string>([
+  'TEMPORAL_ADDRESS',
+  'TEMPORAL_NAMESPACE',
+  'TEMPORAL_TASK_QUEUE',
+  'TEMPORAL_TLS',
+  'ELASTIC_WORKERS_STACK',
+  'ELASTIC_WORKERS_POOL',
+  'ELASTIC_WORKERS_MODEL',
+  'ELASTIC_WORKERS_STATE_TABLE',
+  'ELASTIC_WORKERS_TASK_ROLE_ID',
+  'ELASTIC_WORKERS_TEMPORAL_SECRET',
+] satisfies (keyof WorkerVariables)[]);
 const SECRET = /(_API_KEY|_SECRET_KEY|_SECRET_ACCESS_KEY|_PASSWORD|_KEY_DATA)$/;
 
 function ofContainer(pool: PoolSettings): string[] {
@@ -156,7 +169,7 @@ function ofContainer(pool: PoolSettings): string[] {
   for (const name of Object.keys(environment)) {
     if (SECRET.test(name))
       problems.push(`environment.${name} would be readable in the template; use secrets, or temporal.secret`);
-    else if (OURS.test(name)) problems.push(`environment.${name} is set by the construct; use its own prop`);
+    else if (OURS.has(name)) problems.push(`environment.${name} is set by the construct; use its own prop`);
   }
   return problems;
 }

@@ -1,9 +1,10 @@
 /** The defaults, and the presets for development, staging and production. */
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { isPrivate } from './private-address.ts';
-import { DEFAULT_SCALER_MEMORY } from '../contract/invocation.ts';
+import { LONGEST_STOP_TIMEOUT_SECONDS } from '../contract/deployment.ts';
+import { DEFAULT_SCALER_MEMORY, DEFAULT_TICK_SECONDS } from '../contract/invocation.ts';
 import type { MetricSet } from '../contract/metrics.ts';
 import type { Protection } from '../contract/protection.ts';
+import { isPrivate } from './private-address.ts';
 import type { ElasticWorkersProps, PoolTemporalProps, SlotsRange, TemporalProps, WorkerPoolProps } from './props.ts';
 
 /** Settings that all pools of a stack share, with every default filled in. */
@@ -30,7 +31,7 @@ const NO_PRESET: Preset = {
   dashboard: true,
   tracing: false,
   logRetention: RetentionDays.ONE_MONTH,
-  tickSeconds: 10,
+  tickSeconds: DEFAULT_TICK_SECONDS,
   scalerMemory: DEFAULT_SCALER_MEMORY,
 };
 
@@ -57,9 +58,6 @@ export const SCALER_ENVIRONMENT = {
   NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=4',
   MALLOC_ARENA_MAX: '1',
 };
-
-/** The longest that Fargate waits between SIGTERM and SIGKILL. */
-export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
 /** By the beginning of a region's name: the inference profile of a small model that runs only in that geography. */
 const MODELS: Record<string, string> = {

@@ -14,6 +14,7 @@ import { Construct, type IConstruct } from 'constructs';
 import { chunks } from '../contract/chunks.ts';
 import { LONGEST_INVOCATION_SECONDS } from '../contract/invocation.ts';
 import { METRIC_NAMESPACE, type MetricSet } from '../contract/metrics.ts';
+import { scalerEnvironment } from '../contract/scaler-environment.ts';
 import { acknowledge, acknowledgeLint, acknowledgeWildcard } from './acknowledge.ts';
 import { scalerCode } from './assets.ts';
 import { SCALER_ENVIRONMENT, type TemporalSettings } from './presets.ts';
@@ -182,15 +183,17 @@ const NETWORK_ACTIONS = [
 function environmentOf({ temporal, stateTable, poolsPath, tickSeconds, mode, metrics }: ScalerFunctionProps) {
   return {
     ...SCALER_ENVIRONMENT,
-    TEMPORAL_ADDRESS: temporal.address,
-    TEMPORAL_NAMESPACE: temporal.namespace,
-    TEMPORAL_TLS: String(temporal.tls),
-    ...(temporal.scalerSecret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.scalerSecret.secretArn }),
-    ELASTIC_WORKERS_STATE_TABLE: stateTable.tableName,
-    ELASTIC_WORKERS_POOLS_PATH: poolsPath,
-    ELASTIC_WORKERS_TICK_SECONDS: String(tickSeconds),
-    ELASTIC_WORKERS_MODE: mode,
-    ELASTIC_WORKERS_METRICS: metrics,
+    ...scalerEnvironment({
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_NAMESPACE: temporal.namespace,
+      TEMPORAL_TLS: `${temporal.tls}`,
+      ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.scalerSecret?.secretArn,
+      ELASTIC_WORKERS_STATE_TABLE: stateTable.tableName,
+      ELASTIC_WORKERS_POOLS_PATH: poolsPath,
+      ELASTIC_WORKERS_TICK_SECONDS: tickSeconds,
+      ELASTIC_WORKERS_MODE: mode,
+      ELASTIC_WORKERS_METRICS: metrics,
+    }),
   };
 }
 

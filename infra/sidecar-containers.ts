@@ -7,7 +7,7 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as logs from 'aws-cdk-lib/aws-logs';
-import { sidecarCommand } from '../contract/sidecar.ts';
+import { sidecarCommand, sidecarEnvironment, WORKER_CONTAINER } from '../contract/sidecar.ts';
 
 export interface SidecarOptions {
   poolName: string;
@@ -79,10 +79,12 @@ function addContainer(
     environment: {
       AWS_REGION: Stack.of(definition).region,
       MALLOC_ARENA_MAX: '1',
-      ELASTIC_WORKERS_POOL: poolName,
-      ELASTIC_WORKERS_STATE_TABLE: stateTable,
-      ELASTIC_WORKERS_TASK_ROLE_ID: taskRoleId,
-      ELASTIC_WORKERS_CONTAINER: 'worker',
+      ...sidecarEnvironment({
+        ELASTIC_WORKERS_POOL: poolName,
+        ELASTIC_WORKERS_STATE_TABLE: stateTable,
+        ELASTIC_WORKERS_TASK_ROLE_ID: taskRoleId,
+        ELASTIC_WORKERS_CONTAINER: WORKER_CONTAINER,
+      }),
     },
   });
 }

@@ -4,9 +4,10 @@
  */
 import { CpuArchitecture } from 'aws-cdk-lib/aws-ecs';
 import { secondsBilledAMinute } from '../contract/invocation.ts';
-import { ALARMS_A_POOL, type MetricSet } from '../contract/metrics.ts';
+import { ALARMS_A_POOL, METRICS_SENT_EVERY_SECONDS, type MetricSet } from '../contract/metrics.ts';
 import { HOURS_A_MONTH } from '../contract/pool-config.ts';
 import { PRICES } from '../contract/prices.ts';
+import { CORDON_POLL_SECONDS } from '../contract/state-table.ts';
 import { metricsOf } from './metrics.ts';
 import type { PoolSettings } from './presets.ts';
 
@@ -34,10 +35,7 @@ const SCALER_WRITES_A_MINUTE = 4;
 const RECORD_BYTES = { pool: 900, task: 250 };
 /** Size of a pool's items in the table, memory and newest record, measured with 1 to 100 tasks; writes are billed by the KiB. */
 const ITEM_BYTES = { pool: 3700, task: 390 };
-/** How often a worker checks for its cordon: two items, each half a read. */
-const CORDON_POLL_SECONDS = 3;
-/** How often the scaler sends its metrics per invocation. */
-const SENDS_A_MINUTE = 3;
+const SENDS_A_MINUTE = Math.ceil(60 / METRICS_SENT_EVERY_SECONDS);
 
 export function standingCost(input: StandingCostInput): CostLine[] {
   return [scaler(input), logs(input), table(input), metrics(input), ...watching(input), ...tasks(input)];
@@ -87,7 +85,8 @@ function table({ pools, tickSeconds }: StandingCostInput): CostLine {
     (sum, { settings }) => sum + Math.ceil((ITEM_BYTES.pool + settings.minTasks * ITEM_BYTES.task) / 1024),
     0,
   );
-  // Each tick reads which invocation is the newest; a waiting one reads two items each second, one read each.
+  // Each tick reads which invocation is the newest; a waiting one reads two items each second, one read each. A worker that checks
+  // for its cordon reads two items, each half a read.
   const turns = MINUTES * (60 / tickSeconds + tickSeconds);
   const reads = turns + MINUTES * pools.length + (pools.reduce(sumOfTasks, 0) * MINUTES * 60) / CORDON_POLL_SECONDS;
   return line('state table', [

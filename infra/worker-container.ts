@@ -1,6 +1,8 @@
 /** The worker's container: its environment variables, and how it is stopped. */
 import { Duration } from 'aws-cdk-lib';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
+import { LONGEST_PROTECTION_MINUTES } from '../contract/protection.ts';
+import { workerEnvironment } from '../contract/worker-environment.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 
@@ -15,7 +17,7 @@ export interface WorkerContainerOptions {
 }
 
 /** A cordon has no deadline, and the worker cannot tell the sidecar's SIGTERM from ECS's. Set to as long as a protection lasts. */
-const DRAIN_SECONDS_BESIDE_A_SIDECAR = 2 * 24 * 3600;
+const DRAIN_SECONDS_BESIDE_A_SIDECAR = LONGEST_PROTECTION_MINUTES * 60;
 
 type Container = Omit<ecs.ContainerDefinitionOptions, 'image' | 'logging'>;
 
@@ -36,11 +38,6 @@ export function workerContainer(options: WorkerContainerOptions): Container {
   };
 }
 
-/** In the form that the worker reads: `20`, or `5..200`. */
-function slotsText(slots: PoolSettings['slots']): string {
-  return typeof slots === 'number' ? String(slots) : `${slots.min}..${slots.max}`;
-}
-
 /** Every worker gets where its work is and how much to take at a time; a worker that protects itself also gets what it needs for that. */
 function environmentOf({
   stackId,
@@ -51,28 +48,25 @@ function environmentOf({
   taskRoleId,
   preset,
 }: WorkerContainerOptions) {
-  const variables: Record<string, string> = {
+  const variables = workerEnvironment({
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
     TEMPORAL_TASK_QUEUE: settings.taskQueue,
-    TEMPORAL_TLS: String(temporal.tls),
-    ...(temporal.secret && { ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret.secretArn }),
-    ...(settings.model !== undefined && { ELASTIC_WORKERS_MODEL: settings.model }),
+    TEMPORAL_TLS: `${temporal.tls}`,
+    ELASTIC_WORKERS_TEMPORAL_SECRET: temporal.secret?.secretArn,
+    ELASTIC_WORKERS_MODEL: settings.model,
     ELASTIC_WORKERS_POOL: poolName,
-    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slotsText(settings.slots),
-    ...(settings.workflowSlots !== undefined && {
-      ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: String(settings.workflowSlots),
-    }),
-    ELASTIC_WORKERS_DRAIN_SECONDS: String(
+    ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: settings.slots,
+    ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: settings.workflowSlots,
+    ELASTIC_WORKERS_DRAIN_SECONDS:
       settings.protection === 'sidecar' ? DRAIN_SECONDS_BESIDE_A_SIDECAR : settings.drainSeconds,
-    ),
-    ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: String(settings.stopTimeoutSeconds),
-  };
-  if (settings.protection === 'worker') {
-    variables.ELASTIC_WORKERS_STACK = stackId;
-    variables.ELASTIC_WORKERS_STATE_TABLE = stateTable;
-    variables.ELASTIC_WORKERS_TASK_ROLE_ID = taskRoleId;
-    if (preset) variables.ELASTIC_WORKERS_PROFILE = preset;
-  }
+    ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: settings.stopTimeoutSeconds,
+    ...(settings.protection === 'worker' && {
+      ELASTIC_WORKERS_STACK: stackId,
+      ELASTIC_WORKERS_STATE_TABLE: stateTable,
+      ELASTIC_WORKERS_TASK_ROLE_ID: taskRoleId,
+      ELASTIC_WORKERS_PROFILE: preset,
+    }),
+  });
   return { ...variables, ...settings.environment };
 }

@@ -11,6 +11,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct, type IConstruct, type IDependable } from 'constructs';
 import type { MetricKey, MetricSet } from '../contract/metrics.ts';
 import { POOL_TAG, STACK_TAG } from '../contract/service-tags.ts';
+import { WORKER_CONTAINER } from '../contract/sidecar.ts';
 import { stackIdIn } from '../contract/stack-config.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { sidecarImage, workerImage } from './assets.ts';
@@ -196,7 +197,7 @@ export class WorkerPool extends Construct implements IWorkerPool {
       stateTable: options.stateTable.tableName,
       taskRoleId: taskRoleIdOf(this.taskRole, settings),
     };
-    const worker = definition.addContainer('worker', {
+    const worker = definition.addContainer(WORKER_CONTAINER, {
       ...workerContainer({ ...told, settings, temporal: this.temporal, preset: options.preset }),
       image: imageOf(settings, options),
       logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'worker' }),

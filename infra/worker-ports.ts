@@ -1,10 +1,10 @@
 /** The ports on which a worker listens within its task, and conflicts with health checks and other containers. */
 import { Token } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { WORKER_CONTAINER } from '../contract/sidecar.ts';
+import { DEFAULT_PORTS } from '../contract/worker-environment.ts';
 import type { PoolSettings } from './presets.ts';
 
-/** The worker's defaults. */
-const DEFAULT_PORTS = { ELASTIC_WORKERS_HEALTH_PORT: '8080', ELASTIC_WORKERS_METRICS_PORT: '8000' };
 const PORT = /^(off|\d{1,5})$/;
 const HIGHEST_PORT = 65_535;
 /** Requests to a path like this go to the worker: `http://127.0.0.1:8080/health/live`. */
@@ -27,7 +27,7 @@ export function problemsOfPorts(pool: Listening): string[] {
 export function portConflicts(pool: Listening & { poolName: string }, definition: ecs.TaskDefinition): string[] {
   if (pool.protection !== 'worker') return [];
   const others = definition.node.children.filter(
-    (child) => child instanceof ecs.ContainerDefinition && child.containerName !== 'worker',
+    (child) => child instanceof ecs.ContainerDefinition && child.containerName !== WORKER_CONTAINER,
   ) as ecs.ContainerDefinition[];
   return others.flatMap(({ containerName, portMappings }) =>
     Object.entries(portsOf(pool))

@@ -4,22 +4,11 @@
  */
 import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm';
 import { z } from 'zod';
-import { METRIC_SETS, type MetricSet } from '../contract/metrics.ts';
+import type { MetricSet } from '../contract/metrics.ts';
 import { poolConfigSchema, type PoolConfig } from '../contract/pool-config.ts';
+import { scalerVariables } from '../contract/scaler-environment.ts';
 import { stackIdIn } from '../contract/stack-config.ts';
 import type { TemporalPlace } from './read/temporal-connection.ts';
-
-const environmentSchema = z.object({
-  TEMPORAL_ADDRESS: z.string().min(1),
-  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
-  TEMPORAL_TLS: z.enum(['true', 'false']).optional(),
-  ELASTIC_WORKERS_TEMPORAL_SECRET: z.string().min(1).optional(),
-  ELASTIC_WORKERS_STATE_TABLE: z.string().min(1),
-  ELASTIC_WORKERS_POOLS_PATH: z.string().startsWith('/'),
-  ELASTIC_WORKERS_TICK_SECONDS: z.coerce.number().min(1).max(60).default(10),
-  ELASTIC_WORKERS_MODE: z.enum(['act', 'observe']).default('act'),
-  ELASTIC_WORKERS_METRICS: z.enum(METRIC_SETS).default('essential'),
-});
 
 /** Thrown if the environment is not what the stack writes; the message lists every problem. */
 export class ConfigError extends Error {
@@ -39,7 +28,7 @@ export interface ScalerConfig {
 }
 
 export function readScalerConfig(environment: Record<string, string | undefined>): ScalerConfig {
-  const parsed = environmentSchema.safeParse(environment);
+  const parsed = scalerVariables.safeParse(environment);
   if (!parsed.success)
     throw new ConfigError(`the scaler's environment is not valid:\n${z.prettifyError(parsed.error)}`);
   const values = parsed.data;

@@ -1,4 +1,8 @@
 /** Reads the sidecar's settings from its environment; reports all problems at once. */
+import { WORKER_CONTAINER, type SidecarVariables } from '../contract/sidecar.ts';
+import { CORDON_POLL_SECONDS, SCALER_GONE_SECONDS } from '../contract/state-table.ts';
+import type { WorkerVariables } from '../contract/worker-environment.ts';
+
 export interface SidecarConfig {
   pool: string;
   stateTable: string;
@@ -17,6 +21,9 @@ export interface SidecarConfig {
 
 type Environment = Record<string, string | undefined>;
 
+/** Some are the worker's too. */
+type Name = keyof SidecarVariables | keyof WorkerVariables | 'ELASTIC_WORKERS_REMIND_SECONDS' | 'HOST_PROC';
+
 export class SidecarConfigError extends Error {
   override readonly name = 'SidecarConfigError';
 }
@@ -24,12 +31,12 @@ export class SidecarConfigError extends Error {
 /** Throws SidecarConfigError with everything that is missing or not valid. */
 export function readConfig(env: Environment): SidecarConfig {
   const problems: string[] = [];
-  const text = (name: string, setBy: string, fallback?: string) => {
+  const text = (name: Name, setBy: string, fallback?: string) => {
     const value = env[name] || fallback;
     if (value === undefined) problems.push(`${name} is not set; ${setBy}`);
     return value ?? '';
   };
-  const seconds = (name: string, fallback: number) => {
+  const seconds = (name: Name, fallback: number) => {
     const value = Number(env[name] || fallback);
     if (!(value >= 0.1 && value <= 86_400))
       problems.push(`${name} is ${JSON.stringify(env[name])}; give seconds, 0.1 to 86400`);
@@ -43,10 +50,10 @@ export function readConfig(env: Environment): SidecarConfig {
     taskRoleId: text('ELASTIC_WORKERS_TASK_ROLE_ID', byConstruct),
     agentUri: text('ECS_AGENT_URI', byEcs),
     metadataUri: text('ECS_CONTAINER_METADATA_URI_V4', byEcs),
-    container: text('ELASTIC_WORKERS_CONTAINER', byConstruct, 'worker'),
+    container: text('ELASTIC_WORKERS_CONTAINER', byConstruct, WORKER_CONTAINER),
     proc: text('HOST_PROC', byConstruct, '/proc'),
-    pollSeconds: seconds('ELASTIC_WORKERS_CORDON_POLL_SECONDS', 3),
-    scalerGoneSeconds: seconds('ELASTIC_WORKERS_SCALER_GONE_SECONDS', 300),
+    pollSeconds: seconds('ELASTIC_WORKERS_CORDON_POLL_SECONDS', CORDON_POLL_SECONDS),
+    scalerGoneSeconds: seconds('ELASTIC_WORKERS_SCALER_GONE_SECONDS', SCALER_GONE_SECONDS),
     remindSeconds: seconds('ELASTIC_WORKERS_REMIND_SECONDS', 60),
   };
   if (problems.length > 0) throw new SidecarConfigError(problems.join('\n'));

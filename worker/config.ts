@@ -5,19 +5,16 @@
  * `ELASTIC_WORKERS_PROFILE` chooses a set of defaults (PROFILES below); each of them can be overridden with a variable of its
  * own. How to reach Temporal is set with Temporal's own variables: see credentials.ts.
  */
-import { z } from 'zod';
-import { MODEL_ID } from '../contract/model-id.ts';
+import type { Slots } from '../contract/slots.ts';
+import {
+  workerVariables,
+  type LogLevelName,
+  type Profile,
+  type WorkerVariables,
+} from '../contract/worker-environment.ts';
 import { ConfigError } from './errors.ts';
-import { parseSlots, type Slots } from './slots/slots-limit.ts';
 
 const PREFIX = 'ELASTIC_WORKERS_';
-
-/** Fargate kills a task at the latest this long after SIGTERM; our stack sets this value. */
-const LONGEST_STOP_TIMEOUT_SECONDS = 120;
-
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-
-export type LogLevelName = (typeof LOG_LEVELS)[number];
 
 interface ProfileDefaults {
   /** Undefined: one per whole vCPU of the task, as far as its memory and slots allow. */
@@ -54,50 +51,7 @@ export const PROFILES = {
     drainSeconds: 100,
     bindAddress: '0.0.0.0',
   },
-} as const satisfies Record<string, ProfileDefaults>;
-
-export type Profile = keyof typeof PROFILES;
-
-const variables = z.object({
-  TEMPORAL_ADDRESS: text({ pattern: /^[^\s/]+:\d{1,5}$/, form: 'be host:port' }).optional(),
-  TEMPORAL_NAMESPACE: text().optional(),
-  TEMPORAL_TASK_QUEUE: text(),
-  // The SDK takes any other word for "no": a mistyped "yes" would send the API key unencrypted.
-  TEMPORAL_TLS: oneOf(['true', 'false', '1', '0']).optional(),
-  LOG_LEVEL: oneOf(LOG_LEVELS).optional(),
-  ELASTIC_WORKERS_PROFILE: oneOf(Object.keys(PROFILES) as [Profile, ...Profile[]]).default('production'),
-  ELASTIC_WORKERS_STACK: text().optional(),
-  ELASTIC_WORKERS_POOL: text().optional(),
-  ELASTIC_WORKERS_PROCESSES: wholeNumber(1, 64).optional(),
-  ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: slots().optional(),
-  ELASTIC_WORKERS_MAX_CONCURRENT_WORKFLOW_TASKS: wholeNumber(2, 10_000).default(40),
-  ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: wholeNumber(0, 1_000_000).optional(),
-  ELASTIC_WORKERS_HEARTBEAT_SECONDS: wholeNumber(1, 60).default(5),
-  ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: wholeNumber(1, 3600).default(30),
-  ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS: wholeNumber(1, 3600).default(60),
-  ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: wholeNumber(1, 86_400).optional(),
-  ELASTIC_WORKERS_DRAIN_SECONDS: wholeNumber(1, 86_400).optional(),
-  ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: wholeNumber(2, 86_400).default(LONGEST_STOP_TIMEOUT_SECONDS),
-  ELASTIC_WORKERS_STATE_TABLE: text().optional(),
-  ELASTIC_WORKERS_TASK_ROLE_ID: text().optional(),
-  ELASTIC_WORKERS_HUNG_SECONDS: wholeNumber(5, 86_400).default(120),
-  ELASTIC_WORKERS_CORDON_POLL_SECONDS: wholeNumber(1, 60).default(3),
-  // The scaler writes once a minute: with a shorter time a slow invocation would count as gone.
-  ELASTIC_WORKERS_SCALER_GONE_SECONDS: wholeNumber(120, 86_400).default(300),
-  ELASTIC_WORKERS_TEMPORAL_SECRET: text().optional(),
-  // Each reading of a secret is a paid request; a rotated one usually stays valid for much longer than an hour.
-  ELASTIC_WORKERS_CREDENTIALS_POLL_SECONDS: wholeNumber(1, 3600).default(300),
-  ELASTIC_WORKERS_METRICS_PORT: port().default(8000),
-  ELASTIC_WORKERS_HEALTH_PORT: port().default(8080),
-  ELASTIC_WORKERS_BIND_ADDRESS: text({ pattern: /^[\da-fA-F.:]+$/, form: 'be an IP address' }).optional(),
-  ELASTIC_WORKERS_MODEL: text({ pattern: MODEL_ID, form: 'be a model id, provider:model' }).optional(),
-  ELASTIC_WORKERS_TRACE_FILE: text().optional(),
-  ELASTIC_WORKERS_CLOUDWATCH: oneOf(['on', 'off']).optional(),
-  ECS_AGENT_URI: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),
-  ECS_CONTAINER_METADATA_URI_V4: text({ pattern: /^https?:\/\//, form: 'be an http URL' }).optional(),
-});
-
-type Variables = z.output<typeof variables>;
+} as const satisfies Record<Profile, ProfileDefaults>;
 
 export interface WorkerConfig {
   profile: Profile;
@@ -147,7 +101,7 @@ export interface WorkerConfig {
 
 /** `others`: problems found elsewhere, to be reported with those of the environment. */
 export function readConfig(env: Record<string, string | undefined>, others: string[] = []): WorkerConfig {
-  const parsed = variables.safeParse(env);
+  const parsed = workerVariables.safeParse(env);
   const problems = [
     ...others,
     ...(parsed.error?.issues ?? []).map((issue) => describe(String(issue.path[0]), env, issue.message)),
@@ -159,7 +113,7 @@ export function readConfig(env: Record<string, string | undefined>, others: stri
   return configFrom(parsed.data);
 }
 
-function configFrom(values: Variables): WorkerConfig {
+function configFrom(values: WorkerVariables): WorkerConfig {
   const defaults = PROFILES[values.ELASTIC_WORKERS_PROFILE];
   const { ECS_AGENT_URI: agentUri, ECS_CONTAINER_METADATA_URI_V4: metadataUri } = values;
   const scaleIn = scaleInOf(values);
@@ -193,7 +147,7 @@ function configFrom(values: Variables): WorkerConfig {
   };
 }
 
-function scaleInOf(values: Variables): WorkerConfig['scaleIn'] {
+function scaleInOf(values: WorkerVariables): WorkerConfig['scaleIn'] {
   const { ELASTIC_WORKERS_STATE_TABLE: stateTable, ELASTIC_WORKERS_TASK_ROLE_ID: taskRoleId } = values;
   const { ECS_AGENT_URI: agentUri } = values;
   if (!stateTable || !taskRoleId || !agentUri) return undefined;
@@ -207,7 +161,7 @@ function scaleInOf(values: Variables): WorkerConfig['scaleIn'] {
 }
 
 /** If only the length of the drain is set, the usual tenth of it remains for saving progress. */
-function drainOf(values: Variables): { shutdownGraceSeconds: number; shutdownForceSeconds: number } {
+function drainOf(values: WorkerVariables): { shutdownGraceSeconds: number; shutdownForceSeconds: number } {
   const defaults = PROFILES[values.ELASTIC_WORKERS_PROFILE];
   const { ELASTIC_WORKERS_DRAIN_SECONDS: force, ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: grace } = values;
   return {
@@ -216,7 +170,7 @@ function drainOf(values: Variables): { shutdownGraceSeconds: number; shutdownFor
   };
 }
 
-function timeProblems(values: Variables): string[] {
+function timeProblems(values: WorkerVariables): string[] {
   const { shutdownGraceSeconds: grace, shutdownForceSeconds: force } = drainOf(values);
   const stop = values.ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS;
   const { ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: throttle } = values;
@@ -266,7 +220,7 @@ function scaleInProblems(env: Record<string, string | undefined>): string[] {
 }
 
 function unknownNames(env: Record<string, string | undefined>): string[] {
-  const known = Object.keys(variables.shape);
+  const known = Object.keys(workerVariables.shape);
   return Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
     .map((name) => `${name} is not a known variable: did you mean ${nearest(name, known)}? Otherwise remove it.`);
@@ -275,47 +229,6 @@ function unknownNames(env: Record<string, string | undefined>): string[] {
 function describe(name: string, env: Record<string, string | undefined>, message: string): string {
   const value = env[name];
   return value === undefined ? `${name} is not set: set it.` : `${name}=${JSON.stringify(value)} ${message}.`;
-}
-
-function text({ pattern = /\S/, form = 'not be empty' }: { pattern?: RegExp; form?: string } = {}) {
-  return z.string().refine((value) => pattern.test(value), { error: `must ${form}: correct it or remove it` });
-}
-
-function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
-  return z.enum(values, { error: `must be one of ${values.join(', ')}: correct it, or unset it for the default` });
-}
-
-function wholeNumber(min: number, max: number) {
-  const error = `must be a whole number from ${min} to ${max}: correct it, or unset it for the default`;
-  return z
-    .string()
-    .regex(/^\d{1,9}$/, { error, abort: true })
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, { error });
-}
-
-function slots() {
-  const error =
-    'must be a whole number from 1 to 10000, or a range such as 5..200: correct it, or unset it for the default';
-  return z
-    .string()
-    .transform((value) => parseSlots(value))
-    .refine((value) => value !== undefined, { error, abort: true })
-    .transform((value) => value!)
-    .refine((value) => isWithin(typeof value === 'number' ? { min: value, max: value } : value), { error });
-}
-
-function isWithin({ min, max }: { min: number; max: number }): boolean {
-  return min >= 1 && min <= max && max <= 10_000;
-}
-
-function port() {
-  const error = 'must be a port from 1 to 65535, 0 for any free one, or off: correct it, or unset it for the default';
-  return z
-    .string()
-    .regex(/^(off|\d{1,5})$/, { error, abort: true })
-    .transform((value) => (value === 'off' ? 'off' : Number(value)))
-    .refine((value) => value === 'off' || value <= 65_535, { error });
 }
 
 function unlessOff(value: number | 'off'): number | undefined {

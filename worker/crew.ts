@@ -7,7 +7,7 @@ import type { WorkerLog } from './observability/logging.ts';
 import { TemporalWorkerManager } from './temporal/manager.ts';
 import { PersistentWorkerPool } from './processes/pool.ts';
 import type { ProcessShare } from './slots/elastic-slots.ts';
-import type { Slots } from './slots/slots-limit.ts';
+import type { Slots } from '../contract/slots.ts';
 import { shareOf, type TaskSize } from './task.ts';
 import type { RunElasticWorkerOptions } from './worker-options.ts';
 import { bundleBeside, workflowCode } from './temporal/workflow-code.ts';

@@ -21,7 +21,8 @@ import { MEMBER_IDENTITY, MEMBER_SHARE, MEMBER_SLOTS } from './processes/message
 import type { RunningActivity } from './temporal/running-activities.ts';
 import { ScaleInProtocol } from './scale-in/protocol.ts';
 import { problemsOfSdk } from './sdk.ts';
-import { mostOf, parseSlots, type Slots } from './slots/slots-limit.ts';
+import { parseSlots, type Slots } from '../contract/slots.ts';
+import { mostOf } from './slots/slots-limit.ts';
 import { taskProtection } from './scale-in/protection.ts';
 import { describeTask, processesFor, shareOf, slotsFor, type OwnTask } from './task.ts';
 import { problemsOfOptions, type RunElasticWorkerOptions } from './worker-options.ts';

@@ -2,12 +2,13 @@
 import { DescribeServicesCommand, DescribeTasksCommand, type ECSClient, type Service } from '@aws-sdk/client-ecs';
 import type { MetricAlarm } from '@aws-sdk/client-cloudwatch';
 import type { PoolConfig } from '../../contract/pool-config.ts';
+import { SILENT_AFTER_SECONDS } from '../../contract/invocation.ts';
 import { METRICS } from '../../contract/metrics.ts';
-import { chunks } from '../../contract/chunks.ts';
+import { chunks, TASKS_A_CALL } from '../../contract/chunks.ts';
 import { readDrained, readOverrides } from '../../scaler/read/overrides.ts';
 import { known } from '../../scaler/policy.ts';
 import { EcsServices, taskIdOf } from '../../scaler/read/ecs.ts';
-import { readAlarms, readPoolState, readScaler, SILENT_AFTER_SECONDS } from '../../deployed/pool-item.ts';
+import { readAlarms, readPoolState, readScaler } from '../../deployed/pool-item.ts';
 import { complaintsIn, readLines } from '../../deployed/scaler-log.ts';
 import { count, duration } from '../../deployed/words.ts';
 import { reasonOf, type Stack } from '../../deployed/stacks.ts';
@@ -27,7 +28,6 @@ export interface Fleet {
 
 export type Fleets = Map<string, Fleet | undefined>;
 
-const TASKS_A_CALL = 100;
 const LOG_MINUTES = 10;
 const EVENT_MINUTES = 30;
 

@@ -1,5 +1,5 @@
 /** The maximum cost of a proof, shown before it begins: each line with its arithmetic, at the prices of the stack's own estimate. */
-import { DEFAULT_SCALER_MEMORY, secondsBilledAMinute } from '../../contract/invocation.ts';
+import { DEFAULT_SCALER_MEMORY, DEFAULT_TICK_SECONDS, secondsBilledAMinute } from '../../contract/invocation.ts';
 import { ALARMS_A_POOL, METRICS } from '../../contract/metrics.ts';
 import { HOURS_A_MONTH } from '../../contract/pool-config.ts';
 import { PRICES } from '../../contract/prices.ts';
@@ -15,8 +15,6 @@ export interface ProofCost {
 export const MOST_HOURS = 1;
 /** During a deployment a second fleet runs beside the first. */
 const FLEETS = 2;
-/** The default. */
-const TICK_SECONDS = 10;
 
 export function costOfProof(): ProofCost[] {
   const { maxTasks, vcpus, gigabytes } = PROOF_POOL;
@@ -24,7 +22,7 @@ export function costOfProof(): ProofCost[] {
   const taskHour = vcpus * PRICES.x86VcpuHour + gigabytes * PRICES.x86GigabyteHour + PRICES.publicAddressHour;
   const metrics = Object.keys(METRICS).length;
   const watchingMonth = metrics * PRICES.metricMonth + ALARMS_A_POOL * PRICES.alarmMonth + PRICES.dashboardMonth;
-  const seconds = (DEFAULT_SCALER_MEMORY / 1024) * secondsBilledAMinute(TICK_SECONDS) * 60 * MOST_HOURS;
+  const seconds = (DEFAULT_SCALER_MEMORY / 1024) * secondsBilledAMinute(DEFAULT_TICK_SECONDS) * 60 * MOST_HOURS;
   return [
     line('tasks with a public address', `${tasks} tasks x ${MOST_HOURS} h`, tasks * MOST_HOURS, taskHour),
     line('the scaler', `${seconds} GB-seconds`, seconds, PRICES.lambdaGigabyteSecond),

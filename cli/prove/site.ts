@@ -17,7 +17,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { PROOF_STACK, type ProofSettings } from '../../contract/proof.ts';
 import { STACKS_PATH } from '../../contract/stack-config.ts';
-import { chunks } from '../../contract/chunks.ts';
+import { chunks, TASKS_A_CALL } from '../../contract/chunks.ts';
 import { known } from '../../scaler/policy.ts';
 import { EcsServices, type UncordonedTasks } from '../../scaler/read/ecs.ts';
 import { accessTo } from '../../scaler/read/temporal-connection.ts';
@@ -26,8 +26,6 @@ import type { Shell } from '../shell.ts';
 import { Aws, CLIENT_SETTINGS, openStack, reasonOf, type Stack } from '../../deployed/stacks.ts';
 import { placing } from '../../deployed/temporal-places.ts';
 import { Work } from './work.ts';
-
-const TASKS_A_CALL = 100;
 
 export class Site {
   readonly shell: Shell;

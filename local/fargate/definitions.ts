@@ -4,6 +4,7 @@
  * of `Secrets`) as in the template.
  */
 import { z } from 'zod';
+import { LONGEST_STOP_TIMEOUT_SECONDS } from '../../contract/deployment.ts';
 
 const nameAndValue = z.object({ name: z.string(), value: z.coerce.string() });
 const tags = z.array(z.object({ key: z.string(), value: z.string().default('') })).default([]);
@@ -24,7 +25,7 @@ const containerSchema = z.object({
   stopTimeout: z.coerce
     .number()
     .default(30)
-    .transform((seconds) => Math.min(seconds, 120)),
+    .transform((seconds) => Math.min(seconds, LONGEST_STOP_TIMEOUT_SECONDS)),
   cpu: z.coerce.number().default(0),
   healthCheck: z
     .object({

@@ -1,20 +1,18 @@
 /** Runs a container's health check like ECS: a command at intervals, in the container's own environment. */
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { DEFAULT_PORTS } from '../../contract/worker-environment.ts';
 import { freePorts } from '../process.ts';
 import type { HealthCheck } from './definitions.ts';
 
 export type HealthStatus = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY';
-
-/** The worker's default. */
-const HEALTH_PORT = '8080';
 
 /**
  * On AWS each task has a network of its own. Here all share the machine's, where only one of many workers can have the configured
  * port. So a worker whose check uses that port gets a free one, and its check uses the same.
  */
 export async function atPortOfItsOwn(healthCheck: HealthCheck | undefined, variables: Record<string, string>) {
-  const { ELASTIC_WORKERS_HEALTH_PORT: port = HEALTH_PORT } = variables;
+  const { ELASTIC_WORKERS_HEALTH_PORT: port } = { ...DEFAULT_PORTS, ...variables };
   const asked = new RegExp(`:${port}(?=/health\\b)`, 'g');
   if (!healthCheck?.command.some((part) => part.search(asked) >= 0)) return { healthCheck, variables };
   const [own] = await freePorts(1);

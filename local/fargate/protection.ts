@@ -1,12 +1,13 @@
 /** Task scale-in protection: the one rule behind UpdateTaskProtection and the agent's endpoint. */
 import { z } from 'zod';
+import { LONGEST_PROTECTION_MINUTES } from '../../contract/protection.ts';
 import { epochSeconds } from './task-record.ts';
 import type { LocalTask } from './task.ts';
 
 const DEFAULT_MINUTES = 120;
 
 /** How long protection may last. */
-export const protectionMinutes = z.int().min(1).max(2880).default(DEFAULT_MINUTES);
+export const protectionMinutes = z.int().min(1).max(LONGEST_PROTECTION_MINUTES).default(DEFAULT_MINUTES);
 
 export interface ProtectionFailure {
   arn: string;

@@ -10,12 +10,11 @@ import {
 } from '@aws-sdk/client-ecs';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { AtOnce } from '../at-once.ts';
-import { chunks } from '../../contract/chunks.ts';
+import { chunks, TASKS_A_CALL } from '../../contract/chunks.ts';
 import { readDrained, readOverrides, type Overrides } from './overrides.ts';
 import type { Reading, TasksReading } from '../policy.ts';
 
 const SERVICES_A_CALL = 10;
-const TASKS_A_CALL = 100;
 const BATCHES_AT_ONCE = 10;
 
 export type UncordonedTasks = Omit<TasksReading, 'cordoned'> & { outdated: string[] };

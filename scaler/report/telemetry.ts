@@ -13,6 +13,7 @@ import {
   isPublished,
   METRIC_NAMESPACE,
   METRICS,
+  METRICS_SENT_EVERY_SECONDS,
   type MetricKey,
   type MetricSet,
 } from '../../contract/metrics.ts';
@@ -26,7 +27,6 @@ import { errorRate, workersDown, type Trailing } from './trailing.ts';
 const METRICS_A_CALL = 1000;
 /** Older metrics no longer matter to alarms, and without a limit an outage of CloudWatch would fill the memory. */
 const METRICS_KEPT = 20_000;
-const SEND_EVERY_MS = 25_000;
 /** Lambda splits longer lines at 256 KiB, and the pieces would not be JSON. */
 const LINE_BYTES = 250_000;
 const CORDONS_BYTES = 60_000;
@@ -77,7 +77,7 @@ export class Telemetry {
 
   /** Sends the collected metrics when it is time. Never throws: a failure is logged and the metrics are kept. */
   async send(now: number, options: { force?: boolean } = {}): Promise<void> {
-    if (!options.force && now - this.#sentAt < SEND_EVERY_MS) return;
+    if (!options.force && now - this.#sentAt < METRICS_SENT_EVERY_SECONDS * 1000) return;
     this.#sentAt = now;
     const sending = chunks(this.#pending, METRICS_A_CALL);
     this.#pending = [];

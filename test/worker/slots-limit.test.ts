@@ -1,15 +1,7 @@
 /** The number of slots, based on what a process is seen to use: narrated, and then for any work. */
 import fc from 'fast-check';
-import {
-  firstSlots,
-  formatSlots,
-  nextSlots,
-  parseSlots,
-  sharesOf,
-  type SlotRange,
-  type SlotsSeen,
-  type SlotsState,
-} from '../../worker/slots/slots-limit.ts';
+import { formatSlots, parseSlots, type SlotRange } from '../../contract/slots.ts';
+import { firstSlots, nextSlots, sharesOf, type SlotsSeen, type SlotsState } from '../../worker/slots/slots-limit.ts';
 
 /** What a piece of work uses of the process, and what the idle process uses. */
 interface Work {

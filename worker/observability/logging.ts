@@ -7,7 +7,7 @@ import { asyncLocalStorage } from '@temporalio/activity';
 import type { Logger as TemporalLogger, LogLevel, LogMetadata } from '@temporalio/worker';
 import { type DestinationStream, pino } from 'pino';
 import { HIDDEN, hide, shown, withoutSecrets } from '../../contract/shown.ts';
-import type { LogLevelName } from '../config.ts';
+import type { LogLevelName } from '../../contract/worker-environment.ts';
 
 /** The part of pino's logger that is used. */
 export interface Logger {

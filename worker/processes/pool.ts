@@ -22,7 +22,8 @@ import {
 } from './messages.ts';
 import type { RunningActivity } from '../temporal/running-activities.ts';
 import type { PauseReason } from '../scale-in/protocol.ts';
-import { formatSlots, sharesOf, type Slots } from '../slots/slots-limit.ts';
+import { formatSlots, type Slots } from '../../contract/slots.ts';
+import { sharesOf } from '../slots/slots-limit.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from '../workforce.ts';
 
 export interface WorkerPoolOptions {

@@ -14,6 +14,7 @@
  * It is level-triggered, not edge-triggered: each `settle` brings protection and polling in line with the current state, so an
  * answer that came late, twice or never is corrected by the next round. It has no clock, timer or client of its own.
  */
+import { LONGEST_PROTECTION_MINUTES } from '../../contract/protection.ts';
 import type { CordonReader, CordonReading } from './cordon-reading.ts';
 import type { ProtectionAnswer, TaskProtection } from './protection.ts';
 
@@ -51,7 +52,6 @@ export interface ScaleInParts {
  * service's count, which is the case whenever cordoned tasks finish their work: that work has two days. The protection of a
  * task that dies ends with it. (Source: ECS API reference, UpdateTaskProtection: expiresInMinutes, DEPLOYMENT_BLOCKED.)
  */
-const PROTECTION_MINUTES = 2880;
 const RENEW_AFTER_MS = 60 * 60_000;
 
 /** Without a scaler: how long after its last activity or offer the task offers itself to ECS, and for how long. */
@@ -210,7 +210,7 @@ export class ScaleInProtocol {
   }
 
   #isProtected(): boolean {
-    return this.#state === 'on' && this.#parts.now() < this.#protectedAt + PROTECTION_MINUTES * 60_000;
+    return this.#state === 'on' && this.#parts.now() < this.#protectedAt + LONGEST_PROTECTION_MINUTES * 60_000;
   }
 
   async #protect(): Promise<void> {
@@ -218,13 +218,13 @@ export class ScaleInProtocol {
     const fresh = this.#isProtected() && now() - this.#protectedAt < RENEW_AFTER_MS;
     if (fresh || now() < Math.max(this.#retryAt, this.#blockedUntil)) return;
     const askedAt = now();
-    const answer = await protection.protect(PROTECTION_MINUTES);
+    const answer = await protection.protect(LONGEST_PROTECTION_MINUTES);
     this.#refused = answer.outcome === 'refused';
     if (answer.outcome !== 'failed') this.#blocked = answer.outcome === 'blocked';
     // The answer may have been lost on its way back: then there is a protection to lift later.
     if (answer.outcome === 'failed' && this.#state === 'off') this.#state = 'unsure';
     if (answer.outcome !== 'done') return this.#failed(answer, 'Cannot turn on scale-in protection');
-    if (this.#state !== 'on') log.info({ minutes: PROTECTION_MINUTES }, 'Protected from scale-in');
+    if (this.#state !== 'on') log.info({ minutes: LONGEST_PROTECTION_MINUTES }, 'Protected from scale-in');
     this.#succeeded('on');
     this.#protectedAt = askedAt;
   }

@@ -5,7 +5,8 @@
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { ActivitySlots } from './activity-slots.ts';
 import { memoryOfProcess } from './container-memory.ts';
-import { firstSlots, nextSlots, type SlotRange, type SlotsSeen, type SlotsState } from './slots-limit.ts';
+import type { SlotRange } from '../../contract/slots.ts';
+import { firstSlots, nextSlots, type SlotsSeen, type SlotsState } from './slots-limit.ts';
 
 /** One process's share of the task. */
 export interface ProcessShare {

@@ -6,24 +6,7 @@
  * process. So the limit can be above what is in use (the scaler sizes the pool by it) and still hold when all slots are taken at
  * once.
  */
-export interface SlotRange {
-  min: number;
-  max: number;
-}
-
-/** A number of slots, or limits within which it follows the load. */
-export type Slots = number | SlotRange;
-
-/** `20`, or `5..200`; undefined if it is neither. */
-export function parseSlots(text: string): Slots | undefined {
-  const [, min, max] = /^(\d{1,5})(?:\.\.(\d{1,5}))?$/.exec(text) ?? [];
-  if (min === undefined) return undefined;
-  return max === undefined ? Number(min) : { min: Number(min), max: Number(max) };
-}
-
-export function formatSlots(slots: Slots): string {
-  return typeof slots === 'number' ? `${slots}` : `${slots.min}..${slots.max}`;
-}
+import type { SlotRange, Slots } from '../../contract/slots.ts';
 
 export function mostOf(slots: Slots): number {
   return typeof slots === 'number' ? slots : slots.max;
