@@ -63,11 +63,22 @@ interface Row {
 }
 
 export function realPeersSection(measured: RealRuns): string {
-  const loads = [...new Set(measured.runs.map(({ load }) => load))];
-  const rows = new Map(loads.map((load) => [load, rowsOf(measured.runs.filter((run) => run.load === load))]));
-  return [HEADING, intro(measured), ourLosses(rows), ...loads.flatMap((load) => ofLoad(load, rows.get(load)!))].join(
-    '\n\n',
-  );
+  const loads = [...Map.groupBy(measured.runs, ({ load }) => load)];
+  const rows = new Map(loads.map(([load, runs]) => [load, rowsOf(usable(runs))]));
+  return [
+    HEADING,
+    intro(measured),
+    ourLosses(rows),
+    overAll([...rows.values()]),
+    ...loads.flatMap(([load, runs]) => ofLoad(load, rows.get(load)!, runs)),
+  ].join('\n\n');
+}
+
+/** All fleets of a load and seed run side by side, so one that was late spoils all. Where none is left, the late ones are shown. */
+function usable(runs: RealRun[]): RealRun[] {
+  const late = new Set(runs.filter(({ isLate }) => isLate).map(({ seed }) => seed));
+  const others = runs.filter(({ seed }) => !late.has(seed));
+  return others.length > 0 ? others : runs;
 }
 
 /** The document with this section in place of its old one, or before all others. */
@@ -155,7 +166,8 @@ Real fleets on one machine of ${processors} processors: the real Temporal server
 same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, the same work at the same millisecond. Fleets run side by side, three
 loads at a time; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
 work, and each fleet is paid for until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
-costs after that is not counted. A row marked \\* had work that began more than 2 s late, and means little.
+costs after that is not counted. A run is left out if the machine was too slow for it: work began more than 2 s late, or the server
+took more than 5 s to answer. The title of a load says how many runs were used; rows marked \\* have only such runs, and mean little.
 
 - **Serverless Workers (WCI)** is Temporal's controller inside that server, with its AWS ECS provider. **KEDA** is its own
   Temporal scaler and executor with Kubernetes' own \`HorizontalController\`; pods are ECS tasks. Of AWS's **target tracking** and
@@ -199,7 +211,28 @@ function better(one: Figures, other: Figures): string {
   return isCheaper ? 'cheaper, slower' : 'faster, dearer';
 }
 
-function ofLoad(load: string, rows: Row[]): string[] {
+/** Cost relative to ours, which is 1, as the geometric mean over the loads; waits as their mean. */
+function overAll(loads: Row[][]): string {
+  const policies = loads[0]?.map(({ policy }) => policy) ?? [];
+  const lines = policies.map((policy) => {
+    const pairs = loads.flatMap((rows) => {
+      const [own, ours] = [policy, OURS_REAL].map((name) => rows.find((row) => row.policy === name)?.real);
+      return own && ours ? [{ own, ours }] : [];
+    });
+    const mean = (of: (pair: (typeof pairs)[number]) => number) =>
+      pairs.reduce((total, pair) => total + of(pair), 0) / pairs.length;
+    const lost = pairs.reduce((total, { own }) => total + own.killed + own.undone, 0);
+    return [
+      titleOf(policy),
+      Math.exp(mean(({ own, ours }) => Math.log(own.billedSeconds / ours.billedSeconds))).toFixed(2),
+      figure(mean(({ own }) => own.waitMean)),
+      String(lost),
+    ];
+  });
+  return `### Over all loads\n\n${table(['policy', 'cost, relative to ours', 'mean wait s', 'killed or left'], lines)}`;
+}
+
+function ofLoad(load: string, rows: Row[], runs: RealRun[]): string[] {
   const lines = rows.map(({ policy, real, model, isLate }) => [
     `${titleOf(policy)}${isLate ? ' \\*' : ''}`,
     whole(real.billedSeconds),
@@ -228,7 +261,10 @@ function ofLoad(load: string, rows: Row[]): string[] {
     'to zero s',
     'off by',
   ];
-  return [`### ${load}: ${PEER_LOADS[load]?.about ?? ''}`, table(head, lines)];
+  const seeds = (of: RealRun[]) => new Set(of.map(({ seed }) => seed)).size;
+  const [used, all] = [seeds(usable(runs)), seeds(runs)];
+  const part = used < all ? ` (${used} of ${all} runs)` : '';
+  return [`### ${load}: ${PEER_LOADS[load]?.about ?? ''}${part}`, table(head, lines)];
 }
 
 export function offBy(real: Figures, model: Figures): string {

@@ -38,6 +38,22 @@ describe('the section on real peers', () => {
     expect(section).toMatch(/\| ours \\\* \|.*\| > 300 \|/);
   });
 
+  test('leaves out runs for which the machine was too slow, and says so', () => {
+    const late = { ...run, seed: 2, isLate: true, billedSeconds: 9999 };
+    const other = { ...run, policy: 'keda' };
+    const section = realPeersSection(measured([run, late, other, { ...other, seed: 2 }]));
+    expect(section).toContain('(1 of 2 runs)');
+    expect(section).not.toContain('9999');
+    expect(section).not.toContain('ours \\*');
+  });
+
+  test('sums up the loads: cost relative to ours, mean wait, and what was lost', () => {
+    const keda = { ...run, policy: 'keda', billedSeconds: 500, waitMean: 7, killed: 2 };
+    const section = realPeersSection(measured([run, keda, { ...run, load: 'ramp' }, { ...keda, load: 'ramp' }]));
+    expect(section).toContain('| ours | 1.00 | 14.0 | 0 |');
+    expect(section).toContain('| KEDA | 2.00 | 7.0 | 4 |');
+  });
+
   test('replaces its old version, and leaves other sections alone', () => {
     const document = '# A\n\n## Beside the real peers\n\nold\n\n### of old\n\nold\n\n## In the model\n\nkept\n';
     const written = withSection(document, realPeersSection(measured([run])));
