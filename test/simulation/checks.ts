@@ -10,7 +10,7 @@ import type { Outcome } from '../../scaler/policy.ts';
 import type { ReportedWorker } from '../../scaler/read/workers.ts';
 import type { Ports } from '../../scaler/ports.ts';
 import type { TickRecord } from '../../scaler/report/tick-record.ts';
-import { live, type Service } from './ecs.ts';
+import { live, type Service } from './ecs-services.ts';
 import type { Faults } from './faults.ts';
 import type { Invocation } from './lambda.ts';
 import type { PoolPlan } from './scenario.ts';

@@ -1,5 +1,6 @@
 /** A worker of somebody else on a pool's queue: it reports, runs in no task of the service, and leaves when it likes. */
-import type { Poll, Reporting, TaskQueue, Work } from './temporal.ts';
+import type { Poll, TaskQueue, Work } from './temporal.ts';
+import type { Reporting } from './heartbeats.ts';
 import { SECOND, type VirtualTime } from './time.ts';
 
 const SLOTS = 5;

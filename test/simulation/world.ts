@@ -9,7 +9,9 @@ import { seeded, uniform, type Random } from '../../simulate/random.ts';
 import type { CordonReading } from '../../worker/scale-in/cordon-reading.ts';
 import type { ProtectionAnswer } from '../../worker/scale-in/protection.ts';
 import { Checks, type PoolTruth, type Violation } from './checks.ts';
-import { addressOf, Ecs, live, named, type ProtectionOutcome, type Service, type SimulatedTask } from './ecs.ts';
+import { Ecs, type ProtectionOutcome } from './ecs.ts';
+import { named } from './ecs-api.ts';
+import { addressOf, live, type Service, type SimulatedTask } from './ecs-services.ts';
 import {
   drawFaults,
   Faults,
