@@ -7,7 +7,7 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { Command, InvalidArgumentError } from 'commander';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { MUTANTS, simulateWorld, type Mutant, type WorldOptions, type WorldResult } from './world.ts';
-import { RULES } from './checks.ts';
+import { RULES } from './rules.ts';
 
 interface Options {
   seed: number;

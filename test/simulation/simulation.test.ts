@@ -1,5 +1,5 @@
 import type { FaultKind } from './faults.ts';
-import type { Rule } from './checks.ts';
+import type { Rule } from './rules.ts';
 import { REQUESTS } from './lambda.ts';
 import { MUTANTS, simulateWorld, type WorldOptions, type WorldResult } from './world.ts';
 
