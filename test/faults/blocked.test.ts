@@ -1,7 +1,7 @@
 /**
  * An activity that computes for two minutes without a pause, in the worker as it is built, on local Fargate, which runs the
  * health checks that containers have: longer than ECS bears one that fails (90 seconds by default; that local Fargate replaces
- * such a task, protected or not, is in test/local/fargate.test.ts). In real time, as none of these times can be shortened.
+ * such a task, protected or not, is in test/local/fargate-containers.test.ts). In real time, as none of these times can be shortened.
  */
 import { FaultyStack } from './faulty-stack.ts';
 
