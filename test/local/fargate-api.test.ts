@@ -55,7 +55,7 @@ describe('The endpoint', () => {
     expect(family.taskArns).toHaveLength(5);
   });
 
-  test('hands tags on, and DescribeServices includes them when asked.', async () => {
+  test('passes tags on, and DescribeServices includes them on request.', async () => {
     const service = await createService({ desiredCount: 0 });
     const { serviceArn: resourceArn } = await describeService(service);
     const read = async () => {
@@ -70,7 +70,7 @@ describe('The endpoint', () => {
     expect((await ecs.send(new ListTagsForResourceCommand({ resourceArn }))).tags).toEqual(await read());
   });
 
-  test('tells what is missing.', async () => {
+  test('reports what is missing.', async () => {
     const missing = `arn:aws:ecs:us-east-1:000000000000:task/${CLUSTER}/${'0'.repeat(32)}`;
     const services = await ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: ['none'] }));
     expect(services).toMatchObject({ services: [], failures: [{ reason: 'MISSING' }] });
@@ -122,7 +122,7 @@ describe('The endpoint', () => {
     await expect(refused).rejects.toMatchObject({ name: 'UnsupportedFeatureException' });
   });
 
-  test('hands every other call on to the emulator, and the answer back, byte for byte.', async () => {
+  test('passes every other call to the emulator, and returns its answer byte for byte.', async () => {
     const service = await createService({ desiredCount: 0 });
     const described = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition: service }));
     expect(described.taskDefinition).toMatchObject({ family: service, revision: 1 });

@@ -32,7 +32,7 @@ beforeAll(startFargate);
 afterAll(stopFargate);
 
 describe('A container', () => {
-  test('finds its variables, its secrets, its agent and its metadata, and nothing else of this machine.', async () => {
+  test('gets its variables, secrets, agent and metadata, and nothing else from this machine.', async () => {
     const secret = await emulatorCall('secretsmanager.CreateSecret', {
       Name: 'contract/secret',
       SecretString: JSON.stringify({ user: 'someone', port: 7233 }),
@@ -80,7 +80,7 @@ describe('A container', () => {
     expect(container).toMatchObject({ Name: 'worker', KnownStatus: 'RUNNING' });
   });
 
-  test('of a task with a role has its credentials, and no others, and is refused what its policies do not allow.', async () => {
+  test('of a task with a role gets the credentials of that role only, and is refused what its policies do not allow.', async () => {
     const role = 'task-role';
     await iam('CreateRole', {
       RoleName: role,
@@ -141,7 +141,7 @@ describe('A container', () => {
     await until(async () => (await runningTasks(service))[0]?.healthStatus === 'HEALTHY');
   });
 
-  test('whose health check asks the worker is asked at a port of its own, as on AWS it has a network of its own.', async () => {
+  test('whose health check calls the worker is called on a port of its own, because on AWS it has its own network.', async () => {
     const asked = join(directory, 'asked');
     const command = ['CMD-SHELL', `echo $ELASTIC_WORKERS_HEALTH_PORT http://127.0.0.1:8080/health/live >> ${asked}`];
     const service = await createService({
@@ -166,7 +166,7 @@ describe('A container', () => {
     await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, desiredCount: 0 }));
   });
 
-  test('that ignores SIGTERM is killed after its stopTimeout, with everything it started.', async () => {
+  test('that ignores SIGTERM is killed after its stopTimeout, along with everything it started.', async () => {
     const service = await createService({ desiredCount: 1, behaviour: 'ignore', stopTimeout: 1 });
     const [task] = await untilRunning(service, 1);
     const { pid, childPid } = await reportOf(task!);

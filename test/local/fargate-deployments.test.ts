@@ -26,7 +26,7 @@ afterAll(stopFargate);
 describe('A service in a deployment', () => {
   const circuitBreaker = { enable: true, rollback: true };
 
-  test('goes back to what ran before when the new tasks keep failing.', async () => {
+  test('rolls back to the previous revision when the new tasks keep failing.', async () => {
     const service = await createService({ desiredCount: 1, circuitBreaker });
     const [good] = await untilRunning(service, 1);
     await deployRevision(service, { image: 'example.test/nowhere:1' });
@@ -40,7 +40,7 @@ describe('A service in a deployment', () => {
     expect(failed).toHaveLength(3);
   });
 
-  test('without a way back starts no more of them, and keeps what runs.', async () => {
+  test('without rollback stops starting failing tasks, and keeps what runs.', async () => {
     const service = await createService({ desiredCount: 1, circuitBreaker: { enable: true, rollback: false } });
     const [good] = await untilRunning(service, 1);
     await deployRevision(service, { image: 'example.test/nowhere:1' });
@@ -70,7 +70,7 @@ describe('A service in a deployment', () => {
     await deployRevision(service, {});
   });
 
-  test('protects no more tasks than it shall have.', async () => {
+  test('protects no more tasks than its desired count.', async () => {
     const service = await createService({ desiredCount: 1 });
     const [old] = await untilRunning(service, 1);
     await protect([old!.taskArn!], true);

@@ -54,7 +54,7 @@ describe('A protected task', () => {
     await untilStopped(service, 1);
   });
 
-  test('protects itself through its agent, until it is being stopped.', async () => {
+  test('protects itself through its agent until it is being stopped.', async () => {
     const service = await createService({ desiredCount: 1, behaviour: 'ignore', stopTimeout: 2 });
     const [task] = await untilRunning(service, 1);
     const { environment } = await reportOf(task!);
@@ -87,7 +87,7 @@ describe('A protected task', () => {
     expect((await protect([task!.taskArn!], true)).failures).toMatchObject([{ reason: 'TASK_NOT_VALID' }]);
   });
 
-  test('outlives a deployment, which otherwise replaces task by task and never runs fewer than it should.', async () => {
+  test('outlives a deployment, which replaces the other tasks one by one and never runs too few.', async () => {
     const service = await createService({ desiredCount: 2 });
     const old = await untilRunning(service, 2);
     const kept = old[0]!.taskArn!;
@@ -119,7 +119,7 @@ describe('A protected task', () => {
   });
 });
 
-test('A service protects no more tasks than its count while tasks that are too many finish, without a deployment.', async () => {
+test('A service protects no more tasks than its desired count while surplus tasks finish, even without a deployment.', async () => {
   const service = await createService({ desiredCount: 2 });
   const [first, second] = (await untilRunning(service, 2)).map(({ taskArn }) => taskArn!);
   expect((await protect([first!, second!], true)).failures).toEqual([]);

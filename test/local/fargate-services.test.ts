@@ -30,7 +30,7 @@ beforeAll(startFargate);
 afterAll(stopFargate);
 
 describe('A service', () => {
-  test('keeps its desired count of tasks, each going from PROVISIONING over PENDING to RUNNING.', async () => {
+  test('keeps its desired count of tasks, each going through PROVISIONING and PENDING to RUNNING.', async () => {
     const service = await createService({ desiredCount: 2 });
     const tasks = await untilRunning(service, 2);
     for (const task of tasks) {
@@ -95,7 +95,7 @@ describe('A service', () => {
     expect(replacement!.taskArn).not.toBe(task!.taskArn);
   });
 
-  test('waits longer each time before it replaces a task that crashes.', async () => {
+  test('waits longer each time before replacing a task that crashes.', async () => {
     const service = await createService({ desiredCount: 1, behaviour: 'crash', exitCode: 7 });
     const crashed = await untilStopped(service, 4);
     for (const task of crashed) {
@@ -127,7 +127,7 @@ describe('A service', () => {
     await ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service, desiredCount: 0 }));
   });
 
-  test('that is deleted takes its tasks along.', async () => {
+  test('that is deleted stops its tasks.', async () => {
     const service = await createService({ desiredCount: 2 });
     await untilRunning(service, 2);
     await ecs.send(new DeleteServiceCommand({ cluster: CLUSTER, service, force: true }));
@@ -140,7 +140,7 @@ describe('A service', () => {
 });
 
 describe('A service on capacity providers', () => {
-  test('has its base on demand and the rest by weight, and loses Spot tasks, protected or not.', async () => {
+  test('runs its base on demand and the rest by weight, and loses Spot tasks whether protected or not.', async () => {
     const service = await createService({
       desiredCount: 5,
       stopTimeout: 3,
@@ -170,7 +170,7 @@ describe('A service on capacity providers', () => {
   });
 });
 
-describe('At the end', () => {
+describe('When it ends', () => {
   let service: string;
 
   test('an emulator that no longer answers changes nothing.', async () => {
