@@ -1,5 +1,5 @@
 /** Capacity providers in the emulator, where it has AWS’s rules instead of MiniStack’s. */
-import { CreateServiceCommand, type Service } from '@aws-sdk/client-ecs';
+import { CreateServiceCommand } from '@aws-sdk/client-ecs';
 import type { Resources } from './stacks.ts';
 import {
   ON_DEMAND,
