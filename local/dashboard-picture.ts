@@ -17,7 +17,7 @@ import { chromium } from 'playwright-core';
 import { z } from 'zod';
 import { chunks } from '../contract/chunks.ts';
 import profile from '../simulate/azure-llm-conv-2023.profile.json' with { type: 'json' };
-import { drawWidgets, type DrawnWidget, type Line } from './dashboard-page.ts';
+import { append, drawChart, drawWidgets, type DrawnWidget, type Line } from './dashboard-page.ts';
 import { drawRequests } from './load.ts';
 import { localClient } from './observe.ts';
 import type { Plant } from './plant.ts';
@@ -215,6 +215,7 @@ async function screenshot(widgets: DrawnWidget[], { from, to }: Source): Promise
     const page = await browser.newPage({ viewport: { width: 24 * COLUMN - 8, height }, timezoneId: 'UTC' });
     await page.addStyleTag({ content: readFileSync(join(uplot, 'uPlot.min.css'), 'utf8') + STYLE });
     await page.addScriptTag({ content: readFileSync(join(uplot, 'uPlot.iife.min.js'), 'utf8') });
+    await page.addScriptTag({ content: [append, drawChart].join('\n') });
     await page.evaluate(drawWidgets, { widgets, span: [from / 1000, to / 1000] as [number, number] });
     mkdirSync(dirname(PICTURE), { recursive: true });
     await page.screenshot({ path: PICTURE });

@@ -4,7 +4,8 @@ import { StrategiesPlugin, strategiesOptionsFrom, type StrategiesOptions } from 
 
 export { executeStrategyDirectly } from './strategies/activities.ts';
 export type { Logger } from './observability/logging.ts';
-export { TemporalWorkerManager, type WorkerManagerOptions } from './temporal/manager.ts';
+export { TemporalWorkerManager } from './temporal/manager.ts';
+export type { WorkerManagerOptions } from './temporal/manager-options.ts';
 export { PersistentWorkerPool, type PoolStatus, type WorkerPoolOptions } from './processes/pool.ts';
 export { runElasticWorker, type WorkerEnd } from './run.ts';
 export { registerStrategy } from './strategies/index.ts';

@@ -1,6 +1,6 @@
 /**
  * An activity that computes for two minutes without a pause, in the built worker on local Fargate, which runs container
- * health checks. That is longer than ECS tolerates a failing one (90 seconds by default; test/local/fargate.test.ts shows
+ * health checks. That is longer than ECS tolerates a failing one (90 seconds by default; test/local/fargate-containers.test.ts shows
  * that local Fargate replaces such a task, protected or not). In real time, because none of these times can be shortened.
  */
 import { FaultyStack } from './faulty-stack.ts';

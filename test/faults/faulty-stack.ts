@@ -8,7 +8,6 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
@@ -25,7 +24,7 @@ import {
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Client, Connection } from '@temporalio/client';
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
-import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
+import type { PoolConfig } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
@@ -36,54 +35,18 @@ import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/report/tick-record.ts';
 import { until } from '../until.ts';
-import { SIDECAR_IMAGE, taskDefinitionOf, type TestedTask } from '../task-definition.ts';
+import { SIDECAR_IMAGE } from '../task-definition.ts';
 import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
+import { definitionOf, IMAGE, imageOf, ROLE, TABLE, WORKER_COMMAND, type FaultyPool } from './faulty-pool.ts';
 
-const IMAGE = 'example.test/worker:1';
 const CLUSTER = 'faults';
-const TABLE = 'state';
-const ROLE = 'AROA';
 const DIST = join(import.meta.dirname, '../../dist');
-const BLOCKING = join(import.meta.dirname, 'fixtures/blocking.mjs');
 
-/** As the platform has it, compressed like the work is. */
-const STOP_TIMEOUT_SECONDS = 3;
 /** In local Fargate each subnet is an availability zone. */
 const SUBNETS = ['subnet-1', 'subnet-2', 'subnet-3'];
 /** All but one of them. */
 const CLOSED_ZONES = ['us-east-1b', 'us-east-1c'];
-/** How long a worker's event loop stands still when it is told to. */
-export const BLOCKED_SECONDS = 3;
-
-export interface FaultyPool {
-  name: string;
-  policy: PoolPolicy;
-  /** Whether Spot tasks are among the pool's. */
-  spot?: boolean;
-  /** Whether workers protect themselves and read their cordon; without, they are workers that are just stopped. */
-  protocol?: boolean;
-  /** Whether its workers can be refused by Temporal, and their event loops blocked. */
-  disturbed?: boolean;
-  /** For how long `block` holds its workers' event loops; without, only those of a disturbed pool can be blocked. */
-  blockedSeconds?: number;
-  /** Whether ECS moves its tasks between availability zones. */
-  rebalanced?: boolean;
-  /** What its tasks run; the worker, unless given. */
-  command?: string[];
-  /** The folder of another worker than the package's own that protects itself. */
-  worker?: string;
-  /** A worker of another kind, with the sidecar beside it: the folder that stands for its image. */
-  beside?: string;
-}
-
-function imageOf(pool: string): string {
-  return `example.test/${pool}:1`;
-}
-
-type WorkerTask = Omit<TestedTask, 'family' | 'stopTimeout'>;
-
-export const WORKER_COMMAND = ['node', 'main.js'];
 
 /** A line of the scaler's log that tells of one tick of one pool. */
 export type TickLine = TickRecord & {
@@ -355,61 +318,9 @@ export class FaultyStack {
   }
 
   async #register(pool: FaultyPool): Promise<string> {
-    const task = pool.beside === undefined ? this.#ourTask(pool) : this.#taskBeside(pool);
-    const definition = taskDefinitionOf({ family: pool.name, stopTimeout: STOP_TIMEOUT_SECONDS, ...task });
+    const definition = definitionOf(pool, { address: this.#address, refusing: this.#refusing?.address });
     const { taskDefinition } = await this.#ecs.send(new RegisterTaskDefinitionCommand(definition));
     return `${pool.name}:${taskDefinition?.revision}`;
-  }
-
-  #taskBeside({ name, policy, command = [] }: FaultyPool): WorkerTask {
-    return {
-      image: imageOf(name),
-      command,
-      environment: {
-        TEMPORAL_ADDRESS: this.#address,
-        TEMPORAL_TASK_QUEUE: name,
-        ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
-      },
-      sidecar: { stateTable: TABLE, taskRoleId: ROLE },
-    };
-  }
-
-  #ourTask({
-    name,
-    policy,
-    protocol = true,
-    disturbed = false,
-    blockedSeconds = disturbed ? BLOCKED_SECONDS : undefined,
-    command = WORKER_COMMAND,
-    worker,
-  }: FaultyPool): WorkerTask {
-    const environment = {
-      TEMPORAL_ADDRESS: disturbed ? this.#refusing!.address : this.#address,
-      TEMPORAL_TASK_QUEUE: name,
-      ELASTIC_WORKERS_POOL: name,
-      ELASTIC_WORKERS_PROCESSES: '1',
-      ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES: `${policy.slotsPerTask ?? 1}`,
-      ELASTIC_WORKERS_CORDON_POLL_SECONDS: '1',
-      ELASTIC_WORKERS_HEARTBEAT_SECONDS: '1',
-      ELASTIC_WORKERS_STOP_TIMEOUT_SECONDS: `${STOP_TIMEOUT_SECONDS}`,
-      ELASTIC_WORKERS_DRAIN_GRACE_SECONDS: '1',
-      ELASTIC_WORKERS_DRAIN_SECONDS: '2',
-      ELASTIC_WORKERS_HEALTH_PORT: 'off',
-      ELASTIC_WORKERS_METRICS_PORT: 'off',
-      ELASTIC_WORKERS_CLOUDWATCH: 'off',
-      ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
-      ...(blockedSeconds !== undefined && {
-        NODE_OPTIONS: `--import=${pathToFileURL(BLOCKING).href}`,
-        BLOCKED_SECONDS: `${blockedSeconds}`,
-      }),
-      ...(disturbed && {
-        // A heartbeat that a refusal or a blocked loop holds back is no more than this late already.
-        ELASTIC_WORKERS_HEARTBEAT_THROTTLE_SECONDS: '1',
-        ELASTIC_WORKERS_MAX_HEARTBEAT_THROTTLE_SECONDS: '1',
-      }),
-      ...(protocol && { ELASTIC_WORKERS_STATE_TABLE: TABLE, ELASTIC_WORKERS_TASK_ROLE_ID: ROLE }),
-    };
-    return { image: worker === undefined ? IMAGE : imageOf(name), command, environment };
   }
 
   #startScaler(awsUrl: string): void {

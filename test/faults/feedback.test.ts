@@ -6,7 +6,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { FaultyStack, WORKER_COMMAND, type TickLine } from './faulty-stack.ts';
+import { WORKER_COMMAND } from './faulty-pool.ts';
+import { FaultyStack, type TickLine } from './faulty-stack.ts';
 
 jest.setTimeout(400_000);
 

@@ -7,14 +7,14 @@
  * Time is compressed: work of 50 ms to 20 s stands for work of up to 5 minutes, a stop timeout of 3 s for Fargate's.
  * The seed repeats all choices; what they meet, real processes decide.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded, type Random } from '../../simulate/random.ts';
-import { FRESH_MS } from '../../worker/temporal/contact.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 import type { TaskSummary } from '../../local/fargate/index.ts';
 import type { Refusal } from '../worker/temporal-proxies.ts';
-import { BLOCKED_SECONDS, FaultyStack } from './faulty-stack.ts';
+import { BLOCKED_SECONDS } from './faulty-pool.ts';
+import { FaultyStack } from './faulty-stack.ts';
+import { Losses, type Job, type Lost } from './losses.ts';
 
 export interface LossOptions {
   seed: number;
@@ -94,8 +94,6 @@ const REFUSED_SECONDS = [2, 3.5] as const;
 const HEARTBEAT_TIMEOUT_SECONDS = 10;
 /** After a refusal or a blocked loop no other comes for so long: two of them together could outlast the heartbeat timeout. */
 const QUIET_SECONDS = 6;
-/** From the worker's decision to send a result until it is there, on a busy machine. */
-const ON_ITS_WAY_MS = 500;
 
 export async function loseNothing(options: LossOptions): Promise<LossResult> {
   const kept = Array.from({ length: options.pools }, (_, index) => `kept-${index + 1}`);
@@ -113,23 +111,13 @@ export async function loseNothing(options: LossOptions): Promise<LossResult> {
   }
 }
 
-interface Job {
-  id: string;
-  pool: string;
-  kind: 'activity' | 'workflow';
-  ended?: 'completed' | 'failed';
-  /** By attempt, the task that had it and since when; and how it ended, where it failed. */
-  attempts: Map<number, { task: string; startedAt: number }>;
-  failures: Map<number, string>;
-  result: Promise<void>;
-}
-
 class Run {
   readonly #faulty: FaultyStack;
   readonly #kept: string[];
   readonly #scaled: string[];
   readonly #options: LossOptions;
   readonly #random: Random;
+  readonly #losses: Losses;
   readonly #jobs: Job[] = [];
   readonly #startedAt = Date.now();
   #high = false;
@@ -153,6 +141,7 @@ class Run {
     this.#scaled = [...kept, UNPROTECTED];
     this.#options = options;
     this.#random = seeded(options.seed);
+    this.#losses = new Losses(faulty);
   }
 
   async run(): Promise<LossResult> {
@@ -327,12 +316,13 @@ class Run {
   #result(): LossResult {
     const activities = this.#jobs.filter(({ kind }) => kind === 'activity');
     const workflows = this.#jobs.filter(({ kind }) => kind === 'workflow');
-    const lost = activities.flatMap((job) => this.#lostAttempts(job));
+    const lost = activities.flatMap((job) => this.#losses.of(job));
     const isOurs = ({ why, arrived, refused }: Lost) =>
       why !== 'SpotInterruption' && why !== 'EssentialContainerExited' && arrived && !refused;
     const tell = ({ id, attempt, task, why, how }: Lost) => `${id} attempt ${attempt} on ${task}: ${why}; ${how}`;
     const kept = lost.filter(({ pool }) => this.#kept.includes(pool));
-    for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#tellStoryOf(task);
+    const story = this.#options.onProgress ?? (() => undefined);
+    for (const task of new Set(kept.filter(isOurs).map(({ task }) => task))) this.#losses.tellStoryOf(task, story);
     return {
       scaleIns: this.#scaleIns(),
       events: this.#events,
@@ -357,92 +347,11 @@ class Run {
   #lostUnprotected(): number {
     return this.#jobs
       .filter(({ kind, pool, ended }) => kind === 'activity' && pool === UNPROTECTED && ended !== undefined)
-      .flatMap((job) => this.#lostAttempts(job))
+      .flatMap((job) => this.#losses.of(job))
       .filter(({ why }) => why === 'ServiceSchedulerInitiated').length;
-  }
-
-  /** All attempts but the one that completed. A retry that waits counts as the attempt after, on the task of the one before. */
-  #lostAttempts({ id, pool, ended, attempts, failures }: Job): Lost[] {
-    const count = Math.max(0, ...attempts.keys());
-    const lost = ended === 'completed' ? count - 1 : count;
-    return Array.from({ length: lost }, (_, index) => {
-      const attempt = index + 1;
-      const { task = '', startedAt = 0 } = attempts.get(attempt) ?? {};
-      const about = this.#faulty.tasks.get(task);
-      const why = about?.stopCode ?? 'nothing known';
-      const cordonedAt = this.#cordonedAt(pool, task);
-      const failure = failures.get(attempt) ?? 'no failure reported';
-      const silent = !failures.has(attempt) || /timeout/i.test(failure);
-      const how = `${failure}, begun ${(startedAt - cordonedAt) / 1000} s after the cordon`;
-      const arrived = !silent || !isInOrder(about) || startedAt >= cordonedAt;
-      return {
-        id,
-        pool,
-        attempt,
-        task,
-        why,
-        how,
-        arrived,
-        refused: silent && this.#wasRefused(id, task, startedAt, attempts.get(attempt + 1)?.startedAt),
-      };
-    });
-  }
-
-  /** A call with this activity's result, from this task and in the attempt's time, came to Temporal and was refused. */
-  #wasRefused(id: string, task: string, startedAt: number, endedAt = Infinity): boolean {
-    return this.#faulty.refusedReports.some(({ at, afterMs, message }) => {
-      const inTime = startedAt <= at && at < endedAt && afterMs < FRESH_MS + ON_ITS_WAY_MS;
-      return inTime && task !== '' && names(message, id) && names(message, task);
-    });
-  }
-
-  /** When the task was last told to leave. */
-  #cordonedAt(pool: string, task: string): number {
-    const lines = this.#faulty.linesOf(pool);
-    const last = lines.findLastIndex(({ cordon }) => cordon.includes(task));
-    const before = lines.findLastIndex(({ cordon }, index) => index < last && !cordon.includes(task));
-    return lines[before + 1]?.now ?? 0;
-  }
-
-  /** What the scaler decided around the task's end, and what the worker in it said. */
-  #tellStoryOf(id: string): void {
-    const task = this.#faulty.tasks.get(id);
-    const tell = this.#options.onProgress ?? (() => undefined);
-    tell(`task ${id}: ${JSON.stringify(task)}`);
-    if (task === undefined) return;
-    const stoppedAt = task.history.find(({ status }) => status === 'DEACTIVATING')?.at ?? Date.now();
-    const around = this.#faulty.linesOf(task.service).filter(({ now }) => Math.abs(now - stoppedAt) < 10_000);
-    for (const { now, desired, cordon, reason, errors, tasks } of around)
-      tell(JSON.stringify({ seconds: (now - stoppedAt) / 1000, desired, cordon, reason, errors, tasks }));
-    if (existsSync(task.logFile)) tell(readFileSync(task.logFile, 'utf8'));
   }
 
   #pick<T>(from: readonly T[]): T {
     return from[Math.floor(this.#random() * from.length)]!;
   }
-}
-
-interface Lost {
-  id: string;
-  pool: string;
-  attempt: number;
-  task: string;
-  why: string;
-  how: string;
-  /** Whether the worker may have had it. */
-  arrived: boolean;
-  /** Whether Temporal was seen to refuse its result. */
-  refused: boolean;
-}
-
-/** With its length before it, as protobuf has it, so that no longer name will do. */
-function names(message: Buffer, name: string): boolean {
-  return message.includes(Buffer.concat([Buffer.of(name.length), Buffer.from(name)]));
-}
-
-/** The worker has left by itself, and has cancelled nothing. */
-function isInOrder(task: TaskSummary | undefined): boolean {
-  if (task === undefined || !existsSync(task.logFile)) return false;
-  const log = readFileSync(task.logFile, 'utf8');
-  return log.includes('Protection lifted') && log.includes('all work is finished') && !log.includes('"unfinished"');
 }

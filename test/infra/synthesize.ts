@@ -1,9 +1,11 @@
 /** A synthesized stack with the construct, for tests to inspect. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { DISABLE_ASSET_STAGING_CONTEXT } from 'aws-cdk-lib/cx-api';
 import type { Construct } from 'constructs';
+import { poolConfigSchema } from '../../contract/pool-config.ts';
 import { ElasticWorkers, type ElasticWorkersProps } from '../../infra/index.ts';
 
 export const props: ElasticWorkersProps = {
@@ -46,6 +48,17 @@ export function synthesize(changes: Changes | ((scope: Construct) => Changes) = 
   };
 }
 
+/** A cluster that is there already. */
+export function givenCluster(scope: Construct): ecs.ICluster {
+  const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
+    vpcId: 'vpc-0123456789abcdef0',
+    availabilityZones: ['a', 'b'],
+    privateSubnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+    publicSubnetIds: ['subnet-0123456789abcdef2', 'subnet-0123456789abcdef3'],
+  });
+  return ecs.Cluster.fromClusterAttributes(scope, 'Cluster', { clusterName: 'platform', vpc });
+}
+
 /** The only one, or the pool's. */
 export function containerOf(template: Template, pool = '') {
   const tasks = Object.entries(template.findResources('AWS::ECS::TaskDefinition'));
@@ -56,6 +69,11 @@ export function containerOf(template: Template, pool = '') {
     Value,
   ]);
   return { task: task?.Properties, container, environment: Object.fromEntries(variables) as Record<string, unknown> };
+}
+
+/** What the scaler reads of each pool. */
+export function poolConfigs(template: Template) {
+  return parametersBelow('/elastic-workers/', template).map((config) => poolConfigSchema.parse(config));
 }
 
 /** The SSM parameters below a path: each pool's below `/elastic-workers/`, the stack's below `/elastic-workers-stacks/`. */

@@ -1,185 +1,8 @@
-/** The policy on what real queues show: short work, workflow tasks, limits, foreign workers, tasks counted twice. */
-import {
-  decide,
-  DEFAULT_POLICY,
-  type Decision,
-  type Policy,
-  type QueueReading,
-  type Signals,
-  type TasksReading,
-  type WorkerReading,
-} from '../../scaler/policy.ts';
+/** The policy on what real queues show: work that is not taken, limits, tasks counted twice, orders, queries to a pool at zero. */
+import type { QueueReading, Signals } from '../../scaler/policy.ts';
+import { TICK_SECONDS, counts, names, play, policy, queue, running, worker } from './play.ts';
 
-const policy: Policy = { ...DEFAULT_POLICY, maxTasks: 100 };
-const TICK_SECONDS = 10;
-
-const queue = (changes: Partial<QueueReading> = {}): QueueReading => ({
-  backlog: 0,
-  ageSeconds: 0,
-  addRate: 0,
-  dispatchRate: 0,
-  rateLimited: false,
-  ...changes,
-});
-const worker = (task: string | null, changes: Partial<WorkerReading> = {}): WorkerReading => ({
-  key: `${task}-worker`,
-  task,
-  ageSeconds: 3,
-  usedSlots: 0,
-  slots: 20,
-  processed: 0,
-  failed: 0,
-  ...changes,
-});
-const names = (count: number, first = 't') => Array.from({ length: count }, (_, index) => `${first}${index}`);
-const running = (ids: string[], changes: Partial<TasksReading> = {}): TasksReading => ({
-  desired: ids.length,
-  running: ids,
-  pending: [],
-  cordoned: [],
-  ...changes,
-});
-
-/** `read` gets the number of the tick and the tasks that are there: as many as were ordered a minute before, all of them up. */
-function play(
-  ticks: number,
-  read: (tick: number, ids: string[]) => Partial<Signals>,
-  { tasks = 1, follows = false, with_ = policy }: { tasks?: number; follows?: boolean; with_?: Policy } = {},
-): Decision[] {
-  const decisions: Decision[] = [];
-  let memory: unknown;
-  for (let tick = 0; tick < ticks; tick += 1) {
-    const ordered = follows ? (decisions[Math.max(0, tick - 6)]?.desired ?? tasks) : tasks;
-    const desired = follows ? (decisions.at(-1)?.desired ?? tasks) : tasks;
-    const present = tick < 6 ? tasks : ordered;
-    const ids = names(follows ? Math.min(present, desired) : tasks);
-    const starting = names(Math.max(0, desired - ids.length), 'starting');
-    const signals: Signals = {
-      activityQueue: queue(),
-      workflowQueue: queue(),
-      workers: ids.map((id) => worker(id)),
-      tasks: running(ids, { desired, pending: starting }),
-      ...read(tick, ids),
-    };
-    const outcome = decide(signals, memory, with_, tick * TICK_SECONDS * 1000);
-    memory = JSON.parse(JSON.stringify(outcome.memory));
-    decisions.push(outcome.decision);
-  }
-  return decisions;
-}
-
-const counts = (decisions: Decision[]) => decisions.map(({ desired }) => desired);
-
-describe('work that is shorter than a heartbeat can see', () => {
-  test.each([
-    ['10 a second of 20 ms', 10, true],
-    ['the same, started eagerly past the queue', 10, false],
-    ['one every five seconds', 0.2, true],
-  ])('keeps a task while it flows: %s', (_, perSecond, queued) => {
-    const decisions = play(60, (tick, ids) => ({
-      activityQueue: queue(queued ? { addRate: perSecond, dispatchRate: perSecond } : {}),
-      workers: ids.map((id) => worker(id, { processed: Math.round(tick * TICK_SECONDS * perSecond) })),
-    }));
-    expect(new Set(counts(decisions).slice(2))).toEqual(new Set([1]));
-  });
-
-  test('does not keep a fleet: 500 a second of 5 ms fit into one of five tasks', () => {
-    const decisions = play(
-      60,
-      (tick, ids) => ({
-        activityQueue: queue({ addRate: 500, dispatchRate: 500 }),
-        workers: ids.map((id) => worker(id, { processed: (tick * TICK_SECONDS * 500) / ids.length })),
-      }),
-      { tasks: 5 },
-    );
-    expect(decisions.at(-1)).toMatchObject({ desired: 1 });
-  });
-
-  test('lets the pool go to zero when it ends', () => {
-    const decisions = play(60, (tick, ids) => ({
-      activityQueue: queue({ addRate: tick < 20 ? 10 : 0 }),
-      workers: ids.map((id) => worker(id, { processed: 100 * Math.min(tick, 20) })),
-    }));
-    expect(decisions.at(-1)).toMatchObject({ desired: 0, reason: 'scale-in' });
-  });
-});
-
-describe('workflow tasks', () => {
-  const workflowTasks = (usedSlots: number, processed: number, slots = 40) => ({
-    workflowTasks: { usedSlots, slots, processed },
-  });
-
-  test.each([
-    ['as the queue shows them', 10, undefined],
-    ['that go to workers with the workflow in their cache, past the queue', 0, 2000],
-  ])('keep a task while they flow: %s', (_, addRate, perTick) => {
-    const decisions = play(60, (tick, ids) => ({
-      workflowQueue: queue({ addRate }),
-      workers: ids.map((id) => worker(id, perTick === undefined ? {} : workflowTasks(0, perTick * tick))),
-    }));
-    expect(new Set(counts(decisions).slice(2))).toEqual(new Set([1]));
-  });
-
-  test('get more tasks when their slots are full, although slots for activities are free', () => {
-    const decisions = play(
-      12,
-      (tick, ids) => ({
-        workflowQueue: queue({ backlog: 100 + 20 * tick, ageSeconds: 9 + tick, addRate: 50, dispatchRate: 48 }),
-        workers: ids.map((id) => worker(id, workflowTasks(2, 240 * tick, 2))),
-      }),
-      { tasks: 2 },
-    );
-    expect(decisions.at(-1)).toMatchObject({ reason: 'backlog' });
-    expect(decisions.at(-1)!.desired).toBeGreaterThan(2);
-    expect(decisions.at(-1)!.detail).toMatch(/^workflow tasks: /);
-  });
-
-  test('of a worker that says nothing of them get more tasks as well', () => {
-    const decisions = play(
-      30,
-      (tick) => ({
-        workflowQueue: queue({ backlog: 200 + 20 * tick, ageSeconds: 9, addRate: 50, dispatchRate: 48 }),
-      }),
-      { tasks: 2 },
-    );
-    expect(Math.min(...counts(decisions).slice(5))).toBeGreaterThan(2);
-  });
-
-  test('that only computing holds up are served by as many tasks as it takes, and then by no fewer', () => {
-    // Each task gets 12 a second done, whatever its 40 slots say; 50 a second come.
-    let [backlog, done] = [0, [] as number[]];
-    const decisions = play(
-      120,
-      (_, ids) => {
-        const capacity = 12 * TICK_SECONDS * ids.length;
-        const served = Math.min(capacity, backlog + 50 * TICK_SECONDS);
-        backlog = Math.max(0, backlog + 50 * TICK_SECONDS - served);
-        done = ids.map((__, index) => (done[index] ?? 0) + served / ids.length);
-        const usedSlots = backlog > 0 ? 40 : 4;
-        const age = backlog / (12 * ids.length);
-        return {
-          workflowQueue: queue({ backlog: Math.round(backlog), ageSeconds: age, addRate: 50, dispatchRate: 50 }),
-          workers: ids.map((id, index) => worker(id, workflowTasks(usedSlots, Math.round(done[index]!)))),
-        };
-      },
-      { follows: true },
-    );
-    expect(backlog).toBe(0);
-    const later = counts(decisions).slice(60);
-    expect(Math.min(...later)).toBeGreaterThanOrEqual(5);
-    expect(Math.max(...later)).toBeLessThanOrEqual(8);
-  });
-
-  test('are no activities to come, where workers have shown that they schedule none', () => {
-    const read = (processed: number) => ({
-      workflowQueue: queue({ backlog: 400, ageSeconds: 1 }),
-      workers: [worker('t0', { slots: 0, ...workflowTasks(3, processed) })],
-    });
-    expect(play(3, (tick) => read(5000 * (tick + 1))).at(-1)!.desired).toBeLessThanOrEqual(2);
-  });
-});
-
-describe('what waits and is not taken', () => {
+describe('work that waits and is not taken', () => {
   test.each([
     ['alive', () => 0],
     ['dead', (tick: number) => tick * TICK_SECONDS],
@@ -191,7 +14,7 @@ describe('what waits and is not taken', () => {
     expect(decisions.at(-1)!.desired).toBeLessThanOrEqual(2);
   });
 
-  test('gets one more task when the one at hand takes nothing, and no further ones when that brings nothing', () => {
+  test('gets one more task when the present one takes nothing, and no others if that does not help', () => {
     const stuck = play(
       100,
       (tick, ids) => ({
@@ -208,7 +31,7 @@ describe('what waits and is not taken', () => {
     expect(Math.max(...counts(stuck))).toBeLessThanOrEqual(3);
   });
 
-  test('says that the work is not served, once a little growth has been tried', () => {
+  test('is reported as not served, once a little growth has been tried', () => {
     const idle = play(30, (tick) => ({ activityQueue: queue({ backlog: 40, ageSeconds: 60 + tick * TICK_SECONDS }) }), {
       follows: true,
     });
@@ -236,7 +59,7 @@ describe('limits of the queue', () => {
     expect(decisions.at(-1)!.desired).toBeGreaterThan(2);
   });
 
-  test('hold what waits for them while slots are free: the fleet fits the rest', () => {
+  test('hold back what waits for them while slots are free: the fleet is sized for the rest', () => {
     const decisions = play(
       30,
       (tick, ids) => ({
@@ -283,72 +106,6 @@ describe('limits of the queue', () => {
   );
 });
 
-describe('the slots that a task really has', () => {
-  test.each([
-    ['its owner', null],
-    ['its worker', 20],
-  ])('are learned within three ticks where %s says 20 and it takes 5, and the mistake is named', (_, slots) => {
-    const decisions = play(
-      6,
-      (tick, ids) => ({
-        activityQueue: queue({ backlog: 200, ageSeconds: 60, addRate: 2, dispatchRate: 2 }),
-        workers: ids.map((id) => worker(id, { usedSlots: 5, slots, processed: 5 * tick })),
-      }),
-      { tasks: 4 },
-    );
-    // 200 wait, of 10 s each: with 5 slots a task it takes four times the tasks that it took with 20.
-    const right = play(
-      6,
-      (tick, ids) => ({
-        activityQueue: queue({ backlog: 200, ageSeconds: 60, addRate: 2, dispatchRate: 2 }),
-        workers: ids.map((id) => worker(id, { usedSlots: 5, slots: 5, processed: 5 * tick })),
-      }),
-      { tasks: 4, with_: { ...policy, slotsPerTask: 5 } },
-    );
-    expect(Math.abs(decisions[3]!.desired - right[3]!.desired)).toBeLessThanOrEqual(1);
-    expect(decisions[3]!.detail).toContain('of 5 (not 20) a task');
-  });
-});
-
-describe('workers that are not the pool’s', () => {
-  test.each([
-    ['of another cluster', null],
-    ['with an identity of their own', 'elsewhere'],
-  ])('have their slots subtracted: %s', (_, task) => {
-    // 80 slots are at work, spread over all: two foreign workers have 40 of them.
-    const decisions = play(
-      40,
-      (tick, ids) => {
-        const of = 80 / (ids.length + 2);
-        const use = { usedSlots: Math.round(Math.min(20, of)), processed: Math.round(of * tick) };
-        const foreign = [0, 1].map((index) => ({ ...worker(task, use), key: `foreign${index}` }));
-        return {
-          activityQueue: queue({ addRate: 8, dispatchRate: 8 }),
-          workers: [...ids.map((id) => worker(id, use)), ...foreign],
-        };
-      },
-      { tasks: 4, follows: true },
-    );
-    expect(decisions.at(-1)!.desired).toBeGreaterThanOrEqual(2);
-    expect(decisions.at(-1)!.desired).toBeLessThanOrEqual(3);
-    expect(decisions.at(-1)!.detail).toContain('40 slots are other workers');
-  });
-
-  test('are not what a stopped task of the pool leaves behind in the list', () => {
-    const decisions = play(20, (tick) => {
-      const gone = worker('gone', { usedSlots: 0, ageSeconds: tick * TICK_SECONDS });
-      const ids = tick === 0 ? ['t0', 'gone'] : ['t0'];
-      const busy = worker('t0', { usedSlots: 20, processed: tick });
-      return {
-        activityQueue: queue({ backlog: 20, ageSeconds: 30, addRate: 0.1 }),
-        workers: [busy, gone],
-        tasks: running(ids),
-      };
-    });
-    expect(decisions.at(-1)!.detail).not.toContain('other workers');
-  });
-});
-
 test('what was in flight is not counted twice when a restarted server queues it again', () => {
   const read = (again: Partial<QueueReading>) => (tick: number, ids: string[]) => ({
     activityQueue: tick < 10 ? queue() : queue({ backlog: 200, ...again }),
@@ -378,36 +135,8 @@ test('what was in flight is not counted twice when a restarted server queues it 
   expect(Math.max(...counts(real).slice(9))).toBeGreaterThan(11);
 });
 
-describe('failures', () => {
-  test('that are no failures do not keep idle tasks: polling by retry', () => {
-    const decisions = play(
-      60,
-      (tick, ids) => ({ workers: ids.map((id) => worker(id, { processed: 10 * tick, failed: 10 * tick })) }),
-      { tasks: 10 },
-    );
-    expect(decisions.at(-1)!.desired).toBeLessThanOrEqual(1);
-  });
-
-  test('keep the tasks for what will come back, for ten minutes', () => {
-    const decisions = play(
-      120,
-      (tick, ids) => ({
-        workers: ids.map((id) =>
-          worker(
-            id,
-            tick < 20 ? { usedSlots: 15, processed: 15 * tick } : { processed: 300 + 2 * tick, failed: 2 * tick },
-          ),
-        ),
-      }),
-      { tasks: 4 },
-    );
-    expect(Math.min(...counts(decisions).slice(20, 80))).toBeGreaterThanOrEqual(3);
-    expect(decisions.at(-1)!.desired).toBeLessThanOrEqual(1);
-  });
-});
-
 describe('an order', () => {
-  test('is not made where nothing comes: slots nearly full, queue empty', () => {
+  test('is not made if no work arrives: slots nearly full, queue empty', () => {
     const decisions = play(
       20,
       (_, ids) => ({
@@ -444,7 +173,7 @@ describe('an order', () => {
   });
 });
 
-test('a deployment is no new need: the tasks of both revisions at work count once', () => {
+test('a deployment is no new demand: the work of both revisions’ tasks counts once', () => {
   const [before, after] = [names(4, 'old'), names(4, 'new')];
   const read = (tick: number) => {
     const both = tick >= 20;
@@ -458,23 +187,6 @@ test('a deployment is no new need: the tasks of both revisions at work count onc
   expect(Math.max(...counts(play(40, read)))).toBe(4);
 });
 
-test('local activities hold their task: others leave before it', () => {
-  const read = (tick: number) => ({
-    workers: [worker('t0', { localActivities: 3 }), worker('t1'), worker('t2')],
-    tasks: running(names(3)),
-    activityQueue: queue({ addRate: tick === 0 ? 0 : 0 }),
-  });
-  const last = play(30, read).at(-1)!;
-  expect(last).toMatchObject({ desired: 1 });
-  expect(last.cordon.toSorted()).toEqual(['t1', 't2']);
-});
-
-test('Nexus tasks are work: they keep a task while they flow', () => {
-  const nexusTasks = (tick: number) => ({ nexusTasks: { usedSlots: 0, slots: 100, processed: 20 * tick } });
-  const decisions = play(40, (tick, ids) => ({ workers: ids.map((id) => worker(id, nexusTasks(tick))) }));
-  expect(decisions.at(-1)).toMatchObject({ desired: 1 });
-});
-
 describe('queries and Nexus operations to a pool at zero, which wait in no queue', () => {
   const undispatched = { addRate: 0.03, dispatchRate: 0 };
   const seenInTicks = (from: number, to: number, signals: Partial<Signals>) => (tick: number) =>
@@ -483,7 +195,7 @@ describe('queries and Nexus operations to a pool at zero, which wait in no queue
   test.each([
     ['a query', { workflowQueue: queue(undispatched) }],
     ['a Nexus operation', { nexusQueue: queue(undispatched) }],
-  ])('%s brings one task, which stays until it can have been sent again, and no longer', (_, signals) => {
+  ])('%s starts one task, which stays only until it can have been sent again', (_, signals) => {
     const decisions = play(40, seenInTicks(3, 6, signals), { tasks: 0, follows: true });
     expect(decisions[2]).toMatchObject({ desired: 0, reason: 'idle' });
     expect(decisions[3]).toMatchObject({ desired: 1, reason: 'backlog' });
@@ -494,20 +206,20 @@ describe('queries and Nexus operations to a pool at zero, which wait in no queue
     expect(ordered.at(-1)).toBe(0);
   });
 
-  test('rates that fade after work that was done bring none', () => {
+  test('rates that fade after finished work start none', () => {
     const fading = (tick: number) => ({
       workflowQueue: queue({ addRate: 20 / (tick + 1), dispatchRate: 19 / (tick + 1) }),
     });
     expect(Math.max(...counts(play(20, fading, { tasks: 0, follows: true })))).toBe(0);
   });
 
-  test('with a task at hand they keep none', () => {
+  test('they keep no task that is already running', () => {
     const whileServed = (_: number, ids: string[]) => (ids.length > 0 ? { workflowQueue: queue(undispatched) } : {});
     const decisions = play(40, whileServed, { follows: true });
     expect(counts(decisions).at(-1)).toBe(0);
   });
 
-  test('rates that are not known bring none', () => {
+  test('unknown rates start none', () => {
     const unread = { nexusQueue: { unknown: 'not allowed' }, workflowQueue: { unknown: 'no answer' } };
     expect(Math.max(...counts(play(20, () => unread, { tasks: 0, follows: true })))).toBe(0);
   });

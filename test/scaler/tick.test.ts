@@ -1,139 +1,6 @@
-import type { PoolConfig } from '../../contract/pool-config.ts';
-import type { Outcome, Reading } from '../../scaler/policy.ts';
-import { tickUntilRelieved } from '../../scaler/loop.ts';
-import type { Overrides } from '../../scaler/read/overrides.ts';
-import type { UncordonedTasks } from '../../scaler/read/ecs.ts';
-import type { TemporalSignals } from '../../scaler/read/temporal.ts';
-import type { ReportedWorker } from '../../scaler/read/workers.ts';
-import { OtherScalerError, type PoolState } from '../../scaler/act/state.ts';
-import type { Ports, Session } from '../../scaler/ports.ts';
+import type { Session } from '../../scaler/ports.ts';
 import { tick } from '../../scaler/tick.ts';
-import type { TickRecord } from '../../scaler/report/tick-record.ts';
-import { Turn, type TurnTable } from '../../scaler/turn.ts';
-
-/** Temporal, ECS and the state table as plain values, with a journal of everything that was done, in order. */
-class FakePorts implements Ports {
-  readonly pools: PoolConfig[];
-  readonly journal: string[] = [];
-  /** The pools that the workers were told are being deployed. */
-  deploying: string[] = [];
-  readonly reports = new Map<string, { record: TickRecord; outcome: Outcome; errors: string[] }>();
-  readonly queued = new Map<string, number>();
-  readonly tasks = new Map<string, Reading<UncordonedTasks>>();
-  readonly addresses = new Map<string, string>();
-  readonly workers: ReportedWorker[] = [];
-  overrides: Overrides = { policy: {}, problems: [] };
-  readonly cordons = new Set<string>();
-  readonly stored = new Map<string, PoolState>();
-  readonly broken = new Set<string>();
-  /** Pools that are read when this settles. */
-  readonly slow = new Map<string, Promise<void>>();
-  /** Of the newest tick. */
-  atRest: string[] = [];
-  /** Where an earlier reading of the queues stands. */
-  readSecondsAgo: number | undefined;
-
-  constructor(...names: string[]) {
-    this.pools = names.map((name) => ({
-      pool: name,
-      taskQueue: `${name}-queue`,
-      cluster: 'cluster',
-      service: name,
-      taskRoleId: 'AROA',
-      protection: 'worker',
-      policy: { maxTasks: 10, slotsPerTask: 1, scaleInAfterSeconds: 30 },
-    }));
-    for (const name of names) this.hasTasks(name);
-  }
-
-  hasTasks(pool: string, ...running: string[]): void {
-    this.tasks.set(pool, { desired: running.length, running, pending: [], outdated: [] });
-  }
-
-  temporal: Ports['temporal'] = {
-    readEach: (pools) => {
-      this.atRest = pools.filter(({ atRest }) => atRest).map(({ pool }) => pool);
-      return new Map(pools.map(({ pool, taskQueue }) => [pool, this.#read(pool, taskQueue)]));
-    },
-  };
-
-  ecs: Ports['ecs'] = {
-    read: async () =>
-      new Map(
-        [...this.tasks].map(([pool, tasks]) => [pool, { tasks, addresses: this.addresses, overrides: this.overrides }]),
-      ),
-  };
-
-  setDesired: Ports['setDesired'] = async (pool, desired) => this.#do('ecs', `${pool.pool}: desired ${desired}`);
-
-  state: Ports['state'] = {
-    load: async (pools) => {
-      await this.#do('load', `load ${pools.join(' ')}`);
-      const none: PoolState = { version: 0, memory: undefined, decision: undefined };
-      return new Map(pools.map((pool) => [pool, this.stored.get(pool) ?? none]));
-    },
-    save: async (pool, state) => {
-      await this.#do('save', `${pool}: remember`);
-      const stored = this.stored.get(pool)?.version ?? 0;
-      if (stored !== state.version) throw new OtherScalerError('another one');
-      this.stored.set(pool, { ...state, version: stored + 1 });
-      return stored + 1;
-    },
-    markTick: async (_now, mode, pools, due) => {
-      if (due) await this.#do('mark', mode === 'act' ? 'mark' : 'mark as observing');
-      this.deploying = [...pools].filter(([, tasks]) => tasks).map(([pool]) => pool);
-    },
-    cordoned: async (tasks) => {
-      if (this.broken.has('cordons')) throw new Error('table down');
-      return new Map([...tasks].map(([pool, ids]) => [pool.pool, ids.filter((id) => this.cordons.has(id))]));
-    },
-    cordon: async (pool, ids) => this.#do('cordon', `${pool.pool}: cordon ${ids.join(' ')}`),
-    takeBack: async (pool, ids) => this.#do('cordon', `${pool.pool}: take back ${ids.join(' ')}`),
-  };
-
-  telemetry: Ports['telemetry'] = {
-    report: (record, outcome, errors) => void this.reports.set(record.pool, { record, outcome, errors }),
-  };
-
-  async #do(part: string, entry: string): Promise<void> {
-    if (this.broken.has(part)) throw new Error(`${part} is down`);
-    this.journal.push(entry);
-  }
-
-  async #read(pool: string, taskQueue: string): Promise<TemporalSignals> {
-    await this.slow.get(pool);
-    return this.#signalsOf(taskQueue);
-  }
-
-  #signalsOf(taskQueue: string): TemporalSignals {
-    if (this.broken.has(taskQueue)) {
-      const unknown = { unknown: 'Temporal is down' };
-      return { activityQueue: unknown, workflowQueue: unknown, workers: unknown };
-    }
-    const { readSecondsAgo } = this;
-    const carried = readSecondsAgo === undefined ? {} : { readSecondsAgo };
-    const queue = { ageSeconds: 1, addRate: 0, dispatchRate: 0, rateLimited: false, ...carried };
-    return {
-      activityQueue: { ...queue, backlog: this.queued.get(taskQueue) ?? 0 },
-      workflowQueue: { ...queue, backlog: 0 },
-      workers: this.workers,
-    };
-  }
-}
-
-const at = (seconds: number, mode: 'act' | 'observe' = 'act') => ({ mode, now: seconds * 1000, keeps: false });
-
-/** A worker that has just reported. */
-const worker = (name: string, state: { busy?: boolean; ageSeconds?: number } = {}): ReportedWorker => ({
-  key: name,
-  task: `1@${name}`,
-  names: ['1', name],
-  ageSeconds: state.ageSeconds ?? 2,
-  usedSlots: Number(state.busy ?? false),
-  slots: 1,
-  processed: 0,
-  failed: 0,
-});
+import { at, FakePorts, worker } from './fake-ports.ts';
 
 describe('a tick', () => {
   test('remembers before it acts', async () => {
@@ -143,7 +10,7 @@ describe('a tick', () => {
     expect(world.journal).toEqual(['load fast', 'fast: remember', 'fast: desired 10']);
   });
 
-  test('cordons who leaves before it lowers the count', async () => {
+  test('cordons the tasks to remove before it lowers the count', async () => {
     const world = new FakePorts('fast');
     world.hasTasks('fast', 'a', 'b');
     world.workers.push(worker('a'), worker('b'));
@@ -154,7 +21,7 @@ describe('a tick', () => {
     expect(world.journal).toEqual(['fast: remember', 'fast: cordon a b', 'fast: desired 0']);
   });
 
-  test('takes cordoned tasks back before it raises the count', async () => {
+  test('lifts cordons before it raises the count', async () => {
     const world = new FakePorts('fast');
     world.tasks.set('fast', { desired: 0, running: ['a'], pending: [], outdated: [] });
     world.cordons.add('a');
@@ -163,7 +30,7 @@ describe('a tick', () => {
     expect(world.journal.slice(2)).toEqual(['fast: take back a', 'fast: desired 10']);
   });
 
-  test('changes nothing when nothing changed, and writes memory all the same when it is to be kept', async () => {
+  test('changes nothing when nothing changed, but writes memory if it is told to keep it', async () => {
     const world = new FakePorts('fast');
     const session: Session = new Map();
     await tick(world.pools, session, world, at(0));
@@ -201,7 +68,7 @@ describe('a tick', () => {
 });
 
 describe('of many pools', () => {
-  test('each is decided on as soon as it is read: nobody waits for the slowest', async () => {
+  test('each is decided on as soon as it is read: none waits for the slowest', async () => {
     const world = new FakePorts('slow', 'fast');
     world.queued.set('fast-queue', 500);
     const slow = Promise.withResolvers<void>();
@@ -221,7 +88,7 @@ describe('of many pools', () => {
     expect([...world.reports.keys()]).toEqual(['fast', 'slow']);
   });
 
-  test('only some are remembered and carried out at once, or most of the requests would run out of time', async () => {
+  test('only some are remembered and acted on at a time, or most of the requests would time out', async () => {
     const world = new FakePorts(...Array.from({ length: 100 }, (_, number) => `p${number}`));
     const { save } = world.state;
     let open = 0;
@@ -237,7 +104,7 @@ describe('of many pools', () => {
     expect(most).toBe(25);
   });
 
-  test('those at rest are told from those with work, with tasks, or of which something was unknown', async () => {
+  test('those at rest are distinguished from those with work, with tasks, or with an unknown reading', async () => {
     const world = new FakePorts('resting', 'working', 'staffed', 'unread');
     world.queued.set('working-queue', 500);
     world.hasTasks('staffed', 'a');
@@ -252,7 +119,7 @@ describe('of many pools', () => {
     expect(world.atRest).toEqual(['resting']);
   });
 
-  test('an earlier reading of the queues stands for a pool without tasks only: nobody leaves by it', async () => {
+  test('an earlier reading of the queues is used only for a pool without tasks: it removes none', async () => {
     const world = new FakePorts('resting', 'staffed');
     world.readSecondsAgo = 12;
     world.hasTasks('staffed', 'a');
@@ -266,7 +133,7 @@ describe('of many pools', () => {
 });
 
 describe('what a person has tagged', () => {
-  test('stands above the policy, and what could not be understood is an error of the pool', async () => {
+  test('overrides the policy, and an invalid tag is an error of the pool', async () => {
     const world = new FakePorts('fast');
     world.queued.set('fast-queue', 500);
     world.overrides = { policy: { maxTasks: 3 }, problems: ['a tag is odd'] };
@@ -283,7 +150,7 @@ describe('what a person has tagged', () => {
 });
 
 describe('a task that a person drains', () => {
-  test('is cordoned and not taken back, whatever waits, and more is ordered as if it were not there', async () => {
+  test('stays cordoned, whatever waits, and more tasks are ordered as if it were not there', async () => {
     const world = new FakePorts('fast');
     world.tasks.set('fast', { desired: 2, running: ['a', 'b'], pending: [], outdated: [], drained: ['a'] });
     await tick(world.pools, new Map(), world, at(0));
@@ -300,7 +167,7 @@ describe('a task that a person drains', () => {
 });
 
 describe('a cordon beside a sidecar', () => {
-  test('is final: whatever waits, it is not taken back, and more is ordered as if the task were not there', async () => {
+  test('is final: whatever waits, it stays, and more tasks are ordered as if the cordoned one were not there', async () => {
     const world = new FakePorts('fast');
     world.pools[0]!.protection = 'sidecar';
     world.tasks.set('fast', { desired: 1, running: ['a', 'b'], pending: [], outdated: [] });
@@ -320,7 +187,7 @@ test('workers are told which pools are being deployed', async () => {
   expect(world.deploying).toEqual(['slow']);
 });
 
-test('workers of other services are in the record, and told from those of a task that has stopped', async () => {
+test('workers of other services are in the record, distinguished from those of a stopped task', async () => {
   const world = new FakePorts('fast');
   const stopped = 'f'.repeat(32);
   world.hasTasks('fast', 'a');
@@ -383,7 +250,7 @@ describe('a failure', () => {
     expect(world.journal.filter((entry) => entry.startsWith(`${BAD}: cordon`))).toEqual([]);
   });
 
-  test('to write memory lets a pool grow, but cordons nobody', async () => {
+  test('to write memory lets a pool scale out, but cordons no task', async () => {
     const growing = new FakePorts('fast');
     growing.broken.add('save');
     growing.queued.set('fast-queue', 500);
@@ -400,7 +267,7 @@ describe('a failure', () => {
     expect(shrinking.journal).toEqual([]);
   });
 
-  test('to cordon leaves the count as it is: ECS must not choose who leaves', async () => {
+  test('to cordon leaves the count as it is: ECS must not choose which task to remove', async () => {
     const world = new FakePorts('fast');
     world.hasTasks('fast', 'a');
     world.workers.push(worker('a'));
@@ -413,7 +280,7 @@ describe('a failure', () => {
     expect(world.reports.get('fast')?.errors).toEqual(['Error: cordon is down']);
   });
 
-  test('to read the cordons makes the tasks unknown, and the fleet stays', async () => {
+  test('to read the cordons makes the tasks unknown, and the fleet stays the same size', async () => {
     const world = new FakePorts('fast');
     world.hasTasks('fast', 'a');
     world.broken.add('cordons');
@@ -421,113 +288,5 @@ describe('a failure', () => {
     for (const seconds of [0, 60, 120]) await tick(world.pools, session, world, at(seconds));
     expect(world.journal.filter((entry) => entry.includes('desired'))).toEqual([]);
     expect(world.reports.get('fast')?.outcome.decision.reason).toBe('unknown');
-  });
-});
-
-describe('the loop', () => {
-  /** A clock that stands still but for what sleeps and ticks take; the next invocation comes when `relievedMs` have passed. */
-  async function run(tickSeconds: number, remainingMs: number, tickTakesMs: (n: number) => number, relievedMs = 1e9) {
-    const start = 1_000_000;
-    let now = start;
-    const started: [number, boolean][] = [];
-    const ticks = await tickUntilRelieved(
-      async (at_, keeps) => {
-        started.push([at_ - start, keeps]);
-        now += tickTakesMs(started.length);
-      },
-      {
-        tickSeconds,
-        clock: { now: () => now, sleep: async (milliseconds) => void (now += milliseconds) },
-        remainingMs,
-        isRelieved: async () => now - start >= relievedMs,
-      },
-    );
-    return { ticks, started, ended: now - start };
-  }
-
-  test('ticks at its pace until the next invocation waits, and keeps what is remembered in its last tick', async () => {
-    const { started, ended } = await run(10, 150_000, () => 200, 33_000);
-    expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 20_000, 30_000, 40_000]);
-    expect(started.map(([, keeps]) => keeps)).toEqual([false, false, false, false, true]);
-    expect(ended).toBe(40_200);
-  });
-
-  test('without a next invocation it ends in time for the platform, and keeps what is remembered meanwhile', async () => {
-    const { started, ended } = await run(10, 150_000, () => 200);
-    expect(started.at(-1)).toEqual([130_000, true]);
-    expect(started.filter(([, keeps]) => keeps).map(([at_]) => at_)).toEqual([80_000, 130_000]);
-    expect(ended).toBeLessThan(150_000);
-  });
-
-  test('a slow tick is followed at the next whole step, never by two at once', async () => {
-    const { started } = await run(10, 65_000, (n) => (n === 2 ? 13_000 : 200));
-    expect(started.map(([at_]) => at_)).toEqual([0, 10_000, 30_000, 40_000, 50_000]);
-  });
-
-  test('an invocation that starts with little time left still ticks once', async () => {
-    expect((await run(10, 3000, () => 200)).started).toEqual([[0, true]]);
-  });
-});
-
-describe('the turn', () => {
-  /** The table that invocations share, and a clock that goes on only while somebody sleeps. */
-  function shared() {
-    const items: { newest?: string; ticking?: string; since: number } = { since: 0 };
-    const events: [at: number, happen: () => void][] = [];
-    const clock = {
-      time: 1_000_000,
-      now: () => clock.time,
-      sleep: async (milliseconds: number) => {
-        clock.time += milliseconds;
-        for (const [at_, happen] of events) if (at_ <= clock.time - 1_000_000) happen();
-      },
-    };
-    const table: TurnTable = {
-      announce: async (newest) => void Object.assign(items, { newest }),
-      readTurn: async () => items,
-      beginTurn: async (ticking, since) => void Object.assign(items, { ticking, since }),
-      endTurn: async (ended) => void (items.ticking === ended && delete items.ticking),
-    };
-    const turn = (name: string, of = table) => new Turn(of, clock, name);
-    return { items, clock, events, table, turn };
-  }
-
-  test('of the next invocation begins when the one before has written what it remembers', async () => {
-    const { items, clock, events, turn } = shared();
-    const [older, newer] = [turn('older'), turn('newer')];
-    expect(await older.begin(20_000)).toBe(true);
-    expect(await older.isAwaited()).toBe(false);
-    events.push([7000, () => void older.end()]);
-    const begun = newer.begin(20_000);
-    expect(await older.isAwaited()).toBe(true);
-    expect(await begun).toBe(true);
-    expect(clock.now() - 1_000_000).toBe(7000);
-    expect(items.ticking).toBe('newer');
-  });
-
-  test('is the newest’s: one that waited is not needed any more', async () => {
-    const { events, table, turn } = shared();
-    await turn('older').begin(20_000);
-    events.push([3000, () => void table.announce('newest')]);
-    expect(await turn('newer').begin(20_000)).toBe(false);
-  });
-
-  test('comes after a while although the one before says nothing, and at once where that has ended long ago', async () => {
-    const { items, clock, turn } = shared();
-    await turn('dead').begin(20_000);
-    expect(await turn('next').begin(20_000)).toBe(true);
-    expect(clock.now() - 1_000_000).toBe(20_000);
-    items.since = clock.now() - 151_000;
-    expect(await turn('later').begin(20_000)).toBe(true);
-    expect(clock.now() - 1_000_000).toBe(20_000);
-  });
-
-  test('waits for nobody without the table', async () => {
-    const { table, turn } = shared();
-    const down = async () => Promise.reject(new Error('down'));
-    const alone = turn('alone', { ...table, announce: down, readTurn: down, endTurn: down });
-    expect(await alone.begin(20_000)).toBe(true);
-    expect(await alone.isAwaited()).toBe(false);
-    await alone.end();
   });
 });

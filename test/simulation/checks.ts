@@ -10,52 +10,16 @@ import type { Outcome } from '../../scaler/policy.ts';
 import type { ReportedWorker } from '../../scaler/read/workers.ts';
 import type { Ports } from '../../scaler/ports.ts';
 import type { TickRecord } from '../../scaler/report/tick-record.ts';
-import { live, type Service } from './ecs.ts';
+import { Demand } from './demand.ts';
+import { live, type Service } from './ecs-services.ts';
 import type { Faults } from './faults.ts';
 import type { Invocation } from './lambda.ts';
-import type { PoolPlan } from './scenario.ts';
-import type { Cause, TaskQueue } from './temporal.ts';
+import { isDeploying, maxOf, type PoolTruth } from './pool-truth.ts';
+import type { Rule, Violation } from './rules.ts';
+import { SeenByInvocations } from './seen.ts';
+import type { Cause } from './temporal.ts';
 import type { Attempt } from './worker.ts';
 import { HOUR, MINUTE, SECOND, type VirtualTime } from './time.ts';
-import { WORKFLOW_SLOTS } from './workflow-tasks.ts';
-
-export const RULES = {
-  killed: 'an attempt at work was killed by scale-in',
-  limits: 'the count was set outside 0 to maxTasks and the tasks that leave for good',
-  blind: 'tasks were told to leave although something could not be read',
-  uncordoned: 'the count was lowered below the tasks that were not cordoned',
-  overtaken: 'a scaler acted although another one had written the pool since',
-  unneeded: 'far more was ordered than any work could need',
-  keptIdle: 'tasks were kept long after there was any work',
-  spending: 'the fleet grew although the hour’s budget was spent',
-  notRecovered: 'two ticks after all faults had ended, the scaler still could not see or act',
-  blindGap: 'without a fault, nobody looked at a pool for more than 20 seconds',
-  lostTick: 'without a fault or a second scaler, a tick was lost to another invocation',
-  crashed: 'the scaler’s loop ended with an error',
-  notDone: 'work was not done long after all faults had ended',
-  notAtMinimum: 'the fleet did not return to its minimum',
-  leftCordoned: 'a task that is to work was left cordoned',
-  unreported: 'a task was removed that had not said whether it was at work',
-  base: 'an on-demand task was removed although there were Spot tasks',
-} as const;
-export type Rule = keyof typeof RULES;
-
-export interface Violation {
-  rule: Rule;
-  hours: number;
-  pool: string;
-  detail: string;
-}
-
-/** A pool as it truly is. */
-export interface PoolTruth {
-  plan: PoolPlan;
-  service: Service;
-  queue: TaskQueue;
-  /** Pieces of work: started, and what became of them. */
-  work: { started: number; done: number; failed: number; lost: number };
-  arrivals: { at: number; count: number }[];
-}
 
 /** With one of these on, a tick may fail. What happens once counts at its moment. */
 const DISTURBING =
@@ -67,12 +31,9 @@ const TROUBLED_TICKS = 1;
 const LONGEST_GAP_MS = 20 * SECOND;
 /** So long after a fault an invocation that it delayed, or that heard no answer, may still be there. */
 const SETTLED_AFTER_MS = 5 * MINUTE;
-const PEAK_OVER_MS = 3 * MINUTE;
 /** With nothing to do and nothing wrong, a fleet is at its minimum by then. */
 const IDLE_WITHIN_MS = 5 * MINUTE;
 const IDLE_WITHIN_PAUSES_MS = 20 * MINUTE;
-/** From the order of a task until it works, at the most. */
-const START_UP_MS = 70 * SECOND;
 
 export class Checks {
   readonly violations: Violation[] = [];
@@ -91,7 +52,7 @@ export class Checks {
   readonly #twoScalers: boolean;
   readonly #reportedAt = new Map<string, number>();
   readonly #written = new Map<string, { version: unknown; at: number; by: Invocation | undefined }>();
-  readonly #seen = new WeakMap<Invocation, Seen>();
+  readonly #seen: SeenByInvocations;
   /** Ticks in a row, without a fault. */
   readonly #troubled = new Map<string, number>();
   readonly #disturbedAt = new Map<string, number>();
@@ -99,8 +60,7 @@ export class Checks {
   /** The most that was ordered and could be of use. */
   readonly #ordered = new Map<string, number>();
   readonly #idleSince = new Map<string, number>();
-  readonly #peaks = new Map<string, { at: number; slots: number }[]>();
-  readonly #spent = new Map<string, { hour: number; at: number; dollars: number }>();
+  readonly #demand: Demand;
 
   constructor(
     time: VirtualTime,
@@ -109,6 +69,8 @@ export class Checks {
     twoScalers: boolean,
   ) {
     this.#time = time;
+    this.#seen = new SeenByInvocations(time);
+    this.#demand = new Demand(time);
     this.#faults = faults;
     this.#cordoned = cordoned;
     this.#twoScalers = twoScalers;
@@ -130,23 +92,23 @@ export class Checks {
   }
 
   tickBegins(invocation: Invocation): void {
-    const seen = this.#seenBy(invocation);
+    const seen = this.#seen.by(invocation);
     seen.tickAt = this.#time.now;
     seen.temporal.clear();
   }
 
   readTemporal(invocation: Invocation, pool: string, allKnown: boolean, workers: ReportedWorker[]): void {
-    this.#seenBy(invocation).temporal.set(pool, allKnown);
-    this.#seenBy(invocation).reporting.set(pool, new Set(workers.flatMap(({ key }) => key.replace(/^w-/, ''))));
+    this.#seen.by(invocation).temporal.set(pool, allKnown);
+    this.#seen.by(invocation).reporting.set(pool, new Set(workers.flatMap(({ key }) => key.replace(/^w-/, ''))));
   }
 
   readService(invocation: Invocation, service: Service): void {
     const tasks = new Set(live(service).map(({ id }) => id));
-    this.#seenBy(invocation).services.set(service.pool, { tasks, deploying: isDeploying(service) });
+    this.#seen.by(invocation).services.set(service.pool, { tasks, deploying: isDeploying(service) });
   }
 
   readMemory(invocation: Invocation, pool: string, version: unknown): void {
-    this.#seenBy(invocation).versions.set(pool, version);
+    this.#seen.by(invocation).versions.set(pool, version);
   }
 
   wroteMemory(invocation: Invocation | undefined, key: string, version: unknown): void {
@@ -173,7 +135,7 @@ export class Checks {
     const truth = this.#pools.get(pool);
     if (truth === undefined || isDeploying(truth.service)) return;
     // Tasks above the count leave as was decided, or done by hand, before; and a count above the maximum is lowered in any case.
-    const { tasks } = this.#seenBy(invocation).services.get(pool) ?? {};
+    const { tasks } = this.#seen.by(invocation).services.get(pool) ?? {};
     const above = Math.max(live(truth.service).length, tasks?.size ?? 0) > truth.service.desired;
     if (!above && truth.service.desired <= maxOf(truth.plan)) this.#checkSight(invocation, truth, 'a cordon');
     this.#checkOvertaken(invocation, pool, 'a cordon');
@@ -195,13 +157,13 @@ export class Checks {
   reported([record, outcome, errors]: Parameters<Ports['telemetry']['report']>, invocation: Invocation): void {
     const truth = this.#pools.get(record.pool);
     if (truth === undefined) return;
-    this.#account(truth);
+    this.#demand.account(truth);
     this.#checkRemoved(truth, record, outcome, invocation);
     this.#checkAwaited(record.pool, outcome, invocation);
     this.#checkIdle(truth, outcome);
     this.#checkPace(record, errors);
     const disturbed =
-      (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seenBy(invocation).tickAt ||
+      (this.#disturbedAt.get(record.pool) ?? -Infinity) >= this.#seen.by(invocation).tickAt ||
       this.#faults.ofPool(record.pool).some((kind) => DISTURBING.test(kind));
     if (disturbed || truth.plan.misconfigured) return void this.#troubled.set(record.pool, 0);
     const readings = [record.activityQueue, record.workflowQueue, record.workers, record.tasks];
@@ -279,7 +241,7 @@ export class Checks {
     const follows = plan.config.protection === 'sidecar';
     if (!follows && service.desired <= maxOf(plan)) this.#checkSight(invocation, truth, step);
     this.#checkOvertaken(invocation, pool, step);
-    const seen = this.#seenBy(invocation).services.get(pool);
+    const seen = this.#seen.by(invocation).services.get(pool);
     if (seen === undefined || seen.deploying || isDeploying(service)) return;
     const staying = live(service).filter(({ id }) => seen.tasks.has(id) && !this.#cordoned(pool, id));
     if (staying.length > desired)
@@ -299,7 +261,7 @@ export class Checks {
     const removed = decision.cordon.filter((task) => !cordoned.includes(task));
     const kept = [...running, ...pending].filter((task) => !decision.cordon.includes(task));
     const onDemand = removed.filter((task) => !spot.includes(task));
-    const reporting = this.#seenBy(invocation).reporting.get(pool);
+    const reporting = this.#seen.by(invocation).reporting.get(pool);
     const spotKept = kept.filter((task) => spot.includes(task) && (pending.includes(task) || reporting?.has(task)));
     if (onDemand.length > 0 && spotKept.length > 0)
       this.#violated('base', pool, `${onDemand.join(' ')} before ${spotKept.join(' ')}`);
@@ -318,7 +280,7 @@ export class Checks {
   }
 
   #checkAwaited(pool: string, { decision }: Outcome, invocation: Invocation): void {
-    const { unneeded } = this.#seenBy(invocation);
+    const { unneeded } = this.#seen.by(invocation);
     const detail = unneeded.get(pool);
     unneeded.delete(pool);
     if (detail !== undefined && decision.reason !== 'expected') this.#violated('unneeded', pool, detail);
@@ -344,12 +306,12 @@ export class Checks {
 
   #checkSight(invocation: Invocation, { plan }: PoolTruth, what: string): void {
     const { pool } = plan.config;
-    if (this.#seenBy(invocation).temporal.get(pool) !== true)
+    if (this.#seen.by(invocation).temporal.get(pool) !== true)
       this.#violated('blind', pool, `${what} with an unknown reading`);
   }
 
   #checkOvertaken(invocation: Invocation, pool: string, what: string): void {
-    const { tickAt, versions } = this.#seenBy(invocation);
+    const { tickAt, versions } = this.#seen.by(invocation);
     const newest = this.#written.get(pool);
     if (newest === undefined || newest.by === undefined || newest.by === invocation || newest.at >= tickAt) return;
     if (versions.get(pool) !== newest.version) {
@@ -365,99 +327,21 @@ export class Checks {
     const { plan, service } = truth;
     const { minTasks = 0, slotsPerTask = 20, spendCapDollarsPerHour } = plan.config.policy;
     if (desired <= minTasks) return;
-    const most = this.#mostNeeded(truth, slotsPerTask);
+    const most = this.#demand.mostNeeded(truth, slotsPerTask);
     const before = this.#ordered.get(service.pool) ?? 0;
     const detail = `${step}, at most ${most} could have been of use`;
     // What has come before may be awaited: whether it was says the report.
     if (desired > Math.max(most, before)) this.#violated('unneeded', service.pool, detail);
-    else if (desired > most) this.#seenBy(invocation).unneeded.set(service.pool, detail);
+    else if (desired > most) this.#seen.by(invocation).unneeded.set(service.pool, detail);
     else this.#ordered.set(service.pool, Math.max(before, desired));
-    const spending = this.#spent.get(service.pool);
-    const spent = spending?.hour === hourOf(this.#time.now) ? spending.dollars : 0;
+    const spent = this.#demand.spentThisHour(service.pool);
     const forgot = this.#time.now - (this.#forgotAt.get(service.pool) ?? -Infinity) < HOUR;
     const cap = forgot ? Infinity : (spendCapDollarsPerHour ?? Infinity);
     if (spent > 1.1 * cap + 0.02)
       this.#violated('spending', service.pool, `${step}, $${spent.toFixed(3)} of ${cap} spent`);
   }
 
-  /** Generously: all that waited or ran lately at once, and all that comes while it is worked off. */
-  #mostNeeded({ plan, arrivals, queue }: PoolTruth, slotsPerTask: number): number {
-    const { now } = this.#time;
-    const peaks = this.#peaks.get(plan.config.pool) ?? [];
-    const slots = Math.max(slotsOf({ queue }), ...peaks.map((peak) => peak.slots));
-    const came = arrivals.filter(({ at }) => at > now - PEAK_OVER_MS).reduce((sum, { count }) => sum + count, 0);
-    if (plan.load.workflowTaskMs !== undefined) return mostForWorkflowTasks(slots, came, plan.load.workflowTaskMs);
-    const coming = (came / PEAK_OVER_MS) * (START_UP_MS + plan.load.meanServiceMs * 2);
-    return Math.ceil((1.5 * (slots + coming + plan.load.largestBatch)) / slotsPerTask) + 2;
-  }
-
-  #account(truth: PoolTruth): void {
-    const { now } = this.#time;
-    const { pool, policy } = truth.plan.config;
-    const peaks = (this.#peaks.get(pool) ?? []).filter(({ at }) => at > now - PEAK_OVER_MS);
-    this.#peaks.set(pool, [...peaks, { at: now, slots: slotsOf(truth) }]);
-    truth.arrivals = truth.arrivals.filter(({ at }) => at > now - PEAK_OVER_MS);
-    if (policy.spendCapDollarsPerHour === undefined) return;
-    const hour = hourOf(now);
-    const before = this.#spent.get(pool);
-    const since = Math.max(hour, before?.at ?? now);
-    const dollars = (live(truth.service).length * (now - since) * 0.04937) / HOUR;
-    this.#spent.set(pool, { hour, at: now, dollars: before?.hour === hour ? before.dollars + dollars : dollars });
-  }
-
-  #seenBy(invocation: Invocation): Seen {
-    let seen = this.#seen.get(invocation);
-    if (seen === undefined) {
-      seen = {
-        tickAt: this.#time.now,
-        temporal: new Map(),
-        reporting: new Map(),
-        services: new Map(),
-        versions: new Map(),
-        unneeded: new Map(),
-      };
-      this.#seen.set(invocation, seen);
-    }
-    return seen;
-  }
-
   #violated(rule: Rule, pool: string, detail: string): void {
     this.violations.push({ rule, hours: this.#time.hours, pool, detail });
   }
-}
-
-/** What an invocation has read. */
-interface Seen {
-  tickAt: number;
-  temporal: Map<string, boolean>;
-  /** The tasks whose workers Temporal listed. */
-  reporting: Map<string, Set<string>>;
-  services: Map<string, { tasks: Set<string>; deploying: boolean }>;
-  versions: Map<string, unknown>;
-  /** Orders that are right only for work that has come before at such a time. */
-  unneeded: Map<string, string>;
-}
-
-/** All that waits or runs, whoever runs it. */
-function slotsOf({ queue }: Pick<PoolTruth, 'queue'>): number {
-  const { queued, inUse } = queue.workflowTasks;
-  return queue.queued + queue.inFlight + queued + inUse;
-}
-
-/** They have slots of their own, and a task one thread: what waits is to be gone in a start-up's time. */
-function mostForWorkflowTasks(slots: number, came: number, ms: number): number {
-  const threads = (slots * ms) / START_UP_MS + (came * ms) / PEAK_OVER_MS;
-  return Math.ceil(1.5 * Math.max(threads, (slots + (came * START_UP_MS) / PEAK_OVER_MS) / WORKFLOW_SLOTS)) + 2;
-}
-
-function hourOf(now: number): number {
-  return now - (now % HOUR);
-}
-
-function isDeploying(service: Service): boolean {
-  return live(service).some(({ deployment }) => deployment !== service.deployment);
-}
-
-function maxOf({ config }: PoolPlan): number {
-  return config.policy.maxTasks ?? 10;
 }

@@ -2,19 +2,17 @@
  * ECS: services that keep their desired count of tasks, by the project's own model of the service scheduler. It chooses
  * itself which tasks to stop, and here it chooses the busiest, but never a protected one. Tasks take long to start, crash, are
  * interrupted, cannot be placed; deployments replace them, also such as keep the task definition; ECS moves them between
- * zones where that is on; people change what they like.
+ * zones where that is on; people change what they like. What it answers to a client is in ecs-api.ts.
  */
 import { MAXIMUM_PERCENT } from '../../contract/deployment.ts';
 import { nextProvider, type CapacityShare } from '../../local/fargate/capacity.ts';
 import { nextZone, planTasks } from '../../local/fargate/plan.ts';
 import { RestartBackoff } from '../../local/fargate/restart-backoff.ts';
-import { uniform, type Random } from '../../simulate/random.ts';
-import type { Faults } from './faults.ts';
+import { uniform } from '../../simulate/random.ts';
+import { EcsApi, type EcsApiParts } from './ecs-api.ts';
+import { live, type Container, type Service, type SimulatedTask } from './ecs-services.ts';
 import type { Cause } from './temporal.ts';
 import { MINUTE, SECOND, type VirtualTime } from './time.ts';
-
-export const REGION = 'arn:aws:ecs:eu-west-1:123456789012';
-export const CLUSTER = 'cluster';
 
 const STARTS_IN_MS = [20 * SECOND, 60 * SECOND] as const;
 const RECONCILES_IN_MS = [0.2 * SECOND, 3 * SECOND] as const;
@@ -29,81 +27,27 @@ const MOST_DEPLOYMENTS = 5;
 /** A deployment whose tasks fail so often is rolled back by the service's circuit breaker. */
 const FAILURES_UNTIL_ROLLBACK = 3;
 
-/** What runs in a task. */
-export interface Container {
-  readonly usedSlots: number;
-  /** SIGTERM. */
-  terminate(cause: Cause): void;
-  /** SIGKILL, or the machine is gone. */
-  kill(cause: Cause): void;
-}
-
-export interface SimulatedTask {
-  id: string;
-  number: number;
-  service: Service;
-  /** The deployment that started it. */
-  deployment: number;
-  revision: number;
-  zone: string;
-  capacityProvider: string | undefined;
-  createdAt: number;
-  startedAt: number | undefined;
-  state: 'pending' | 'running' | 'stopping' | 'stopped';
-  /** Why it is stopping. */
-  cause: Cause | undefined;
-  protectedUntil: number;
-  /** ECS has refused to protect it, since old tasks are. */
-  blocked: boolean;
-  container: Container | undefined;
-}
-
-export interface Service {
-  name: string;
-  index: number;
-  pool: string;
-  exists: boolean;
-  desired: number;
-  /** The newest one's id; it may keep the revision. */
-  deployment: number;
-  revision: number;
-  strategy: CapacityShare[];
-  /** The newest revision whose tasks came up. */
-  goodRevision: number;
-  badRevisions: Set<number>;
-  failures: number;
-  tasks: SimulatedTask[];
-  launched: number;
-  backoff: RestartBackoff;
-  reconciling: boolean;
-}
-
 /** What ECS answers: done, or the reason of its refusal. */
 export type ProtectionOutcome = 'done' | 'TASK_NOT_VALID' | 'DEPLOYMENT_BLOCKED';
 
-export interface EcsParts {
+export interface EcsParts extends EcsApiParts {
   time: VirtualTime;
-  random: Random;
-  faults: Faults;
   /** What runs in a task that has started. */
   start: (task: SimulatedTask) => Container;
-  /** False for an ECS whose tasks do not say which deployment started them: a guard taken out. */
-  tellsDeployments: boolean;
   /** False for an ECS that stops protected tasks: a guard taken out. */
   honoursProtection: boolean;
-  /** ListTasks gives so many a page. */
-  pageSize: number;
-  /** False for one that says nothing of the pages after the first: a guard taken out. */
-  paginates: boolean;
   trace: (what: string) => void;
 }
 
 export class Ecs {
   readonly #parts: EcsParts;
   readonly services = new Map<string, Service>();
+  readonly #api: EcsApi;
 
   constructor(parts: EcsParts) {
     this.#parts = parts;
+    const setDesired = (service: Service, desired: number) => this.setDesired(service, desired);
+    this.#api = new EcsApi(parts, this.services, setDesired);
   }
 
   create(name: string, pool: string, desired: number, strategy: CapacityShare[]): Service {
@@ -209,21 +153,7 @@ export class Ecs {
 
   /** The answer to a command of the SDK's client. */
   answer(command: string, input: Record<string, unknown>): unknown {
-    switch (command) {
-      case 'DescribeServicesCommand':
-        return this.#describeServices(input as { cluster: string; services: string[] });
-      case 'ListTasksCommand':
-        return this.#listTasks(input as { serviceName: string; nextToken?: string });
-      case 'DescribeTasksCommand':
-        return this.#describeTasks(input as { tasks: string[] });
-      case 'UpdateServiceCommand': {
-        const service = this.#find(input.service as string);
-        this.setDesired(service, input.desiredCount as number);
-        return { service: this.#describe(service) };
-      }
-      default:
-        throw new Error(`the modelled ECS does not know ${command}`);
-    }
+    return this.#api.answer(command, input);
   }
 
   isProtected(task: SimulatedTask): boolean {
@@ -342,111 +272,8 @@ export class Ecs {
     task.service.tasks.splice(task.service.tasks.indexOf(task), 1);
     this.#touch(task.service);
   }
-
-  #find(name: string): Service {
-    const service = this.services.get(name.split('/').at(-1)!);
-    if (!service?.exists) throw named('ServiceNotFoundException', 'Service not found.');
-    return service;
-  }
-
-  /** One service that is another cluster's makes the whole request invalid. */
-  #describeServices({ cluster, services }: { cluster: string; services: string[] }): unknown {
-    if (services.length > 10) throw named('InvalidParameterException', 'Services cannot have more than 10 elements.');
-    const foreign = services.find((name) => name.startsWith('arn:') && !name.includes(`:service/${cluster}/`));
-    if (foreign !== undefined) throw named('InvalidParameterException', `${foreign} is not of the cluster ${cluster}`);
-    const found = services.flatMap((name) => this.services.get(name.split('/').at(-1)!) ?? []);
-    const hidden = (service: Service) => !service.exists || this.#isPartial(service);
-    return {
-      services: found.filter((service) => !hidden(service)).map((service) => this.#describe(service)),
-      failures: services
-        .filter((name) => found.every((service) => service.name !== name.split('/').at(-1) || hidden(service)))
-        .map((name) => ({ arn: `${REGION}:service/${cluster}/${name.split('/').at(-1)}`, reason: 'MISSING' })),
-    };
-  }
-
-  #describe(service: Service) {
-    const tasks = live(service);
-    const deployments = new Set([service.deployment, ...tasks.map(({ deployment }) => deployment)]);
-    return {
-      serviceArn: `${REGION}:service/${CLUSTER}/${service.name}`,
-      serviceName: service.name,
-      status: 'ACTIVE',
-      desiredCount: service.desired,
-      runningCount: tasks.filter(({ state }) => state === 'running').length,
-      pendingCount: tasks.filter(({ state }) => state === 'pending').length,
-      taskDefinition: definitionArn(service, service.revision),
-      deployments: [...deployments].map((deployment) => ({
-        id: `ecs-svc/${deployment}`,
-        status: deployment === service.deployment ? 'PRIMARY' : 'ACTIVE',
-      })),
-      events: [],
-      tags: [],
-    };
-  }
-
-  /** As the API does by default: tasks being stopped are left out. A token says which task comes next, not how many came. */
-  #listTasks({ serviceName, nextToken }: { serviceName: string; nextToken?: string }): unknown {
-    const { pageSize, paginates } = this.#parts;
-    const from = Number(nextToken ?? 0);
-    const service = this.#find(serviceName);
-    if (nextToken !== undefined && this.#isPartial(service)) throw named('ServerException', 'HTTP 500');
-    const left = live(service).filter(({ number }) => number >= from);
-    const next = left[pageSize];
-    return {
-      taskArns: left.slice(0, pageSize).map(arnOf),
-      ...(next && paginates && { nextToken: String(next.number) }),
-    };
-  }
-
-  #describeTasks({ tasks }: { tasks: string[] }): unknown {
-    if (tasks.length === 0 || tasks.length > 100) throw named('InvalidParameterException', '1 to 100 tasks');
-    const wanted = new Set(tasks.map((task) => task.split('/').at(-1)));
-    const found = [...this.services.values()].flatMap((service) => service.tasks.filter(({ id }) => wanted.has(id)));
-    const missing = found.filter(({ service }) => this.#isPartial(service));
-    const described = found
-      .filter((task) => !missing.includes(task))
-      .map((task) => ({
-        taskArn: arnOf(task),
-        lastStatus: task.state === 'pending' ? 'PENDING' : 'RUNNING',
-        desiredStatus: task.state === 'stopping' ? 'STOPPED' : 'RUNNING',
-        taskDefinitionArn: definitionArn(task.service, task.revision),
-        ...(this.#parts.tellsDeployments && { startedBy: `ecs-svc/${task.deployment}` }),
-        availabilityZone: `eu-west-1${task.zone}`,
-        ...(task.capacityProvider && { capacityProviderName: task.capacityProvider }),
-        createdAt: new Date(task.createdAt),
-        containers: [],
-        attachments: [{ details: [{ name: 'privateIPv4Address', value: addressOf(task) }] }],
-      }));
-    return { tasks: described, failures: missing.map((task) => ({ arn: arnOf(task), reason: 'MISSING' })) };
-  }
-
-  /** Each part of an answer may be what is missing. */
-  #isPartial({ pool }: Service): boolean {
-    return this.#parts.faults.active('ecs.partial', pool) && this.#parts.random() < 0.3;
-  }
 }
 
 function causeOf({ deployment, blocked, service }: SimulatedTask): Cause {
   return blocked && deployment !== service.deployment ? 'deployment' : 'scheduler';
-}
-
-/** Tasks that nobody has asked to stop. */
-export function live(service: Service): SimulatedTask[] {
-  return service.tasks.filter(({ state }) => state === 'pending' || state === 'running');
-}
-
-export function named(name: string, message: string): Error {
-  return Object.assign(new Error(message), { name });
-}
-
-export function addressOf({ number, service }: SimulatedTask): string {
-  return `10.${service.index}.${number >> 8}.${number & 255}`;
-}
-
-function arnOf(task: SimulatedTask): string {
-  return `${REGION}:task/${CLUSTER}/${task.id}`;
-}
-
-function definitionArn(service: Service, revision: number): string {
-  return `${REGION}:task-definition/${service.name}:${revision}`;
 }

@@ -1,5 +1,6 @@
 /** Another service's worker on a pool's queue: it reports, runs in no task of the service, and stops whenever it likes. */
-import type { Poll, Reporting, TaskQueue, Work } from './temporal.ts';
+import type { Reporting } from './heartbeats.ts';
+import type { Poll, TaskQueue, Work } from './temporal.ts';
 import { SECOND, type VirtualTime } from './time.ts';
 
 const SLOTS = 5;

@@ -6,8 +6,9 @@ import { once as event } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { Command, InvalidArgumentError } from 'commander';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
-import { MUTANTS, simulateWorld, type Mutant, type WorldOptions, type WorldResult } from './world.ts';
-import { RULES } from './checks.ts';
+import { simulateWorld } from './world.ts';
+import { MUTANTS, type Mutant, type WorldOptions, type WorldResult } from './world-options.ts';
+import { RULES } from './rules.ts';
 
 interface Options {
   seed: number;

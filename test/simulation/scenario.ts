@@ -2,7 +2,7 @@
 import type { CapacityShare } from '../../local/fargate/capacity.ts';
 import type { PoolConfig, PoolPolicy } from '../../contract/pool-config.ts';
 import { exponential, lognormal, uniform, type Random } from '../../simulate/random.ts';
-import { CLUSTER, REGION } from './ecs.ts';
+import { CLUSTER, REGION } from './ecs-api.ts';
 import { HOUR, MINUTE, SECOND } from './time.ts';
 
 export interface Load {

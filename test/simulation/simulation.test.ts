@@ -1,7 +1,8 @@
 import type { FaultKind } from './faults.ts';
-import type { Rule } from './checks.ts';
+import type { Rule } from './rules.ts';
 import { REQUESTS } from './lambda.ts';
-import { MUTANTS, simulateWorld, type WorldOptions, type WorldResult } from './world.ts';
+import { simulateWorld } from './world.ts';
+import { MUTANTS, type WorldOptions, type WorldResult } from './world-options.ts';
 
 jest.setTimeout(120_000);
 

@@ -1,17 +1,17 @@
 /**
  * Temporal as the fleet and the scaler see it: task queues, first in first out; workers that hold polls open; attempts
- * that end, fail, are lost with their worker and come back after a timeout; and what the server tells of all that: an
- * answer cached for five seconds, heartbeats of some seconds ago, ghosts of workers that are gone.
+ * that end, fail, are lost with their worker and come back after a timeout; and what the server tells of all that, in
+ * an answer cached for five seconds. What it tells of the workers is in heartbeats.ts.
  */
 import type { QueueReading } from '../../scaler/policy.ts';
 import type { ReportedWorker } from '../../scaler/read/workers.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
 import type { Faults } from './faults.ts';
+import { Heartbeats, type Reporting } from './heartbeats.ts';
 import { MINUTE, SECOND, type VirtualTime } from './time.ts';
-import { newThread, WORKFLOW_SLOTS, WorkflowTasks, type WorkflowThread } from './workflow-tasks.ts';
+import { WorkflowTasks } from './workflow-tasks.ts';
 
 const STATS_CACHED_MS = 5 * SECOND;
-const GHOST_MS = 320 * SECOND;
 const DEAD_WORK_MS = 10 * MINUTE;
 const RATE_OVER_MS = 30 * SECOND;
 /** A worker of ours gives its polls this deadline. */
@@ -48,31 +48,6 @@ export interface Poll {
   take(work: Work | undefined): void;
 }
 
-/** A worker as the server knows it by its heartbeats. */
-export interface Reporting {
-  key: string;
-  /** What its identity says of its task, and all the names it goes by. */
-  task: string;
-  names: string[];
-  heartbeatMs: number;
-  usedSlots: number;
-  processed: number;
-  failed: number;
-}
-
-interface Heartbeat {
-  worker: Reporting;
-  /** The newest multiple of the interval, since the worker's start, that was reported. */
-  since: number;
-  at: number | undefined;
-  usedSlots: number;
-  processed: number;
-  failed: number;
-  workflowTasks: { usedSlots: number; processed: number };
-  thread: WorkflowThread;
-  goneAt: number | undefined;
-}
-
 export class TaskQueue {
   readonly #time: VirtualTime;
   readonly #random: Random;
@@ -85,7 +60,7 @@ export class TaskQueue {
   /** Workflows whose first workflow task waits for any worker at all. */
   #workflows: { activities: Work[]; since: number }[] = [];
   #polls: Poll[] = [];
-  #heartbeats: Heartbeat[] = [];
+  readonly #heartbeats: Heartbeats;
   #dead = { count: 0, since: 0 };
   #adds: number[] = [];
   #dispatches: number[] = [];
@@ -113,12 +88,12 @@ export class TaskQueue {
     this.#faults = parts.faults;
     this.#pool = parts.pool;
     this.#onEnd = parts.onEnd;
+    this.#heartbeats = new Heartbeats(parts, () => this.reachable);
     this.#workflowTasks = new WorkflowTasks({
       time: parts.time,
       random: parts.random,
-      threads: () =>
-        this.reachable ? this.#heartbeats.flatMap(({ goneAt, thread }) => (goneAt === undefined ? thread : [])) : [],
-      onChange: (thread) => this.#heartbeats.forEach((each) => each.thread === thread && this.#beat(each)),
+      threads: () => (this.reachable ? this.#heartbeats.threads() : []),
+      onChange: (thread) => this.#heartbeats.reportThread(thread),
       onAdd: () => this.#count(this.#workflowAdds),
       onDispatch: () => this.#count(this.#workflowDispatches),
       onDone: () => parts.onWorkflowTask('done'),
@@ -169,8 +144,7 @@ export class TaskQueue {
     ];
     [this.#waiting, this.#head, this.#workflows, this.#stats] = [[], 0, [], undefined];
     this.#dead.count = 0;
-    this.#heartbeats = this.#heartbeats.filter(({ goneAt }) => goneAt === undefined);
-    for (const heartbeat of this.#heartbeats) heartbeat.at = undefined;
+    this.#heartbeats.forget();
     this.#epoch += 1;
     this.#inFlight = 0;
     for (const work of lost) this.#onEnd(work, 'lost');
@@ -275,35 +249,19 @@ export class TaskQueue {
   }
 
   register(worker: Reporting): void {
-    this.#heartbeats.push({
-      worker,
-      since: this.#time.now,
-      at: undefined,
-      usedSlots: 0,
-      processed: 0,
-      failed: 0,
-      workflowTasks: { usedSlots: 0, processed: 0 },
-      thread: newThread(),
-      goneAt: undefined,
-    });
+    this.#heartbeats.register(worker);
     this.#runWorkflows();
     this.#workflowTasks.dispatch();
   }
 
   /** To be called before a worker's figures change: a heartbeat that is due shows those from before. */
   report(worker: Reporting): void {
-    const heartbeat = this.#heartbeats.find((each) => each.worker === worker);
-    if (heartbeat !== undefined) this.#beat(heartbeat);
+    this.#heartbeats.report(worker);
   }
 
   /** The server lists a worker that is gone for some more minutes. */
   unregister(worker: Reporting): void {
-    this.report(worker);
-    for (const heartbeat of this.#heartbeats) {
-      if (heartbeat.worker !== worker) continue;
-      heartbeat.goneAt = this.#time.now;
-      heartbeat.thread.gone = true;
-    }
+    this.#heartbeats.unregister(worker);
   }
 
   /** DescribeTaskQueue with its statistics, both types. */
@@ -316,27 +274,11 @@ export class TaskQueue {
 
   /** ListWorkers, those of this queue that the server takes to be running. */
   workers(): ReportedWorker[] {
-    const { now } = this.#time;
-    if (this.#faults.active('temporal.noHeartbeats', this.#pool)) return [];
-    this.#heartbeats = this.#heartbeats.filter(({ goneAt }) => goneAt === undefined || now - goneAt < GHOST_MS);
-    const forgetful = this.#faults.active('temporal.forgetsWorkers', this.#pool);
-    return this.#heartbeats.flatMap((heartbeat, index) => {
-      if (forgetful && index % 2 === 0) return [];
-      this.#beat(heartbeat);
-      const { worker, at, usedSlots, processed, failed, workflowTasks: tasks } = heartbeat;
-      if (at === undefined) return [];
-      // Slots that are not of the SDK's fixed kind are reported without how many are free.
-      const { key, task, names } = worker;
-      const ageSeconds = (now - at) / 1000;
-      const workflowTasks = { ...tasks, slots: WORKFLOW_SLOTS };
-      const busy = usedSlots + tasks.usedSlots > 0;
-      return [{ key, task, names, busy, ageSeconds, usedSlots, slots: null, processed, failed, workflowTasks }];
-    });
+    return this.#heartbeats.list();
   }
 
   #runWorkflows(): void {
-    const served = this.#heartbeats.some(({ goneAt }) => goneAt === undefined) && this.reachable;
-    if (!served) return;
+    if (!this.#heartbeats.anyWorker || !this.reachable) return;
     const begun = this.#workflows;
     this.#workflows = [];
     for (const { activities } of begun) for (const work of activities) this.#enqueue(work);
@@ -363,16 +305,6 @@ export class TaskQueue {
       if (epoch === this.#epoch) this.#enqueue(work);
       else this.#onEnd(work, 'lost');
     });
-  }
-
-  #beat(heartbeat: Heartbeat): void {
-    const { worker, since, goneAt, thread } = heartbeat;
-    if (goneAt !== undefined || !this.reachable || this.#faults.active('temporal.staleHeartbeats', this.#pool)) return;
-    const at = since + Math.floor((this.#time.now - since) / worker.heartbeatMs) * worker.heartbeatMs;
-    if (at === since || at === heartbeat.at) return;
-    const { usedSlots, processed, failed } = worker;
-    const workflowTasks = { usedSlots: thread.used, processed: thread.processed };
-    Object.assign(heartbeat, { at, usedSlots, processed, failed, workflowTasks });
   }
 
   #readStats(): { activity: QueueReading; workflow: QueueReading } {

@@ -9,8 +9,9 @@ import type { CordonReader, CordonReading } from '../../worker/scale-in/cordon-r
 import { ScaleInProtocol, type PollingWorker } from '../../worker/scale-in/protocol.ts';
 import type { ProtectionAnswer } from '../../worker/scale-in/protection.ts';
 import { uniform, type Random } from '../../simulate/random.ts';
-import type { Container } from './ecs.ts';
-import type { Cause, Poll, Reporting, TaskQueue, Work } from './temporal.ts';
+import type { Container } from './ecs-services.ts';
+import type { Cause, Poll, TaskQueue, Work } from './temporal.ts';
+import type { Reporting } from './heartbeats.ts';
 import { MINUTE, SECOND, type VirtualTime } from './time.ts';
 
 /** The defaults of docs/worker.md. */

@@ -1,108 +1,4 @@
-import fc from 'fast-check';
-import { seeded } from '../../simulate/random.ts';
-import type { CordonReading } from '../../worker/scale-in/cordon-reading.ts';
-import { type PollingWorker, ScaleInProtocol } from '../../worker/scale-in/protocol.ts';
-import type { ProtectionAnswer } from '../../worker/scale-in/protection.ts';
-
-const GONE_SECONDS = 300;
-const MINUTE = 60_000;
-
-/** A worker, ECS and a state table that follow the rules of the real ones, with a clock of their own. */
-class FakeTask implements PollingWorker {
-  now = 1_000_000_000;
-  cordoned = false;
-  scalerTickAt: number | undefined = this.now;
-  tableFails = false;
-  /** As the scaler says. */
-  deploying = false;
-  poolTasks = 100;
-  /** When the worker last heard of a deployment. */
-  deployingAt = -Infinity;
-  /** The newest tick the worker can know of. */
-  heardAt = this.now;
-  /** What ECS answers from now on. */
-  ecs: 'works' | 'fails' | 'refuses' | 'blocks' = 'works';
-  /** A task asked to be protected was told that a deployment is blocked, and nothing else since. */
-  blocked = false;
-  /** The answer is lost, though ECS did what it was asked. */
-  answersLost = false;
-  protectedUntil = 0;
-  calls: string[] = [];
-  polling = false;
-  running = 0;
-  /** Polls that have not ended yet: a paused worker is not drained before they have. */
-  openPolls = false;
-  /** Told before each call's effect, to look at the world at that very moment. */
-  onCall: (call: 'protect' | 'lift') => void = () => undefined;
-
-  readonly #random: () => number;
-
-  constructor(seed = 1) {
-    this.#random = seeded(seed);
-  }
-
-  readonly protocol = new ScaleInProtocol({
-    worker: this,
-    protection: {
-      protect: (minutes) => this.call('protect', () => (this.protectedUntil = this.now + minutes * MINUTE)),
-      lift: () => this.call('lift', () => (this.protectedUntil = 0)),
-    },
-    readCordon: async (): Promise<CordonReading> => {
-      if (this.tableFails) return { known: false, why: 'throttled' };
-      if (this.deploying) this.deployingAt = this.now;
-      this.heardAt = Math.max(this.heardAt, this.scalerTickAt ?? 0);
-      return {
-        known: true,
-        cordoned: this.cordoned,
-        scalerTickAt: this.scalerTickAt,
-        deployingTasks: this.deploying ? this.poolTasks : 0,
-      };
-    },
-    now: () => this.now,
-    random: () => this.#random(),
-    scalerGoneSeconds: GONE_SECONDS,
-    log: { info: () => undefined, warn: () => undefined },
-  });
-
-  get protected(): boolean {
-    return this.now < this.protectedUntil;
-  }
-
-  async later(seconds: number, { scalerLives = true } = {}): Promise<void> {
-    this.now += seconds * 1000;
-    if (scalerLives) this.scalerTickAt = this.now;
-    await this.protocol.round();
-  }
-
-  get drained(): boolean {
-    return !this.polling && !this.openPolls && this.running === 0;
-  }
-
-  get runningActivities(): number {
-    return this.running;
-  }
-
-  pause(): void {
-    if (this.polling) this.openPolls = true;
-    this.polling = false;
-  }
-
-  resume(): void {
-    this.polling = true;
-  }
-
-  private async call(name: 'protect' | 'lift', effect: () => void): Promise<ProtectionAnswer> {
-    this.onCall(name);
-    this.calls.push(name);
-    if (this.ecs === 'fails') return { outcome: 'failed', why: 'HTTP 500' };
-    const isBlocked = name === 'protect' && this.ecs === 'blocks';
-    if (name === 'protect') this.blocked = isBlocked;
-    if (isBlocked) return { outcome: 'blocked', why: 'DEPLOYMENT_BLOCKED' };
-    if (this.ecs === 'refuses') return { outcome: 'refused', why: 'TASK_NOT_VALID' };
-    effect();
-    return this.answersLost ? { outcome: 'failed', why: 'timed out' } : { outcome: 'done' };
-  }
-}
+import { GONE_SECONDS, MINUTE, FakeTask } from './fake-task.ts';
 
 async function working(): Promise<FakeTask> {
   const world = new FakeTask();
@@ -119,7 +15,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
   });
 
-  it('does not poll as long as it cannot be protected', async () => {
+  it('does not poll until it is protected', async () => {
     const world = new FakeTask();
     world.ecs = 'fails';
     for (let round = 0; round < 20; round++) await world.later(3);
@@ -266,7 +162,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world.protected).toBe(false);
   });
 
-  it('works on at once when the cordon is taken back while it drains', async () => {
+  it('works again at once if the cordon is removed while it drains', async () => {
     const world = await working();
     world.running = 1;
     world.cordoned = true;
@@ -276,7 +172,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
   });
 
-  it('protects again before it polls when the cordon is taken back after it drained', async () => {
+  it('is protected again before it polls if the cordon is removed after it drained', async () => {
     const world = await working();
     world.cordoned = true;
     await world.later(3);
@@ -346,7 +242,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect', 'lift', 'protect'] });
   });
 
-  it('takes its offer back when a last open poll brings work', async () => {
+  it('withdraws its offer if a last open poll brings work', async () => {
     const world = await working();
     for (let round = 0; round < 130; round++) await world.later(3, { scalerLives: false });
     expect(world).toMatchObject({ polling: false, openPolls: true });
@@ -355,7 +251,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true, calls: ['protect'] });
   });
 
-  it('does not wait for ever on the cordon of a scaler that died', async () => {
+  it('does not wait forever on the cordon of a scaler that died', async () => {
     const world = await working();
     world.cordoned = true;
     await world.later(3);
@@ -366,7 +262,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, protected: true });
   });
 
-  it('does not take a sign of life from the far future for one', async () => {
+  it('does not count a scaler’s tick from the far future as a sign of life', async () => {
     const world = await working();
     world.scalerTickAt = world.now + 365 * 24 * 60 * MINUTE;
     world.heardAt = world.now;
@@ -374,7 +270,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world.polling).toBe(false);
   });
 
-  it('goes back to the cordon’s rules when the scaler is back', async () => {
+  it('obeys the cordon again when the scaler is back', async () => {
     const world = await working();
     for (let round = 0; round < 130; round++) await world.later(3, { scalerLives: false });
     expect(world.polling).toBe(false);
@@ -385,7 +281,7 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: false });
   });
 
-  it('touches nothing after the task was told to stop', async () => {
+  it('changes nothing after the task was told to stop', async () => {
     const world = await working();
     world.protocol.stop();
     world.cordoned = true;
@@ -393,83 +289,3 @@ describe('the worker’s side of scale-in', () => {
     expect(world).toMatchObject({ polling: true, calls: ['protect'] });
   });
 });
-
-type Step = (world: FakeTask) => Promise<void> | void;
-
-const steps = fc.array(
-  fc.oneof<fc.Arbitrary<Step>[]>(
-    fc.integer({ min: 1, max: 100 }).map((s) => (world: FakeTask) => world.later(s)),
-    fc.integer({ min: 1, max: 4000 }).map((s) => (world: FakeTask) => world.later(s, { scalerLives: false })),
-    fc.boolean().map((value) => (world: FakeTask) => void (world.cordoned = value)),
-    fc.boolean().map((value) => (world: FakeTask) => void (world.tableFails = value)),
-    fc.boolean().map((value) => (world: FakeTask) => void (world.answersLost = value)),
-    fc.boolean().map((value) => (world: FakeTask) => void (world.deploying = value)),
-    fc.constantFrom('works', 'works', 'fails', 'refuses', 'blocks').map((value) => (world: FakeTask) => {
-      world.ecs = value as FakeTask['ecs'];
-    }),
-    fc.constant((world: FakeTask) => {
-      if (world.polling || world.openPolls) world.running += 1;
-      return world.protocol.settle();
-    }),
-    fc.constant((world: FakeTask) => {
-      world.running = Math.max(0, world.running - 1);
-      return world.protocol.settle();
-    }),
-    fc.constant((world: FakeTask) => {
-      world.openPolls = false;
-      return world.protocol.settle();
-    }),
-  ),
-  { maxLength: 60 },
-);
-
-describe('whatever happens in whatever order', () => {
-  it('never lifts the protection of a busy task, nor of one whose polls may still bring work unless the scaler is gone', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, async (script) => {
-        const world = new FakeTask();
-        world.onCall = (call) => {
-          if (call !== 'lift') return;
-          expect(world.running).toBe(0);
-          expect(scalerGone(world) || world.drained).toBe(true);
-        };
-        for (const step of script) await step(world);
-      }),
-    );
-  });
-
-  it('never polls unprotected after a round, unless the scaler is gone or a deployment is blocked', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, async (script) => {
-        const world = new FakeTask();
-        for (const step of script) {
-          await step(world);
-          await world.protocol.settle();
-          const deploying = world.blocked && world.now - world.deployingAt <= 2 * MINUTE;
-          expect(!world.polling || world.protected || deploying || scalerGone(world)).toBe(true);
-        }
-      }),
-    );
-  });
-
-  it('always gets to what is wanted once all parts work again', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, fc.boolean(), async (script, cordoned) => {
-        const world = new FakeTask();
-        for (const step of script) await step(world);
-        Object.assign(world, { ecs: 'works', tableFails: false, answersLost: false, cordoned, running: 0 });
-        for (let round = 0; round < 45; round++) {
-          world.openPolls = false;
-          await world.later(3);
-        }
-        expect(world).toMatchObject(
-          cordoned ? { polling: false, protected: false } : { polling: true, protected: true },
-        );
-      }),
-    );
-  });
-});
-
-function scalerGone(world: FakeTask): boolean {
-  return world.now - world.heardAt > GONE_SECONDS * 1000;
-}

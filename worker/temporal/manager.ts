@@ -1,6 +1,6 @@
 /**
  * The Worker that serves a task queue. It can be paused and resumed any number of times, and stopped with a deadline; work that
- * runs meanwhile is finished.
+ * runs meanwhile is finished (drain.ts).
  *
  * It survives a server that refuses it, for however long: results wait until the server answers (contact.ts), and if the SDK
  * gives a Worker up, another one takes its place while the first finishes its work (generation.ts).
@@ -11,70 +11,29 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { type NativeConnection, Runtime, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
-import { ActivitySlots, type ActivitySlotSupplier, MAX_OPEN_POLLS } from '../slots/activity-slots.ts';
+import type { NativeConnection } from '@temporalio/worker';
+import { ActivitySlots } from '../slots/activity-slots.ts';
 import { connect, probe } from './connection.ts';
 import { Contact } from './contact.ts';
 import type { TemporalAccess } from './credentials.ts';
+import { limitDrain } from './drain.ts';
 import { memoryOfProcess } from '../slots/container-memory.ts';
 import { ElasticSlots, type ProcessShare } from '../slots/elastic-slots.ts';
 import { MemoryError } from '../errors.ts';
 import { Generation } from './generation.ts';
-import { temporalLogger, type Logger } from '../observability/logging.ts';
-import { figuresOf, Measurements, type TaskCounts, type TaskMeasurement } from '../observability/measurements.ts';
+import type { WorkerManagerOptions } from './manager-options.ts';
+import { figuresOf, Measurements, type TaskCounts } from '../observability/measurements.ts';
 import { MemoryWatch } from '../slots/memory-watch.ts';
 import { Pulse } from '../processes/pulse.ts';
 import { sharedNumber, type SharedWithRelay } from './relay.ts';
 import { RunningActivities } from './running-activities.ts';
+import { sdkOptions } from './sdk-options.ts';
+import { installRuntime, sdkMetrics } from './sdk-runtime.ts';
 import type { PauseReason } from '../scale-in/protocol.ts';
-import type { SlotRange, Slots } from '../../contract/slots.ts';
+import type { SlotRange } from '../../contract/slots.ts';
 import { mostOf } from '../slots/slots-limit.ts';
-import type { WorkerParts } from '../worker-options.ts';
 import { workflowMemoryFor } from './workflow-memory.ts';
 import type { Health, MetricsSnapshot, Stopped, Workforce } from '../workforce.ts';
-
-export interface WorkerManagerOptions extends TemporalAccess {
-  taskQueue: string;
-  /** The worker's identity in Temporal: the ECS task's id, so that heartbeats can be matched with tasks. */
-  identity: string;
-  /** A number of slots, or limits within which the number follows the load. */
-  maxConcurrentActivities: Slots;
-  /** The part of the machine that load is measured against, if slots follow it. Default: one CPU and all the memory. */
-  share?: ProcessShare | undefined;
-  /** Default: the SDK's, 40. */
-  maxConcurrentWorkflowTasks?: number;
-  /** Workflows kept in memory between their tasks. Default: depends on the memory, see workflow-memory.ts. */
-  maxCachedWorkflows?: number | undefined;
-  /** How often the worker reports its slots to Temporal; set by the process's first manager for all. */
-  heartbeatSeconds: number;
-  /** How often activity heartbeats reach the server, unless their heartbeat timeout determines it. */
-  heartbeatThrottleSeconds?: number;
-  /** The longest time between two of them, whatever their heartbeat timeout. */
-  maxHeartbeatThrottleSeconds?: number;
-  /** How long `stopWorker` lets activities run before it cancels them so that they save their progress. */
-  shutdownGraceSeconds: number;
-  /** How long `stopWorker` takes at most. */
-  shutdownForceSeconds: number;
-  /** Ends the process if its event loop is blocked for this long and all running work has timed out. Default: 120. */
-  hungSeconds?: number;
-  /** A prebuilt bundle (path or code), or the source to bundle at start. Undefined: no workflows are served. */
-  workflows?: WorkflowBundleOption | { workflowsPath: string } | undefined;
-  /** Other options of the SDK's Worker; its activity interceptors come after our own. */
-  worker: WorkerParts;
-  log: Logger;
-  /** Called when an activity begins or ends, and when a poll ends. */
-  onChange?: () => void;
-  /** Called with each activity attempt that has ended. */
-  onTask?: (task: TaskMeasurement) => void;
-  /** Called each time the server does not answer or refuses; new credentials may be needed. */
-  onRefused?: () => void;
-  /** Where this process serves the SDK's own metrics, `host:port`; set by the process's first manager for all. */
-  sdkMetricsAddress?: string | undefined;
-  /** How often the server's availability is checked. */
-  probeSeconds?: number;
-  /** Milliseconds. */
-  now?: () => number;
-}
 
 /** Between two attempts to continue with another Worker, if that fails although the server answers. */
 const RENEW_AGAIN_MS = 5000;
@@ -278,6 +237,20 @@ export class TemporalWorkerManager implements Workforce {
     return new ElasticSlots({ slots: this.#slots, range, share: this.#share, onLimit });
   }
 
+  #limitDrain(): void {
+    const { shutdownGraceSeconds, shutdownForceSeconds, log } = this.#options;
+    const cancel = limitDrain({
+      shutdownGraceSeconds,
+      shutdownForceSeconds,
+      longestTaskSeconds: this.#measurements.longestTaskSeconds,
+      running: this.#running,
+      shutDown: () => this.#shutDown(),
+      settle: this.#stopped.resolve,
+      log,
+    });
+    void this.#stopped.promise.catch(() => undefined).finally(cancel);
+  }
+
   #changed(): void {
     if (this.#stopping && this.#slots.idle) setImmediate(() => this.#shutDown());
     this.#options.onChange?.();
@@ -366,27 +339,6 @@ export class TemporalWorkerManager implements Workforce {
     }
   }
 
-  /**
-   * An open poll ends by itself within ten seconds (relay-thread.ts). It gets that time, because a task on its way to an aborted
-   * poll is lost until its timeout; but only as long as a task it may still bring can be finished, judging by past durations.
-   */
-  #limitDrain(): void {
-    const { shutdownGraceSeconds, shutdownForceSeconds, log } = this.#options;
-    const patienceSeconds = Math.max(1, shutdownGraceSeconds - this.#measurements.longestTaskSeconds);
-    const leave = () => {
-      this.#shutDown();
-      if (this.#running.count === 0) return;
-      log.warn({ unfinished: this.#running.list() }, 'The drain is nearly over: canceling running activities');
-      this.#running.leave();
-    };
-    const timers = [
-      setTimeout(() => this.#shutDown(), patienceSeconds * 1000),
-      setTimeout(leave, shutdownGraceSeconds * 1000),
-      setTimeout(() => this.#stopped.resolve({ unfinished: this.#running.list() }), shutdownForceSeconds * 1000),
-    ];
-    void this.#stopped.promise.catch(() => undefined).finally(() => timers.forEach(clearTimeout));
-  }
-
   #refused(error: Error): void {
     if (this.#stopping) return;
     const why = `Temporal at ${this.#access.address} does not answer: ${error.message}`;
@@ -406,7 +358,12 @@ export class TemporalWorkerManager implements Workforce {
       const slots = this.#slots.supplier();
       const generation: Generation = await Generation.create({
         connection,
-        worker: this.#workerOptions(slots),
+        worker: sdkOptions(this.#options, {
+          namespace: this.#access.namespace,
+          slots,
+          maxCachedWorkflows: this.#maxCachedWorkflows,
+          activityInterceptors: [this.#running.keep, this.#measurements.intercept, this.#running.intercept],
+        }),
         heapMebibytes: workflowMemoryFor(this.#share).heapMebibytes,
         slots,
         onOver: (why) => void this.#renew(generation, why),
@@ -416,34 +373,6 @@ export class TemporalWorkerManager implements Workforce {
       await connection.close();
       throw error;
     }
-  }
-
-  #workerOptions(slots: ActivitySlotSupplier): WorkerOptions {
-    const { taskQueue, identity, workflows, maxConcurrentWorkflowTasks = 40, worker } = this.#options;
-    const { heartbeatThrottleSeconds = 30, maxHeartbeatThrottleSeconds = 60 } = this.#options;
-    const own = [this.#running.keep, this.#measurements.intercept, this.#running.intercept];
-    return {
-      ...worker,
-      namespace: this.#access.namespace,
-      taskQueue,
-      identity,
-      ...(workflows && ('workflowsPath' in workflows ? workflows : { workflowBundle: workflows })),
-      interceptors: { ...worker.interceptors, activity: [...own, ...(worker.interceptors?.activity ?? [])] },
-      tuner: {
-        activityTaskSlotSupplier: slots,
-        // The SDK's defaults, which a tuner must repeat.
-        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: maxConcurrentWorkflowTasks },
-        localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
-        nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 100 },
-      },
-      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: MAX_OPEN_POLLS },
-      maxCachedWorkflows: this.#maxCachedWorkflows,
-      // The default of 0 cancels activities as soon as a shutdown begins. Here the manager enforces the deadline itself,
-      // because a pause has none: see running-activities.ts.
-      shutdownGraceTime: '365 days',
-      defaultHeartbeatThrottleInterval: heartbeatThrottleSeconds * 1000,
-      maxHeartbeatThrottleInterval: maxHeartbeatThrottleSeconds * 1000,
-    };
   }
 }
 
@@ -458,35 +387,4 @@ function isOutOfMemory(error: unknown): boolean {
 
 function unhealthy(reason: Extract<Health, { healthy: false }>['reason'], detail: string): Health {
   return { healthy: false, reason, detail };
-}
-
-let runtimeInstalled = false;
-
-/** The SDK's runtime is one per process. It must not act on signals by itself: stopping is up to the manager. */
-function installRuntime({ heartbeatSeconds, log, sdkMetricsAddress }: WorkerManagerOptions): void {
-  if (runtimeInstalled) return;
-  runtimeInstalled = true;
-  const core = log.isLevelEnabled('trace') ? 'DEBUG' : 'WARN';
-  Runtime.install({
-    logger: temporalLogger(log),
-    telemetryOptions: {
-      logging: { filter: { core, other: 'ERROR' }, forward: {} },
-      ...(sdkMetricsAddress !== undefined && {
-        metrics: { prometheus: { bindAddress: sdkMetricsAddress, useSecondsForDurations: true } },
-      }),
-    },
-    workerHeartbeatInterval: heartbeatSeconds * 1000,
-    shutdownSignals: [],
-  });
-}
-
-/** Returns nothing instead of an error: our own metrics are useful without the SDK's. */
-async function sdkMetrics(address: string | undefined): Promise<string> {
-  if (address === undefined) return '';
-  try {
-    const response = await fetch(`http://${address}/metrics`, { signal: AbortSignal.timeout(2000) });
-    return response.ok ? await response.text() : '';
-  } catch {
-    return '';
-  }
 }
