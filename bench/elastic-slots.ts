@@ -37,7 +37,7 @@ const HELD_MIB = 8;
 const HOLD_MS = 2000;
 const HOLD_COUNT = 300;
 
-export const WANTED_SLOTS = { waiting: 0.5, computing: 0.97, memory: 1 };
+const WANTED_SLOTS = { waiting: 0.5, computing: 0.97, memory: 1 };
 
 export interface SlotsFigures {
   waiting: { fixed: Waits; elastic: Waits; ratio: number };

@@ -12,7 +12,7 @@ import { bundleEntry } from '../bundler/entry.ts';
 import packageFile from '../package.json' with { type: 'json' };
 import { projectOf, type Project } from '../test/library/project.ts';
 
-export interface ImageSizes {
+interface ImageSizes {
   oursBytes: number;
   plainBytes: number;
   ratio: number;

@@ -31,7 +31,7 @@ const NEIGHBOUR_ACTIVITIES = 5;
 /** Of the preparations: the emulator does one thing at a time. */
 const AT_ONCE = 16;
 
-export interface Piece {
+interface Piece {
   startedAt: number;
   ms: number;
 }

@@ -8,7 +8,7 @@ import { dirname, join, relative } from 'node:path';
 import { build, transform, type BuildOptions, type Plugin } from 'esbuild';
 import { namedImports } from './esbuild-plugins.ts';
 
-export interface LibraryOptions {
+interface LibraryOptions {
   common: BuildOptions;
   /** For Node.js: sources by name. */
   node: Record<string, string>;

@@ -12,7 +12,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import type * as esbuild from 'esbuild';
 import { namedImports, withoutBundler } from './esbuild-plugins.ts';
 
-export interface WorkerFilesOptions {
+interface WorkerFilesOptions {
   esbuild: typeof esbuild;
   /** The script that calls runElasticWorker. */
   entry: string;

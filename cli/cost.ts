@@ -10,14 +10,14 @@ import { CommandError } from '../deployed/errors.ts';
 import { hanging, table, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openStack, reasonOf, type Stack } from '../deployed/stacks.ts';
 
-export interface CostOptions extends Common {
+interface CostOptions extends Common {
   hours: string;
 }
 
 const MOST_HOURS = 15 * 24;
 const PERIOD_SECONDS = 300;
 
-export interface PoolCost {
+interface PoolCost {
   pool: string;
   /** The metric that the tasks were counted by; null if there is none. */
   by: string | null;

@@ -8,7 +8,7 @@ import { hanging, wholeNumber, type Common, type Shell } from './shell.ts';
 import { spellsOf, type Spell } from '../deployed/spells.ts';
 import { openPool, reasonOf, type Stack } from '../deployed/stacks.ts';
 
-export interface ExplainOptions extends Common {
+interface ExplainOptions extends Common {
   last: string;
 }
 

@@ -12,7 +12,7 @@ import { CommandError, UsageError } from '../deployed/errors.ts';
 import { hanging, wholeNumber, type Common, type Shell } from './shell.ts';
 import { openPool, reasonOf, type Stack } from '../deployed/stacks.ts';
 
-export interface SetOptions extends Common {
+interface SetOptions extends Common {
   min?: string;
   max?: string;
   reset?: true;

@@ -6,7 +6,7 @@ import { replayer } from '../scaler/report/replay.ts';
 import { UsageError } from '../deployed/errors.ts';
 import type { Shell } from './shell.ts';
 
-export interface ReplayOptions {
+interface ReplayOptions {
   policy: string;
 }
 

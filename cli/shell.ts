@@ -3,7 +3,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Command } from 'commander';
 import { shown } from '../contract/shown.ts';
 
-export interface ShellOptions {
+interface ShellOptions {
   env: Record<string, string | undefined>;
   stdin: NodeJS.ReadableStream;
   stdout: NodeJS.WriteStream;
@@ -19,7 +19,7 @@ export interface Common {
   stack?: string;
 }
 
-export type Colour = Parameters<typeof styleText>[0];
+type Colour = Parameters<typeof styleText>[0];
 
 export class Shell {
   exitCode: 0 | 1 = 0;

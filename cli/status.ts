@@ -10,7 +10,7 @@ import { readStatus, type PoolStatus, type Status } from '../deployed/status.ts'
 import { duration } from '../deployed/words.ts';
 import { hanging, table, visible, type Common, type Shell } from './shell.ts';
 
-export interface StatusOptions extends Common {
+interface StatusOptions extends Common {
   watch?: string | true;
 }
 

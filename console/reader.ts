@@ -14,7 +14,7 @@ const ALARMS_EVERY_MS = 10_000;
 /** A deployment may add or remove pools. */
 const STACK_EVERY_MS = 60_000;
 
-export interface ReaderOptions {
+interface ReaderOptions {
   env: Record<string, string | undefined>;
   /** Epoch milliseconds. */
   now: () => number;

@@ -14,7 +14,7 @@ export interface MetricSubject {
 const STACK_DIMENSION = 'Stack';
 const POOL_DIMENSION = 'Pool';
 
-export interface MetricDimension {
+interface MetricDimension {
   Name: string;
   Value: string;
 }

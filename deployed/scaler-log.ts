@@ -28,7 +28,7 @@ export async function readLines({ aws, config }: Stack, span: Span, filterPatter
   return lines;
 }
 
-export function tickIn(line: string): LoggedTick | undefined {
+function tickIn(line: string): LoggedTick | undefined {
   return loggedTickSchema.safeParse(jsonOf(line)).data;
 }
 

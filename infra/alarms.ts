@@ -6,7 +6,7 @@ import { poolMetric, waitMetricOf } from './metrics.ts';
 import type { AlarmThresholds } from './props.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
-export interface PoolAlarmsProps {
+interface PoolAlarmsProps {
   pool: WorkerPool;
   thresholds?: AlarmThresholds | undefined;
   runbookUrl?: string | undefined;

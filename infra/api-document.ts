@@ -12,7 +12,7 @@ import packageFile from '../package.json' with { type: 'json' };
 const root = join(import.meta.dirname, '..');
 
 /** The part of jsii's assembly that is used here. */
-export interface Assembly {
+interface Assembly {
   types: Record<string, ApiType>;
 }
 

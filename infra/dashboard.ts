@@ -11,7 +11,7 @@ import { metricsOf, poolMetric, waitMetricOf } from './metrics.ts';
 import { taskDollarsPerHour } from './standing-cost.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
-export interface PoolsDashboardProps {
+interface PoolsDashboardProps {
   pools: WorkerPool[];
   alarms: cloudwatch.Alarm[];
   metrics: MetricSet;

@@ -12,7 +12,7 @@ import type { Construct } from 'constructs';
 import { DOCKERFILE, packageDirectory } from './assets.ts';
 import type { WorkerPoolProps } from './props.ts';
 
-export interface Bundled {
+interface Bundled {
   /** By pool name: a folder laid out like this package's, for `workerImage`. */
   files: Record<string, string>;
   problems: string[];

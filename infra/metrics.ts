@@ -12,7 +12,7 @@ import {
 import type { PoolSettings } from './presets.ts';
 
 /** What identifies a metric's pool. */
-export interface PoolNames {
+interface PoolNames {
   stackId: string;
   poolName: string;
 }

@@ -11,7 +11,7 @@ import { STACKS_PATH, stackConfigSchema, stackIdIn, type StackConfig } from '../
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import { taskDollarsPerHour } from './standing-cost.ts';
 
-export interface ToldToScaler {
+interface ToldToScaler {
   poolName: string;
   settings: PoolSettings;
   temporal: TemporalSettings;
@@ -47,7 +47,7 @@ export function tellScaler(
   });
 }
 
-export type ToldToCommandLine = Omit<StackConfig, 'region' | 'temporal'> & { temporal: TemporalSettings };
+type ToldToCommandLine = Omit<StackConfig, 'region' | 'temporal'> & { temporal: TemporalSettings };
 
 export function tellCommandLine(workers: Construct, { temporal, ...told }: ToldToCommandLine): void {
   const stack = Stack.of(workers);

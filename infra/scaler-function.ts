@@ -23,7 +23,7 @@ import type { WorkerPool } from './worker-pool.ts';
 import { namesOfCapacityProviders } from './worker-service.ts';
 import { mayRead } from './worker-rights.ts';
 
-export interface ScalerFunctionProps {
+interface ScalerFunctionProps {
   temporal: TemporalSettings;
   cluster: ecs.ICluster;
   pools: WorkerPool[];

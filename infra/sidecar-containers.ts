@@ -9,7 +9,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { sidecarCommand, sidecarEnvironment, WORKER_CONTAINER } from '../contract/sidecar.ts';
 
-export interface SidecarOptions {
+interface SidecarOptions {
   poolName: string;
   stateTable: string;
   taskRoleId: string;

@@ -11,7 +11,7 @@ import { CORDON_POLL_SECONDS } from '../contract/state-table.ts';
 import { metricsOf } from './metrics.ts';
 import type { PoolSettings } from './presets.ts';
 
-export interface CostLine {
+interface CostLine {
   what: string;
   /** The product, or sum of products, that `dollars` is. */
   arithmetic: string;

@@ -6,7 +6,7 @@ import { workerEnvironment } from '../contract/worker-environment.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 import type { ElasticWorkersProps } from './props.ts';
 
-export interface WorkerContainerOptions {
+interface WorkerContainerOptions {
   stackId: string;
   poolName: string;
   settings: PoolSettings;

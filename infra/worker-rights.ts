@@ -12,7 +12,7 @@ import { SCALER_KEY } from '../contract/state-table.ts';
 import { acknowledgeWildcard } from './acknowledge.ts';
 import type { PoolSettings, TemporalSettings } from './presets.ts';
 
-export interface WorkerRightsOptions {
+interface WorkerRightsOptions {
   stackId: string;
   poolName: string;
   settings: PoolSettings;

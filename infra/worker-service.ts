@@ -6,7 +6,7 @@ import { Dependable, type Construct, type IConstruct, type IDependable } from 'c
 import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../contract/deployment.ts';
 import type { PoolSettings } from './presets.ts';
 
-export interface WorkerServiceOptions {
+interface WorkerServiceOptions {
   settings: PoolSettings;
   cluster: ecs.ICluster;
   subnets: ec2.SubnetSelection;

@@ -19,7 +19,7 @@ import { assemblyIn, bootstrap, cdkCommandLine, deployStacks } from './stack.ts'
 import { ensureTools } from './tools.ts';
 import { watchPlant, type Watch, type WatchOptions } from './watch.ts';
 
-export interface DevOptions extends WatchOptions, Pick<SiteOptions, 'startDelay' | 'temporalPort' | 'uiPort'> {
+interface DevOptions extends WatchOptions, Pick<SiteOptions, 'startDelay' | 'temporalPort' | 'uiPort'> {
   /** The folder of the CDK app. */
   project: string;
   /** The app's command, instead of the one in cdk.json. */

@@ -84,7 +84,7 @@ export function batchesBeside(jobs: Job[]): Batch[] {
   return Array.from({ length: count }, (_, index) => ({ atSeconds: index * BATCH_EVERY_SECONDS, items: BATCH_ITEMS }));
 }
 
-export interface SendOptions<T> {
+interface SendOptions<T> {
   start: (job: T, index: number) => Promise<void>;
   onFailed: (error: unknown) => void;
   signal: AbortSignal;

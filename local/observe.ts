@@ -34,7 +34,7 @@ export interface PoolView {
   failed: number;
 }
 
-export interface ObserverOptions {
+interface ObserverOptions {
   temporal: { address: string; namespace: string };
   ecsUrl: string;
   emulatorUrl: string;

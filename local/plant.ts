@@ -42,7 +42,7 @@ export interface SiteOptions {
   directory?: string;
 }
 
-export interface PlantOptions extends SiteOptions {
+interface PlantOptions extends SiteOptions {
   /** The CDK app's, beside what is set here. */
   context?: Record<string, string | number>;
   /** As of a stack. */

@@ -11,7 +11,7 @@ import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export interface ProcessOptions {
+interface ProcessOptions {
   /** Its name in messages. */
   name: string;
   command: string;

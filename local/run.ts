@@ -22,8 +22,7 @@ import type { Plant, SiteOptions } from './plant.ts';
 import { ensureTools } from './tools.ts';
 import { watchPlant, type Watch, type WatchOptions } from './watch.ts';
 
-export interface DemoOptions
-  extends WatchOptions, Pick<SiteOptions, 'seed' | 'startDelay' | 'temporalPort' | 'uiPort'> {
+interface DemoOptions extends WatchOptions, Pick<SiteOptions, 'seed' | 'startDelay' | 'temporalPort' | 'uiPort'> {
   requests: Request[];
   speed: number;
   preset?: string;

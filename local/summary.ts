@@ -29,7 +29,7 @@ export interface Summary {
   seconds: number;
 }
 
-export interface FleetSummary {
+interface FleetSummary {
   pool: string;
   requests: number;
   /** Running tasks at each change. */

@@ -20,7 +20,7 @@ export interface Tools {
   aws: string;
 }
 
-export interface ToolsOptions {
+interface ToolsOptions {
   onProgress?: (line: string) => void;
   environment?: NodeJS.ProcessEnv;
   /** Where fetched tools are kept. */

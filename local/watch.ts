@@ -30,7 +30,7 @@ export interface WatchOptions {
   closers: (() => Promise<void>)[];
 }
 
-export interface WatchedRun {
+interface WatchedRun {
   /** Milliseconds. */
   begunAt: number;
   deadline: number;

@@ -69,7 +69,7 @@ function importsOf(file: string): Import[] {
 }
 
 /** The folder of the table that a file is in: the longest that fits. */
-export function folderOf(file: string): string | undefined {
+function folderOf(file: string): string | undefined {
   const fitting = Object.keys(FOLDERS).filter((folder) => file.startsWith(folder));
   return fitting.toSorted((a, b) => b.length - a.length)[0];
 }

@@ -20,7 +20,7 @@ export class WorkerToStart implements PollingWorker {
   }
 }
 
-export interface ForeignWorkerParts {
+interface ForeignWorkerParts {
   /** Sends SIGTERM to the worker's main process; throws if that is not allowed. */
   terminate(): void;
   isAlive(): boolean;

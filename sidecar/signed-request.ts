@@ -12,7 +12,7 @@ export interface Credentials {
   expiresAt?: number;
 }
 
-export interface DynamoRequest {
+interface DynamoRequest {
   url: URL;
   region: string;
   target: string;

@@ -5,7 +5,7 @@
  */
 import type { Replacement } from './policy-variant.ts';
 
-export interface Ablation {
+interface Ablation {
   /** What is switched off, and what is done instead where that is not plain. */
   about: string;
   replace: Replacement[];

@@ -38,7 +38,7 @@ export interface Players {
   bound?: boolean;
 }
 
-export type RunCell = (cell: Cell) => CellResult;
+type RunCell = (cell: Cell) => CellResult;
 
 export function cellRunner({ versions, peers = [], bound = false }: Players): RunCell {
   const variants = versions.map(({ overrides, bundle }) => ({

@@ -46,7 +46,7 @@ export interface Controller {
   look(signals: () => Signals, truth: Truth, nowSeconds: number): Order;
 }
 
-export interface Sample extends Truth {
+interface Sample extends Truth {
   atSeconds: number;
   arrived: number;
   reason: string;

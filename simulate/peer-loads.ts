@@ -5,7 +5,7 @@
 import type { Work } from './model/settings.ts';
 import { exponential, lognormal, seeded, uniform, type Random } from './random.ts';
 
-export interface PeerLoad {
+interface PeerLoad {
   /** What it is, in one line. */
   about: string;
   draw(seed: number): Work[];

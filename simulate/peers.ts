@@ -214,7 +214,7 @@ export function keda(name: string, limits: Limits, overrides: Partial<KedaSettin
 }
 
 /** An HPA on a backlog of 10 a task and on 70 % of CPU, where a full task has its CPU full. It cannot reach zero. */
-export function depthAndCpu(limits: Limits): Controller {
+function depthAndCpu(limits: Limits): Controller {
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
   const hpa = horizontalPodAutoscaler(atLeastOne);
   let current = atLeastOne.minTasks;

@@ -6,7 +6,7 @@ import { DEFAULT_SETTINGS, type Settings } from './model.ts';
 import { exponential, lognormal } from './random.ts';
 import { arrivals, trace, TRACES, wave, type Trace } from './traces.ts';
 
-export interface Regime {
+interface Regime {
   /** What differs from the base. */
   about: string;
   settings?: Partial<Settings>;

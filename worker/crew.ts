@@ -22,7 +22,7 @@ export interface Crew {
   stop(): void;
 }
 
-export interface CrewOptions {
+interface CrewOptions {
   config: WorkerConfig;
   env: NodeJS.ProcessEnv;
   access: TemporalAccess;
@@ -82,7 +82,7 @@ export async function crewHere(options: CrewOptions) {
   return { workforce: manager, start, run, stop: () => void manager.stopWorker() } satisfies Crew;
 }
 
-export interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access' | 'share' | 'worker'> {
+interface PoolCrewOptions extends Omit<CrewOptions, 'stopping' | 'access' | 'share' | 'worker'> {
   processes: number;
   size: TaskSize;
   /** The script that each process runs, and Node's own arguments for it. */

@@ -15,7 +15,7 @@ export interface AttemptLine {
   done?: number;
 }
 
-export interface AttemptFigures {
+interface AttemptFigures {
   waitMean: number;
   waitP50: number;
   waitP95: number;

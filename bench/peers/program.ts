@@ -5,7 +5,7 @@ import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { endWithThisProcess } from '../../local/process.ts';
 
-export interface Program {
+interface Program {
   /** What messages call it. */
   name: string;
   command: string;

@@ -28,7 +28,7 @@ interface Contestant {
 }
 
 /** A load with the fleets that wait for it. */
-export interface Prepared {
+interface Prepared {
   load: string;
   seed: number;
   contestants: Contestant[];

@@ -13,7 +13,7 @@ import { asJson, render, summary } from './render.ts';
 import { examineReach } from './server.ts';
 import { examineTemporal } from './temporal.ts';
 
-export interface DoctorOptions extends Common {
+interface DoctorOptions extends Common {
   /** Check only what a deployment should wait for or would fail on. */
   pre?: true;
   /** For how many seconds to repeat the checks until all pass. */

@@ -5,7 +5,7 @@ import { HOURS_A_MONTH } from '../../contract/pool-config.ts';
 import { PRICES } from '../../contract/prices.ts';
 import { PROOF_POOL } from '../../contract/proof.ts';
 
-export interface ProofCost {
+interface ProofCost {
   what: string;
   arithmetic: string;
   dollars: number;

@@ -27,7 +27,7 @@ export interface Columns {
   y: (number | null)[][];
 }
 
-export interface ChartOptions {
+interface ChartOptions {
   title: string;
   lines: Line[];
   /** Charts with the same name share a cursor. */

@@ -47,7 +47,7 @@ export function columnsOf<T extends { now: number }>(values: T[], figures: Figur
   return columns;
 }
 
-export interface MinuteOfAttempts {
+interface MinuteOfAttempts {
   now: number;
   processed: number;
   failed: number;

@@ -9,7 +9,7 @@ import { constants } from 'node:os';
 import { endWithThisProcess } from '../process.ts';
 import { TaskStartError } from './errors.ts';
 
-export interface ContainerCommand {
+interface ContainerCommand {
   command: string[];
   directory: string;
   environment: Record<string, string>;

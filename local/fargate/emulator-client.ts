@@ -25,7 +25,7 @@ export interface RoleCredentials {
 }
 
 /** The principal whose permissions are needed, by access key. (See local/emulator/rights.py.) */
-export interface Judged {
+interface Judged {
   as: string;
 }
 

@@ -17,7 +17,7 @@ import type { TaskStore } from './task-store.ts';
 export type Operation = (input: unknown) => Promise<Record<string, unknown>>;
 
 /** The state that operations work on. */
-export interface ControlPlane {
+interface ControlPlane {
   emulator: EmulatorClient;
   tasks: TaskStore;
   clusterExists(name: string): Promise<boolean>;

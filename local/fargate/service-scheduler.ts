@@ -13,7 +13,7 @@ import type { LaunchOrder, LocalTask } from './task.ts';
 import { epochSeconds } from './task-record.ts';
 
 /** What the scheduler needs from the platform. */
-export interface SchedulerPlatform {
+interface SchedulerPlatform {
   tasks(serviceArn: string): LocalTask[];
   launch(order: LaunchOrder): LocalTask;
   /** Makes the service use an earlier task definition again, as a new deployment. */
@@ -24,7 +24,7 @@ export interface SchedulerPlatform {
   now(): number;
 }
 
-export interface ServiceEvent {
+interface ServiceEvent {
   id: string;
   createdAt: number | undefined;
   message: string;

@@ -22,7 +22,7 @@ export type TaskStatus =
 export type StopCode =
   'ServiceSchedulerInitiated' | 'UserInitiated' | 'EssentialContainerExited' | 'TaskFailedToStart' | 'SpotInterruption';
 
-export interface TaskOrigin {
+interface TaskOrigin {
   service: ServiceDefinition;
   taskDefinition: TaskDefinition;
   deploymentId: string;

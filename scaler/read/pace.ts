@@ -15,7 +15,7 @@ const PLACE_KEPT_MS = 250;
 /** Refusals within this time count as one. */
 const REFUSED_TOGETHER_MS = 1000;
 
-export interface PaceClock {
+interface PaceClock {
   /** Milliseconds. */
   now(): number;
   wait(milliseconds: number): Promise<unknown>;

@@ -33,7 +33,7 @@ const CORDONS_BYTES = 60_000;
 const ERRORS_A_LINE = 50;
 const ERROR_LENGTH = 500;
 
-export interface TelemetrySettings {
+interface TelemetrySettings {
   /** The stack's id. */
   stack: string;
   metrics: MetricSet;

@@ -11,7 +11,7 @@ export interface Snippet {
   text: string;
 }
 
-export interface Document {
+interface Document {
   /** From the project's root. */
   path: string;
   snippets: Snippet[];

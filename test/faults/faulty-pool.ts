@@ -37,7 +37,7 @@ export interface FaultyPool {
 }
 
 /** Where Temporal is for workers, and where for those that it can refuse. */
-export interface TemporalAddresses {
+interface TemporalAddresses {
   address: string;
   refusing: string | undefined;
 }

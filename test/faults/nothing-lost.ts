@@ -16,7 +16,7 @@ import { BLOCKED_SECONDS } from './faulty-pool.ts';
 import { FaultyStack } from './faulty-stack.ts';
 import { Losses, type Job, type Lost } from './losses.ts';
 
-export interface LossOptions {
+interface LossOptions {
   seed: number;
   /**
    * Scale-ins of the protected pools, all together; up to five times as many until the unprotected one has lost something and
@@ -43,7 +43,7 @@ interface LossEvents {
   blockedLoops: number;
 }
 
-export interface LossResult {
+interface LossResult {
   scaleIns: number;
   events: LossEvents;
   activities: number;

@@ -16,7 +16,7 @@ import { FaultyStack } from '../faults/faulty-stack.ts';
 import { DirectFleet } from './direct-fleet.ts';
 import type { ForeignWorkerProgram } from './workers.ts';
 
-export interface LanguageLossOptions {
+interface LanguageLossOptions {
   language: string;
   program: ForeignWorkerProgram;
   steps: number;
@@ -26,7 +26,7 @@ export interface LanguageLossOptions {
   onProgress?: (line: string) => void;
 }
 
-export interface LanguageLoss {
+interface LanguageLoss {
   language: string;
   /** Decisions that cordoned tasks. */
   scaleIns: number;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export type Resources = Record<string, { Type: string; Properties: Record<string, unknown>; DependsOn?: string[] }>;
 
-export interface StackResult {
+interface StackResult {
   status: string;
   /** Of the failures, the newest first. */
   reasons: string[];

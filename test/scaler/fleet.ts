@@ -50,7 +50,7 @@ const TABLE = 'state';
 const ROLE = 'AROA';
 const TICK_MS = 1000;
 
-export interface FleetOptions {
+interface FleetOptions {
   /** In place of the image. */
   directory: string;
   command: string[];

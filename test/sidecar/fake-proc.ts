@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export interface FakeProcess {
+interface FakeProcess {
   parent?: number;
   startedAt?: number;
   state?: string;

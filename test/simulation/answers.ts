@@ -46,8 +46,7 @@ export class Answers implements Services {
       case 'ssm': {
         const configs = scenario.pools.map(({ config }) => config);
         const damaged = (pool: string) =>
-          faults.active('ssm.parameterDamaged', pool) ||
-          pools.get(pool)?.plan.misconfigured === 'parameter damaged';
+          faults.active('ssm.parameterDamaged', pool) || pools.get(pool)?.plan.misconfigured === 'parameter damaged';
         return { Parameters: parametersOf(configs, damaged) };
       }
       default:

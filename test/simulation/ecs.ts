@@ -30,7 +30,7 @@ const FAILURES_UNTIL_ROLLBACK = 3;
 /** What ECS answers: done, or the reason of its refusal. */
 export type ProtectionOutcome = 'done' | 'TASK_NOT_VALID' | 'DEPLOYMENT_BLOCKED';
 
-export interface EcsParts extends EcsApiParts {
+interface EcsParts extends EcsApiParts {
   time: VirtualTime;
   /** What runs in a task that has started. */
   start: (task: SimulatedTask) => Container;

@@ -79,7 +79,7 @@ export interface Fault {
 /** The mean time between faults, unless the world sets another. */
 export const MINUTES_BETWEEN_FAULTS = 12;
 
-export interface FaultPlan {
+interface FaultPlan {
   pools: string[];
   from: number;
   /** The last fault has ended by then. */

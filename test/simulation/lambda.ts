@@ -20,7 +20,7 @@ import type { Ports } from '../../scaler/ports.ts';
 import { MINUTE, type VirtualTime } from './time.ts';
 
 export const STATE_TABLE = 'state';
-export const POOLS_PATH = '/pools';
+const POOLS_PATH = '/pools';
 const TIMEOUT_MS = LONGEST_INVOCATION_SECONDS * 1000;
 
 export type ServiceName = 'ecs' | 'table' | 'cloudwatch' | 'ssm' | 'temporal';

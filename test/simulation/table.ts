@@ -14,7 +14,7 @@ interface Input {
   ExpressionAttributeValues?: Item;
 }
 
-export interface TableOptions {
+interface TableOptions {
   /** Called with each key that was put or deleted. */
   onWrite: (key: string, item: Item | undefined) => void;
   /** Whether part of a batch is not processed, as with throttling. */

@@ -2,7 +2,7 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions, ProviderV4 } from '@ai-sdk/provider';
 import { offlineModel } from '../../worker/models/offline.ts';
 
-export interface Heard {
+interface Heard {
   modelId: string;
   prompt: string;
   system: string;

@@ -23,7 +23,7 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
-export interface Queue {
+interface Queue {
   taskQueue: string;
   run<T = unknown>(workflowType: string, ...args: unknown[]): Promise<T>;
   /** The workflow fails, with this reason. */

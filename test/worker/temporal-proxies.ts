@@ -20,7 +20,7 @@ export interface Proxy {
   stop(): Promise<void>;
 }
 
-export interface Certificate {
+interface Certificate {
   certificate: string;
   key: string;
   certificatePath: string;

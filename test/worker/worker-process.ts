@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-export interface LogLine {
+interface LogLine {
   level: string;
   message: string;
   [field: string]: unknown;

@@ -6,9 +6,9 @@ import { AISDKError, APICallError, InvalidResponseDataError, JSONParseError } fr
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import { InvalidRequestError } from '../strategies/strategy.ts';
 
-export const MODEL_BUSY = 'ModelBusy';
-export const MODEL_UNREACHABLE = 'ModelUnreachable';
-export const MODEL_REFUSED = 'ModelRefused';
+const MODEL_BUSY = 'ModelBusy';
+const MODEL_UNREACHABLE = 'ModelUnreachable';
+const MODEL_REFUSED = 'ModelRefused';
 
 const BUSY = new Set([429, 503, 529]);
 /** A provider that asks for a longer delay is retried after this time anyway. */

@@ -22,7 +22,7 @@ export interface ModelOptions {
   bedrockUrl?: string;
 }
 
-export const OFFLINE_MODEL = 'offline:';
+const OFFLINE_MODEL = 'offline:';
 
 /** Provider names and the package of each, which exports the provider under that name. */
 const PACKAGES: Record<string, string> = {

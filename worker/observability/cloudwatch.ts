@@ -9,9 +9,9 @@ import type { Logger } from './logging.ts';
 import type { TaskMeasurement } from './measurements.ts';
 
 /** Sends one request; rejects if CloudWatch does not accept it. */
-export type MetricSender = (namespace: string, data: MetricDatum[]) => Promise<void>;
+type MetricSender = (namespace: string, data: MetricDatum[]) => Promise<void>;
 
-export interface CloudWatchOptions extends MetricSubject {
+interface CloudWatchOptions extends MetricSubject {
   /** Milliseconds. */
   now: () => number;
   send?: MetricSender;

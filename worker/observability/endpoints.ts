@@ -15,7 +15,7 @@ import type { Logger } from './logging.ts';
 import { figuresOf } from './measurements.ts';
 import type { Workforce } from '../workforce.ts';
 
-export interface EndpointsOptions {
+interface EndpointsOptions {
   workforce: Workforce;
   host: string;
   /** Undefined: not served. 0: any free port. */

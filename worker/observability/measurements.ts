@@ -23,7 +23,7 @@ export interface TaskCounts {
 }
 
 /** Since the start; null while there are none. */
-export interface TaskFigures {
+interface TaskFigures {
   tasks_processed: number;
   average_task_duration: number | null;
   error_rate: number | null;
@@ -47,7 +47,7 @@ export function figuresOf({ tasksProcessed, tasksFailed, taskSeconds }: TaskCoun
   return { tasks_processed: tasksProcessed, average_task_duration: each(taskSeconds), error_rate: each(tasksFailed) };
 }
 
-export interface MeasurementsOptions {
+interface MeasurementsOptions {
   /** Milliseconds. */
   now: () => number;
   /** Whether this process serves; asked when metrics are read. */

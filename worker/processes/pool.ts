@@ -61,7 +61,7 @@ export interface RestartPolicy {
   retryFailedMs: number;
 }
 
-export const RESTART: RestartPolicy = {
+const RESTART: RestartPolicy = {
   afterMs: 1000,
   maxAfterMs: 60_000,
   steadyAfterMs: 60_000,

@@ -30,12 +30,12 @@ export interface PollingWorker {
   resume(): void;
 }
 
-export interface ProtocolLog {
+interface ProtocolLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }
 
-export interface ScaleInParts {
+interface ScaleInParts {
   worker: PollingWorker;
   protection: TaskProtection;
   readCordon: CordonReader;

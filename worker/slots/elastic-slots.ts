@@ -24,7 +24,7 @@ export function parseShare(text: string): ProcessShare {
   return { vcpus, gibibytes };
 }
 
-export interface ElasticSlotsOptions {
+interface ElasticSlotsOptions {
   slots: Pick<ActivitySlots, 'used' | 'resize'>;
   range: SlotRange;
   share: ProcessShare;

@@ -1,5 +1,5 @@
 /** Warns that memory runs short while it still can: a process that the kernel kills cannot log anything. */
-export interface MemoryWatchOptions {
+interface MemoryWatchOptions {
   /** The part of its memory that the process or its whole container uses. */
   read: () => number;
   /** Called once when memory is short, and again only after it has recovered. */

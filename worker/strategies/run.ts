@@ -12,7 +12,7 @@ import { type AskOptions, InvalidRequestError, type StrategyContext } from './st
 
 const LONGEST_MESSAGE = 4000;
 
-export interface StrategyRun {
+interface StrategyRun {
   model: (id?: string) => LanguageModelV4;
   signal?: AbortSignal;
 }

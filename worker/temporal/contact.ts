@@ -10,7 +10,7 @@ export const FRESH_MS = 2000;
 /** An activity that has run for this long is expensive to lose: its result is checked separately. The remaining risk is one round trip. */
 export const LONG_MS = 10_000;
 
-export interface ContactOptions {
+interface ContactOptions {
   /** Rejects if the server does not answer, or refuses. */
   ask: () => Promise<void>;
   /** Called with each refusal. */

@@ -16,7 +16,7 @@ import type { Logger } from '../observability/logging.ts';
 
 export { describeAccess, readAccess, secretsOf, type AccessSource, type TemporalAccess };
 
-export interface AccessWatch {
+interface AccessWatch {
   source: AccessSource;
   current: TemporalAccess;
   pollSeconds: number;

@@ -8,7 +8,7 @@ import { type NativeConnection, ShutdownError, TransportError, Worker, type Work
 import type { ActivitySlotSupplier } from '../slots/activity-slots.ts';
 import { withHeapOfThreads } from './workflow-memory.ts';
 
-export interface GenerationOptions {
+interface GenerationOptions {
   connection: NativeConnection;
   slots: ActivitySlotSupplier;
   worker: WorkerOptions;

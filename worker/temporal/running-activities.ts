@@ -17,7 +17,7 @@ export interface RunningActivity {
   attempt: number;
 }
 
-export interface RunningActivitiesOptions {
+interface RunningActivitiesOptions {
   /** What an ended activity waits for before the SDK reports its result; nothing if it may be reported at once. */
   mayReport: (ranMs: number) => Promise<void> | undefined;
   /** Called when an activity begins, with the time when it times out without further heartbeats. Epoch milliseconds. */
@@ -29,7 +29,7 @@ export interface RunningActivitiesOptions {
 }
 
 /** What the SDK itself reports when a Worker's shutdown ends an activity. */
-export const WORKER_SHUTDOWN = 'WorkerShutdown';
+const WORKER_SHUTDOWN = 'WorkerShutdown';
 
 export class RunningActivities {
   /** With when they began. */

@@ -3,7 +3,7 @@ import type { ActivityInterceptorsFactory, WorkerOptions } from '@temporalio/wor
 import { type ActivitySlotSupplier, MAX_OPEN_POLLS } from '../slots/activity-slots.ts';
 import type { WorkerManagerOptions } from './manager-options.ts';
 
-export interface OptionsOfManager {
+interface OptionsOfManager {
   namespace: string;
   slots: ActivitySlotSupplier;
   maxCachedWorkflows: number;

@@ -17,7 +17,7 @@ import {
 import { StartError } from '../errors.ts';
 import type { RunElasticWorkerOptions } from '../worker-options.ts';
 
-export const BUNDLE_FILE = 'workflow-bundle.js';
+const BUNDLE_FILE = 'workflow-bundle.js';
 
 export function bundleBeside(directory: string): { codePath: string } | undefined {
   const codePath = join(directory, BUNDLE_FILE);

@@ -10,7 +10,7 @@ import { totalmem } from 'node:os';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import type { ProcessShare } from '../slots/elastic-slots.ts';
 
-export interface WorkflowMemory {
+interface WorkflowMemory {
   heapMebibytes: number;
   cachedWorkflows: number;
 }
