@@ -11,7 +11,7 @@ import { inPlace, PLACES } from './esbuild-plugins.ts';
 import { bundleWorker, tidyWorkflowBundle } from './worker-files.ts';
 
 /** The same as the construct's prop `bundling`. */
-export interface Bundling {
+interface Bundling {
   nodeModules?: string[];
   externalModules?: string[];
   minify?: boolean;

@@ -14,7 +14,7 @@ export interface Ports {
 }
 
 /** `observe` decides and reports, but changes nothing in ECS and cordons no task. */
-export type Mode = 'act' | 'observe';
+type Mode = 'act' | 'observe';
 
 export interface TickOptions {
   mode: Mode;

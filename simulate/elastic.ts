@@ -2,7 +2,7 @@
 import { decide, DEFAULT_POLICY, type Policy } from '../scaler/policy.ts';
 import { EPOCH_MS, type Controller, type Settings } from './model.ts';
 
-export const TICK_SECONDS = 10;
+const TICK_SECONDS = 10;
 
 export type Decide = typeof decide;
 

@@ -197,7 +197,7 @@ export const KEDA_TUNED = ({ slots }: Pick<Limits, 'slots'>): KedaSettings => ({
 const HPA_SYNC_SECONDS = 15;
 
 /** KEDA's Temporal scaler: so much of the backlog a task, through the HPA; from and to zero by KEDA itself, at its polls. */
-export function keda(name: string, limits: Limits, overrides: Partial<KedaSettings> = {}): Controller {
+function keda(name: string, limits: Limits, overrides: Partial<KedaSettings> = {}): Controller {
   const { pollSeconds, cooldownSeconds, target, downStabilizationSeconds } = { ...KEDA, ...overrides };
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
   const hpa = horizontalPodAutoscaler(atLeastOne, downStabilizationSeconds);
@@ -253,7 +253,7 @@ function horizontalPodAutoscaler(
  * AWS target tracking on the backlog of a task, a slot-full each: above it for 3 minutes it grows in proportion, below
  * 90 % of it for 15 minutes it shrinks in proportion; 300 s between. Without a task there is no such metric: at least 1.
  */
-export function targetTracking(limits: Limits): Controller {
+function targetTracking(limits: Limits): Controller {
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
   const metric = minuteAverage();
   let desired = atLeastOne.minTasks;
@@ -274,7 +274,7 @@ export function targetTracking(limits: Limits): Controller {
 }
 
 /** AWS step scaling: alarms of one minute on the backlog, by steps; of five minutes under 30 % busy, a quarter fewer. */
-export function stepScaling(limits: Limits): Controller {
+function stepScaling(limits: Limits): Controller {
   const backlog = minuteAverage();
   const utilization = minuteAverage();
   let desired = limits.minTasks;

@@ -59,26 +59,25 @@ interface Row {
   policy: string;
   real: Figures & { waitP50: number; waitP95: number; killed: number; undone: number; peakTasks: number; zero: string };
   model: Figures;
-  isLate: boolean;
 }
 
 export function realPeersSection(measured: RealRuns): string {
   const loads = [...Map.groupBy(measured.runs, ({ load }) => load)];
-  const rows = new Map(loads.map(([load, runs]) => [load, rowsOf(usable(runs))]));
+  const measuredLoads = loads.filter(([, runs]) => usable(runs).length > 0);
+  const rows = new Map(measuredLoads.map(([load, runs]) => [load, rowsOf(usable(runs))] as const));
   return [
     HEADING,
     intro(measured),
     ourLosses(rows),
     overAll([...rows.values()]),
-    ...loads.flatMap(([load, runs]) => ofLoad(load, rows.get(load)!, runs)),
+    ...loads.flatMap(([load, runs]) => ofLoad(load, rows.get(load), runs)),
   ].join('\n\n');
 }
 
-/** All fleets of a load and seed run side by side, so one that was late spoils all. Where none is left, the late ones are shown. */
+/** All fleets of a load and seed run side by side, so one that was late spoils all. */
 function usable(runs: RealRun[]): RealRun[] {
   const late = new Set(runs.filter(({ isLate }) => isLate).map(({ seed }) => seed));
-  const others = runs.filter(({ seed }) => !late.has(seed));
-  return others.length > 0 ? others : runs;
+  return runs.filter(({ seed }) => !late.has(seed));
 }
 
 /** The document with this section in place of its old one, or before all others. */
@@ -108,7 +107,6 @@ function rowsOf(runs: RealRun[]): Row[] {
         policy,
         own.map(({ load, seed }) => ({ load, seed })),
       ),
-      isLate: own.some((run) => run.isLate),
     };
   });
 }
@@ -167,7 +165,7 @@ same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, t
 loads at a time; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
 work, and each fleet is paid for until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
 costs after that is not counted. A run is left out if the machine was too slow for it: work began more than 2 s late, or the server
-took more than 5 s to answer. The title of a load says how many runs were used; rows marked \\* have only such runs, and mean little.
+took more than 5 s to answer. The title of a load says how many runs were used.
 
 - **Serverless Workers (WCI)** is Temporal's controller inside that server, with its AWS ECS provider. **KEDA** is its own
   Temporal scaler and executor with Kubernetes' own \`HorizontalController\`; pods are ECS tasks. Of AWS's **target tracking** and
@@ -229,12 +227,16 @@ function overAll(loads: Row[][]): string {
       String(lost),
     ];
   });
-  return `### Over all loads\n\n${table(['policy', 'cost, relative to ours', 'mean wait s', 'killed or left'], lines)}`;
+  return `### Over these loads\n\n${table(['policy', 'cost, relative to ours', 'mean wait s', 'killed or left'], lines)}`;
 }
 
-function ofLoad(load: string, rows: Row[], runs: RealRun[]): string[] {
-  const lines = rows.map(({ policy, real, model, isLate }) => [
-    `${titleOf(policy)}${isLate ? ' \\*' : ''}`,
+function ofLoad(load: string, rows: Row[] | undefined, runs: RealRun[]): string[] {
+  const seeds = (of: RealRun[]) => new Set(of.map(({ seed }) => seed)).size;
+  const [used, all] = [seeds(usable(runs)), seeds(runs)];
+  const title = `### ${load}: ${PEER_LOADS[load]?.about ?? ''}`;
+  if (rows === undefined) return [title, `Not measured: the machine was too slow for all ${all} runs.`];
+  const lines = rows.map(({ policy, real, model }) => [
+    titleOf(policy),
     whole(real.billedSeconds),
     whole(model.billedSeconds),
     figure(real.waitMean),
@@ -261,10 +263,7 @@ function ofLoad(load: string, rows: Row[], runs: RealRun[]): string[] {
     'to zero s',
     'off by',
   ];
-  const seeds = (of: RealRun[]) => new Set(of.map(({ seed }) => seed)).size;
-  const [used, all] = [seeds(usable(runs)), seeds(runs)];
-  const part = used < all ? ` (${used} of ${all} runs)` : '';
-  return [`### ${load}: ${PEER_LOADS[load]?.about ?? ''}${part}`, table(head, lines)];
+  return [`${title} (${used} of ${all} runs)`, table(head, lines)];
 }
 
 export function offBy(real: Figures, model: Figures): string {

@@ -29,7 +29,7 @@ interface ProfileDefaults {
  * `development` is one process on a developer's machine, which stops quickly and listens only locally; `staging` is `production`
  * with more logging.
  */
-export const PROFILES = {
+const PROFILES = {
   development: {
     processes: 1,
     logLevel: 'debug',

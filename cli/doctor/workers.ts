@@ -9,7 +9,7 @@ import type { Fleet } from './aws.ts';
 import { ok, wrong, type Check } from './check.ts';
 
 /** A little over twice the SDKs' default heartbeat interval. A task that has run for longer should have reported. */
-export const REPORTS_WITHIN_SECONDS = 150;
+const REPORTS_WITHIN_SECONDS = 150;
 const SHOWN = 3;
 
 type Listing = Awaited<ReturnType<Connection['workflowService']['listWorkers']>>;

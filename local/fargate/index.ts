@@ -8,7 +8,6 @@ import type { StopCode, TaskStatus } from './task.ts';
 import type { ServiceUsage } from './usage.ts';
 
 export type { FleetSample, ServiceUsage } from './usage.ts';
-export type { StopCode, TaskStatus } from './task.ts';
 
 /** A container with an unknown image. */
 export interface WantedContainer {

@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-export const MEMORY_VERSION = 10;
+const MEMORY_VERSION = 10;
 
 /** Arrivals of ticks this old are kept. */
 export const INTERVALS_KEPT_SECONDS = 70;
@@ -61,7 +61,7 @@ export type Kind = (typeof KINDS)[number];
 
 /** A worker's totals: failed activities and workflow tasks; of each kind what it has processed and holds; whether it is the pool's. */
 export type WorkerTotals = number[];
-export const WORKER_TOTALS = 3 + 2 * KINDS.length;
+const WORKER_TOTALS = 3 + 2 * KINDS.length;
 
 export interface Memory {
   version: typeof MEMORY_VERSION;

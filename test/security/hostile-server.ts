@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
-export interface Answers {
+interface Answers {
   /** Bytes of a message, an error's text, or undefined: then it never answers. */
   DescribeTaskQueue?: (request: Buffer) => Buffer | string | undefined;
   ListWorkers?: (request: Buffer) => Buffer | string | undefined;

@@ -25,7 +25,7 @@ export interface Run {
   result: Result;
 }
 
-export const TICK_SECONDS = 10;
+const TICK_SECONDS = 10;
 
 export function runTicks(work: Work[], settings: Partial<Settings> = {}, overrides: Partial<Policy> = {}): Run {
   const all = { ...DEFAULT_SETTINGS, ...settings };

@@ -54,7 +54,7 @@ export async function startServing(workflows = '../../worker/workflows.ts'): Pro
   };
 }
 
-export function bundled(workflowsPath: string): Promise<WorkflowBundle> {
+function bundled(workflowsPath: string): Promise<WorkflowBundle> {
   return bundleWorkflowCode({ workflowsPath, logger, plugins: [new StrategiesPlugin()] });
 }
 

@@ -7,7 +7,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { isCancellation, isGivingWay } from '../temporal/running-activities.ts';
 
 /** `cancelled`: by its workflow, or because the worker had to stop. Neither counts as a failure. */
-export type Outcome = 'succeeded' | 'failed' | 'cancelled';
+type Outcome = 'succeeded' | 'failed' | 'cancelled';
 
 export interface TaskMeasurement {
   activityType: string;

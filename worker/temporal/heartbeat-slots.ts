@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib';
 
 export const RECORD_HEARTBEAT = '/temporal.api.workflowservice.v1.WorkflowService/RecordWorkerHeartbeat';
 /** Instead of the SDK's `Custom`: the reported number is the current limit, which changes. */
-export const ELASTIC = 'Elastic';
+const ELASTIC = 'Elastic';
 
 /** A gRPC message: a compression flag, the length, and the message. */
 const FRAME_BYTES = 5;
