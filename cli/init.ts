@@ -44,7 +44,8 @@ export async function init(shell: Shell, folder: string | undefined, { language,
   if (json) return shell.printJson({ folder: target, files: made });
   const steps = [
     ...(folder === undefined ? [] : [`cd ${relative(process.cwd(), target) || '.'}`]),
-    'npm install',
+    // A link to a folder would bring a second copy of the Temporal SDK.
+    isInstalled() ? 'npm install' : 'npm install --install-links',
     'npm run dev',
   ];
   shell.print(`Created ${made.length} files in ${target}:\n${made.map((file) => `  ${file}`).join('\n')}`);
@@ -81,10 +82,15 @@ function filled(text: string, values: Record<string, string>): string {
   return text.replaceAll(/__([A-Z]+)__/g, (found, key: string) => values[key] ?? found);
 }
 
+/** False in a checkout of this package. */
+function isInstalled(): boolean {
+  return basename(dirname(packageDirectory())) === 'node_modules';
+}
+
 /** The new project gets this package from where it was installed here. */
 function packageSpec(target: string): string {
   const own = packageDirectory();
-  if (basename(dirname(own)) !== 'node_modules') return `file:${relative(target, own)}`;
+  if (!isInstalled()) return `file:${relative(target, own)}`;
   const lock = join(dirname(own), '.package-lock.json');
   const { packages = {} } = existsSync(lock)
     ? (JSON.parse(readFileSync(lock, 'utf8')) as { packages?: Record<string, { resolved?: string }> })

@@ -19,7 +19,7 @@ test('creates a project named after its folder, and prints the next steps', asyn
   const folder = join(directory, 'my-agents');
   const { code, stdout } = await runCli(['init', folder]);
   expect(code).toBe(0);
-  expect(stdout).toContain('npm install\n  npm run dev');
+  expect(stdout).toContain('npm install --install-links\n  npm run dev');
   const files = filesIn(folder);
   expect(files).toEqual(expect.arrayContaining(['.gitignore', 'cdk.json', 'infra/app.ts', 'src/worker.ts']));
   const texts = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
