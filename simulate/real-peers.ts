@@ -160,7 +160,7 @@ function intro({ date, processors, versions, runs }: RealRuns): string {
   const stated = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `Measured with \`npm run bench:peers -- --write\` on ${date}: ${stated.join(', ')}.
 
-Real fleets on one machine of ${processors} processors: the real Temporal server (one for each of three loads), local Fargate (a task takes 25 to 60 s to start), the
+Real fleets on one machine of ${processors} processors: the real Temporal server, local Fargate (a task takes 25 to 60 s to start), the
 same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, the same work at the same millisecond. Fleets run side by side, three
 loads at a time; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
 work, and each fleet is paid for until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
