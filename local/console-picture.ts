@@ -43,7 +43,7 @@ async function themes(url: string): Promise<void> {
 
 async function whatIf(): Promise<void> {
   await pictures;
-  await photograph(`${seen?.consoleUrl}/#${POOL}/what-if`, 'what-if', 'dark', { 'Max tasks': '2' });
+  await photograph(`${seen?.consoleUrl}/#${POOL}/what-if`, 'what-if', 'dark', { 'Max tasks': '1' });
 }
 
 /** Fields are filled by their labels. */
