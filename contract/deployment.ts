@@ -1,6 +1,6 @@
 /** How ECS deploys a pool's service and stops its tasks: for the template, the worker, and stand-ins of ECS in tests. */
 
-/** The longest that Fargate waits between SIGTERM and SIGKILL. Our stack sets it, unless it is told a shorter time. */
+/** The longest that Fargate waits between SIGTERM and SIGKILL. Our stack sets it unless `stopTimeoutSeconds` is shorter. */
 export const LONGEST_STOP_TIMEOUT_SECONDS = 120;
 
 /** No old task stops before its successor is running. */

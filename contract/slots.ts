@@ -1,4 +1,4 @@
-/** A task's slots for activities, as the construct is told them, and as the worker reads them. */
+/** A task's slots for activities: the construct writes them as text, and the worker reads them. */
 
 /** The most slots of one kind that a task may have. */
 export const MOST_SLOTS = 10_000;

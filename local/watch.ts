@@ -60,7 +60,10 @@ export function watchPlant(plant: Plant, { screen, now, signal, closers }: Watch
         countEnded(client, workflows, run).catch(() => undefined),
       ]);
       pools = read.flat();
-      for (const { pool, running: tasks = 0 } of pools) running.set(pool, [...(running.get(pool) ?? []), tasks]);
+      for (const { pool, running: tasks = 0 } of pools) {
+        if (!running.has(pool)) running.set(pool, []);
+        running.get(pool)!.push(tasks);
+      }
       const elapsedSeconds = (now() - run.begunAt) / 1000;
       const urls = { temporalUiUrl: temporal.uiUrl, consoleUrl };
       screen.show({ elapsedSeconds, phase, ...urls, requests: run.requests, workflows, pools, running });

@@ -74,14 +74,17 @@ function folderOf(file: string): string | undefined {
   return fitting.toSorted((a, b) => b.length - a.length)[0];
 }
 
-/** What each folder imports. The scaler's own facade of the policy counts as the scaler. */
+/** What each folder imports. For all folders but the scaler itself, the policy counts as the scaler. */
 export function importedFolders(): Record<string, string[]> {
   const pairs = allImports().map(({ file, target }) => [folderOf(file), folderOf(target)] as const);
   return Object.fromEntries(
     Object.keys(FOLDERS).map((folder) => {
-      const targets = new Set(pairs.filter(([from]) => from === folder).map(([, to]) => to));
-      const others = Object.keys(FOLDERS).filter((other) => targets.has(other) && other !== folder);
-      return [folder, others.filter((other) => other !== 'scaler/policy/')];
+      const targets = new Set(
+        pairs.filter(([from]) => from === folder).map(([, to]) => (to === 'scaler/policy/' ? 'scaler/' : to)),
+      );
+      // The policy imports its own parts.
+      const own = folder === 'scaler/policy/' ? 'scaler/' : folder;
+      return [folder, Object.keys(FOLDERS).filter((other) => targets.has(other) && other !== own)];
     }),
   );
 }

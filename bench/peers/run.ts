@@ -151,6 +151,8 @@ function fleetFigures(tasks: TaskSummary[], startedAt: number, endsAt: number, l
 function watchMachine(stage: Stage, name: string) {
   const samples: number[] = [loadavg()[0]!];
   let slowestAnswer = 0;
+  const unanswered = new Set<number>();
+  const secondsSince = (asked: number) => (Date.now() - asked) / 1000;
   const timer = setInterval(() => {
     samples.push(loadavg()[0]!);
     const asked = Date.now();
@@ -160,12 +162,21 @@ function watchMachine(stage: Stage, name: string) {
         taskQueue: 'probes',
         scheduleToCloseTimeout: '1 second',
       });
-    void untilAccepted(start).then(() => (slowestAnswer = Math.max(slowestAnswer, (Date.now() - asked) / 1000)));
+    unanswered.add(asked);
+    void untilAccepted(start).then(
+      () => {
+        unanswered.delete(asked);
+        slowestAnswer = Math.max(slowestAnswer, secondsSince(asked));
+      },
+      // Any other error counts as no answer.
+      () => {},
+    );
   }, SAMPLE_SECONDS * 1000);
   return {
     end: () => {
       clearInterval(timer);
-      return { mean: samples.reduce((sum, each) => sum + each, 0) / samples.length, slowestAnswer };
+      const mean = samples.reduce((sum, each) => sum + each, 0) / samples.length;
+      return { mean, slowestAnswer: Math.max(slowestAnswer, ...[...unanswered].map(secondsSince)) };
     },
   };
 }
