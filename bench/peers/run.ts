@@ -153,24 +153,26 @@ function watchMachine(stage: Stage, name: string) {
   let slowestAnswer = 0;
   const unanswered = new Set<number>();
   const secondsSince = (asked: number) => (Date.now() - asked) / 1000;
+  /** Any other error than a late answer counts as no answer. */
+  const probe = async (asked: number): Promise<void> => {
+    unanswered.add(asked);
+    try {
+      await untilAccepted(() =>
+        stage.client.activity.start('nothing', {
+          id: `probe-${name}-${asked}`,
+          taskQueue: 'probes',
+          scheduleToCloseTimeout: '1 second',
+        }),
+      );
+    } catch {
+      return;
+    }
+    unanswered.delete(asked);
+    slowestAnswer = Math.max(slowestAnswer, secondsSince(asked));
+  };
   const timer = setInterval(() => {
     samples.push(loadavg()[0]!);
-    const asked = Date.now();
-    const start = () =>
-      stage.client.activity.start('nothing', {
-        id: `probe-${name}-${asked}`,
-        taskQueue: 'probes',
-        scheduleToCloseTimeout: '1 second',
-      });
-    unanswered.add(asked);
-    void untilAccepted(start).then(
-      () => {
-        unanswered.delete(asked);
-        slowestAnswer = Math.max(slowestAnswer, secondsSince(asked));
-      },
-      // Any other error counts as no answer.
-      () => {},
-    );
+    void probe(Date.now());
   }, SAMPLE_SECONDS * 1000);
   return {
     end: () => {
