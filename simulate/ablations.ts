@@ -29,7 +29,6 @@ export const ABLATIONS: Record<string, Ablation> = {
   ]),
   fading: constant('learned gaps do not fade', 'GAP_MEMORY_SECONDS', '86_400', 'Infinity'),
   'least-gap': constant('short gaps are learned as well', 'LEAST_GAP_SECONDS', '12', '0'),
-  alike: constant('a gap tells nothing of those a little longer or shorter', 'ALIKE', '0.25', '0'),
   rhythm: without('no jump is expected by the clock', [
     'return byTheClock(onsets, startUpSeconds, now) ?? atIntervals(onsets, startUpSeconds, now);',
     'return undefined && atIntervals(onsets, startUpSeconds, now);',
@@ -55,13 +54,13 @@ export const ABLATIONS: Record<string, Ablation> = {
     'Math.min(need.tasks, Math.max(mostOf(growth, load), tasks.desired))',
     'need.tasks',
   ]),
-  'owed-slots': without('no room is kept for what killed tasks held', [
-    'fallen.owedSlots + retriedSlots',
+  'awaiting-retry': without('no room is kept for what killed tasks held', [
+    'lostTasks.slotsAwaitingRetry + retriedSlots',
     'retriedSlots',
   ]),
   'failing-hold': without('no room is kept for attempts that fail and will be retried', [
-    'fallen.owedSlots + retriedSlots(failing, load, now)',
-    'fallen.owedSlots',
+    'lostTasks.slotsAwaitingRetry + retriedSlots(failing, load, now)',
+    'lostTasks.slotsAwaitingRetry',
   ]),
   'failing-guard': without('the fleet grows although most attempts fail', [
     'if (isFailingMostly(load)) return load',
@@ -83,10 +82,6 @@ export const ABLATIONS: Record<string, Ablation> = {
   'blind-need': without('while something cannot be read, the fleet counts as not needed', [
     'isBlind ? Math.max(need.tasks, tasks.desired) : need.tasks;',
     'need.tasks;',
-  ]),
-  'restart-by-clock': without('what the clock will bring back counts as missed', [
-    'jump !== undefined && now < jump.at && task <= jump.tasks',
-    'now === 0 && jump',
   ]),
   spare: constant('no spare slots for randomness', 'SPARE', '0.5', '0'),
   leaving: constant('a task is reckoned to leave at once', 'LEAVING_SECONDS', '30', '0'),
@@ -119,8 +114,8 @@ export const ABLATIONS: Record<string, Ablation> = {
     'Math.min(bySquare, served)',
   ]),
   'short-work': without('short work counts as heartbeats happen to see it', [
-    '(of.busy + short) / 2 + of.owed',
-    'of.busy + of.owed',
+    '(of.busy + short) / 2 + of.slotsAwaitingRetry',
+    'of.busy + of.slotsAwaitingRetry',
   ]),
   stalled: without('work that is not taken gets as many tasks as other work', [
     'of.stalledSeconds > policy.targetWaitSeconds;',
@@ -168,10 +163,6 @@ export const ABLATIONS: Record<string, Ablation> = {
     'Math.min(work.busy, Math.max(use.reportedBusy, seen.runningTasks * slots.perTask))',
     'work.busy',
   ]),
-  'fade-with-work': without('what is known of the service time fades without work, too', [
-    'worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1',
-    'Math.exp(-seconds / SERVICE_MEMORY_SECONDS)',
-  ]),
   'burst-is-no-flow': without('the interval in which most came is part of the rate', [
     'recent.length > 2 ? 1 : recent.length',
     '0',
@@ -182,10 +173,9 @@ export const ABLATIONS: Record<string, Ablation> = {
   ]),
   fresh: constant('heartbeats of a few seconds count as old', 'FRESH_SECONDS', '6', '0'),
   unseen: without('what has left the queue since a heartbeat does not count as busy', [
-    'return begun * left(ago) * unreported;',
-    'return 0 * begun * left(ago) * unreported;',
+    'return begun * faded(ago, service.seconds) * unreported;',
+    'return 0 * begun * faded(ago, service.seconds) * unreported;',
   ]),
-  lasting: constant('activities of unknown length are not taken to last', 'UNKNOWN_LASTING_SECONDS', '60', '0'),
   following: without('waiting workflow tasks do not count as activities to come', [
     "kind === 'activities' ? activitiesToFollow(signals.workflowQueue, live) : 0",
     '0',
@@ -197,10 +187,6 @@ export const ABLATIONS: Record<string, Ablation> = {
   unplaced: without('tasks that do not come up count as starting for ever', [
     'unplaced: isLong ? desired - active : 0',
     'unplaced: isLong ? 0 : 0',
-  ]),
-  'job-floor': without('work may cost less than its slot', [
-    'Math.max(\n    serviceSeconds / slotsPerTask,',
-    'Math.max(\n    0,',
   ]),
   'unreported-last': without('tasks without a report leave as others do', [
     'Number(a.isUnreported) - Number(b.isUnreported) ||',
