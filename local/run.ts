@@ -63,23 +63,23 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   void openConsole({ ...plant, closers: options.closers, onProgress: screen.note }).then(watch.console);
 
   watch.phase(
-    'Waiting for the scaler: its schedule first fires a minute after the deployment, and then scales the services from 1 task to 0',
+    'Act 1 of 3, down to zero: each service has started one task; the scaler, first invoked a minute after the deployment, removes it',
   );
   await watch.until(() => watch.atMinimum());
   signal.throwIfAborted();
   const before = plant.fargate.usage();
   const from = now();
   watch.phase(
-    `Replaying ${requests.length} requests at ${speed} times real speed, and ${batches.length} batches of ${batches[0]?.items} small items`,
+    `Act 2 of 3, the load: ${requests.length} requests at ${speed} times real speed, and ${batches.length} batches of ${batches[0]?.items} small items`,
   );
   const onFailed = (error: unknown) => screen.note(`Cannot start a workflow: ${String(error)}`);
   const [{ behindSeconds }] = await Promise.all([
     send(jobs, { start: (job, index) => startWorkflow(plant.client, job, index, watch), onFailed, signal }),
     send(batches, { start: (batch, index) => startBatch(plant.client, batch, index, watch), onFailed, signal }),
   ]);
-  watch.phase('All requests have arrived; finishing the work');
+  watch.phase('Act 2 of 3, the load: all requests have arrived; the pools finish the work');
   await watch.until(() => watch.workflows().completed + watch.workflows().failed >= expected);
-  watch.phase('All work is done; scaling the fleets in to zero');
+  watch.phase('Act 3 of 3, back to zero: all work is done, and the scaler removes the idle tasks');
   await watch.until(() => watch.atMinimum());
   const span = { from, to: now() };
   await watch.stop();

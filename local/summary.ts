@@ -70,8 +70,19 @@ export function renderSummary(summary: Summary): string {
       : []),
     '',
     `${summary.ok ? 'All checks passed' : 'NOT all checks passed'}, in ${clock(summary.seconds)}.`,
+    '',
+    ...(summary.ok ? NEXT : FAILED),
   ].join('\n');
 }
+
+const NEXT = [
+  'Next:',
+  '  npm run demo -- --keep                            the same, and everything keeps running: look around in the console',
+  '  npm run elastic-workers -- init ../my-agents      a project of your own, which runs on this machine with npm run dev',
+  '  docs/how-to/your-own-workers.md                   the workers that you have already',
+  '  docs/how-to/first-deploy.md                       your AWS account',
+];
+const FAILED = ['The logs are in .local/logs. docs/troubleshooting.md lists what usually goes wrong, by symptom.'];
 
 function checksOf(facts: RunFacts, fleets: FleetSummary[]): Summary['checks'] {
   const started = facts.outcomes.length;

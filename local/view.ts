@@ -12,6 +12,8 @@ export interface DemoView {
   requests: number | undefined;
   workflows: WorkflowCounts | undefined;
   pools: PoolView[];
+  /** Running tasks since the beginning, by pool, one figure per look. */
+  running: ReadonlyMap<string, number[]>;
 }
 
 export interface WorkflowCounts {
@@ -34,6 +36,8 @@ export function renderTable(view: DemoView): string {
     '',
     ...view.pools.map((pool) => `  ${pool.pool}: ${decision(pool)}`),
     '',
+    ...view.pools.map(({ pool }) => `  ${pool.padEnd(widths[0]!)}  ${chart(view.running.get(pool) ?? [])}`),
+    '',
     `  workflows  ${workflows(view)}`,
     `  Temporal   ${view.temporalUiUrl}`,
     ...(view.consoleUrl === undefined ? [] : [`  console    ${view.consoleUrl}`]),
@@ -48,6 +52,20 @@ export function renderLines(view: DemoView): string {
         .join(', ')}; ${decision(pool)}`,
   );
   return [`${clock(view.elapsedSeconds)} ${view.phase}; workflows ${workflows(view)}`, ...pools].join('\n');
+}
+
+const CHART_COLUMNS = 60;
+const BARS = '▁▂▃▄▅▆▇█';
+
+/** Running tasks over time, from the beginning to now: the highest of each column, and the peak in figures. */
+export function chart(values: number[]): string {
+  const each = Math.max(1, Math.ceil(values.length / CHART_COLUMNS));
+  const columns = Array.from({ length: Math.ceil(values.length / each) }, (_, column) =>
+    Math.max(...values.slice(column * each, (column + 1) * each)),
+  );
+  const peak = Math.max(1, ...columns);
+  const bars = columns.map((tasks) => (tasks === 0 ? '·' : BARS[Math.ceil((tasks / peak) * BARS.length) - 1]));
+  return `${bars.join('')}  tasks, peak ${Math.max(0, ...columns)}`;
 }
 
 /** `m:ss` */

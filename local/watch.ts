@@ -50,6 +50,7 @@ export function watchPlant(plant: Plant, { screen, now, signal, closers }: Watch
   const workflows: WorkflowCounts = { started: 0, completed: 0, failed: 0 };
   const ended = new AbortController();
   let pools: PoolView[] = [];
+  const running = new Map<string, number[]>();
   let phase = '';
   let consoleUrl: string | undefined;
   const look = async (): Promise<void> => {
@@ -59,9 +60,10 @@ export function watchPlant(plant: Plant, { screen, now, signal, closers }: Watch
         countEnded(client, workflows, run).catch(() => undefined),
       ]);
       pools = read.flat();
+      for (const { pool, running: tasks = 0 } of pools) running.set(pool, [...(running.get(pool) ?? []), tasks]);
       const elapsedSeconds = (now() - run.begunAt) / 1000;
       const urls = { temporalUiUrl: temporal.uiUrl, consoleUrl };
-      screen.show({ elapsedSeconds, phase, ...urls, requests: run.requests, workflows, pools });
+      screen.show({ elapsedSeconds, phase, ...urls, requests: run.requests, workflows, pools, running });
       await delay(VIEW_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined);
     }
   };

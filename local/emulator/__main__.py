@@ -1,4 +1,4 @@
-"""MiniStack with AWS's own rules where its are too lenient for what is tested here: one module for each subject."""
+"""MiniStack, with AWS's own rules where MiniStack's are too lenient for these tests: one module per subject."""
 
 import alarms
 import capacity_providers

@@ -1,6 +1,6 @@
 """
-Alarms by CloudWatch's rules instead of MiniStack's: an alarm is of one metric with its dimensions, looks at each of its
-last whole periods, knows what missing data means, and is evaluated as time goes by, not only when data come.
+Alarms by CloudWatch's rules instead of MiniStack's: an alarm watches one metric with its dimensions and looks at its last
+whole periods. It treats missing data as configured, and is evaluated as time passes, not only when data arrive.
 """
 
 import logging
@@ -11,7 +11,7 @@ from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import cloudwatch
 
 EVERY_SECONDS = 5
-# Windows begin and end with whole minutes; longer ones move on with each.
+# Evaluation windows start and end on whole minutes and move forward by one minute.
 MINUTE = 60
 
 COMPARE = {
@@ -20,7 +20,7 @@ COMPARE = {
     "LessThanThreshold": lambda value, threshold: value < threshold,
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
-# What a period without data counts as: breaching, not breaching, or neither.
+# How a period without data counts: as breaching, as not breaching, or not at all.
 MISSING = {"breaching": True, "notBreaching": False}
 
 
@@ -34,7 +34,7 @@ def evaluate(alarm, now):
 
 
 def value_of(alarm, end):
-    """The period's statistic, or None without data."""
+    """The period's statistic, or None if it has no data."""
     dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or []
     within = [point for point in list(points) if end - alarm["Period"] <= point["Timestamp"] < end]
@@ -78,6 +78,6 @@ def evaluate_for_ever():
 
 
 def install():
-    # MiniStack's own evaluation mixes the metrics of all dimensions.
+    # MiniStack's own evaluation mixes metrics of different dimensions.
     cloudwatch._evaluate_alarm = lambda alarm: None
     threading.Thread(target=evaluate_for_ever, daemon=True).start()

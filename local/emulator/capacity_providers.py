@@ -1,6 +1,6 @@
 """
 Capacity providers as in ECS: a cluster has those that were associated with it, and a strategy may name no others.
-MiniStack takes any name, and knows no AWS::ECS::ClusterCapacityProviderAssociations.
+MiniStack accepts any name and does not have AWS::ECS::ClusterCapacityProviderAssociations.
 """
 
 from ministack.core.responses import error_response_json
@@ -8,7 +8,7 @@ from ministack.services import ecs
 from ministack.services.cloudformation import provisioners
 
 TYPE = "AWS::ECS::ClusterCapacityProviderAssociations"
-# Both messages as ECS gives them: the first for a name that no provider has.
+# Both messages as ECS words them; the first is for a name that no provider has.
 NOT_FOUND = "The specified capacity provider was not found. Specify a valid capacity provider and try again."
 NOT_ASSOCIATED = (
     "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the "
@@ -19,7 +19,7 @@ ASSOCIATED = ("CapacityProviders", "DefaultCapacityProviderStrategy")
 
 
 def strategy_error(request, cluster):
-    """ECS's answer to a strategy with providers that the cluster does not have, else None."""
+    """Returns ECS's error for a strategy whose providers the cluster lacks, or None."""
     names = {item["capacityProvider"] for item in request.get("capacityProviderStrategy") or []}
     if names - {*ecs._FARGATE_PROVIDERS, *ecs._capacity_providers}:
         return invalid(NOT_FOUND)
@@ -71,7 +71,7 @@ def update(physical_id, old_props, new_props, stack_name):
 
 
 def delete(physical_id, props):
-    # The cluster may be gone already when it was not this stack's.
+    # The cluster may be gone already if another stack owned it.
     if ecs._resolve_cluster_name(physical_id) in ecs._clusters:
         associate(physical_id, {})
 
@@ -86,7 +86,7 @@ def associate(cluster, props):
 
 
 def update_cluster(physical_id, old_props, new_props, *args):
-    """MiniStack's own resets what another resource has associated whenever the cluster's template changes."""
+    """Whenever the cluster's template changes, MiniStack's own handler drops what another resource has associated."""
     cluster = ecs._clusters.get(physical_id)
     before = dict(cluster) if cluster else None
     updated = provisioners._ecs_cluster_update(physical_id, old_props, new_props, *args)

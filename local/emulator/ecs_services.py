@@ -1,6 +1,6 @@
 """
-AWS::ECS::Service as in CloudFormation: all that a template says of a service is what ECS has of it, and an update changes
-the service, starts a deployment of it, or replaces it, as AWS's does.
+AWS::ECS::Service as in CloudFormation: ECS gets every property of the template, and an update changes the service,
+starts a deployment of it, or replaces it, as AWS does.
 """
 
 import json
@@ -10,7 +10,7 @@ from ministack.services import ecs
 from ministack.services.cloudformation import provisioners
 
 TYPE = "AWS::ECS::Service"
-# Properties that are members of the ECS requests; MiniStack's own handlers pass half of them.
+# Properties that are members of the ECS requests; MiniStack's own handlers pass only half of them.
 PROPERTIES = (
     "AvailabilityZoneRebalancing",
     "CapacityProviderStrategy",
@@ -33,13 +33,13 @@ PROPERTIES = (
     "Tags",
     "TaskDefinition",
 )
-# createOnlyProperties of the type's schema. LaunchType is among its conditionalCreateOnlyProperties, and the condition is
-# documented nowhere: taken for always, as it is the worse case, and what users saw when they added a strategy.
+# createOnlyProperties in the type's schema. LaunchType is in conditionalCreateOnlyProperties, but the condition is not
+# documented. We assume that it always holds: that is the worse case, and what users saw when they added a strategy.
 CREATE_ONLY = ("Cluster", "LaunchType", "Role", "SchedulingStrategy", "ServiceName")
 # "This parameter triggers a new service deployment", says UpdateService's reference of these, besides the task definition,
 # and of no other.
 START_DEPLOYMENT = ("loadBalancers", "networkConfiguration", "platformVersion", "serviceRegistries")
-# What MiniStack's UpdateService forgets.
+# What MiniStack's UpdateService ignores.
 FORGOTTEN = ("availabilityZoneRebalancing", "enableECSManagedTags", "propagateTags", "serviceRegistries")
 # ECS's answers to a changed strategy.
 MUST_FORCE = (
@@ -52,7 +52,7 @@ NO_FALLBACK = (
 
 
 def create(logical_id, props, stack_name):
-    # A replacement lives beside what it replaces for a while: a name of its own.
+    # A replacement exists next to the old service for a while, so it needs a name of its own.
     seed = provisioners._NAME_SEED.get()
     name = provisioners._physical_name(stack_name, logical_id) if seed else f"{stack_name}-{logical_id}"
     return identity(service_of(ecs._create_service({"serviceName": name, **request_of(props)})))
@@ -82,7 +82,7 @@ def request_of(props, names=PROPERTIES):
 
 
 def service_of(response):
-    """The service in ECS's answer; its error fails the resource."""
+    """Returns the service from ECS's answer; an error fails the resource."""
     status, _, body = response
     answer = json.loads(body)
     if status >= 400:
@@ -118,14 +118,14 @@ def update_service(request, updated=ecs._update_service):
         return response
     service = record_of(response)
     service.update({name: request[name] for name in FORGOTTEN if name in request})
-    # MiniStack gives the new deployment what the service had before.
+    # MiniStack gives the new deployment the service's old settings.
     capacity = {name: service.get(name) for name in ("capacityProviderStrategy", "launchType")}
     service["deployments"][0].update(capacity)
     return answered(service)
 
 
 def strategy_refused(request, service):
-    """Why ECS would not take the request's strategy, else None."""
+    """Returns why ECS would reject the request's strategy, or None."""
     strategy = request.get("capacityProviderStrategy")
     if not service or strategy is None or shares(strategy) == shares(service.get("capacityProviderStrategy")):
         return None
@@ -144,7 +144,7 @@ def default_strategy(service):
 
 
 def find(request):
-    """MiniStack's own record of the service that a request names."""
+    """Returns MiniStack's record of the service that a request names."""
     cluster = ecs._resolve_cluster_name(request.get("cluster", "default"))
     name = request.get("service", "").rsplit("/", 1)[-1]
     return ecs._services.get(f"{cluster}/{name}")

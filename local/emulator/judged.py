@@ -1,4 +1,4 @@
-"""What a session may do by its role's policies, and each statement of them that would do by itself."""
+"""What a role's policies allow a session to do, and which single statements would be enough."""
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
@@ -6,7 +6,7 @@ from ministack.services import iam
 
 
 def question(key, action, resource, context):
-    """The principal and what is asked of its policies; None when the key is nobody's, or root's, who may do anything."""
+    """Returns the principal and what to ask its policies; None for an unknown key, and for root, which may do anything."""
     principal = iam_evaluator.resolve_principal(key, get_account_id())
     if isinstance(principal, iam_evaluator.AuthError) or principal.policies is None:
         return None

@@ -1,7 +1,7 @@
 """
-Who called what, in the file in ELASTIC_WORKERS_REQUEST_LOG: one line of JSON for each different call, with whether it is
-allowed and which statements of inline policies would do by themselves. Calls of root, of the deployment and of the tests
-are not in it.
+Writes who called what to the file in ELASTIC_WORKERS_REQUEST_LOG: one line of JSON per distinct call, with whether it is
+allowed and which statements of inline policies would be enough. Calls by root, by the deployment and by the tests are left
+out.
 """
 
 import json

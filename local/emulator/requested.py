@@ -1,6 +1,6 @@
 """
-The resources of a call, each with its condition keys, as the Service Authorization Reference has them. Of the services that
-the stack's roles and the command line call; of others MiniStack's own reading holds.
+The resources of a call, each with its condition keys, as in the Service Authorization Reference. This covers the services
+that the stack's roles and the command line call; for others MiniStack's own parsing applies.
 """
 
 import json
@@ -10,7 +10,7 @@ from ministack.services import dynamodb
 
 
 def calls(action, body, params, region, account):
-    """Pairs of a resource and its condition keys; none when MiniStack's reading is as good."""
+    """Pairs of a resource and its condition keys; none where MiniStack's own parsing is good enough."""
     service, _, operation = action.partition(":")
     read = READERS.get(service)
     return read(operation, members(body, params), f"{region}:{account}") if read else []
@@ -50,7 +50,7 @@ def of_ecs(operation, request, place):
 
 
 def changes_of(request, place):
-    """The keys of what UpdateService is asked to change; what the request does not name has none."""
+    """Condition keys of what UpdateService changes; what the request does not name has none."""
     definition = request.get("taskDefinition")
     network = (request.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
     found = {
@@ -75,7 +75,7 @@ def name_of(arn):
 
 
 def of_dynamodb(operation, request, place):
-    """With the partition key of every item that is named; a query and a scan name none here."""
+    """With the partition key of every named item; queries and scans name none here."""
     if "TableName" in request:
         items = [each for each in (request.get("Key"), request.get("Item")) if each]
         return [table(request["TableName"], items, place)]
@@ -113,7 +113,7 @@ def parameter(name, place):
 
 
 def of_logs(_operation, request, place):
-    """Each is of a stream, even where the call names none."""
+    """Each resource is a log stream, even if the call names none."""
     group = request.get("logGroupName") or request.get("logGroupIdentifier")
     if not group:
         return []

@@ -1,13 +1,13 @@
 """
-IAM is enforced: who calls is known by the access key, and a call that no policy of theirs allows is refused. MiniStack does
-this under AUTH=true, with root's keys ("test") left alone. What it does not know of the calls that are made here is added:
-policy variables, and the resources and condition keys in requested.py. What AWS does itself in a role's name is judged, too
-(services_in_roles.py). A call that it cannot name is refused.
+Enforces IAM: the access key shows who calls, and a call that no policy allows is refused. MiniStack does this under
+AUTH=true and lets root's keys ("test") do everything. This module adds what MiniStack does not know about the calls made
+here: policy variables, and the resources and condition keys in requested.py. What AWS itself does in a role's name is judged
+too (services_in_roles.py). A call that cannot be named is refused.
 
-Each call is a line of the file in ELASTIC_WORKERS_REQUEST_LOG, the first time that it is made.
+Each distinct call is written once to the file in ELASTIC_WORKERS_REQUEST_LOG.
 
-A call with the header X-Elastic-Workers-Judge is judged only, if it is one of ECS: so local Fargate asks before it answers one
-itself. The header's JSON may say as whom, by an access key or a role, and another call than this one: its action, resource and
+An ECS call with the header X-Elastic-Workers-Judge is judged but not made: local Fargate asks this way before it answers a
+call itself. The header's JSON may name another caller, by access key or role, and another call: its action, resource and
 condition keys.
 """
 
@@ -29,7 +29,7 @@ JUDGED = 200, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
 
 @dataclass
 class Request:
-    """The one that is being answered."""
+    """The request that is being answered."""
 
     service: str
     headers: dict
@@ -51,7 +51,7 @@ def extract_iam_action(service, method, path, headers, body, params, extract=iam
 
 
 def enforce(key, action, service, region, resource_arn="*", service_context=None, judge=iam_evaluator.enforce):
-    """None if the call is allowed on each of its resources, else the first refusal."""
+    """Returns None if the call is allowed on all of its resources, or the first refusal."""
     request = current.get()
     if request is None or request.service != service:
         return judge(key, action, service, region, resource_arn, service_context)
@@ -74,7 +74,7 @@ def enforce(key, action, service, region, resource_arn="*", service_context=None
 
 
 def resolve_principal(key, account, credential=None, resolve=iam_evaluator.resolve_principal):
-    """Of the CDK's own roles as of root: they are its bootstrap's, which also denies what comes without TLS, as all does here."""
+    """The CDK's own roles count as root: their policies deny requests without TLS, and here none has TLS."""
     principal = resolve(key, account, credential)
     if not isinstance(principal, iam_evaluator.AuthError) and ":assumed-role/cdk-" in principal.arn:
         principal.policies = None
@@ -82,7 +82,7 @@ def resolve_principal(key, account, credential=None, resolve=iam_evaluator.resol
 
 
 def access_denied_response(service, action, principal, request_id, respond=iam_actions.access_denied_response, **more):
-    """In AWS's words, which name the resource."""
+    """The refusal in AWS's words, which name the resource."""
     request = current.get()
     if request and request.refused_resource and not more.get("message") and not more.get("error_code"):
         explicit = more.get("explicit_deny", False)
@@ -96,7 +96,7 @@ def conditions_met(conditions, context, met=iam_evaluator._conditions_met):
 
 
 def with_variables(policy, context):
-    """`${aws:userid}` and the like; a variable without a value is left, and so matches nothing."""
+    """Replaces `${aws:userid}` and similar variables; one without a value stays as it is and matches nothing."""
 
     def value(variable):
         found = iam_evaluator._resolve_condition_key(variable[1], context)

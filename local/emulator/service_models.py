@@ -1,9 +1,9 @@
 """
-Refuses requests that AWS's public service models do not allow: a member is missing, unknown or of the wrong type, too long,
+Refuses requests that AWS's public service models do not allow: a member is missing, unknown, of the wrong type, too long,
 too short or out of range, does not match its pattern, or is not one of an enum's values. MiniStack ignores most of this.
 
-Checks every service that the scaler, the workers and the command line call; all of them speak AWS JSON, but Bedrock. What the
-CDK's command line sends, and what CloudFormation does within MiniStack, is not checked.
+It checks every service that the scaler, the workers and the command line call; all except Bedrock speak AWS JSON. Requests of
+the CDK's command line, and those that CloudFormation makes inside MiniStack, are not checked.
 """
 
 import base64
@@ -19,7 +19,7 @@ from botocore.model import ServiceModel
 from ministack import app
 from ministack.core.responses import error_response_json
 
-# By the first part of a request's X-Amz-Target.
+# Services by the first part of a request's X-Amz-Target.
 SERVICES = {
     "AmazonEC2ContainerServiceV20141113": "ecs",
     "AmazonSSM": "ssm",
@@ -28,15 +28,15 @@ SERVICES = {
     "Logs_20140328": "logs",
     "ServiceQuotasV20190624": "service-quotas",
     "secretsmanager": "secretsmanager",
-    # Speaks REST, to endpoints of the tests: these ask for the check, with the members in the path moved into the body.
+    # A REST service. Test endpoints answer it and ask for the check, with path members moved into the body.
     "bedrock-runtime": "bedrock-runtime",
 }
-# What only the CDK's command line, people and tests call, by the name that a request is signed for.
+# Services that only the CDK's command line, people and tests call, by the name in a request's signature.
 UNCHECKED = {"cloudformation", "ec2", "ecr", "iam", "lambda", "s3", "scheduler", "sts"}
 SIGNED_FOR = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]*)/aws4_request")
 # Checks a request that an endpoint of a test has answered.
 CHECK_ONLY = "/_elastic-workers/check"
-# Each refusal is appended here as a line, so that a test fails even if the sender takes the refusal for an outage.
+# Each refusal is appended here as a line, so that a test fails even if the sender treats the refusal as an outage.
 REFUSED_FILE = os.environ.get("REFUSED_REQUESTS_FILE")
 
 NUMBER = (int, float)
@@ -54,12 +54,12 @@ TYPES = {
     "structure": dict,
     "timestamp": NUMBER,
 }
-# Java's character classes in Python's terms; wider where Python has no equal.
+# Java's character classes as Python writes them; wider where Python has no equivalent.
 CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\w", r"\p{Z}": r"\s", r"\p{M}": "", r"\p{P}": r"!-/:-@\[-`{-~", r"\p{Print}": "."}
 
 
 def refusal(headers, body):
-    """The answer to a request that the service's model does not allow, else None."""
+    """Returns the error for a request that the service's model does not allow, or None."""
     prefix, _, operation = headers.get("x-amz-target", "").partition(".")
     service = SERVICES.get(prefix)
     if service is None:
@@ -74,12 +74,12 @@ def refusal(headers, body):
 
 
 def inflated(body, headers):
-    # SDKs compress what is longer than 10 KB. MiniStack's function takes that out of the headers, and would not inflate the body again.
+    # SDKs compress bodies over 10 KB. MiniStack removes the header, and then would not decompress the body.
     return app._decompress_request_body(body, dict(headers))
 
 
 def report_unchecked(headers):
-    """A request to a service that SERVICES lacks, or in a protocol that nothing here reads, is answered, but not in silence."""
+    """Requests to a service that is not in SERVICES, or in an unknown protocol, are answered, but reported."""
     signed = SIGNED_FOR.search(headers.get("authorization", ""))
     if signed and signed[1] not in UNCHECKED:
         report(f"{signed[1]}: not checked against a service model; see {os.path.basename(__file__)}")
@@ -110,7 +110,7 @@ def model_of(service):
 
 
 def check(value, shape, where):
-    """Each problem of a value and of what is in it."""
+    """Yields the problems of a value and of everything inside it."""
     kind = shape.type_name
     if getattr(shape, "is_document_type", False):
         return

@@ -1,6 +1,6 @@
 """
-What AWS's services do in a role's name: Lambda writes a function's log, and EventBridge Scheduler invokes it. MiniStack does
-both without asking. Where the role does not allow it, nothing is written, and nothing invoked.
+What AWS services do in a role's name: Lambda writes a function's log, and EventBridge Scheduler invokes it. MiniStack does
+both without checking. Here, if the role does not allow it, nothing is written and nothing is invoked.
 """
 
 import logging
@@ -38,7 +38,7 @@ def invoke_target(target, event, rule, view=None, invoke=eventbridge._invoke_tar
 
 
 def trusts(role):
-    """Whether it lets a service of this account take it on. MiniStack has services call as root."""
+    """Whether the role lets a service of this account assume it. MiniStack's services call as root."""
     root = f"arn:aws:iam::{get_account_id()}:root"
     asked = iam_evaluator.EvalContext(
         principal_arn=root,
@@ -54,7 +54,7 @@ def trusts(role):
 
 
 def session_of(role):
-    """Its key is the role itself: nobody can sign with it."""
+    """The access key is the role's own name, so nobody can sign with it."""
     account, name = role.split(":")[4], role.rsplit("/", 1)[-1]
     session = {
         "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/service",

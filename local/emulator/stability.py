@@ -1,12 +1,13 @@
 """
-CloudFormation waits until a service that it has created or updated is stable, and gives up after a time: then the whole stack
-is rolled back, which waits for the service again. Without CLOUDFORMATION_STABILIZATION_SECONDS nothing waits here, so that a
-stack is up at once. On AWS it is hours: three, users reported for years; the type's schema now has 36 ("timeoutInMinutes" of
-the handlers).
+CloudFormation waits until a service that it created or updated is stable. If that takes too long, it rolls back the whole
+stack, which waits for the service again. Without CLOUDFORMATION_STABILIZATION_SECONDS nothing waits here, so that a stack is
+up at once. On AWS the limit is hours: for years users reported three; the type's schema now says 36 ("timeoutInMinutes" of the
+handlers).
 
-It deletes a service by force, and goes on when the last of its tasks has stopped: what they need until then is still there.
+CloudFormation deletes a service by force and continues when the last of its tasks has stopped; what those tasks need stays
+until then.
 
-Asks the ECS endpoint in AWS_ENDPOINT_URL_ECS, where the tasks are real.
+The ECS endpoint in AWS_ENDPOINT_URL_ECS is asked, because that is where the tasks are real.
 """
 
 import json
@@ -31,7 +32,7 @@ def stabilized(handler, seconds):
 
 
 def created(create, seconds):
-    """A service that did not become stable goes again: the engine deletes only what it has got as created."""
+    """Deletes a service that did not become stable; the engine deletes only what was created."""
 
     def or_deleted(logical_id, props, stack_name):
         identity = create(logical_id, props, stack_name)
@@ -68,7 +69,7 @@ def wait_until_stable(arn, deadline):
 
 
 def is_stable(service):
-    """As of ECS's own waiter, `services-stable`: one deployment, with as many tasks as there shall be."""
+    """Like ECS's waiter `services-stable`: one deployment, with all desired tasks running."""
     is_alone = len(service["deployments"]) == 1 and primary(service)["rolloutState"] == "COMPLETED"
     return is_alone and service["runningCount"] == service["desiredCount"]
 
@@ -96,14 +97,14 @@ def describe(arn):
 def install():
     handlers = provisioners._RESOURCE_HANDLERS[ecs_services.TYPE]
     handlers["delete"] = deleted(handlers["delete"])
-    # Waiting must not stop all other requests, the ones of the endpoint asked among them.
+    # Waiting must not block other requests, which include those to this endpoint.
     stacks._runs_on_worker_thread = with_services(stacks._runs_on_worker_thread)
     seconds = float(os.environ.get("CLOUDFORMATION_STABILIZATION_SECONDS", 0))
     if seconds == 0:
         return
     handlers["create"] = created(handlers["create"], seconds)
     handlers["update"] = stabilized(handlers["update"], seconds)
-    # An update that has not become stable has been made: it is what a rollback must undo.
+    # An update that did not become stable has still been made, so a rollback must undo it.
     stacks._sends_back_failed_update = with_services(stacks._sends_back_failed_update)
 
 

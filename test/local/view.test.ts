@@ -1,5 +1,5 @@
 import type { PoolView } from '../../local/observe.ts';
-import { clock, renderLines, renderTable } from '../../local/view.ts';
+import { chart, clock, renderLines, renderTable } from '../../local/view.ts';
 import type { DemoView } from '../../local/view.ts';
 
 const pool: PoolView = {
@@ -36,6 +36,7 @@ const view: DemoView = {
   requests: 100,
   workflows: { started: 40, completed: 30, failed: 1 },
   pools: [pool, blind],
+  running: new Map([['complex-analysis', [0, 0, 1, 2, 4]]]),
 };
 
 test("the table has each pool's figures under their titles, its decision, the counts and the addresses to look at", () => {
@@ -49,6 +50,9 @@ test("the table has each pool's figures under their titles, its decision, the co
      complex-analysis: backlog (busy 18 + queued 12)
      quick: no decision yet
 
+     complex-analysis  ··▂▄█  tasks, peak 4
+     quick               tasks, peak 0
+
      workflows  40 of 100 started, 30 completed, 1 failed
      Temporal   http://127.0.0.1:8233
      console    http://127.0.0.1:8234"
@@ -61,6 +65,11 @@ test('without a terminal each pool is one line that says the same', () => {
      complex-analysis: backlog 12, age 3.2 s, busy 18/20, desired 5, running 4, starting 1, cordoned 0, failures 2; backlog (busy 18 + queued 12)
      quick: backlog ?, age ? s, busy ?/?, desired ?, running ?, starting ?, cordoned ?, failures 0; no decision yet"
   `);
+});
+
+test('a long chart has a column for several looks, with the highest of them', () => {
+  const values = Array.from({ length: 600 }, (_, index) => (index === 305 ? 8 : 0));
+  expect(chart(values)).toBe(`${'·'.repeat(30)}█${'·'.repeat(29)}  tasks, peak 8`);
 });
 
 test('a clock has minutes and two digits of seconds', () => {
