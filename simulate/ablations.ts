@@ -1,12 +1,12 @@
 /**
- * The policy's rules, each with what is left when it is switched off: `npm run bench:policy -- --ablate`. A rule that the
- * figures make nothing of may guard against what the model leaves out; one that they make much of is not to be lost by
- * chance. What cannot be replaced any more is an error: the table is of the policy as it is.
+ * The policy's rules, each with what replaces it when it is switched off: `npm run bench:policy -- --ablate`. A rule without effect
+ * here may guard against a fault that the model leaves out. If the text to replace is missing, that is an error: the table is
+ * always of the current policy.
  */
 import type { Replacement } from './policy-variant.ts';
 
 interface Ablation {
-  /** What is switched off, and what is done instead where that is not plain. */
+  /** What is switched off, and what happens instead where that is not obvious. */
   about: string;
   replace: Replacement[];
 }
@@ -19,194 +19,183 @@ const constant = (about: string, name: string, value: string, neutral: string) =
   without(about, [`const ${name} = ${value};`, `const ${name} = ${neutral};`]);
 
 export const ABLATIONS: Record<string, Ablation> = {
-  'learned-gaps': without('gaps are not learned: the odds stay as assumed', [
+  'learned-gaps': without('gaps are not learned: the odds stay at their assumed values', [
     'if (seconds <= LEAST_GAP_SECONDS) return;',
     'if (seconds > 0) return;',
   ]),
-  'hold-25': without('each task is held for 25 s, instead of by the odds of gaps', [
+  'hold-25': without('surplus tasks stay for 25 s instead of by the odds of gaps', [
     'const isWorthIt = keepOf(cost * GAP_GROUPS + groupOf(task))[step] === 1;',
     'const isWorthIt = idleSeconds <= 25 || (cost < 0 && keepOf(step));',
   ]),
-  fading: constant('learned gaps do not fade', 'GAP_MEMORY_SECONDS', '86_400', 'Infinity'),
-  'least-gap': constant('short gaps are learned as well', 'LEAST_GAP_SECONDS', '12', '0'),
-  alike: constant('a gap tells nothing of those a little longer or shorter', 'ALIKE', '0.25', '0'),
-  rhythm: without('no jump is expected by the clock', [
+  fading: constant('learned gaps never fade', 'GAP_MEMORY_SECONDS', '86_400', 'Infinity'),
+  'least-gap': constant('short gaps are learned, too', 'LEAST_GAP_SECONDS', '12', '0'),
+  rhythm: without('no recurring load is expected', [
     'return byTheClock(onsets, startUpSeconds, now) ?? atIntervals(onsets, startUpSeconds, now);',
     'return undefined && atIntervals(onsets, startUpSeconds, now);',
   ]),
-  clock: without('jumps by the clock count as any others at equal intervals', [
+  clock: without('load that recurs by the clock is treated as load at equal intervals', [
     'return byTheClock(onsets, startUpSeconds, now) ??',
     'return',
   ]),
-  'jump-size': without('the size of earlier jumps is not ordered at the start of the next', [
+  'jump-size': without('a jump does not get at once what earlier jumps needed', [
     'now - last[0] > JUST_BEGUN_MS ||',
     'now > 0 ||',
   ]),
-  'orders-stand': constant('new orders may be taken back at once', 'ORDERS_STAND_MS', '45_000', '0'),
-  steady: without('the fleet shrinks with each chance lull of a steady flow', [
+  'orders-stand': constant('new tasks may be removed at once', 'ORDERS_STAND_MS', '45_000', '0'),
+  steady: without('the fleet shrinks at each random lull of a steady flow', [
     'Math.max(ahead.keep, need.steady, ',
     'Math.max(ahead.keep, ',
   ]),
-  'no-gain': without('the fleet grows although growth has not helped', [
+  'no-gain': without('the fleet grows although earlier growth did not help', [
     "if (growthDoesNotHelp(growth, load, tasks, policy, now)) return 'no-gain';",
     '',
   ]),
-  'a-little': without('growth is tried again at once, not a little at a time', [
+  'a-little': without('after growth that did not help, the next try is as large as any', [
     'Math.min(need.tasks, Math.max(mostOf(growth, load), tasks.desired))',
     'need.tasks',
   ]),
-  'owed-slots': without('no room is kept for what killed tasks held', [
-    'fallen.owedSlots + retriedSlots',
+  'awaiting-retry': without('no slots are kept for the work of lost tasks', [
+    'lostTasks.slotsAwaitingRetry + retriedSlots',
     'retriedSlots',
   ]),
-  'failing-hold': without('no room is kept for attempts that fail and will be retried', [
-    'fallen.owedSlots + retriedSlots(failing, load, now)',
-    'fallen.owedSlots',
+  'failing-hold': without('no slots are kept for failed attempts that will be retried', [
+    'lostTasks.slotsAwaitingRetry + retriedSlots(failing, load, now)',
+    'lostTasks.slotsAwaitingRetry',
   ]),
   'failing-guard': without('the fleet grows although most attempts fail', [
     'if (isFailingMostly(load)) return load',
     'if (now === 0) return load',
   ]),
-  falling: without('the fleet grows although tasks do not come up, or crash', [
+  falling: without('the fleet grows although tasks do not start, or crash', [
     'if (falling !== undefined) return falling;',
     '',
   ]),
-  'not-serving': without('the fleet grows although no task takes work', [
+  'not-serving': without('the fleet grows although running tasks take no work', [
     'if (load.notServing && (',
     'if (now === 0 && (',
   ]),
-  probing: without('a new deployment is not probed', ['Math.max(sizing.expected, Number(probing))', 'sizing.expected']),
-  'deployment-hold': without('the new tasks of a deployment may leave during it', [
+  probing: without('a new revision at zero gets no probe task', [
+    'Math.max(sizing.expected, Number(probing))',
+    'sizing.expected',
+  ]),
+  'deployment-hold': without('new tasks of a deployment may be removed during it', [
     'if (now >= deployingUntil) return 0;',
     'if (now > 0) return 0;',
   ]),
-  'blind-need': without('while something cannot be read, the fleet counts as not needed', [
+  'blind-need': without('while a signal is unknown, the fleet counts as surplus', [
     'isBlind ? Math.max(need.tasks, tasks.desired) : need.tasks;',
     'need.tasks;',
   ]),
-  'restart-by-clock': without('what the clock will bring back counts as missed', [
-    'jump !== undefined && now < jump.at && task <= jump.tasks',
-    'now === 0 && jump',
-  ]),
-  spare: constant('no spare slots for randomness', 'SPARE', '0.5', '0'),
-  leaving: constant('a task is reckoned to leave at once', 'LEAVING_SECONDS', '30', '0'),
-  'share-of-held': without('slots held by long work count as free for what waits', [
+  spare: constant('no spare slots for random arrivals', 'SPARE', '0.5', '0'),
+  leaving: constant('the time a task takes to leave is not counted as its cost', 'LEAVING_SECONDS', '30', '0'),
+  'share-of-held': without('slots held by long work count as free for waiting work', [
     'heldSlots) * shareOfHeld(of, load, policy)',
     'heldSlots) * 0',
   ]),
-  'waiting-worth': without('what waits gets slots by the wait target alone', [
+  'waiting-worth': without('waiting work gets slots by the wait target only', [
     'Math.max(withinTarget, Math.sqrt(worthOfASlot(of, load) / 2))',
     'withinTarget',
   ]),
-  'wait-target': without('what waits gets slots by their worth alone', [
+  'wait-target': without('waiting work gets slots by what they are worth only', [
     'Math.max(withinTarget, Math.sqrt(worthOfASlot(of, load) / 2))',
     'Math.sqrt(worthOfASlot(of, load) / 2)',
   ]),
-  'restart-cost': without('a restart costs its start-up alone, no waiting', [
+  'restart-cost': without('the cost of a restart leaves out the waiting', [
     'return startUpSeconds + Math.min(bySquare, served, shared);',
     'return startUpSeconds;',
   ]),
-  'restart-by-square': without('a restart costs no less for later tasks of an order', [
+  'restart-by-square': without('the cost of a restart is the same for every task of an order', [
     'Math.min(bySquare, served, shared)',
     'Math.min(served, shared)',
   ]),
-  'restart-served': without('a restart may cost more than a task can serve meanwhile', [
+  'restart-served': without('the cost of a restart is not limited by what a task can serve meanwhile', [
     'Math.min(bySquare, served, shared)',
     'Math.min(bySquare, shared)',
   ]),
-  'restart-shared': without("a restart may cost more than the task's share of what waits", [
+  'restart-shared': without("the cost of a restart is not limited by the task's share of waiting work", [
     'Math.min(bySquare, served, shared)',
     'Math.min(bySquare, served)',
   ]),
-  'short-work': without('short work counts as heartbeats happen to see it', [
-    '(of.busy + short) / 2 + of.owed',
-    'of.busy + of.owed',
+  'short-work': without('short work counts only as heartbeats see it', [
+    '(of.busy + short) / 2 + of.slotsAwaitingRetry',
+    'of.busy + of.slotsAwaitingRetry',
   ]),
-  stalled: without('work that is not taken gets as many tasks as other work', [
+  stalled: without('work that no task takes gets as many tasks as other work', [
     'of.stalledSeconds > policy.targetWaitSeconds;',
     'of.stalledSeconds === Infinity;',
   ]),
-  flows: without('short work that no heartbeat sees keeps no task', ['anyAtWork || flows ||', 'anyAtWork ||']),
+  flows: without('short work that no heartbeat sees does not keep a task', ['anyAtWork || flows ||', 'anyAtWork ||']),
   unreported: without('tasks without a report count as idle', [
     'policy).tasks + load.unreported.length;',
     'policy).tasks;',
   ]),
-  'limited-now': without('work that the queue holds back counts as waiting', [
+  'limited-now': without('work that a rate limit holds back counts as waiting', [
     'if ((queued === 0 && !of.isAgain) || of.limited) {',
     'if (queued === 0 && !of.isAgain) {',
   ]),
-  'rate-limit': without("the fleet grows beyond what the queue's limit lets through", [
+  'rate-limit': without("the fleet grows beyond the queue's rate limit", [
     'Math.min(mostOfLimit(of), of.rateLimited',
     'Math.min(Infinity, of.rateLimited',
   ]),
-  'key-limit': without('limits of single keys do not hold growth back', [
+  'key-limit': without('limits of fairness keys do not limit growth', [
     'of.rateLimit === undefined ? aLittle : Infinity',
     'of.rateLimit === undefined ? Infinity : Infinity',
   ]),
-  'deployment-double': without('a deployment’s doubled tasks count as needed', [
+  'deployment-double': without('all tasks count as needed while a deployment doubles them', [
     'outdated.length > 0 ? Math.min(load.active.length, desired) : load.active.length',
     'load.active.length',
   ]),
-  'counted-twice': without('what a restarted server queues again counts as new', [
+  'counted-twice': without('work that a restarted server queues again counts as new', [
     'if (!isRead || !isFull || processed > 0) return 0;',
     'if (now > 0) return 0;',
   ]),
-  'false-rates': constant('the first rates of a silent queue are believed', 'FALSE_RATES_SECONDS', '40', '0'),
-  'work-shown': without('the queue tells nothing of the service time', [
+  'false-rates': constant('the first rates after a silence are trusted', 'FALSE_RATES_SECONDS', '40', '0'),
+  'work-shown': without('the service time is not inferred from the queue', [
     'if (activeBefore > 0 && before.queued > 0 && queued > 0) {',
     'if (queued < 0) {',
   ]),
-  'slots-learned': without('a task has the slots that its owner says', [
+  'slots-learned': without('a task has as many slots as configured', [
     'isLess ? Math.max(1, learned) : stated',
     'stated',
   ]),
-  capacity: without('a full task gets done what its slots would', [
+  capacity: without('a full task’s measured throughput is ignored', [
     'capacity.capacity > 0 && use.able === 0;',
     'capacity.capacity < 0;',
   ]),
-  'busy-cap': without('more slots may count as busy than there are', [
+  'busy-cap': without('more slots may count as busy than exist', [
     'Math.min(work.busy, Math.max(use.reportedBusy, seen.runningTasks * slots.perTask))',
     'work.busy',
   ]),
-  'fade-with-work': without('what is known of the service time fades without work, too', [
-    'worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1',
-    'Math.exp(-seconds / SERVICE_MEMORY_SECONDS)',
-  ]),
-  'burst-is-no-flow': without('the interval in which most came is part of the rate', [
+  'burst-is-no-flow': without('the busiest interval counts toward the rate', [
     'recent.length > 2 ? 1 : recent.length',
     '0',
   ]),
-  'likely-time': without('how fast work comes tells nothing of how long a piece of it lasts', [
+  'likely-time': without('the rate of arrivals does not limit the assumed service time', [
     'done, shown, likelySeconds(rate, policy))',
     'done, shown, Infinity)',
   ]),
-  fresh: constant('heartbeats of a few seconds count as old', 'FRESH_SECONDS', '6', '0'),
-  unseen: without('what has left the queue since a heartbeat does not count as busy', [
-    'return begun * left(ago) * unreported;',
-    'return 0 * begun * left(ago) * unreported;',
+  fresh: constant('heartbeats that are seconds old count as old', 'FRESH_SECONDS', '6', '0'),
+  unseen: without('work that left the queue since a heartbeat does not count as busy', [
+    'return begun * faded(ago, service.seconds) * unreported;',
+    'return 0 * begun * faded(ago, service.seconds) * unreported;',
   ]),
-  lasting: constant('activities of unknown length are not taken to last', 'UNKNOWN_LASTING_SECONDS', '60', '0'),
-  following: without('waiting workflow tasks do not count as activities to come', [
+  following: without('waiting workflow tasks do not count as future activities', [
     "kind === 'activities' ? activitiesToFollow(signals.workflowQueue, live) : 0",
     '0',
   ]),
-  'start-up-learned': without('the start-up is not learned', [
+  'start-up-learned': without('the start-up time is not learned', [
     'startUpSeconds += START_UP_WEIGHT * (',
     'startUpSeconds += 0 * (',
   ]),
-  unplaced: without('tasks that do not come up count as starting for ever', [
+  unplaced: without('tasks that are never placed count as starting forever', [
     'unplaced: isLong ? desired - active : 0',
     'unplaced: isLong ? 0 : 0',
   ]),
-  'job-floor': without('work may cost less than its slot', [
-    'Math.max(\n    serviceSeconds / slotsPerTask,',
-    'Math.max(\n    0,',
-  ]),
-  'unreported-last': without('tasks without a report leave as others do', [
+  'unreported-last': without('tasks without a report are removed like others', [
     'Number(a.isUnreported) - Number(b.isUnreported) ||',
     '',
   ]),
-  'least-busy': without('any running task leaves, not the least busy', [
+  'least-busy': without('any running task is removed, not the least busy', [
     'a.busy === b.busy ? 0 : a.busy - b.busy',
     '0',
   ]),

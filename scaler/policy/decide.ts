@@ -9,7 +9,7 @@
 import { leavingForGood, withDrained, withoutDrained, withoutFinal } from './drained.ts';
 import { explain, figuresOf, figuresUnseen, unknowns } from './explain.ts';
 import { learnFailing, retriedSlots } from './failures.ts';
-import { holdings, learnFallen, whyTheyFall, withoutHoldings } from './fallen.ts';
+import { holdings, learnLostTasks, whyTasksAreLost, withoutHoldings } from './lost-tasks.ts';
 import { learnGaps, tasksToKeep } from './gaps.ts';
 import { judgeGrowth, mostOf } from './growth.ts';
 import { guardOf, newTasks, PROTECTED_AFTER_MS, spend } from './guards.ts';
@@ -20,7 +20,7 @@ import { heldFor, neededTasks, restartCost, type Need } from './need.ts';
 import { isFailing, isProbing, learnProbe } from './probe.ts';
 import { expectedNeed, learnRhythm, needOfJump, nextJump } from './rhythm.ts';
 import { size } from './size.ts';
-import { clamp } from './sums.ts';
+import { clamp, faded } from './sums.ts';
 import { known, type Decision, type Figures, type Policy, type Signals, type TasksReading } from './types.ts';
 
 export interface Outcome {
@@ -55,17 +55,17 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
   const { tasks } = signals;
   const { load, memory: learned } = estimate(signals, tasks, before, policy, now);
   const blind = unknowns(signals);
-  const fallen = learnFallen(before, load, tasks, now);
+  const lostTasks = learnLostTasks(before, load, tasks, now);
   const failing = learnFailing(before, load, now);
   const seen = neededTasks(load, tasks, policy);
-  const need = heldFor(fallen.owedSlots + retriedSlots(failing, load, now), seen, load, tasks, policy);
+  const need = heldFor(lostTasks.slotsAwaitingRetry + retriedSlots(failing, load, now), seen, load, tasks, policy);
   const ahead = lookAhead(load, need, { tasks, before, policy, isBlind: blind.length > 0, now });
   const probe = learnProbe(before, load, tasks, now);
   const growth = judgeGrowth(before.growth, load, need, tasks, now);
   const paid = tasks.running.length + (load.unplaced > 0 ? 0 : tasks.pending.length);
   const spending = spend(before, paid, policy, now);
   const deployingUntil = tasks.outdated?.length ? now + PROTECTED_AFTER_MS : before.deployingUntil;
-  const falling = whyTheyFall(fallen, tasks) ?? (load.unplaced > 0 ? 'not-starting' : undefined);
+  const falling = whyTasksAreLost(lostTasks, tasks) ?? (load.unplaced > 0 ? 'not-starting' : undefined);
   const guard = guardOf(load, need, tasks, falling, growth, spending, policy, now);
   const { desired, reason } = size({
     tasks,
@@ -82,14 +82,14 @@ function decideOn(signals: SignalsWithTasks, before: Memory, policy: Policy, now
     policy,
   });
   const cordon = chooseLeavers(tasks, desired, load);
-  const sizes = { present: tasks.desired, desired, owedSlots: fallen.owedSlots, jump: ahead.jump };
+  const sizes = { present: tasks.desired, desired, slotsAwaitingRetry: lostTasks.slotsAwaitingRetry, jump: ahead.jump };
   return {
     decision: { desired, cordon, reason, detail: explain(load, need, sizes, policy, blind) },
-    figures: { ...figuresOf(signals, load), revisionFailing: isFailing(probe, fallen, now) },
+    figures: { ...figuresOf(signals, load), revisionFailing: isFailing(probe, lostTasks, now) },
     memory: {
       ...before,
       ...learned,
-      ...fallen,
+      ...lostTasks,
       held: holdings(before, load, tasks, cordon, now),
       ...ahead.memory,
       ...spending,
@@ -115,7 +115,7 @@ interface LookingAhead {
 /** Surplus tasks to keep, since they are likely to be needed again soon; and tasks to start for work that is about to come. */
 function lookAhead(load: Load, need: Need, { tasks, before, policy, isBlind, now }: LookingAhead) {
   const waiting = need.grow > tasks.desired ? need.waiting : 0;
-  const followed = waiting > 0 ? 1 - Math.exp(-Math.max(0, now - before.at) / 1000 / ORDERS_FOLLOWED_SECONDS) : 0;
+  const followed = waiting > 0 ? 1 - faded((now - before.at) / 1000, ORDERS_FOLLOWED_SECONDS) : 0;
   const waitingAtOrders = before.waitingAtOrders + followed * (waiting - before.waitingAtOrders);
   const needed = isBlind ? Math.max(need.tasks, tasks.desired) : need.tasks;
   const gaps = learnGaps(before, needed, now);
@@ -124,11 +124,7 @@ function lookAhead(load: Load, need: Need, { tasks, before, policy, isBlind, now
   const keep = tasksToKeep(
     gaps,
     { needed, present: tasks.desired, leastSeconds: policy.scaleInAfterSeconds },
-    // What is back in time by the clock is not missed: it costs its start-up, and no waiting.
-    (task) =>
-      jump !== undefined && now < jump.at && task <= jump.tasks
-        ? load.startUpSeconds
-        : restartCost(task, load, waitingAtOrders, need),
+    (task) => restartCost(task, load, waitingAtOrders, need),
     now,
   );
   const expected = Math.max(expectedNeed(jump, now), needOfJump(rhythm, need.tasks, now));

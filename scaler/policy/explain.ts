@@ -1,5 +1,5 @@
 /** What a decision is based on: the figures for metrics, and the line of numbers behind its reason. */
-import type { Load } from './load.ts';
+import { queueFigures, type Load } from './load.ts';
 import { REPORTS_WITHIN_SECONDS } from './memory.ts';
 import type { Need } from './need.ts';
 import type { Jump } from './rhythm.ts';
@@ -33,24 +33,15 @@ export function figuresOf(signals: Signals, load: Load): Omit<Figures, 'revision
   };
 }
 
-function queueFigures({ activityQueue, workflowQueue }: Signals): Pick<Figures, 'queued' | 'ageSeconds'> {
-  const queues = [activityQueue, workflowQueue].filter(known);
-  if (queues.length === 0) return { queued: null, ageSeconds: null };
-  return {
-    queued: sum(queues.map(({ backlog }) => backlog)),
-    ageSeconds: Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
-  };
-}
-
 interface Sizes {
   present: number;
   desired: number;
-  owedSlots: number;
+  slotsAwaitingRetry: number;
   jump: Jump | undefined;
 }
 
 export function explain(load: Load, need: Need, sizes: Sizes, policy: Policy, blind: string[]): string {
-  const { present, desired, owedSlots, jump } = sizes;
+  const { present, desired, slotsAwaitingRetry, jump } = sizes;
   const of = load.kinds[need.kind];
   const what = need.kind === 'activities' ? '' : need.kind === 'workflowTasks' ? 'workflow tasks: ' : 'Nexus tasks: ';
   const slots = Math.round(of.slotsPerTask);
@@ -66,7 +57,7 @@ export function explain(load: Load, need: Need, sizes: Sizes, policy: Policy, bl
     ...(of.foreign.slots === 0 ? [] : [`${of.foreign.slots} slots are other workers'`]),
     ...(jump === undefined ? [] : [`by its habit, work for ${jump.tasks} tasks is expected at ${timeOf(jump.at)} UTC`]),
     ...unknownNote(load, blind),
-    ...(owedSlots === 0 ? [] : [`${owedSlots} to come back from tasks that are gone`]),
+    ...(slotsAwaitingRetry === 0 ? [] : [`${slotsAwaitingRetry} to come back from tasks that are gone`]),
   ];
   return [numbers, ...notes].join('; ');
 }

@@ -1,7 +1,7 @@
 /** Attempts that fail: their share, their kind, and the slots that their retries will need. */
 import type { Load } from './load.ts';
 import type { Memory } from './memory.ts';
-import { sum } from './sums.ts';
+import { faded, sum } from './sums.ts';
 import type { WorkerReading } from './types.ts';
 import { totalsFor } from './workers.ts';
 
@@ -28,7 +28,7 @@ export function learnFailures(
 } {
   const failed = failuresOf(live, before, seconds);
   const tried = processed + failed.workflowTasks;
-  const kept = Math.exp(-seconds / FAILURE_MEMORY_SECONDS) * Math.min(1, FAILURE_MEMORY_ATTEMPTS / before.attempts);
+  const kept = faded(seconds, FAILURE_MEMORY_SECONDS) * Math.min(1, FAILURE_MEMORY_ATTEMPTS / before.attempts);
   const attempts = before.attempts * kept + tried;
   const failures = before.failures * kept + failed.activities + failed.workflowTasks;
   const workflowFailures = before.workflowFailures * kept + failed.workflowTasks;

@@ -4,6 +4,7 @@
  * what it costs, at any age of a gap, to keep a task or to remove it; the cheaper is done.
  */
 import { GAP_CLASSES, GAP_GROUPS, type Memory } from './memory.ts';
+import { faded } from './sums.ts';
 
 /** Levels unneeded for longer than this count as gone for good. */
 const LONGEST_GAP_SECONDS = 900;
@@ -17,8 +18,6 @@ const LEAST_GAP_SECONDS = 12;
 /** Before anything was learned: each class of gaps is equally likely, and an endless one nearly as likely as all others together. */
 const ASSUMED_WEIGHT = 0.2;
 const ASSUMED_ENDLESS = 3;
-/** This part of a gap counts for the next longer class, and for the next shorter. */
-const ALIKE = 0.25;
 
 /** Classes of length: each is longer than the one before by the same factor; the last holds the endless ones. */
 const ENDLESS = GAP_CLASSES - 1;
@@ -32,7 +31,7 @@ const COST_FACTOR = 1.1;
 
 /** Brings the levels and gaps of the past up to `needed` tasks now. */
 export function learnGaps(before: Memory, needed: number, now: number): Pick<Memory, 'levels' | 'gaps'> {
-  const kept = Math.exp(-Math.max(0, now - before.at) / 1000 / GAP_MEMORY_SECONDS);
+  const kept = faded((now - before.at) / 1000, GAP_MEMORY_SECONDS);
   const gaps = before.gaps.map((weight) => weight * kept);
   const above: [number, number][] = [];
   before.levels.forEach(([at, tasks], index) => {
@@ -58,13 +57,7 @@ function learn(gaps: number[], seconds: number, low: number, high: number): void
     const last = group === GAP_GROUPS - 1 ? Infinity : 2 * first - 1;
     const share = Math.min(1, (Math.min(high, last) - Math.max(low + 1, first) + 1) / first);
     if (share <= 0) continue;
-    const add = (to: number, weight: number) => (gaps[group * GAP_CLASSES + to]! += share * weight);
-    if (index === ENDLESS) add(ENDLESS, 1);
-    else {
-      add(index, 1 - 2 * ALIKE);
-      add(Math.max(0, index - 1), ALIKE);
-      add(Math.min(ENDLESS - 1, index + 1), ALIKE);
-    }
+    gaps[group * GAP_CLASSES + index]! += share;
   }
 }
 

@@ -77,7 +77,7 @@ export interface KindLoad {
   /** Of all workers, carried forward to now. */
   busy: number;
   /** For work that was lost, or fails, and will be retried. */
-  owed: number;
+  slotsAwaitingRetry: number;
   /** What a task really has. */
   slotsPerTask: number;
   /** What its owner or its workers say, where that is more. */
@@ -188,7 +188,7 @@ function loadOf(seen: KindSeen, waiting: WaitingWork, work: WorkAtHand): KindLoa
     isAgain: waiting.again > 0,
     reportedBusy: use.reportedBusy,
     busy: Math.min(work.busy, Math.max(use.reportedBusy, seen.runningTasks * slots.perTask)),
-    owed: 0,
+    slotsAwaitingRetry: 0,
     slotsPerTask: slots.perTask,
     statedSlots: slots.perTask < use.stated ? use.stated : undefined,
     freePerTask: full ? 0 : Math.max(0, slots.perTask - use.perActive),

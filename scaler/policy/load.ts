@@ -5,10 +5,11 @@
 import { learnFailures } from './failures.ts';
 import { EMPTY_QUEUE, estimateKind, type KindLoad } from './kinds.ts';
 import { KINDS, REPORTS_WITHIN_SECONDS, type Kind, type Memory } from './memory.ts';
-import { sum } from './sums.ts';
-import { fallenTasks, followTasks, shortage } from './tasks.ts';
+import { faded, sum } from './sums.ts';
+import { tasksLost, followTasks, shortage } from './tasks.ts';
 import {
   known,
+  type Figures,
   type Policy,
   type QueueReading,
   type Reading,
@@ -40,7 +41,7 @@ export interface Load {
   /** Running tasks that have reported before, or have run for long enough to, and do not report now. */
   unreported: string[];
   /** Tasks that are gone unasked, and the slots each held, or null where it had not reported. */
-  fallen: { task: string; slots: number | null }[];
+  lostTasks: { task: string; slots: number | null }[];
   kinds: Record<Kind, KindLoad>;
   /** Of all kinds: what waits, and how long its head has; the slots that the pool's workers report to be in use. */
   queued: number;
@@ -100,10 +101,10 @@ export function estimate(
   const matched = live?.some(({ task }) => task !== null) ? 1 : before.matched;
   const cordoned = new Set(tasks.cordoned);
   const active = tasks.running.filter((task) => !cordoned.has(task));
-  const fallen = fallenTasks(before, tasks);
+  const lostTasks = tasksLost(before, tasks);
   const short = shortage(tasks, active.length, before, ages.startUpSeconds, now);
   const starting = short.unplaced > 0 ? [] : tasks.pending;
-  const estimates = estimateKinds({ signals, tasks, all, live, active, fallen, ran, seconds }, before, policy, now);
+  const estimates = estimateKinds({ signals, tasks, all, live, active, lostTasks, ran, seconds }, before, policy, now);
   const kinds = mapKinds((kind) => estimates[kind].load);
   const { activities, workflowTasks } = kinds;
   const failures = learnFailures(live, activities.processed, before, seconds);
@@ -120,9 +121,9 @@ export function estimate(
         .sort((a, b) => a - b),
       live,
       unreported: live === undefined ? [] : unreportedTasks(active, live, { held: before.held, matched }, ran),
-      fallen,
+      lostTasks,
       kinds,
-      queued: queuedIn(signals, before),
+      queued: queueFigures(signals).queued ?? before.kinds.activities.queued + before.kinds.workflowTasks.queued,
       headAge,
       reportedBusy: live === undefined ? before.kinds.activities.busySlots : sum(live.map(atWork)),
       startUpSeconds: ages.startUpSeconds,
@@ -159,13 +160,13 @@ interface Seen {
   all: Server[] | undefined;
   live: WorkerReading[] | undefined;
   active: string[];
-  fallen: Load['fallen'];
+  lostTasks: Load['lostTasks'];
   ran: (task: string) => number;
   seconds: number;
 }
 
 function estimateKinds(seen: Seen, before: Memory, policy: Policy, now: number) {
-  const { signals, tasks, all, live, active, fallen, ran, seconds } = seen;
+  const { signals, tasks, all, live, active, lostTasks, ran, seconds } = seen;
   const queues: Record<Kind, Reading<QueueReading>> = {
     activities: signals.activityQueue,
     workflowTasks: signals.workflowQueue,
@@ -182,31 +183,33 @@ function estimateKinds(seen: Seen, before: Memory, policy: Policy, now: number) 
     outdated: new Set(tasks.outdated),
     runningTasks: tasks.running.length,
     following: kind === 'activities' ? activitiesToFollow(signals.workflowQueue, live) : 0,
-    lostSlots: kind === 'activities' ? sum(fallen.map(({ slots }) => slots ?? 0)) : 0,
+    lostSlots: kind === 'activities' ? sum(lostTasks.map(({ slots }) => slots ?? 0)) : 0,
     seconds,
     now,
   });
   return mapKinds((kind) => estimateKind(ofKind(kind), before.kinds[kind], policy));
 }
 
-/** In task-seconds. Work at hand counts as well: what is paid before anything is done is paid for it. No work costs less than its slot. */
+/** In task-seconds. Work at hand counts as well: what is paid before anything is done is paid for it. */
 function costOfWork(kinds: Load['kinds'], paidTasks: number, before: Memory, seconds: number) {
   const { activities, workflowTasks } = kinds;
-  const keep = Math.exp(-seconds / COST_MEMORY_SECONDS);
+  const keep = faded(seconds, COST_MEMORY_SECONDS);
   const taskSeconds = before.taskSeconds * keep + paidTasks * seconds;
   const jobs = before.jobs * keep + Math.max(activities.processed, workflowTasks.processed);
-  const { serviceSeconds, slotsPerTask, queued, busy } = activities;
-  const perJob = Math.max(
-    serviceSeconds / slotsPerTask,
-    ((ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy),
-  );
+  const { slotsPerTask, queued, busy } = activities;
+  const assumed = (ASSUMED_JOBS * LEAST_BILLED_SECONDS) / slotsPerTask;
+  const perJob = (assumed + taskSeconds) / (ASSUMED_JOBS + jobs + queued + busy);
   return { perJob, memory: { taskSeconds, jobs } };
 }
 
-function queuedIn({ activityQueue, workflowQueue }: Signals, { kinds }: Memory): number {
+/** What waits in both queues, and how long the older head has; null where neither could be read. */
+export function queueFigures({ activityQueue, workflowQueue }: Signals): Pick<Figures, 'queued' | 'ageSeconds'> {
   const queues = [activityQueue, workflowQueue].filter(known);
-  if (queues.length === 0) return kinds.activities.queued + kinds.workflowTasks.queued;
-  return sum(queues.map(({ backlog }) => backlog));
+  if (queues.length === 0) return { queued: null, ageSeconds: null };
+  return {
+    queued: sum(queues.map(({ backlog }) => backlog)),
+    ageSeconds: Math.max(...queues.map(({ ageSeconds }) => ageSeconds)),
+  };
 }
 
 /**

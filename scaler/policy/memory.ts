@@ -4,7 +4,7 @@
  */
 import { known, type Policy, type Signals } from './types.ts';
 
-const MEMORY_VERSION = 10;
+const MEMORY_VERSION = 11;
 
 /** Arrivals of ticks this old are kept. */
 export const INTERVALS_KEPT_SECONDS = 70;
@@ -77,12 +77,12 @@ export interface Memory {
   /** The service's count as last read. */
   count: number;
   /** Slots of tasks that went with work: it is taken to be under way until it has come back, or until then. */
-  owedSlots: number;
-  owedUntil: number;
+  slotsAwaitingRetry: number;
+  awaitingRetryUntil: number;
   /** Tasks in a row that were gone before they had come up; and of late, workers that were gone in mid-work. */
   failedStarts: number;
   /** When one was last gone that had not reported. */
-  fellAt: number;
+  lostAt: number;
   crashes: number;
   pendingSince: Record<string, number>;
   runningSince: Record<string, number>;
@@ -169,10 +169,10 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     matched: 0,
     held: {},
     count: desired,
-    owedSlots: 0,
-    owedUntil: 0,
+    slotsAwaitingRetry: 0,
+    awaitingRetryUntil: 0,
     failedStarts: 0,
-    fellAt: 0,
+    lostAt: 0,
     crashes: 0,
     pendingSince: {},
     runningSince: Object.fromEntries(running.map((task) => [task, longAgo])),

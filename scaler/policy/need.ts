@@ -51,9 +51,9 @@ export function neededTasks(load: Load, tasks: TasksReading, policy: Policy): Ne
  * The fleet does not shrink below what lost work will need when it is retried, nor below the tasks that report nothing and may be
  * full. It does not grow for them.
  */
-export function heldFor(owedSlots: number, need: Need, load: Load, tasks: TasksReading, policy: Policy): Need {
-  if (owedSlots === 0 && load.unreported.length === 0) return need;
-  const activities = { ...load.kinds.activities, owed: owedSlots };
+export function heldFor(slotsAwaitingRetry: number, need: Need, load: Load, tasks: TasksReading, policy: Policy): Need {
+  if (slotsAwaitingRetry === 0 && load.unreported.length === 0) return need;
+  const activities = { ...load.kinds.activities, slotsAwaitingRetry: slotsAwaitingRetry };
   const withOwed = { ...load, kinds: { ...load.kinds, activities } };
   const held = neededTasks(withOwed, tasks, policy).tasks + load.unreported.length;
   return { ...need, tasks: Math.max(need.tasks, Math.min(tasks.desired, held)) };
@@ -67,7 +67,7 @@ function needOfKind(kind: Kind, load: Load, { desired, outdated = [] }: TasksRea
   const flow = rate * serviceSeconds;
   const short = serviceSeconds < SHORT_SECONDS ? of.throughput * serviceSeconds : of.busy;
   // Half as seen and half as finished: what heartbeats see of short work is chance.
-  const busy = (of.busy + short) / 2 + of.owed;
+  const busy = (of.busy + short) / 2 + of.slotsAwaitingRetry;
   // Spare slots are for the randomness of what comes: without a flow there is none.
   const atWork = tasksFor(busy + spareFor(Math.min(busy, flow)));
   const steady = tasksFor(Math.max(of.busy, short, flow) + 2 * spareFor(flow));

@@ -2,7 +2,7 @@
  * A deployment to a pool without tasks proves nothing: ECS reports it complete at once. So the newest deployment gets one task,
  * without any work, until one of its tasks has come up. A broken image shows then, and not when the next work comes.
  */
-import { isUp, FAILED_STARTS } from './fallen.ts';
+import { isUp, FAILED_STARTS } from './lost-tasks.ts';
 import type { Load } from './load.ts';
 import type { Memory } from './memory.ts';
 import type { TasksReading } from './types.ts';

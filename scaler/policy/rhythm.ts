@@ -3,6 +3,7 @@
  * at equal intervals, or by the clock (a batch each half hour, a report each morning), tasks are started ahead of the next.
  */
 import type { Memory } from './memory.ts';
+import { faded, mean, median } from './sums.ts';
 
 type Onset = Memory['onsets'][number];
 type Rhythm = Pick<Memory, 'onsets' | 'usualNeed'>;
@@ -39,7 +40,7 @@ export function learnRhythm(
   now: number,
 ): Rhythm {
   const { onsets } = before;
-  const followed = 1 - Math.exp(-Math.max(0, now - before.at) / 1000 / USUAL_FOLLOWS_SECONDS);
+  const followed = 1 - faded((now - before.at) / 1000, USUAL_FOLLOWS_SECONDS);
   const usualNeed = tasks < before.usualNeed ? tasks : before.usualNeed + followed * (tasks - before.usualNeed);
   const last = onsets.at(-1);
   if (last !== undefined && now - last[0] < ONE_JUMP_MS) {
@@ -68,7 +69,7 @@ function atIntervals(onsets: Onset[], startUpSeconds: number, now: number): Jump
   const recent = onsets.slice(-JUMPS_ALIKE);
   if (recent.length < JUMPS_ALIKE) return undefined;
   const intervals = intervalsOf(recent);
-  const interval = intervals.toSorted((a, b) => a - b)[Math.floor(intervals.length / 2)]!;
+  const interval = median(intervals)!;
   const tolerance = toleranceOf(interval);
   if (intervals.some((each) => Math.abs(each - interval) > tolerance)) return undefined;
   const at = recent.at(-1)![0] + interval;
@@ -86,7 +87,7 @@ function byTheClock(onsets: Onset[], startUpSeconds: number, now: number): Jump 
   const tolerance = toleranceOf(period);
   const times = onGrid(onsets, period, tolerance);
   if (times.length < (period === chosen ? Math.min(JUMPS_ALIKE, onsets.length) : JUMPS_ALIKE)) return undefined;
-  const phase = times.reduce((sum, each) => sum + each, 0) / times.length;
+  const phase = mean(times);
   const ahead = Math.max(1, Math.ceil((now - tolerance - phase) / period));
   if (ahead > MISSES || times.length < 2) return undefined;
   const at = phase + ahead * period;

@@ -5,7 +5,7 @@
 import type { Adds } from './arrivals.ts';
 import type { KindSeen, WorkerSlots } from './kinds.ts';
 import { REPORTS_WITHIN_SECONDS, type Interval, type KindMemory } from './memory.ts';
-import { sum } from './sums.ts';
+import { faded, sum } from './sums.ts';
 import type { Policy } from './types.ts';
 
 /**
@@ -17,7 +17,7 @@ const UNKNOWN_SERVICE_SECONDS = { activities: 25, workflowTasks: 0.1, nexusTasks
 const LIKELY_FILL = 0.1;
 const LEAST_LIKELY_SECONDS = 0.5;
 /** The assumption counts as this many finished attempts. */
-export const ASSUMED_ATTEMPTS = 2;
+const ASSUMED_ATTEMPTS = 2;
 /** From this many on, the length is known without it. */
 const ENOUGH_ATTEMPTS = 5;
 const SERVICE_MEMORY_SECONDS = 600;
@@ -96,9 +96,7 @@ export function serviceTime(
 ): Service {
   const slotSeconds = before.slotSeconds + done.slotSeconds + shown.slotSeconds;
   const completed = before.completed + done.processed + shown.processed;
-  // Only new work replaces what earlier work has shown: after a quiet night its length is still known.
-  const worked = done.slotSeconds + done.processed > 0;
-  const keep = worked ? Math.exp(-seconds / SERVICE_MEMORY_SECONDS) : 1;
+  const keep = faded(seconds, SERVICE_MEMORY_SECONDS);
   return {
     seconds:
       (Math.min(UNKNOWN_SERVICE_SECONDS[kind], likely) * ASSUMED_ATTEMPTS + slotSeconds) /

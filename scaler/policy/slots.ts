@@ -4,8 +4,8 @@
  */
 import type { KindSeen, WorkerSlots } from './kinds.ts';
 import type { Interval, KindMemory } from './memory.ts';
-import { ASSUMED_ATTEMPTS, type Service } from './service.ts';
-import { mean, median, sum } from './sums.ts';
+import type { Service } from './service.ts';
+import { faded, mean, median, sum } from './sums.ts';
 import type { Policy } from './types.ts';
 
 /** Less than this part of the slots that workers say they have counts as fewer. */
@@ -15,8 +15,6 @@ const TAKES_NO_MORE_SECONDS = 20;
 const NO_MORE_WEIGHT = 0.3;
 /** Heartbeats up to this age count as of now, as a queue's reading does. */
 const FRESH_SECONDS = 6;
-/** An activity of unknown length that has left the queue counts as running for at least this long. */
-const UNKNOWN_LASTING_SECONDS = 60;
 
 /** What the workers report of their slots. */
 export interface Use {
@@ -93,25 +91,25 @@ export function slotsLearned(
   return { perTask: isLess ? Math.max(1, learned) : stated, learned, noMoreSeconds, witnessed: waits && suffice };
 }
 
+/**
+ * The slots in use now: of those that a heartbeat saw, the part that is likely still in use; and what has left the queue since. In tasks
+ * that are being replaced, what ends is not replaced.
+ */
 export function busyNow(
-  { kind, workers = [], active, outdated, ranSeconds, now }: KindSeen,
+  { workers = [], active, outdated, ranSeconds, now }: KindSeen,
   intervals: Interval[],
   service: Service,
 ): number {
-  // While the length of the work is unknown, none of it counts as done.
-  const isUnknown = kind === 'activities' && service.completed < ASSUMED_ATTEMPTS;
-  const lasting = isUnknown ? Math.max(service.seconds, UNKNOWN_LASTING_SECONDS) : service.seconds;
-  const left = (seconds: number) => Math.exp(-Math.max(0, seconds) / lasting);
   const reported = new Map(workers.map(({ task, ageSeconds }) => [task, ageSeconds]));
   const ages = active.map((task) => reported.get(task) ?? ranSeconds(task));
   const staying = workers.filter(({ task }) => task === null || !outdated.has(task));
-  const seen = sum(staying.map(({ usedSlots, ageSeconds }) => usedSlots * left(ageSeconds - FRESH_SECONDS)));
+  const seen = staying.map(({ usedSlots, ageSeconds }) => usedSlots * faded(ageSeconds - FRESH_SECONDS, service.seconds));
   const unseen = intervals.map(({ at, seconds, begun }) => {
     const ago = (now - at) / 1000 + seconds / 2;
     const unreported = ages.filter((age) => age - FRESH_SECONDS > ago).length / Math.max(1, ages.length);
-    return begun * left(ago) * unreported;
+    return begun * faded(ago, service.seconds) * unreported;
   });
-  return seen + sum(unseen);
+  return sum(seen) + sum(unseen);
 }
 
 /** While work waits, other workers take no more than they already hold. */

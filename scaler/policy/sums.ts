@@ -14,3 +14,8 @@ export function median(values: number[]): number | undefined {
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }
+
+/** What is left of something that fades exponentially: e⁻¹ of it after `lastsSeconds`. */
+export function faded(seconds: number, lastsSeconds: number): number {
+  return Math.exp(-Math.max(0, seconds) / lastsSeconds);
+}

@@ -40,7 +40,7 @@ export function shortage(
 }
 
 /** Tasks that were there at the last tick, were not to be removed, and are gone. */
-export function fallenTasks(
+export function tasksLost(
   { held }: Memory,
   { running, pending }: TasksReading,
 ): { task: string; slots: number | null }[] {

@@ -5,7 +5,7 @@
  */
 import type { Load } from './load.ts';
 import { FOLLOWED, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
-import { sum } from './sums.ts';
+import { faded, sum } from './sums.ts';
 import type { TasksReading } from './types.ts';
 
 /** Lost work is retried when it has timed out: usually after a few times its own length, sooner if it heartbeats. */
@@ -22,52 +22,56 @@ const CRASH_MEMORY_SECONDS = 600;
 const TAKEN_BEFORE_TICKS = 3;
 const TAKEN_AFTER_MS = 15_000;
 
-type Fallen = Pick<Memory, 'owedSlots' | 'owedUntil' | 'failedStarts' | 'fellAt' | 'crashes'>;
+type LostTasksMemory = Pick<
+  Memory,
+  'slotsAwaitingRetry' | 'awaitingRetryUntil' | 'failedStarts' | 'lostAt' | 'crashes'
+>;
 
 /** The slots that lost work will need again, and how often tasks ended. */
-export function learnFallen(before: Memory, load: Load, tasks: TasksReading, now: number): Fallen {
-  const { fallen } = load;
+export function learnLostTasks(before: Memory, load: Load, tasks: TasksReading, now: number): LostTasksMemory {
+  const { lostTasks } = load;
   const { intervals, serviceSeconds, rate } = load.kinds.activities;
   const { came = 0, seconds = 0 } = intervals.at(-1) ?? {};
-  const taken = takenBySilent(before, load, now);
-  const lost = Math.max(taken, sum(fallen.map(({ slots }) => slots ?? 0)));
+  const taken = takenByUnreported(before, load, now);
+  const lost = Math.max(taken, sum(lostTasks.map(({ slots }) => slots ?? 0)));
   // What arrives beyond the usual flow is what was lost.
-  const left = now < before.owedUntil ? Math.max(0, before.owedSlots - Math.max(0, came - rate * seconds)) : 0;
+  const left =
+    now < before.awaitingRetryUntil ? Math.max(0, before.slotsAwaitingRetry - Math.max(0, came - rate * seconds)) : 0;
   const { least, most } = BACK_AFTER_SECONDS;
   const backAfterSeconds = Math.min(most, Math.max(least, BACK_AFTER_LENGTHS * serviceSeconds));
   return {
-    owedSlots: left + lost,
-    owedUntil: lost > 0 ? Math.round(now + backAfterSeconds * 1000) : before.owedUntil,
-    ...countFalls(before, load, tasks, taken > 0, now),
+    slotsAwaitingRetry: left + lost,
+    awaitingRetryUntil: lost > 0 ? Math.round(now + backAfterSeconds * 1000) : before.awaitingRetryUntil,
+    ...countLosses(before, load, tasks, taken > 0, now),
   };
 }
 
 /** What left the queue around the end of tasks that never reported, while no other worker reports: they had taken it. */
-function takenBySilent(before: Memory, { fallen, live, kinds }: Load, now: number): number {
+function takenByUnreported(before: Memory, { lostTasks, live, kinds }: Load, now: number): number {
   const { intervals } = kinds.activities;
   if (live?.length !== 0) return 0;
-  if (fallen.length > 0) return sum(intervals.slice(-TAKEN_BEFORE_TICKS).map(({ begun }) => begun));
-  return now - before.fellAt <= TAKEN_AFTER_MS ? (intervals.at(-1)?.begun ?? 0) : 0;
+  if (lostTasks.length > 0) return sum(intervals.slice(-TAKEN_BEFORE_TICKS).map(({ begun }) => begun));
+  return now - before.lostAt <= TAKEN_AFTER_MS ? (intervals.at(-1)?.begun ?? 0) : 0;
 }
 
-function countFalls(before: Memory, load: Load, tasks: TasksReading, taken: boolean, now: number) {
-  const { fallen, live } = load;
-  const keep = Math.exp(-Math.max(0, now - before.at) / (CRASH_MEMORY_SECONDS * 1000));
-  const { failedStarts, fellAt } = before;
+function countLosses(before: Memory, load: Load, tasks: TasksReading, taken: boolean, now: number) {
+  const { lostTasks, live } = load;
+  const keep = faded((now - before.at) / 1000, CRASH_MEMORY_SECONDS);
+  const { failedStarts, lostAt } = before;
   const crashes = before.crashes * keep;
   // Without heartbeats it is unknown which tasks have come up; a deployment, or a lower count, ends tasks by itself.
   const explained = tasks.desired < before.count || (tasks.outdated?.length ?? 0) > 0 || now < before.deployingUntil;
-  if (live === undefined || explained) return { failedStarts, fellAt, crashes };
-  const silent = fallen.filter(({ slots }) => slots === null).length;
+  if (live === undefined || explained) return { failedStarts, lostAt, crashes };
+  const silent = lostTasks.filter(({ slots }) => slots === null).length;
   // A task that took work had started, even if that shows only now.
   const atStart = taken ? -Math.sign(failedStarts) : silent;
-  const atWork = fallen.length > 0 ? fallen.length - Math.max(0, atStart) : Number(taken);
+  const atWork = lostTasks.length > 0 ? lostTasks.length - Math.max(0, atStart) : Number(taken);
   const up = new Set(tasks.running.filter((task) => isUp(task, load, before, now)));
   const cameUp = [...up].some((task) => (before.held[task] ?? null) === null);
   const allUp = up.size === tasks.running.length && tasks.pending.length === 0 && up.size >= tasks.desired;
   return {
     failedStarts: cameUp || allUp ? 0 : Math.min(MOST_FAILED_STARTS, failedStarts + atStart),
-    fellAt: taken ? 0 : silent > 0 ? now : fellAt,
+    lostAt: taken ? 0 : silent > 0 ? now : lostAt,
     crashes: crashes + atWork,
   };
 }
@@ -79,8 +83,8 @@ export function isUp(task: string, { live = [] }: Load, before: Memory, now: num
 }
 
 /** Why more tasks would not help, where tasks do not stay up. */
-export function whyTheyFall(
-  { failedStarts, crashes }: Fallen,
+export function whyTasksAreLost(
+  { failedStarts, crashes }: LostTasksMemory,
   { desired, running, pending }: TasksReading,
 ): 'not-starting' | 'crashing' | undefined {
   // At zero there is nothing to judge by: the first task is always ordered.

@@ -30,21 +30,21 @@ describe('tasks that are gone unasked', () => {
     expect(needlessFrom(8)).toBeLessThanOrEqual(3 + 60);
   });
 
-  test('are owed no longer what has come back to the queue', () => {
+  test('keep no room for work that is back in the queue', () => {
     const outcomes = oneGoes(8, (number) => (number === 6 ? 8 : 0));
-    const owed = outcomes.map(({ memory }) => memory.owedSlots);
-    expect(owed.slice(3, 7)).toEqual([8, 8, 8, 0]);
+    const awaited = outcomes.map(({ memory }) => memory.slotsAwaitingRetry);
+    expect(awaited.slice(3, 7)).toEqual([8, 8, 8, 0]);
   });
 
-  test('are owed nothing when they were told to leave: they had finished, whatever they last reported', () => {
+  test('keep no room when they were cordoned: they had finished, whatever they last reported', () => {
     const read = signals({ workers: [worker('x', 4), worker('gone', 3)], tasks: running('x', 'gone') });
     const first = decide(read, undefined, { ...policy, maxTasks: 1 }, 0);
     expect(first.decision.cordon).toEqual(['gone']);
     const next = decide({ ...read, tasks: running('x') }, first.memory, policy, 10 * second);
-    expect(next.memory.owedSlots).toBe(0);
+    expect(next.memory.slotsAwaitingRetry).toBe(0);
   });
 
-  test('are owed nothing when a person has drained them', () => {
+  test('keep no room when a person has drained them', () => {
     const workers = [worker('x', 4), worker('gone', 3)];
     const tasks = running('x', 'gone');
     const first = decide(signals({ workers, tasks }), undefined, policy, 0);
@@ -55,7 +55,7 @@ describe('tasks that are gone unasked', () => {
       10 * second,
     );
     const next = decide(signals({ workers, tasks: running('x') }), drained.memory, policy, 20 * second);
-    expect([drained.memory.owedSlots, next.memory.owedSlots]).toEqual([0, 0]);
+    expect([drained.memory.slotsAwaitingRetry, next.memory.slotsAwaitingRetry]).toEqual([0, 0]);
   });
 
   test('never make the fleet grow by what they held', () => {
@@ -155,7 +155,7 @@ describe('tasks that are gone unasked', () => {
     expect(reasons(outcomes)).not.toContain('not-starting');
   });
 
-  test('with what is seen to have left the queue only after their end, are owed it too', () => {
+  test('whose work is seen to have left the queue only after their end, keep room for it, too', () => {
     // The queue's reading is old: it shows the work for some seconds after it was taken.
     const outcomes = runs(5, (number) => {
       const gone = { ...running(), desired: 1 };
@@ -164,7 +164,7 @@ describe('tasks that are gone unasked', () => {
     });
     expect(outcomes.at(-1)).toMatchObject({
       decision: { desired: 1, reason: 'steady' },
-      memory: { owedSlots: 1, failedStarts: 0, crashes: 1 },
+      memory: { slotsAwaitingRetry: 1, failedStarts: 0, crashes: 1 },
     });
   });
 
