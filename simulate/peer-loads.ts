@@ -19,13 +19,8 @@ export const PEER_TAIL_SECONDS = 300;
 
 const LOAD_SECONDS = 240;
 
+/** In this order, two loads that run side by side are seldom both a burst. */
 export const PEER_LOADS: Record<string, PeerLoad> = {
-  'first-burst': load('120 at once, of 10 s, on a pool that has never worked', (random) =>
-    batch(random, 0, 120, 8, () => lognormal(random, 10, 0.3)),
-  ),
-  'repeated-bursts': load('60 at once, of 8 s, three times, 110 s apart', (random) =>
-    [0, 110, 220].flatMap((start) => batch(random, start, 60, 5, () => lognormal(random, 8, 0.3))),
-  ),
   steady: load('1.5 a second, of 8 s, for four minutes', (random) =>
     arrivals(
       random,
@@ -47,6 +42,12 @@ export const PEER_LOADS: Record<string, PeerLoad> = {
       () => 1 / 40,
       () => exponential(random, 15),
     ),
+  ),
+  'first-burst': load('120 at once, of 10 s, on a pool that has never worked', (random) =>
+    batch(random, 0, 120, 8, () => lognormal(random, 10, 0.3)),
+  ),
+  'repeated-bursts': load('60 at once, of 8 s, three times, 110 s apart', (random) =>
+    [0, 110, 220].flatMap((start) => batch(random, start, 60, 5, () => lognormal(random, 8, 0.3))),
   ),
 };
 

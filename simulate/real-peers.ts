@@ -161,8 +161,8 @@ function intro({ date, processors, versions, runs }: RealRuns): string {
   return `Measured with \`npm run bench:peers -- --write\` on ${date}: ${stated.join(', ')}.
 
 Real fleets on one machine of ${processors} processors: the real Temporal server, local Fargate (a task takes 25 to 60 s to start), the
-same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, the same work at the same millisecond. Fleets run side by side, three
-loads at a time; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
+same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, the same work with the same gaps to the millisecond. Fleets run side
+by side, two loads at a time, and begin a few seconds apart; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
 work, and each fleet is paid for until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
 costs after that is not counted. A run is left out if the machine was too slow for it: work began more than 2 s late, or the server
 took more than 5 s to answer. The title of a load says how many runs were used.

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:peers`: ours, as it is deployed, beside the real peers, on real fleets: see docs/benchmark.md. Loads run in three
- * lanes side by side; in each lane the next load's fleets are made ready while one is under way.
+ * `npm run bench:peers`: ours, as it is deployed, beside the real peers, on real fleets: see docs/benchmark.md. Loads run in two
+ * lanes side by side. In each lane the next two loads' fleets are made ready while one is under way, and a load begins while the fleets
+ * of the one before it shrink.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -15,7 +16,7 @@ import { realPeersSection, withSection, type RealRun, type RealRuns } from '../.
 import { buildKeda, kedaVersions } from './keda.ts';
 import type { PeerPolicy } from './policy.ts';
 import { POLICIES } from './policies.ts';
-import { prepare, runLoad } from './run.ts';
+import { busySecondsOf, prepare, runLoad, type Cell } from './run.ts';
 import { LOGS, openStage, type Stage } from './stage.ts';
 
 interface Options {
@@ -28,7 +29,9 @@ interface Options {
 }
 
 /** As many as two processors bear. */
-const LANES = 3;
+const LANES = 2;
+/** Loads whose fleets are made ready before their turn: Serverless Workers take more than five minutes for that. */
+const READY_AHEAD = 2;
 /** What was measured last: `npm run bench:policy -- --write` writes it into the document again, beside the model as it is then. */
 const FIGURES = join(import.meta.dirname, '../../simulate/real-peers.json');
 const DOCUMENT = join(import.meta.dirname, '../../docs/benchmark.md');
@@ -84,23 +87,19 @@ async function availablePolicies(names: string[]): Promise<Record<string, PeerPo
   return Object.fromEntries(found.map((name) => [name, POLICIES[name]!]));
 }
 
-interface Cell {
-  load: string;
-  seed: number;
-}
-
-/** Each begins with another load, so that not all fleets grow at once. */
+/** Each next cell goes to the lane that is free first. */
 function lanes(): Cell[][] {
   const seeds = Array.from({ length: options.repeats }, (_, index) => index + 1);
-  const all = seeds.flatMap((seed) => {
-    const from = (seed * 2) % options.loads.length;
-    return [...options.loads.slice(from), ...options.loads.slice(0, from)].map((load) => ({ load, seed }));
-  });
-  const cells = all.filter((cell) => !isMeasured(cell));
-  const size = Math.ceil(cells.length / LANES);
-  return Array.from({ length: LANES }, (_, lane) => cells.slice(lane * size, (lane + 1) * size)).filter(
-    (lane) => lane.length > 0,
-  );
+  const cells = seeds
+    .flatMap((seed) => options.loads.map((load) => ({ load, seed })))
+    .filter((cell) => !isMeasured(cell));
+  const all = Array.from({ length: LANES }, () => ({ cells: [] as Cell[], seconds: 0 }));
+  for (const cell of cells) {
+    const lane = all.reduce((first, other) => (other.seconds < first.seconds ? other : first));
+    lane.cells.push(cell);
+    lane.seconds += busySecondsOf(cell, Object.keys(policies).length);
+  }
+  return all.map((lane) => lane.cells).filter((own) => own.length > 0);
 }
 
 /** All fleets of a load run at the same time, so one that was late spoils all. */
@@ -110,19 +109,26 @@ function isMeasured({ load, seed }: Cell): boolean {
 }
 
 async function runLane(on: Stage, cells: Cell[]): Promise<void> {
-  const prepared = (cell: Cell | undefined) => cell && prepare(on, cell.load, cell.seed, policies);
-  let next = prepared(cells[0]);
+  // What fails ahead of its turn is heard of at its turn.
+  const quietly = <T>(promise: Promise<T>): Promise<T> => (promise.catch(() => undefined), promise);
+  const ready = cells.slice(0, READY_AHEAD).map((cell) => quietly(prepare(on, cell, policies)));
+  const done: Promise<void>[] = [];
   for (const [index, cell] of cells.entries()) {
-    const ready = (await next)!;
+    const prepared = await ready[index]!;
+    const later = cells[index + READY_AHEAD];
+    if (later !== undefined) ready.push(quietly(prepare(on, later, policies)));
     tell(`${cell.load}, work ${cell.seed}: begins`);
-    next = prepared(cells[index + 1]);
-    // Should it fail while this load runs, it is heard of at its turn.
-    next?.catch(() => undefined);
-    const done = await runLoad(on, ready);
-    runs.push(...done);
-    for (const run of done) tell(lineOf(run));
-    if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(measured(), null, 1));
+    const running = runLoad(on, prepared);
+    done.push(quietly(running.runs.then(keep)));
+    await running.quiet;
   }
+  await Promise.all(done);
+}
+
+function keep(done: RealRun[]): void {
+  runs.push(...done);
+  for (const run of done) tell(lineOf(run));
+  if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(measured(), null, 1));
 }
 
 function lineOf(run: RealRun): string {

@@ -1,4 +1,6 @@
-/** One load on the fleets of several policies at once: the same work, at the same moments, each with a task queue of its own. */
+/**
+ * One load on the fleets of several policies side by side: the same work with the same gaps, each fleet with a task queue of its own.
+ */
 import { loadavg } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ActivityExecutionAlreadyStartedError, isGrpcServiceError, ServiceError } from '@temporalio/client';
@@ -13,6 +15,10 @@ import { createService, deleteService, fleetOf, type Fleet, type Stage } from '.
 
 /** Until a task that is there before the load is up. */
 const SETTLED_SECONDS = 70;
+/** From one fleet's first work to the next fleet's: a burst on all fleets at the same moment keeps the server from answering. */
+export const APART_SECONDS = 6;
+/** From the last work of a load to the next load on the same servers: most of the work is done by then, and fleets only shrink. */
+const QUIET_AFTER_SECONDS = 80;
 /** Work that is started later than this after its time, or an activity that takes so much longer: the machine was too slow. */
 const LATE_SECONDS = 2;
 /** The server does not answer for this long: heartbeats come too late then, and attempts end that nobody has stopped. */
@@ -27,17 +33,20 @@ interface Contestant {
   stop: () => Promise<void>;
 }
 
-/** A load with the fleets that wait for it. */
-interface Prepared {
+/** A load with one draw of its work. */
+export interface Cell {
   load: string;
   seed: number;
+}
+
+/** A load with the fleets that wait for it. */
+interface Prepared extends Cell {
   contestants: Contestant[];
 }
 
 export async function prepare(
   stage: Stage,
-  load: string,
-  seed: number,
+  { load, seed }: Cell,
   policies: Record<string, PeerPolicy>,
 ): Promise<Prepared> {
   const begun = Object.entries(policies).map(async ([policy, { fleet: parts, start }]): Promise<Contestant> => {
@@ -50,34 +59,54 @@ export async function prepare(
   return { load, seed, contestants };
 }
 
-export async function runLoad(stage: Stage, { load, seed, contestants }: Prepared): Promise<RealRun[]> {
+/** How long a load occupies its servers until the next may begin, with this many fleets. */
+export function busySecondsOf({ load, seed }: Cell, fleets: number): number {
+  const lastArrival = PEER_LOADS[load]!.draw(seed).at(-1)!.arrivalSeconds;
+  return lastArrival + (fleets - 1) * APART_SECONDS + QUIET_AFTER_SECONDS;
+}
+
+/** `quiet`: the next load may begin. */
+export function runLoad(stage: Stage, prepared: Prepared): { quiet: Promise<void>; runs: Promise<RealRun[]> } {
+  const { contestants, ...cell } = prepared;
+  const firstAt = Date.now() + 1000;
+  const watch = watchMachine(stage, `${cell.load}-${cell.seed}`);
+  const runs = contestants.map((contestant, index) =>
+    runFleet(stage, cell, contestant, firstAt + index * APART_SECONDS * 1000, watch),
+  );
+  return { quiet: wait(busySecondsOf(cell, contestants.length) * 1000), runs: Promise.all(runs).finally(watch.end) };
+}
+
+async function runFleet(
+  stage: Stage,
+  { load, seed }: Cell,
+  contestant: Contestant,
+  startedAt: number,
+  watch: MachineWatch,
+): Promise<RealRun> {
+  const { policy, fleet } = contestant;
   const work = PEER_LOADS[load]!.draw(seed);
-  const startedAt = Date.now() + 1000;
   const endsAt = startedAt + horizonOf(work, PEER_TAIL_SECONDS) * 1000;
-  const watch = watchMachine(stage, `${load}-${seed}`);
-  const lateness = await Promise.all(contestants.map(({ fleet }) => startWork(stage, fleet, work, startedAt)));
+  const lateness = await startWork(stage, fleet, work, startedAt);
   await wait(Math.max(0, endsAt - Date.now()));
-  const machine = watch.end();
-  const runs = contestants.map(({ policy, fleet }, index) => {
-    const tasks = [...stage.tasks.values()].filter(({ service }) => service === fleet.name);
-    const attempts = readAttempts(tasks.map(({ logFile }) => logFile));
-    const { lastDoneAt, overrunP95, ...figures } = figuresOf(work, attempts, startedAt, endsAt);
-    const lateP95 = quantile(
-      lateness[index]!.toSorted((a, b) => a - b),
-      0.95,
-    );
-    return {
-      load,
-      seed,
-      policy,
-      ...figures,
-      ...fleetFigures(tasks, startedAt, endsAt, lastDoneAt),
-      loadAverage: machine.mean,
-      isLate: Math.max(lateP95, overrunP95) > LATE_SECONDS || machine.slowestAnswer > LONGEST_ANSWER_SECONDS,
-    };
-  });
-  await Promise.all(contestants.map((contestant) => dissolve(stage, contestant)));
-  return runs;
+  const tasks = [...stage.tasks.values()].filter(({ service }) => service === fleet.name);
+  const attempts = readAttempts(tasks.map(({ logFile }) => logFile));
+  const { lastDoneAt, overrunP95, ...figures } = figuresOf(work, attempts, startedAt, endsAt);
+  const lateP95 = quantile(
+    lateness.toSorted((a, b) => a - b),
+    0.95,
+  );
+  const { loadAverage, slowestAnswer } = watch.between(startedAt, lastDoneAt);
+  const run = {
+    load,
+    seed,
+    policy,
+    ...figures,
+    ...fleetFigures(tasks, startedAt, endsAt, lastDoneAt),
+    loadAverage,
+    isLate: Math.max(lateP95, overrunP95) > LATE_SECONDS || slowestAnswer > LONGEST_ANSWER_SECONDS,
+  };
+  await dissolve(stage, contestant);
+  return run;
 }
 
 async function dissolve(stage: Stage, { fleet, stop }: Contestant): Promise<void> {
@@ -147,38 +176,42 @@ function fleetFigures(tasks: TaskSummary[], startedAt: number, endsAt: number, l
   };
 }
 
+interface MachineWatch {
+  /** The mean load average and the slowest answer of the server, between two times. */
+  between(from: number, to: number): { loadAverage: number; slowestAnswer: number };
+  end(): void;
+}
+
 /** Samples the load average, and how long the server takes to store something. */
-function watchMachine(stage: Stage, name: string) {
-  const samples: number[] = [loadavg()[0]!];
-  let slowestAnswer = 0;
-  const unanswered = new Set<number>();
-  const secondsSince = (asked: number) => (Date.now() - asked) / 1000;
-  /** Any other error than a late answer counts as no answer. */
-  const probe = async (asked: number): Promise<void> => {
-    unanswered.add(asked);
+function watchMachine(stage: Stage, name: string): MachineWatch {
+  const samples: { at: number; loadAverage: number; answered: boolean; seconds: number }[] = [];
+  const sample = async (): Promise<void> => {
+    const at = Date.now();
+    const own = { at, loadAverage: loadavg()[0]!, answered: false, seconds: 0 };
+    samples.push(own);
     try {
       await untilAccepted(() =>
         stage.client.activity.start('nothing', {
-          id: `probe-${name}-${asked}`,
+          id: `probe-${name}-${at}`,
           taskQueue: 'probes',
           scheduleToCloseTimeout: '1 second',
         }),
       );
     } catch {
+      // Any other error than a late answer counts as no answer.
       return;
     }
-    unanswered.delete(asked);
-    slowestAnswer = Math.max(slowestAnswer, secondsSince(asked));
+    Object.assign(own, { answered: true, seconds: (Date.now() - at) / 1000 });
   };
-  const timer = setInterval(() => {
-    samples.push(loadavg()[0]!);
-    void probe(Date.now());
-  }, SAMPLE_SECONDS * 1000);
+  const timer = setInterval(() => void sample(), SAMPLE_SECONDS * 1000);
+  void sample();
   return {
-    end: () => {
-      clearInterval(timer);
-      const mean = samples.reduce((sum, each) => sum + each, 0) / samples.length;
-      return { mean, slowestAnswer: Math.max(slowestAnswer, ...[...unanswered].map(secondsSince)) };
+    between(from, to) {
+      const own = samples.filter(({ at }) => from - SAMPLE_SECONDS * 1000 <= at && at <= to);
+      const answers = own.map(({ answered, at, seconds }) => (answered ? seconds : (Date.now() - at) / 1000));
+      const total = own.reduce((sum, { loadAverage }) => sum + loadAverage, 0);
+      return { loadAverage: total / own.length, slowestAnswer: Math.max(0, ...answers) };
     },
+    end: () => clearInterval(timer),
   };
 }
