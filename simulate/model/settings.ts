@@ -105,3 +105,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tailSeconds: 1800,
   sampleSeconds: 0,
 };
+
+export function isWithin({ fromSeconds, toSeconds }: Spell, now: number): boolean {
+  return now >= fromSeconds && now < toSeconds;
+}
