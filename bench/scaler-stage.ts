@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
   CreateServiceCommand,
@@ -18,16 +17,16 @@ import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { PoolConfig } from '../contract/pool-config.ts';
-import { PARTITION_KEY } from '../contract/state-table.ts';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../local/emulator.ts';
 import { localClient } from '../local/observe.ts';
 import { plainEnvironment } from '../local/process.ts';
 import { startTemporal, type LocalTemporal } from '../local/temporal.ts';
+import { createStateTable } from '../test/aws-resources.ts';
 import type { fanOut } from './workflows.ts';
 
 const CLUSTER = 'bench';
-const NEIGHBOUR_QUEUE = 'neighbour';
-const NEIGHBOUR_ACTIVITIES = 5;
+const NEIGHBOR_QUEUE = 'neighbor';
+const NEIGHBOR_ACTIVITIES = 5;
 /** Of the preparations: the emulator does one thing at a time. */
 const AT_ONCE = 16;
 
@@ -43,7 +42,7 @@ export class Stage {
   #temporal!: LocalTemporal;
   #emulator!: LocalEmulator;
   #ecs!: ECSClient;
-  #neighbour: ChildProcess | undefined;
+  #neighbor: ChildProcess | undefined;
   #working: Promise<void> | undefined;
   client!: Client;
   /** Workflows of the other client, as they were completed. */
@@ -73,7 +72,7 @@ export class Stage {
     try {
       await this.#working;
     } finally {
-      this.#neighbour?.disconnect();
+      this.#neighbor?.disconnect();
       await this.client?.connection.close();
       await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
       rmSync(this.#directory, { recursive: true, force: true });
@@ -83,14 +82,7 @@ export class Stage {
   /** The environment of a scaler of so many of the pools, with a state table of its own. */
   async scalerOf(pools: number): Promise<Record<string, string>> {
     const name = `of-${pools}-${randomUUID().slice(0, 8)}`;
-    await new DynamoDBClient(localClient(this.#emulator.url)).send(
-      new CreateTableCommand({
-        TableName: name,
-        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-        BillingMode: 'PAY_PER_REQUEST',
-      }),
-    );
+    await createStateTable(this.#emulator.url, name);
     const ssm = new SSMClient(localClient(this.#emulator.url));
     await each(numbers(pools), (number) =>
       ssm.send(
@@ -153,14 +145,14 @@ export class Stage {
   }
 
   /** Another client of the same server: a worker, and one workflow after another with some activities. */
-  async startNeighbour(): Promise<void> {
+  async startNeighbor(): Promise<void> {
     const codePath = join(this.#directory, 'workflows.js');
     const workflowsPath = join(import.meta.dirname, 'workflows.ts');
     const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
     writeFileSync(codePath, code);
     const script = join(import.meta.dirname, 'throughput-worker.ts');
-    this.#neighbour = fork(script, ['bare', this.#temporal.address, NEIGHBOUR_QUEUE, codePath, '20']);
-    await once(this.#neighbour, 'message');
+    this.#neighbor = fork(script, ['bare', this.#temporal.address, NEIGHBOR_QUEUE, codePath, '20']);
+    await once(this.#neighbor, 'message');
     this.#working = this.#work();
     // What it failed of is told by stop().
     this.#working.catch(() => undefined);
@@ -171,9 +163,9 @@ export class Stage {
       const startedAt = Date.now();
       const began = performance.now();
       await this.client.workflow.execute<typeof fanOut>('fanOut', {
-        taskQueue: NEIGHBOUR_QUEUE,
+        taskQueue: NEIGHBOR_QUEUE,
         workflowId: randomUUID(),
-        args: [NEIGHBOUR_ACTIVITIES, 0, false],
+        args: [NEIGHBOR_ACTIVITIES, 0, false],
       });
       this.pieces.push({ startedAt, ms: performance.now() - began });
     }

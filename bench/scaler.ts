@@ -3,7 +3,7 @@
  *
  *   ticks      how long they take, with all pools at rest and with work in a fifth of them; what is asked of whom; memory
  *   wake-up    from the start of work for a pool at rest until the scaler has ordered a task for it
- *   neighbour  another client's workflows on the same server while a tick runs, against those between the ticks
+ *   neighbor  another client's workflows on the same server while a tick runs, against those between the ticks
  *   start      of a fresh process until its first decision, of the bundle against the sources, in turns
  *   memory     which size of a Lambda function holds the pools
  *   cost       of the scaler a month
@@ -77,7 +77,7 @@ try {
 async function measure() {
   progress(`starting the servers, and a service for each of ${Math.max(...options.pools)} pools`);
   await stage.start(Math.max(...options.pools));
-  await stage.startNeighbour();
+  await stage.startNeighbor();
   const least = Math.min(...options.pools);
   const start = await measureStart(await stage.scalerOf(least), least);
   await wait(options.tickSeconds * 1000);
@@ -91,7 +91,7 @@ async function measure() {
     loadAverage: loadavg().map((load) => Number(load.toFixed(1))),
     bundleBytes: statSync(bundle).size,
     start,
-    neighbourAloneMs: quantile(alone, 0.5),
+    neighborAloneMs: quantile(alone, 0.5),
     runs,
     memory: { pools: held, sizes: await measureMemory(held) },
     cost: [1, 10, 100].map(costOf),
@@ -123,7 +123,7 @@ async function measureRun(pools: number) {
       wakeUpSeconds: woken.map(([number, at]) => ((busy.pools[poolName(number)] ?? Infinity) - at) / 1000),
       residentMiB: busy.residentBytes / 2 ** 20,
       heapMiB: busy.heapBytes / 2 ** 20,
-      neighbour: neighbourDuring([...ticksOf(rest.lines, 0), ...ticksOf(busy.lines, 0)]),
+      neighbor: neighborDuring([...ticksOf(rest.lines, 0), ...ticksOf(busy.lines, 0)]),
     };
   } finally {
     scaler.kill();
@@ -183,7 +183,7 @@ async function beatUntilIdle(scaler: ChildProcess): Promise<void> {
   while (!(await Promise.race([done, wait(5000, false)]))) await stage.beat();
 }
 
-function neighbourDuring(ticks: Tick[]) {
+function neighborDuring(ticks: Tick[]) {
   const from = ticks[0]!.startedAt;
   const until = ticks.at(-1)!.startedAt + ticks.at(-1)!.ms;
   const within = stage.pieces.filter(({ startedAt }) => startedAt >= from && startedAt < until);
@@ -350,16 +350,16 @@ function share(ticks: Tick[], what: 'unknown' | 'carried' | 'failed'): string {
   return ((100 * sum((tick) => tick[what])) / sum(({ pools }) => pools)).toFixed(0);
 }
 
-function runRow({ pools, neighbour, wakeUpSeconds, residentMiB, heapMiB, busy }: Run) {
+function runRow({ pools, neighbor, wakeUpSeconds, residentMiB, heapMiB, busy }: Run) {
   return {
     pools,
     'resident MiB': round(residentMiB),
     'heap MiB': round(heapMiB),
     'wake-up median s': quantile(wakeUpSeconds, 0.5).toFixed(1),
     'wake-up longest s': Math.max(...wakeUpSeconds).toFixed(1),
-    'neighbour between ticks ms': round(neighbour.betweenMs),
-    'during ticks ms': round(neighbour.duringMs),
-    slowed: `${round(100 * (neighbour.duringMs / neighbour.betweenMs - 1))} %`,
+    'neighbor between ticks ms': round(neighbor.betweenMs),
+    'during ticks ms': round(neighbor.duringMs),
+    slowed: `${round(100 * (neighbor.duringMs / neighbor.betweenMs - 1))} %`,
     'longest line KB': (busy.longestLineBytes / 1000).toFixed(1),
   };
 }

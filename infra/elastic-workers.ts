@@ -58,6 +58,7 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
     const problems = [...problemsOf(props, region), ...ofEntries];
     if (problems.length > 0) throw new Error(`ElasticWorkers ${this.node.path}:\n- ${problems.join('\n- ')}`);
 
+    this.#warnOfDeprecated(props);
     const preset = presetOf(props, region);
     const temporal = temporalOf(props.temporal);
     this.cluster = props.cluster ?? this.#newCluster(props);
@@ -111,6 +112,23 @@ export class ElasticWorkers extends Construct implements ec2.IConnectable {
       temporal,
     });
     this.#tellStandingCost(preset, network.assignPublicIp);
+  }
+
+  /** Props of 0.1. */
+  #warnOfDeprecated({ pools, reserveConcurrency }: ElasticWorkersProps): void {
+    const deprecated = {
+      'WorkerPoolProps.protection': [
+        Object.values(pools).some(({ protection }) => protection !== undefined),
+        'Remove it, and set sidecar: false for an image whose worker protects itself.',
+      ],
+      'ElasticWorkersProps.reserveConcurrency': [
+        reserveConcurrency !== undefined,
+        'Remove it: the scaler reserves no concurrency.',
+      ],
+    } as const;
+    for (const [prop, [isUsed, message]] of Object.entries(deprecated)) {
+      if (isUsed) Annotations.of(this).addDeprecation(prop, message);
+    }
   }
 
   get pools(): IWorkerPool[] {

@@ -74,7 +74,7 @@ export interface TemporalSettings extends TemporalProps {
 }
 
 /** A pool's props with every default filled in. */
-export interface PoolSettings extends WorkerPoolProps {
+export interface PoolSettings extends Omit<WorkerPoolProps, 'protection'> {
   readonly slots: number | SlotsRange;
   readonly minTasks: number;
   readonly maxTasks: number;
@@ -105,7 +105,7 @@ export function presetOf({ preset, ...props }: Partial<ElasticWorkersProps>, reg
 export function settingsOf(pool: WorkerPoolProps, preset: Preset): PoolSettings {
   const maxTasks = pool.maxTasks ?? preset.maxTasks;
   const minTasks = pool.minTasks ?? Math.min(preset.minTasks, maxTasks);
-  const { image, entry, sidecar = image !== undefined } = pool;
+  const { image, entry, sidecar = image !== undefined && pool.protection !== 'worker' } = pool;
   const model = pool.model ?? (image || entry !== undefined ? undefined : preset.defaultModel);
   const stopTimeoutSeconds = pool.stopTimeoutSeconds ?? LONGEST_STOP_TIMEOUT_SECONDS;
   return {

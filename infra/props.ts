@@ -151,6 +151,12 @@ export interface WorkerPoolProps {
    */
   readonly sidecar?: boolean;
   /**
+   * How 0.1 chose between the sidecar and a worker that protects itself; will be removed in 0.3.
+   * @deprecated `worker` is now `sidecar: false`; `scaler` is now the default of an image, with a sidecar
+   * @default - see `sidecar`
+   */
+  readonly protection?: 'worker' | 'scaler';
+  /**
    * The model for strategies that name none, as `provider:model`. A Bedrock model is called with the task role, which gets permission
    * for it: `bedrock:` and the id of a model or an inference profile, or an ARN.
    * @default - a small Amazon model that stays in the stack’s geography, such as 'bedrock:eu.amazon.nova-2-lite-v1:0'; none with an entry or an image
@@ -251,6 +257,12 @@ export interface ElasticWorkersProps {
   readonly scalerRole?: iam.IRole;
   /** @default - a new one */
   readonly scalerLogGroup?: logs.ILogGroup;
+  /**
+   * 0.1 reserved one of the account's concurrent executions for the scaler; will be removed in 0.3.
+   * @deprecated without effect: the scaler reserves none
+   * @default - none
+   */
+  readonly reserveConcurrency?: boolean;
   /** Traces the scaler with AWS X-Ray. @default - the preset's, or false */
   readonly tracing?: boolean;
 

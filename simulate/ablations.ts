@@ -42,11 +42,11 @@ export const ABLATIONS: Record<string, Ablation> = {
     'now > 0 ||',
   ]),
   'orders-stand': constant('new tasks may be removed at once', 'ORDERS_STAND_MS', '45_000', '0'),
-  steady: without('the fleet shrinks at each random lull of a steady flow', [
+  steady: without('the fleet scales in at each random lull of a steady flow', [
     'Math.max(ahead.keep, need.steady, ',
     'Math.max(ahead.keep, ',
   ]),
-  'no-gain': without('the fleet grows although earlier growth did not help', [
+  'no-gain': without('the fleet scales out although earlier growth did not help', [
     "if (growthDoesNotHelp(growth, load, tasks, policy, now)) return 'no-gain';",
     '',
   ]),
@@ -62,15 +62,15 @@ export const ABLATIONS: Record<string, Ablation> = {
     'lostTasks.slotsAwaitingRetry + retriedSlots(failing, load, now)',
     'lostTasks.slotsAwaitingRetry',
   ]),
-  'failing-guard': without('the fleet grows although most attempts fail', [
+  'failing-guard': without('the fleet scales out although most attempts fail', [
     'if (isFailingMostly(load)) return load',
     'if (now === 0) return load',
   ]),
-  falling: without('the fleet grows although tasks do not start, or crash', [
+  falling: without('the fleet scales out although tasks do not start, or crash', [
     'if (falling !== undefined) return falling;',
     '',
   ]),
-  'not-serving': without('the fleet grows although running tasks take no work', [
+  'not-serving': without('the fleet scales out although running tasks take no work', [
     'if (load.notServing && (',
     'if (now === 0 && (',
   ]),
@@ -133,7 +133,7 @@ export const ABLATIONS: Record<string, Ablation> = {
     'if ((queued === 0 && !of.isAgain) || of.limited) {',
     'if (queued === 0 && !of.isAgain) {',
   ]),
-  'rate-limit': without("the fleet grows beyond the queue's rate limit", [
+  'rate-limit': without("the fleet scales out beyond the queue's rate limit", [
     'Math.min(mostOfLimit(of), of.rateLimited',
     'Math.min(Infinity, of.rateLimited',
   ]),

@@ -51,19 +51,29 @@ const SEEDS_TO_SEE_A_CHANGE = 2;
 const LOADS = [...new Set(Object.values(REGIMES).flatMap(({ loads }) => Object.keys(loads)))];
 
 const command = new Command('bench')
-  .description('Scores the policy under all regimes, its peers under the base, and what each rule of it is worth.')
-  .option('--regimes <names>', 'some of the regimes, with commas', namesOf(Object.keys(REGIMES)), Object.keys(REGIMES))
-  .option('--only <loads>', 'some of the loads, with commas', namesOf(LOADS))
-  .option('--seeds <numbers>', 'of the loads and the model, with commas; taken as judging seeds', positiveIntegers)
-  .option('--quick', 'three seeds of each kind, few loads and no peers: under a minute')
-  .option('--peers <names>', 'some of the peers, with commas', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
-  .option('--no-peers', 'our policy alone')
-  .option('--ablate [rules]', 'what each rule is worth; or some of them, with commas', namesOf(Object.keys(ABLATIONS)))
+  .description(
+    'Scores the policy under all regimes and its peers under the base regime, and shows what each rule is worth.',
+  )
+  .option('--regimes <names>', 'regimes to run, comma-separated', namesOf(Object.keys(REGIMES)), Object.keys(REGIMES))
+  .option('--only <loads>', 'loads to run, comma-separated', namesOf(LOADS))
+  .option(
+    '--seeds <numbers>',
+    'seeds of the loads and the model, comma-separated; used as judging seeds',
+    positiveIntegers,
+  )
+  .option('--quick', 'three seeds of each kind, few loads, no peers: under a minute')
+  .option('--peers <names>', 'peers to compare, comma-separated', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
+  .option('--no-peers', 'run only our policy')
+  .option(
+    '--ablate [rules]',
+    'what each rule is worth, or only these, comma-separated',
+    namesOf(Object.keys(ABLATIONS)),
+  )
   .option('--against <folder>', 'compare with the policy of another checkout, seed by seed')
   .option('--policy <json>', 'compare with other settings, such as \'{"targetWaitSeconds":10}\'', policyOverrides)
-  .option('--days [loads]', 'fourteen real days; minutes for each load, or some of them', namesOf(Object.keys(DAYS)))
-  .option('--threads <count>', 'to run in', positiveInteger, availableParallelism())
-  .option('--write', 'write docs/benchmark.md: all regimes, peers and rules')
+  .option('--days [loads]', 'fourteen real days, or only these loads; minutes per load', namesOf(Object.keys(DAYS)))
+  .option('--threads <count>', 'number of threads', positiveInteger, availableParallelism())
+  .option('--write', 'write docs/benchmark.md, with all regimes, peers and rules')
   .parse();
 const options = command.opts<Options>();
 const quick = (seeds: number[]) => (options.quick ? seeds.slice(0, QUICK_SEEDS) : seeds);

@@ -1,4 +1,4 @@
-/** The benchmark as a page of documentation: what was run, the figures, and where the policy is not the best. */
+/** docs/benchmark.md: what was run, the figures, and where the policy is not the best. */
 import { ABLATIONS } from './ablations.ts';
 import { ablationTables, figure, standingsTable, table, type AblationRow, type Standing } from './benchmark-tables.ts';
 import { dominates, OURS, type Total, type TraceTotals } from './comparison.ts';
@@ -54,39 +54,39 @@ export function benchmarkDocument({ rows, standings, ablations }: Figures, runs:
   ].join('\n\n');
 }
 
-/** Begins the last line, by which a test sees that the document is of the code as it is. */
+/** Starts the last line, which a test compares with the code. */
 export const FINGERPRINT = 'Fingerprint of the policy and the model that these figures are of: `';
 
 const INTRO = `# Benchmark
 
 Two comparisons with other ways to scale Temporal workers: small loads on real fleets, with the real peers where they can be run, and
-many loads in a model. Each begins with what ours is worse at. Where both have the same load, the first says how far the model is
-from the truth.`;
+many loads in a model. Each starts with what ours is worse at. For loads that are in both, the first shows how far the model is
+from reality.`;
 
 function aboutModel({ tuning, judging }: Runs): string {
   const [least, most] = DEFAULT_SETTINGS.startUpSeconds;
   return `Written by \`npm run bench:policy -- --write\`; the same code gives the same figures on every machine.
 
-Rules and constants of ours may have been chosen by the seeds ${seedsOf(tuning)}, the tuning seeds. All figures are of the seeds
-${seedsOf(judging)}, the judging seeds, by which nothing was chosen, unless they say otherwise. Tasks take ${least} to ${most} s to start, ${DEFAULT_SETTINGS.maxTasks} at most, from none;
-they are paid for from the order to the stop, a minute at least, and for half an hour after the last work if they stay. Workers
-report every ${DEFAULT_SETTINGS.heartbeatSeconds} s. What the model knows and what it leaves out is told in [\`simulate/model.ts\`](../simulate/model.ts), the peers'
-rules in [\`simulate/peers.ts\`](../simulate/peers.ts). The peers are models: \`npm run bench:peers\` shows how far they are from the real ones.
+Our rules and constants may have been chosen with the tuning seeds, ${seedsOf(tuning)}. Unless a table says otherwise, figures are from the
+judging seeds, ${seedsOf(judging)}, with which nothing was chosen. A task takes ${least} to ${most} s to start; a fleet has 0 to ${DEFAULT_SETTINGS.maxTasks} tasks. Each is
+billed from the order to the stop, for at least a minute, and for up to half an hour after the last work. Workers report every
+${DEFAULT_SETTINGS.heartbeatSeconds} s. The model is described in [\`simulate/model.ts\`](../simulate/model.ts), and the peers' rules in
+[\`simulate/peers.ts\`](../simulate/peers.ts). The peers are models, too: \`npm run bench:peers\` shows how far they are from the real ones.
 
-- **cost**: task-seconds paid for. The unit is what a fleet costs that knows all work beforehand, never lets any wait, and pays
-  for no start ([\`simulate/clairvoyant.ts\`](../simulate/clairvoyant.ts)). It is a unit, and no bound: a fleet that lets work wait can cost less.
+- **cost**: billed task-seconds, relative to a fleet that knows all work beforehand, never lets any wait, and pays for no start-up
+  ([\`simulate/clairvoyant.ts\`](../simulate/clairvoyant.ts)). That is a unit and not a bound: a fleet that lets work wait can cost less.
 - **wait**: from arrival to the start of the attempt that got the work done.
 - **score**: cost + mean wait ÷ 30 s. Lower is better.
-- **bound**: a score that no policy can go below, whatever it knows of the future, with start-ups and the billed minute. It is proven in
-  [\`simulate/lower-bound.ts\`](../simulate/lower-bound.ts). **× bound** is a score over it: what better policies could save at the most. A part of
-  that is the price of not knowing the future, which nobody can save.
-- **killed**: attempts lost because their task was stopped. **Left**: work undone, or tasks above the minimum, half an
+- **bound**: no policy can score lower, even one that knows the future; start-ups and the billed minute are included. The proof is in
+  [\`simulate/lower-bound.ts\`](../simulate/lower-bound.ts). **× bound** is a score divided by it: the most that a better policy could save. Part of
+  that is the price of not knowing the future.
+- **killed**: attempts lost because their task was stopped. **Left**: work undone, and tasks above the minimum, half an
   hour after the last work.
 
-The peers get exact counts, although the real ones read what ours reads: late and rounded. Their workers have the SDK's
-default grace of 0 s when they are stopped, those of tuned peers ${TUNED_GRACE_SECONDS} s.
+The peers get exact counts, although the real ones read the same late and rounded figures as ours. When their tasks are stopped,
+workers have the SDK's default grace of 0 s; those of tuned peers have ${TUNED_GRACE_SECONDS} s.
 
-The real hour's figures are those of the Azure LLM inference trace 2023, conversation (Microsoft, CC-BY 4.0; Patel et
+The trace \`real-hour\` is the Azure LLM inference trace 2023, conversation (Microsoft, CC-BY 4.0; Patel et
 al., Splitwise, ISCA 2024).`;
 }
 
@@ -170,24 +170,24 @@ function details(rows: TraceTotals[]): string {
 
 const NOT_RUN = `## Beside the real peers
 
-\`npm run bench:peers -- --write\` runs them, in not quite an hour. It has not been run as a whole for this version.`;
+\`npm run bench:peers -- --write\` runs them, in about an hour. It has not been run for this version.`;
 
 const STRANGER = `## A stranger's workload
 
-\`npm run bench:stranger\` runs a load that was made for others against the demo's pools: \`ebb_and_flow\` and \`serverless_burst\`, two
+\`npm run bench:stranger\` runs somebody else's load on the demo's pools: \`ebb_and_flow\` and \`serverless_burst\`, two
 scenarios of [omes](https://github.com/temporalio/omes), Temporal's own load generator, rebuilt from their descriptions
 ([\`bench/stranger/scenarios.ts\`](../bench/stranger/scenarios.ts)). It succeeds only if every workflow completes, no attempt is lost, no
 alarm fires, each pool returns to zero, and every decision has a reason that fits.`;
 
 /** Why a peer is better on this trace. */
 const WHY: Record<string, string> = {
-  trickle: `On \`trickle\` each piece of work mostly has a task of its own, so all that a policy decides is when that task goes.
-Ours learns from a heartbeat, up to 10 s old, that the work is done; the formula is told at once, which saves about as many
-of the 60 s that such a task is billed at the least. Keeping a task up instead would cost more than the waiting it spares. A tuned
-KEDA looks every 5 s for work at a pool that has no task, ours every 10.`,
-  'fast-tasks': `On \`fast-tasks\` ours knows nothing of the work when the first thousands of pieces wait. It assumes longer
-pieces than these of 0.2 s, and orders more tasks than it needs; when the first of them are up it learns better, and lets most of them
-go. This happens once in the life of a pool, and the trace is ten minutes long. In return, a first burst of longer work starts sooner.`,
+  trickle: `On \`trickle\` most pieces of work have a task to themselves, so the only decision is when to remove that task. Ours
+learns from a heartbeat, up to 10 s late, that the work is done; the formula knows at once, which saves up to 10 of the at least 60 s that
+such a task is billed. Keeping a task up instead would cost more than the waiting it saves. A tuned KEDA polls a pool at zero every
+5 s, ours every 10 s.`,
+  'fast-tasks': `On \`fast-tasks\` thousands of pieces wait before ours knows anything about them. It assumes that they are longer
+than 0.2 s and orders more tasks than it needs; once the first tasks are up, it measures the service time and removes most of them. This
+happens once per pool, and the trace is only ten minutes long. In return, a first burst of longer work starts sooner.`,
 };
 
 function notBest(rows: TraceTotals[]): string[] {
@@ -228,16 +228,15 @@ function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-const ABOUT_LEFT = `Killed: attempts that ended because their task was stopped. Left: work undone, and tasks still up when the watch ends, half an hour after
-the last work. On \`one-slot\` each half hour begins with a jump, so tasks are up for the next one at that moment.`;
+const ABOUT_LEFT = `On \`one-slot\` each half hour begins with a jump, so tasks are up for the next one when the run ends.`;
 
-const ABOUT_STANDINGS = `One thing differs from the base at a time. A score is the geometric mean over the loads, ± the 95 % confidence interval of its
-mean over the seeds. The loads of the base, the start-ups, ticks, heartbeats and open polls are \`bursts\`, \`trickle\`, \`on-off\`,
-\`heavy-tail\` and \`fan-out\`, where policies differ most; a stress has \`fan-out\` and waves of work of 20 s, or a load of its own
-([\`simulate/regimes.ts\`](../simulate/regimes.ts)). The bound knows of a stress only that the work is to be done, so that some of what a
-stress costs is no policy's fault; where work is short or of workflows it is far too low.`;
+const ABOUT_STANDINGS = `Each regime differs from the base in one thing. A score is the geometric mean over the loads, ± the 95 % confidence interval of its
+mean over the seeds. The loads of the regimes on start-ups, ticks, heartbeats and open polls are \`bursts\`, \`trickle\`, \`on-off\`,
+\`heavy-tail\` and \`fan-out\`, where policies differ most; a stress has \`fan-out\` and waves of 20-s work, or a load of its own
+([\`simulate/regimes.ts\`](../simulate/regimes.ts)). The bound does not know about the stress, so part of what a
+stress costs cannot be saved; for very short work and workflow tasks it is far too low.`;
 
-/** A run of some regimes only says so. */
+/** What a run of only some regimes leaves out. */
 function notAblated(ablations: AblationRow[]): string[] {
   const missing = Object.keys(REGIMES).filter((regime) =>
     ablations.every(({ differences }) => !(regime in differences)),
@@ -246,11 +245,11 @@ function notAblated(ablations: AblationRow[]): string[] {
 }
 
 const ABOUT_ABLATIONS = `By how many percent the score gets worse (+) or better (−) when one rule is switched off, on the judging seeds, ± the 95 % confidence interval
-of the paired difference. A dot: within chance. Empty: no decision changes. The loads are those of
-the table before. A rule that is worth nothing in any column may guard against what the model leaves out, and the tests of the policy
-say what that is. \`npm run bench:policy -- --ablate\` repeats it, [\`simulate/ablations.ts\`](../simulate/ablations.ts) has the changes.`;
+of the paired difference. A dot: the difference may be chance. Empty: no decision changes. The loads are those of the table above. A rule without
+value in any column may guard against something that the model leaves out; the tests of the policy say what.
+\`npm run bench:policy -- --ablate\` repeats the measurement, and [\`simulate/ablations.ts\`](../simulate/ablations.ts) has the changes.`;
 
-/** '1–10', where they follow on each other. */
+/** '1–10' for consecutive seeds. */
 function seedsOf(seeds: number[]): string {
   const follow = seeds.length > 2 && seeds.every((seed, index) => seed === seeds[0]! + index);
   return follow ? `${seeds[0]}–${seeds.at(-1)}` : seeds.join(', ');

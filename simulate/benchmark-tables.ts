@@ -1,4 +1,4 @@
-/** What the benchmark finds of our own policy, as tables of Markdown: under each regime, and without each rule. */
+/** Our policy's figures as Markdown tables: under each regime, and without each rule. */
 import type { CellResult } from './cells.ts';
 import { OURS } from './comparison.ts';
 import { bySeed, differenceOf, isSure, marginOf, meanOf, summaryOf, type Difference } from './paired.ts';
@@ -63,7 +63,7 @@ export function standingsTable(standings: Standing[]): string {
   return table(head, lines);
 }
 
-/** What becomes of the score in each regime when a rule is switched off. */
+/** How the score in each regime changes when a rule is switched off. */
 export interface AblationRow {
   rule: string;
   differences: Record<string, Difference>;
@@ -79,7 +79,7 @@ export function ablationRow(rule: string, version: string, results: CellResult[]
   return { rule, differences: Object.fromEntries(differences) as AblationRow['differences'] };
 }
 
-/** Two tables, as one would be too wide: how tasks start and are seen, and the stresses. */
+/** Two tables, because one would be too wide: first start-ups, ticks and heartbeats, then the stresses. */
 export function ablationTables(rows: AblationRow[], { withChance = false } = {}): string {
   const regimes = Object.keys(rows[0]?.differences ?? {});
   const isStress = (regime: string) =>
@@ -98,7 +98,7 @@ export function ablationTables(rows: AblationRow[], { withChance = false } = {})
     .join('\n\n');
 }
 
-/** Nothing where it changes nothing at all; a dot, or parentheses, where chance may be all there is to it. */
+/** Empty where nothing changes; a dot, or parentheses, where the difference may be chance. */
 function differenceCell(difference: Difference, withChance: boolean): string {
   const { percent, margin } = difference;
   if (percent === 0 && margin === 0) return '';

@@ -1,4 +1,4 @@
-/** One regime, load and seed at a time: each version of our policy, and the peers, on the same work; in threads. */
+/** A cell is one regime, load and seed: each version of our policy and the peers run on the same work. Cells run in threads. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { clairvoyant } from './clairvoyant.ts';
@@ -10,11 +10,11 @@ import { decideOf } from './policy-variant.ts';
 import { REGIMES } from './regimes.ts';
 import { DEFAULT_TASK_SIZE, summarize, type Summary } from './score.ts';
 
-/** What a thread can be sent. */
+/** Can be sent to a thread. */
 export interface Version {
   name: string;
   overrides?: Variant['overrides'];
-  /** Text of a bundle of the policy; the shipped one without. */
+  /** A bundle of the policy (default: the shipped policy). */
   bundle?: string;
 }
 
@@ -25,16 +25,16 @@ export interface Cell {
 }
 
 export interface CellResult extends Cell {
-  /** In the order of the versions, and then of the peers. */
+  /** First the versions, then the peers. */
   summaries: Summary[];
-  /** No policy's score can be lower; 0 where that was not asked for. */
+  /** The lower bound of the score; 0 where it was not requested. */
   bound: number;
 }
 
 export interface Players {
   versions: Version[];
   peers?: string[];
-  /** Whether the lower bound of the score is wanted, too. */
+  /** Whether to calculate the lower bound of the score. */
   bound?: boolean;
 }
 
@@ -63,7 +63,7 @@ export function cellRunner({ versions, peers = [], bound = false }: Players): Ru
   };
 }
 
-/** In as many threads as asked for; the results are in the order of the cells. */
+/** The results are in the order of the cells. */
 export async function runCells(cells: Cell[], players: Players, threads: number): Promise<CellResult[]> {
   const results: CellResult[] = [];
   let next = 0;

@@ -1,12 +1,11 @@
 /**
- * The unit of cost: what a fleet would cost that knows every arrival and service time beforehand, and in which nothing ever
- * waits. It is no bound, as work that waits a little may cost less: lower-bound.ts has one. Its tasks are up the moment they
- * are needed and their start-up is not paid; they are billed as all others, by the second and a minute at least, and kept over
- * a lull where that is cheaper than a new minute. No maximum.
+ * The unit of cost: what a fleet would cost that knows every arrival and service time beforehand and in which nothing waits. It is not a
+ * bound, because work that waits a little may cost less: lower-bound.ts has one. Its tasks are up the moment they are needed, and their
+ * start-up is not billed; otherwise they are billed like all tasks, by the second and for at least a minute, and kept during a lull where
+ * that is cheaper than a new minute. There is no maximum.
  *
- * Finding the true least is hard; the cheaper of two estimates is taken. One packs work into tasks, best fit first; the
- * other counts, moment by moment, the tasks that hold the running work, as if it could be moved between them. No real
- * fleet can do what it does, but one that lets work wait a little can be as cheap.
+ * Finding the true minimum is hard, so the cheaper of two estimates is used. One packs work into tasks, best fit first; the other counts,
+ * moment by moment, the tasks that hold the running work, as if it could be moved between them.
  */
 import { EventQueue } from './event-queue.ts';
 import { horizonOf, LEAST_BILLED_SECONDS, type Settings, type Work } from './model.ts';
@@ -25,13 +24,13 @@ export function clairvoyant(work: readonly Work[], fleet: Fleet): Clairvoyant {
 
 interface RentedTask {
   held: number;
-  /** Paid for until here, whatever comes. */
+  /** Billed until here in any case. */
   paidUntil: number;
 }
 
 /**
- * Each piece of work goes where it fits into what is paid for anyway, with the least to spare; else where it makes the
- * bill grow least; else into a new task.
+ * Each piece of work goes to the task in whose billed time it fits best; otherwise to the one whose bill it raises least; otherwise to
+ * a new task.
  */
 function pack(work: readonly Work[], { slots, minTasks, tailSeconds }: Fleet): Clairvoyant {
   const horizon = horizonOf(work, tailSeconds);
@@ -82,7 +81,7 @@ function count(work: readonly Work[], { slots, minTasks, tailSeconds }: Fleet): 
   };
 }
 
-/** When the n-th task is needed: from and to, over and over, in seconds. */
+/** When the n-th task is needed: alternating start and end times, in seconds. */
 interface Level {
   from: number[];
   to: number[];
@@ -109,8 +108,8 @@ function levelsOf(work: readonly Work[], slots: number): Level[] {
 }
 
 /**
- * The cheapest way to be up in all these stretches: best[i] is the least for the first i of them, the last run of which
- * began with some stretch j and costs a minute, or to[i] - from[j] where that is longer.
+ * The cheapest way to be up in all these intervals: best[i] is the minimum for the first i of them. Its last run began with some
+ * interval j and costs a minute, or to[i] - from[j] where that is longer.
  */
 function leastBill({ from, to }: Level): number {
   const best = new Float64Array(from.length + 1);

@@ -1,4 +1,4 @@
-/** Our policy beside its peers on the same work: run, summed up, and told who beat whom. */
+/** Our policy and its peers on the same work, and the totals of several runs. */
 import type { Policy } from '../scaler/policy.ts';
 import { clairvoyant, type Clairvoyant } from './clairvoyant.ts';
 import { elastic } from './elastic.ts';
@@ -31,7 +31,7 @@ export function compare(work: readonly Work[], options: ComparisonOptions): Comp
   return { runs: [...runsOf(work, options, reference)], referenceSeconds: reference.billedSeconds };
 }
 
-/** One run after the other, so that the first can be shown while the next is under way: ours, then the peers asked for. */
+/** One run after another, so that the first can be shown while the next one runs: ours, then the given peers. */
 export function* runsOf(
   work: readonly Work[],
   { policy, peers = Object.keys(PEERS), size = DEFAULT_TASK_SIZE, ...options }: ComparisonOptions,
@@ -53,7 +53,7 @@ export function peerNamed(name: string, settings: Settings): Controller {
   return make(settings);
 }
 
-/** Several runs of one controller as one: means of the figures, sums of the counts. */
+/** The runs of one controller: means of figures, sums of counts. */
 export interface Total {
   controller: string;
   runs: number;
@@ -104,12 +104,12 @@ export function totalsOf(summaries: Summary[]): Total[] {
 
 type CostAndWait = Pick<Total, 'costRatio' | 'waitMean'>;
 
-/** Cheaper and faster both: nothing speaks for the other. */
+/** Both cheaper and faster. */
 export function dominates(one: CostAndWait, other: CostAndWait): boolean {
   return one.costRatio < other.costRatio && one.waitMean < other.waitMean;
 }
 
-/** Several queues at once, each with a fleet of its own: costs added up, waits put together. */
+/** Several queues, each with its own fleet: costs are added, waits are merged. */
 export function summaryOfAll(comparisons: Comparison[]): Summary[] {
   const referenceSeconds = comparisons.reduce((sum, comparison) => sum + comparison.referenceSeconds, 0);
   return (comparisons[0]?.runs ?? []).map((_, index) =>

@@ -9,7 +9,7 @@ export type Decide = typeof decide;
 export interface Variant {
   overrides?: Partial<Policy>;
   tickSeconds?: number;
-  /** Another version of the policy, to compare with. */
+  /** Another version of the policy, for a comparison. */
   decide?: Decide;
 }
 

@@ -1,4 +1,4 @@
-/** What is still to happen, soonest first; of two at one time, the one that was added first. A binary heap. */
+/** Future events, soonest first, and in the order of adding at the same time. A binary heap. */
 
 interface Timed {
   at: number;

@@ -1,20 +1,19 @@
 /**
- * What no policy can beat: a proven lower bound of the score, cost + mean wait ÷ 30 s, also for one that knows all work
- * beforehand.
+ * A proven lower bound of the score, cost + mean wait ÷ 30 s: no policy can go below it, even one that knows all work beforehand.
  *
- * The proof. Let q(t) ≥ 0 be the price of a task at time t, such that no stretch of time I costs more than a task that is
- * up in it is billed at the least: ∫q over I ≤ max(60 s, |I| + start-up), the shortest start-up there is. While a piece of
- * work runs it pays a share of q(t), and the shares are such that no pieces that fit into one task pay more than q(t)
- * together: so all that runs in a task pays no more than its bill. Hence bill + w × waits ≥ the sum, over all work, of
- * w × wait + what it pays; and each piece's part is at least what it would be if the piece could choose its start itself,
- * at any time after its arrival. That sum is the bound, for whatever prices and shares: attempts that are lost, ticks,
- * reports, leaving and whole tasks only add to the bill, and work that is never done waits to the end, when prices are 0.
+ * Proof. Let q(t) ≥ 0 be the price of a task at time t, such that for each interval I the sum of prices is at most what a task that
+ * is up in it is billed: ∫q over I ≤ max(60 s, |I| + start-up), with the shortest start-up. While a piece of work runs, it pays a share
+ * of q(t). The shares are such that pieces that fit into one task never pay more than q(t) together, so all work in a task pays at most
+ * the task's bill. Hence bill + w × waits ≥ the sum over all work of w × wait + payment. Each piece's part of that sum is at least what it
+ * would be if the piece could choose its own start, at any time after its arrival. The sum of these parts is the bound, for any prices
+ * and shares. Lost attempts, ticks, reports, leaving and whole tasks only add to the bill, and work that is never done waits to the
+ * horizon, when prices are 0.
  *
- * The shares: each piece has a window from its arrival on. Where fewer windows meet than a task has slots, those whose
- * windows these are pay all, in equal parts, and others nothing; elsewhere everyone pays for a slot.
+ * Shares: each piece has a window that begins at its arrival. Where fewer windows overlap than a task has slots, the pieces of these
+ * windows pay the full price in equal parts and other pieces pay nothing; elsewhere every piece pays for one slot.
  *
- * Good prices are found as in a game that is played over and over: work chooses its starts by the average prices so far,
- * prices are raised where on average most work runs. Averages of prices that are allowed are allowed, too.
+ * Good prices are found by fictitious play: work chooses its starts by the average prices so far, and prices rise where most work runs
+ * on average. The average of valid prices is valid.
  */
 import { horizonOf, LEAST_BILLED_SECONDS, type Settings, type Work } from './model.ts';
 import { SCORE_WAIT_SECONDS } from './score.ts';
@@ -24,40 +23,40 @@ type Fleet = Pick<
   'slots' | 'usableSlots' | 'workflowSlots' | 'minTasks' | 'startUpSeconds' | 'tailSeconds' | 'foreign'
 >;
 
-/** A global is slow to look up where a context has its own, as in a test: these are called millions of times. */
+/** Called millions of times; looking up a global is slow in a context of its own, such as a test's. */
 const { ceil, floor, max, min } = Math;
 
-/** Prices are constant for so long. */
+/** Prices are constant within a cell. */
 const CELL_SECONDS = 5;
-/** There are prices for so long after the last work could have ended. */
+/** How long after the last possible end of work there are prices. */
 const BEYOND_SECONDS = 600;
 const ROUNDS = 60;
-/** A piece's window is so much longer than the piece; the best of these counts. */
+/** How much longer a piece's window is than the piece; the best result counts. */
 const WINDOWS_SECONDS = [15, Infinity];
-/** Work whose length differs by less than this factor chooses as one, until the prices are found. */
+/** While prices are being found, work whose length differs by less than this factor chooses its start together. */
 const ALIKE = 1.2;
 
-/** Of the score of whatever policy does this work. `referenceSeconds` is the unit of its cost. */
+/** Holds for any policy on this work. `referenceSeconds` is the unit of cost. */
 export function scoreBound(work: readonly Work[], fleet: Fleet, referenceSeconds: number): number {
-  // Others' workers do work that nobody is billed for.
+  // Workers of somebody else do work that is not billed.
   if (work.length === 0 || fleet.foreign.workers > 0) return 0;
   const waitWorth = referenceSeconds / (SCORE_WAIT_SECONDS * work.length);
   const horizonSeconds = horizonOf(work, fleet.tailSeconds);
   const activities = work.filter(({ kind }) => kind !== 'workflowTask');
   const workflowTasks = work.filter(({ kind }) => kind === 'workflowTask');
-  // A task has slots of their own for both kinds: either alone is a bound of the bill, and of its own waits.
+  // A task has separate slots for both kinds: each kind alone is a bound of the bill and of its own waits.
   const bounds = [
     boundOf({ work: activities, slots: min(fleet.slots, fleet.usableSlots), waitWorth, horizonSeconds, fleet }),
     boundOf({ work: workflowTasks, slots: fleet.workflowSlots, waitWorth, horizonSeconds, fleet }),
   ];
-  // The first tasks of a fleet with a minimum are up from the start, and their start-up is not billed.
+  // The minimum's tasks run from the start, and their start-up is not billed.
   return max(0, max(...bounds) - fleet.minTasks * fleet.startUpSeconds[0]) / referenceSeconds;
 }
 
 interface Problem {
   work: readonly Work[];
   slots: number;
-  /** Task-seconds that a second of waiting is worth. */
+  /** The value of a second of waiting, in task-seconds. */
   waitWorth: number;
   horizonSeconds: number;
   fleet: Fleet;
@@ -77,7 +76,7 @@ function boundWith(windowSeconds: number, problem: Problem, groups: Group[], lin
   return problem.work.reduce((sum, piece) => sum + leastPart(piece, prices, problem), 0);
 }
 
-/** For each cell, what a piece pays of a task's price: within its window, and after it. */
+/** The share of a task's price that a piece pays in each cell: within its window, and after it. */
 interface Shares {
   windowSeconds: number;
   within: Float64Array;
@@ -106,7 +105,7 @@ function windowEnd({ arrivalSeconds, serviceSeconds }: Work, windowSeconds: numb
   return ceil((arrivalSeconds + serviceSeconds + windowSeconds) / CELL_SECONDS);
 }
 
-/** What all cells before have cost a piece together: within its window, and after it. After the last, prices are 0. */
+/** A piece's total price of all cells before each cell: within its window, and after it. Prices are 0 after the last cell. */
 interface Prices {
   windowSeconds: number;
   within: Float64Array;
@@ -142,7 +141,7 @@ function mix(average: Float64Array, newest: Float64Array, share: number): void {
   for (let index = 0; index < average.length; index++) average[index]! += share * (newest[index]! - average[index]!);
 }
 
-/** What a piece pays that runs from one time to another. */
+/** The payment of a piece that runs between two times. */
 function paid(from: number, to: number, windowEndsAt: number, { within, after }: Prices): number {
   const [inside, outside] = [min(to, windowEndsAt), max(from, windowEndsAt)];
   const early = from < inside ? sumUntil(within, inside) - sumUntil(within, from) : 0;
@@ -156,7 +155,7 @@ function sumUntil(sums: Float64Array, at: number): number {
   return sums[cell]! + (sums[cell + 1]! - sums[cell]!) * (at / CELL_SECONDS - cell);
 }
 
-/** A piece's waiting and what it pays, at its best start: where it, or its end, is at the edge of a cell. */
+/** A piece's waiting and payment at its best start: there, the piece begins or ends at the edge of a cell. */
 function leastPart(piece: Work, prices: Prices, { waitWorth }: Problem): number {
   const { arrivalSeconds: arrival, serviceSeconds: service } = piece;
   const windowEndsAt = windowEnd(piece, prices.windowSeconds) * CELL_SECONDS;
@@ -172,7 +171,7 @@ function leastPart(piece: Work, prices: Prices, { waitWorth }: Problem): number 
   return least;
 }
 
-/** Pieces of about one length that come in one cell. */
+/** Pieces of similar length that arrive in the same cell. */
 interface Group extends Work {
   count: number;
 }
@@ -190,7 +189,7 @@ function groupsOf(work: readonly Work[]): Group[] {
   return [...groups.values()];
 }
 
-/** The best starts at these prices, and what all of them pay of a task's price in each cell. */
+/** The best starts at these prices, and the sum of the shares that are paid in each cell. */
 function chooseStarts(groups: Group[], prices: Prices, shares: Shares, { waitWorth }: Problem) {
   const demand = new Float64Array(shares.within.length);
   let worth = 0;
@@ -224,14 +223,14 @@ function addDemand(
   }
 }
 
-/** A task that is up for x seconds is billed slope × x + more at the least; in units of so many seconds, a cell's. */
+/** A task that is up for x seconds is billed at least slope × x + more. In units of `unitSeconds`; `perCell` is the slope per cell. */
 interface Line {
   unitSeconds: number;
   perCell: number;
   more: number;
 }
 
-/** Lines that are nowhere above max(60 s, x + start-up): those that touch it where the minute ends. */
+/** Lines that are never above max(60 s, x + start-up), and touch it where the minute ends. */
 function linesBelowBill(startUpSeconds: number): Line[] {
   if (startUpSeconds >= LEAST_BILLED_SECONDS) {
     return [{ unitSeconds: CELL_SECONDS, perCell: 1, more: floor(startUpSeconds / CELL_SECONDS) }];
@@ -243,15 +242,15 @@ function linesBelowBill(startUpSeconds: number): Line[] {
   });
 }
 
-/** The prices, below any one of the lines, that this demand pays most at. */
+/** The prices, below one of the lines, at which this demand pays most. */
 function dearest(demand: Float64Array, lines: Line[]): Float64Array {
   const found = lines.map((line) => dearestBelow(demand, line));
   return found.reduce((best, each) => (each.paid > best.paid ? each : best)).prices;
 }
 
 /**
- * From the last cell backwards. The state is how much more any stretch that ends here costs than the slope allows: it
- * grows by a cell's price, falls by the slope, to 0 at the least, and must not exceed the line's `more`.
+ * From the last cell backwards. The state is the largest excess of an interval that ends here over what the slope allows: each cell
+ * adds its price and subtracts the slope, down to 0, and the state must not exceed the line's `more`.
  */
 function dearestBelow(demand: Float64Array, { unitSeconds, perCell, more }: Line) {
   const states = more + 1;

@@ -1,14 +1,14 @@
-/** Two versions on the same seeds: what one is worth against the other, and how sure that is. */
+/** The difference of two versions on the same seeds, with its confidence interval. */
 import type { CellResult } from './cells.ts';
 import { geometricMean, type Summary } from './score.ts';
 
-/** In percent, with a 95 % confidence interval of ± `margin`. Above 0, the other is worse. */
+/** In percent, with a 95 % confidence interval of ± `margin`. Above 0, the other version is worse. */
 export interface Difference {
   percent: number;
   margin: number;
 }
 
-/** Of the ratio of scores, seed by seed: how hard a seed's work is, is in both. */
+/** From the ratio of scores seed by seed, because some seeds are harder for both. */
 export function differenceOf(ours: number[], others: number[]): Difference {
   const percents = ours.map((score, index) => 100 * (others[index]! / score - 1));
   return { percent: meanOf(percents), margin: marginOf(percents) };
@@ -27,7 +27,7 @@ export function summaryOf({ summaries }: CellResult, controller: string): Summar
   return summaries.find((summary) => summary.controller === controller)!;
 }
 
-/** Half of the 95 % confidence interval of their mean, by Student's t. A single value tells nothing of that. */
+/** Half of the 95 % confidence interval of their mean, by Student's t. */
 export function marginOf(values: number[]): number {
   if (values.length < 2) return Infinity;
   const mean = meanOf(values);
@@ -39,11 +39,11 @@ export function meanOf(values: number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** What 97.5 % of Student's t stay below, for 1 to 9 degrees of freedom; and of the normal distribution. */
+/** The 97.5 % quantiles of Student's t for 1 to 9 degrees of freedom, and of the normal distribution. */
 const T_975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
 const Z_975 = 1.959964;
 
-/** From ten degrees on by Cornish and Fisher's expansion, which is right to 0.001 there. */
+/** From ten degrees of freedom, the Cornish-Fisher expansion is accurate to 0.001. */
 function studentT(degrees: number): number {
   if (degrees <= T_975.length) return T_975[degrees - 1]!;
   const z = Z_975;

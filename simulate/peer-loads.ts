@@ -19,20 +19,23 @@ export const PEER_TAIL_SECONDS = 300;
 
 const LOAD_SECONDS = 240;
 
-/** In this order, two loads that run side by side are seldom both a burst. */
+/** In this order, no two loads that start many tasks run side by side. */
 export const PEER_LOADS: Record<string, PeerLoad> = {
-  steady: load('1.5 a second, of 8 s, for four minutes', (random) =>
-    arrivals(
-      random,
-      () => 1.5,
-      () => lognormal(random, 8, 0.3),
-    ),
-  ),
   ramp: load('from nothing to 3 a second in four minutes, of 6 s', (random) =>
     arrivals(
       random,
       (at) => (3 * at) / LOAD_SECONDS,
       () => lognormal(random, 6, 0.3),
+    ),
+  ),
+  'first-burst': load('120 at once, of 10 s, on a pool that has never worked', (random) =>
+    batch(random, 0, 120, 8, () => lognormal(random, 10, 0.3)),
+  ),
+  steady: load('1.5 a second, of 8 s, for four minutes', (random) =>
+    arrivals(
+      random,
+      () => 1.5,
+      () => lognormal(random, 8, 0.3),
     ),
   ),
   'fan-out': load('40 at once, of 75 s', (random) => batch(random, 0, 40, 3, () => lognormal(random, 75, 0.2))),
@@ -42,9 +45,6 @@ export const PEER_LOADS: Record<string, PeerLoad> = {
       () => 1 / 40,
       () => exponential(random, 15),
     ),
-  ),
-  'first-burst': load('120 at once, of 10 s, on a pool that has never worked', (random) =>
-    batch(random, 0, 120, 8, () => lognormal(random, 10, 0.3)),
   ),
   'repeated-bursts': load('60 at once, of 8 s, three times, 110 s apart', (random) =>
     [0, 110, 220].flatMap((start) => batch(random, start, 60, 5, () => lognormal(random, 8, 0.3))),

@@ -1,9 +1,9 @@
 /**
- * How others scale, by their documented rules and defaults, as controllers of the model. None of them knows which tasks
- * are busy: when they lower the count, ECS (or Kubernetes) stops what it likes, and what runs there is lost.
+ * Other scalers as controllers of the model, by their documented rules and defaults. None of them knows which tasks are busy: when
+ * they lower the count, ECS (or Kubernetes) stops any task, and the work in it is lost.
  *
- * Where a rule needs a number that its documentation leaves to the user, it gets one that suits the slots: never a worse
- * one than its documentation's examples. They are given exact counts, although the real ones read the same late backlog.
+ * Where the documentation leaves a number to the user, it is one that suits the slots, and never worse than the documentation's
+ * examples. The models get exact counts, although the real scalers read the same late backlog as ours.
  */
 import type { Controller, Order, Settings, Truth } from './model.ts';
 
@@ -26,7 +26,7 @@ export const PEERS: Record<string, (limits: Limits) => Controller> = {
   formula,
 };
 
-/** As the documents call them: by the peers' own names. */
+/** The peers' own names. */
 export const PEER_TITLES: Record<string, string> = {
   'serverless-workers': 'Serverless Workers (WCI), rate-based',
   'serverless-workers-tuned': 'Serverless Workers (WCI), rate-based, tuned',
@@ -38,7 +38,7 @@ export const PEER_TITLES: Record<string, string> = {
   formula: 'formula',
 };
 
-/** Who tunes a peer lets its workers finish, too, as long as Fargate allows. */
+/** Workers of tuned peers may finish their work, for as long as Fargate allows. */
 export const TUNED_GRACE_SECONDS = 100;
 
 function peer(name: string, tickSeconds: number, decide: (truth: Truth, nowSeconds: number) => number): Controller {
@@ -94,9 +94,9 @@ export const RATE_BASED_TUNED: Partial<RateBasedSettings> = {
 };
 
 /**
- * Temporal's Serverless Workers, rate-based: one task more for work that finds no free slot, at most every 2 s. Every
- * minute, from smoothed rates, what the arrivals need, with 2 a second for a backlog: at most 4 more, or 1 fewer once no
- * work has missed a slot for 90 s. What a task achieves is learned while work queues, from an assumed 2 a second.
+ * Temporal's Serverless Workers, rate-based: one more task when work finds no free slot, at most every 2 s. Every minute it calculates
+ * from smoothed rates how many tasks the arrivals need, plus 2 pieces a second while there is a backlog, and adds at most 4 tasks, or
+ * removes 1 once all work has found a slot for 90 s. A task's throughput is assumed to be 2 a second, and learned while work queues.
  */
 export function serverlessWorkers(
   name: string,
@@ -149,7 +149,7 @@ export function serverlessWorkers(
   });
 }
 
-/** By the fuller of two models: a target of utilization, and square-root staffing. */
+/** The larger of two needs: by a utilization target, and by square-root staffing. */
 function neededTasks(rate: number, ratePerTask: number, { utilization, halfinWhittBeta }: RateBasedSettings): number {
   const load = rate / ratePerTask;
   return Math.max(Math.ceil(load / utilization), Math.ceil(load + halfinWhittBeta * load ** 0.5));
@@ -159,7 +159,7 @@ function smoothed(before: number, sample: number, weight: number): number {
   return weight * sample + (1 - weight) * before;
 }
 
-/** Arrivals and dispatches a second over the last 30 s, as Temporal itself reports them. */
+/** Arrivals and dispatches per second over the last 30 s, as Temporal reports them. */
 function rateOverHalfMinute(): (
   dispatched: number,
   queued: number,
@@ -180,7 +180,7 @@ function rateOverHalfMinute(): (
 export interface KedaSettings {
   pollSeconds: number;
   cooldownSeconds: number;
-  /** Backlog of a task: KEDA's targetQueueSize. */
+  /** Target backlog per task: KEDA's targetQueueSize. */
   target: number;
   downStabilizationSeconds: number;
 }
@@ -196,7 +196,7 @@ export const KEDA_TUNED = ({ slots }: Pick<Limits, 'slots'>): KedaSettings => ({
 
 const HPA_SYNC_SECONDS = 15;
 
-/** KEDA's Temporal scaler: so much of the backlog a task, through the HPA; from and to zero by KEDA itself, at its polls. */
+/** KEDA's Temporal scaler: a target backlog per task, through the HPA. KEDA itself scales from and to zero, at its polls. */
 function keda(name: string, limits: Limits, overrides: Partial<KedaSettings> = {}): Controller {
   const { pollSeconds, cooldownSeconds, target, downStabilizationSeconds } = { ...KEDA, ...overrides };
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
@@ -213,7 +213,7 @@ function keda(name: string, limits: Limits, overrides: Partial<KedaSettings> = {
   });
 }
 
-/** An HPA on a backlog of 10 a task and on 70 % of CPU, where a full task has its CPU full. It cannot reach zero. */
+/** An HPA on a backlog of 10 per task and on 70 % CPU, where a full task uses all of its CPU. It cannot reach zero. */
 function depthAndCpu(limits: Limits): Controller {
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
   const hpa = horizontalPodAutoscaler(atLeastOne);
@@ -236,7 +236,7 @@ function averageValue(metric: number, target: number, current: number): number {
     : Math.ceil(metric / target);
 }
 
-/** Its default behaviour: up by 100 % or 4 each 15 s, whichever is more; down to the most of the last 300 s. */
+/** Its default behavior: up by 100 % or by 4 every 15 s, whichever is more; down to the maximum of the last 300 s. */
 function horizontalPodAutoscaler(
   limits: Limits,
   downStabilizationSeconds = 300,
@@ -250,8 +250,8 @@ function horizontalPodAutoscaler(
 }
 
 /**
- * AWS target tracking on the backlog of a task, a slot-full each: above it for 3 minutes it grows in proportion, below
- * 90 % of it for 15 minutes it shrinks in proportion; 300 s between. Without a task there is no such metric: at least 1.
+ * AWS target tracking on the backlog per task; the target is a task's slots. It scales out in proportion after 3 minutes above the
+ * target, and in after 15 minutes below 90 % of it, with 300 s between changes. The metric needs a task, so the minimum is 1.
  */
 function targetTracking(limits: Limits): Controller {
   const atLeastOne = { ...limits, minTasks: Math.max(1, limits.minTasks) };
@@ -273,7 +273,7 @@ function targetTracking(limits: Limits): Controller {
   });
 }
 
-/** AWS step scaling: alarms of one minute on the backlog, by steps; of five minutes under 30 % busy, a quarter fewer. */
+/** AWS step scaling: out by steps on a one-minute backlog alarm; in by a quarter after five minutes below 30 % utilization. */
 function stepScaling(limits: Limits): Controller {
   const backlog = minuteAverage();
   const utilization = minuteAverage();
@@ -294,7 +294,7 @@ function stepScaling(limits: Limits): Controller {
   });
 }
 
-/** By slot-fulls of backlog. */
+/** `fulls`: the backlog divided by a task's slots. */
 function growthStep(fulls: number): number {
   if (fulls >= 20) return 20;
   if (fulls >= 5) return 5;
@@ -302,7 +302,7 @@ function growthStep(fulls: number): number {
   return fulls > 0 ? 1 : 0;
 }
 
-/** CloudWatch's: what was put in a minute, averaged, when the minute is over. */
+/** As in CloudWatch: the average of a minute's values, once the minute is over. */
 function minuteAverage(): (value: number, now: number) => number | undefined {
   let values: number[] = [];
   return (value, now) => {

@@ -1,6 +1,6 @@
 /**
- * The policy of another checkout, or this one's with rules switched off: bundled as it is, with some of its text replaced.
- * So what is shipped needs no switches.
+ * The policy of another checkout, or this one with rules switched off: bundled with parts of its source replaced, so that the shipped
+ * policy needs no switches.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { compileFunction } from 'node:vm';
 import { build, type Plugin } from 'esbuild';
 import type { Decide } from './elastic.ts';
 
-/** Of text that is found once in `scaler/policy/`. */
+/** `from` must occur exactly once in `scaler/policy/`. */
 export interface Replacement {
   from: string;
   to: string;
@@ -16,7 +16,7 @@ export interface Replacement {
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Throws where a replacement does not fit the source any more. */
+/** Throws where a replacement no longer fits the source. */
 export async function bundlePolicy(replacements: readonly Replacement[] = [], root = ROOT): Promise<string> {
   const texts = replacedTexts(replacements, join(root, 'scaler/policy'));
   const { outputFiles } = await build({

@@ -1,4 +1,4 @@
-/** Seeded random numbers, so that a run can be repeated to the last digit on any machine. */
+/** Seeded random numbers: a run can be repeated to the last digit on any machine. */
 
 /** Numbers in [0, 1). */
 export type Random = () => number;

@@ -1,6 +1,6 @@
 /**
- * What `npm run bench:peers` measured on real fleets, beside what the model says of the same loads: a part of docs/benchmark.md,
- * with the losses first.
+ * The part of docs/benchmark.md with the figures of `npm run bench:peers` on real fleets, next to the model's figures for the same
+ * loads. Our losses come first.
  */
 import { elastic } from './elastic.ts';
 import { DEFAULT_SETTINGS, simulate, type Controller, type Settings } from './model.ts';
@@ -20,10 +20,10 @@ export interface RealRun {
   killed: number;
   undone: number;
   peakTasks: number;
-  /** From the last work done to the last task gone; null where that was not within the watch. */
+  /** From the end of the last work to the end of the last task; null if a task was still up at the end of the run. */
   zeroSeconds: number | null;
   loadAverage: number;
-  /** The machine was too slow for the figures to mean anything. */
+  /** The machine was too slow, so the figures mean nothing. */
   isLate: boolean;
 }
 
@@ -35,16 +35,16 @@ export interface RealRuns {
 }
 
 export const OURS_REAL = 'ours';
-/** Of both figures, cost and mean wait. */
+/** For cost and for mean wait. */
 const AGREES_WITHIN = 0.25;
-/** Waits this close, in seconds, agree: a policy's clock ticks at another moment each time. */
+/** Waits that differ by less than this, in seconds, agree: the phase of a policy's clock is random. */
 const SAME_WAIT_SECONDS = 2;
-/** Work that a stopped task had is tried again a second later. */
+/** Work of a stopped task is retried after this. */
 const REDELIVERY_SECONDS = 2;
 /** Of our workers, by default. */
 const HEARTBEAT_SECONDS = 5;
 
-/** Over a minute, the longest of their periods. */
+/** Over a minute, the longest period of a policy. */
 const PHASES_SECONDS = [0, 11, 22, 33, 44, 55];
 
 const HEADING = '## Beside the real peers';
@@ -80,7 +80,7 @@ function usable(runs: RealRun[]): RealRun[] {
   return runs.filter(({ seed }) => !late.has(seed));
 }
 
-/** The document with this section in place of its old one, or before all others. */
+/** The document with this section instead of the old one, or as the first section. */
 export function withSection(document: string, section: string): string {
   const old = document.indexOf(HEADING);
   const from = old < 0 ? document.indexOf('## ') : old;
@@ -117,7 +117,7 @@ function zeroOf(runs: RealRun[]): string {
   return whole(seconds.reduce<number>((sum, each) => sum + each!, 0) / seconds.length);
 }
 
-/** The model on the same loads, at several moments of the policy's clocks: in reality a load comes at any. */
+/** The model on the same loads, at several phases of the policy's clock: a real load arrives at a random one. */
 export function modelOf(policy: string, cells: { load: string; seed: number }[], make = controllerOf): Figures {
   const results = cells.flatMap(({ load, seed }) => {
     const work = PEER_LOADS[load]!.draw(seed);
@@ -125,7 +125,7 @@ export function modelOf(policy: string, cells: { load: string; seed: number }[],
       const settings: Settings = { ...DEFAULT_SETTINGS, ...modelSettings(policy), seed };
       const shifted = work.map((each) => ({ ...each, arrivalSeconds: each.arrivalSeconds + phase }));
       const { billedSeconds, waits } = simulate(shifted, make(policy)(settings), settings);
-      // What is paid for before the load is nobody's.
+      // Cost before the load does not count.
       return { billedSeconds: billedSeconds - settings.minTasks * phase, waitMean: waitFigures(waits, 1).waitMean };
     });
   });
@@ -163,7 +163,7 @@ function intro({ date, processors, versions, runs }: RealRuns): string {
 Real fleets on one machine of ${processors} processors: the real Temporal server, local Fargate (a task takes 25 to 60 s to start), the
 same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, the same work with the same gaps to the millisecond. Fleets run side
 by side, two loads at a time, and begin a few seconds apart; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
-work, and each fleet is paid for until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
+work, and each fleet is billed until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
 costs after that is not counted. A run is left out if the machine was too slow for it: work began more than 2 s late, or the server
 took more than 5 s to answer. The title of a load says how many runs were used.
 
@@ -175,10 +175,10 @@ took more than 5 s to answer. The title of a load says how many runs were used.
   100 s when a task is stopped; untuned ones have the SDK's default, none.
 - **cost**: billed task-seconds, a minute at least, from the pull of the image. The model bills from the order, some 14 s
   earlier. **Wait**: from arrival to the start of the attempt that got the work done. **Killed** is summed over the runs.
-- **off by**: the model against the real fleets, where cost or mean wait differ by more than 25 %.`;
+- **off by**: how far the model is from the real fleets, where cost or mean wait differ by more than 25 %.`;
 }
 
-/** Who did better than ours in something, on which load. */
+/** The peers that were cheaper or faster than ours, by load. */
 function ourLosses(rows: Map<string, Row[]>): string {
   const lines = [...rows].flatMap(([load, ofLoad]) => {
     const ours = ofLoad.find(({ policy }) => policy === OURS_REAL);
@@ -209,7 +209,7 @@ function better(one: Figures, other: Figures): string {
   return isCheaper ? 'cheaper, slower' : 'faster, dearer';
 }
 
-/** Cost relative to ours, which is 1, as the geometric mean over the loads; waits as their mean. */
+/** The geometric mean of costs relative to ours, and the mean of waits, over the loads. */
 function overAll(loads: Row[][]): string {
   const policies = loads[0]?.map(({ policy }) => policy) ?? [];
   const lines = policies.map((policy) => {

@@ -14,9 +14,9 @@ interface Regime {
   loads: Record<string, Trace>;
 }
 
-/** A constant or a rule may have been chosen by these seeds. */
+/** Constants and rules may have been chosen with these seeds. */
 export const TUNING_SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
-/** Never choose anything by these: they show what a choice is worth on work that it has not seen. */
+/** Never choose anything with these: they show what a choice is worth on unseen work. */
 export const JUDGING_SEEDS = [101, 102, 103, 104, 105, 106, 107, 108, 109, 110];
 
 const HOUR = 3600;
@@ -59,13 +59,13 @@ export const REGIMES: Record<string, Regime> = {
   [BASE]: { about: aboutBase(), loads: TRACES },
   'start-up 5–15 s': { about: 'small images', settings: { startUpSeconds: [5, 15] }, loads: REPRESENTATIVE },
   'start-up 180–300 s': { about: 'large images', settings: { startUpSeconds: [180, 300] }, loads: REPRESENTATIVE },
-  'tick 2 s': { about: 'the scaler looks more often', tickSeconds: 2, loads: REPRESENTATIVE },
-  'tick 5 s': { about: 'the scaler looks more often', tickSeconds: 5, loads: REPRESENTATIVE },
-  'tick 30 s': { about: 'the scaler looks less often', tickSeconds: 30, loads: REPRESENTATIVE },
+  'tick 2 s': { about: 'the scaler ticks more often', tickSeconds: 2, loads: REPRESENTATIVE },
+  'tick 5 s': { about: 'the scaler ticks more often', tickSeconds: 5, loads: REPRESENTATIVE },
+  'tick 30 s': { about: 'the scaler ticks less often', tickSeconds: 30, loads: REPRESENTATIVE },
   'heartbeat 5 s': { about: 'workers report more often', settings: { heartbeatSeconds: 5 }, loads: REPRESENTATIVE },
   'heartbeat 60 s': { about: 'workers report less often', settings: { heartbeatSeconds: 60 }, loads: REPRESENTATIVE },
   'open polls': {
-    about: 'polls of 60 s: a task that leaves stays until its own have ended',
+    about: 'polls of 60 s: a cordoned task stays until its own polls have ended',
     settings: { pollSeconds: 60 },
     loads: REPRESENTATIVE,
   },
@@ -75,14 +75,18 @@ export const REGIMES: Record<string, Regime> = {
     settings: { unlisted: spells([15, 30]).map((spell) => ({ ...spell, share: 0.5 })) },
     loads: STRESSED,
   },
-  'eager starts': { about: '9 of 10 activities pass the queue by', settings: { eagerShare: 0.9 }, loads: STRESSED },
+  'eager starts': {
+    about: '90 % of the activities are started eagerly, past the queue',
+    settings: { eagerShare: 0.9 },
+    loads: STRESSED,
+  },
   outage: {
     about: 'all attempts fail for 10 minutes',
     settings: { outages: spells([15, 25]).map((spell) => ({ ...spell, probability: 1 })) },
     loads: STRESSED,
   },
   'blind spells': {
-    about: 'neither queues nor workers can be read, three times for some minutes',
+    about: 'queues and workers are unreadable three times, for some minutes each',
     settings: {
       blindSpells: spells([8, 11], [21, 26], [40, 42]).map((spell) => ({
         ...spell,
@@ -93,14 +97,14 @@ export const REGIMES: Record<string, Regime> = {
   },
   deployments: { about: 'three deployments', settings: { deployments: [600, 1500, 2700] }, loads: STRESSED },
   bottleneck: { about: 'all work slows down above 150 slots at once', settings: { sharedSlots: 150 }, loads: STRESSED },
-  'rate limit': { about: 'the queue lets 3 a second through', settings: { dispatchLimit: 3 }, loads: STRESSED },
+  'rate limit': { about: 'the queue dispatches at most 3 a second', settings: { dispatchLimit: 3 }, loads: STRESSED },
   'limited key': {
-    about: 'a fifth of the work may have 0.5 starts a second',
+    about: 'a fifth of the work has a fairness key that is limited to 0.5 starts a second',
     settings: { limitedKey: { share: 0.2, perSecond: 0.5 } },
     loads: STRESSED,
   },
   'dead tasks': {
-    about: 'twice, 300 tasks of terminated workflows are in the backlog; a restart of the server',
+    about: 'twice, the backlog counts 300 tasks of terminated workflows; the server restarts once',
     settings: {
       deadWork: [600, 2200].map((atSeconds) => ({ atSeconds, count: 300 })),
       restarts: [{ atSeconds: 1500, age: 'fresh' }],
@@ -108,11 +112,11 @@ export const REGIMES: Record<string, Regime> = {
     loads: STRESSED,
   },
   'workflow tasks': {
-    about: 'most work is workflow tasks, 7 of 10 for the worker that has their workflow cached',
+    about: 'most work is workflow tasks; 70 % go to the worker that has cached their workflow',
     settings: { stickyShare: 0.7 },
     loads: { 'workflow-tasks': workflowTasks },
   },
-  'very short work': { about: 'no heartbeat sees it', loads: { 'short-work': shortWork } },
+  'very short work': { about: 'too short for heartbeats to see', loads: { 'short-work': shortWork } },
 };
 
 function pick(names: string[]): Record<string, Trace> {

@@ -1,4 +1,4 @@
-/** Writes the report: one HTML file that needs nothing else, with the runs in it and the code that can repeat them. */
+/** The report: one self-contained HTML file with the runs, and with the code that can repeat them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -14,7 +14,7 @@ export async function reportHtml(loads: LoadView[]): Promise<string> {
     .replace('/* code */', () => code.replaceAll('</script', '<\\/script'));
 }
 
-/** The text of a script or a style sheet with all that it imports, for a browser. */
+/** A script or style sheet with everything it imports, for a browser. */
 export async function bundle(file: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [file],

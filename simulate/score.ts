@@ -1,4 +1,4 @@
-/** What a run comes to: a few figures of waits and cost, and one score for both. */
+/** A run's figures of waits and cost, and one score for both. */
 import type { Clairvoyant } from './clairvoyant.ts';
 import type { Result } from './model.ts';
 
@@ -16,7 +16,7 @@ export interface Summary {
   work: number;
   taskHours: number;
   dollars: number;
-  /** Of the clairvoyant fleet's task-seconds. */
+  /** Relative to the clairvoyant fleet's task-seconds. */
   costRatio: number;
   waitMean: number;
   waitP50: number;
@@ -24,7 +24,7 @@ export interface Summary {
   waitP99: number;
   waitMax: number;
   score: number;
-  /** Busy part of the slots paid for. */
+  /** The busy share of the billed slots. */
   utilization: number;
   killed: number;
   failed: number;
@@ -81,7 +81,7 @@ export function dollarsOf(taskSeconds: number, { vcpu, gigabytes }: TaskSize): n
   return (taskSeconds / 3600) * (vcpu * PRICES.vcpuHour + gigabytes * PRICES.gigabyteHour);
 }
 
-/** Nearest rank, of sorted values. */
+/** Nearest rank; the values must be sorted. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }

@@ -1,10 +1,10 @@
-/** Looks for settings that keep a wait and a budget: tries each on the same work, and puts the best first. */
+/** Searches for settings that meet a wait and a budget: tries each on the same work, and returns the best first. */
 import { compare, type ComparisonOptions, type Run } from './comparison.ts';
 import { DEFAULT_SETTINGS, type Work } from './model.ts';
 import type { Summary } from './score.ts';
 
 export interface Goal {
-  /** 95 of 100 pieces of work shall start within this. */
+  /** The p95 wait to meet. */
   waitP95Seconds: number;
   dollarsPerHour: number;
 }
@@ -14,14 +14,14 @@ export interface Proposal {
   targetWaitSeconds: number;
   summary: Summary;
   dollarsPerHour: number;
-  /** Both the wait and the budget are kept. */
+  /** Meets both the wait and the budget. */
   keeps: boolean;
 }
 
 const TARGET_WAITS = [5, 10, 20, 30, 60, 120];
 const SHARES_OF_PEAK = [0, 0.1, 0.25, 0.5, 0.75];
 
-/** Those that keep the goal, the cheapest first; then those that miss it by least. */
+/** Those that meet the goal, cheapest first; then those that miss it least. */
 export function search(work: readonly Work[], goal: Goal, options: Omit<ComparisonOptions, 'peers'>): Proposal[] {
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
   const [first] = compare(work, { ...options, peers: [] }).runs;
@@ -48,7 +48,7 @@ function proposal(
   return { ...settings, summary, dollarsPerHour, keeps };
 }
 
-/** By how many times the goal is missed; 0 when it is kept. */
+/** The factor by which the goal is missed; 0 when it is met. */
 function missOf({ summary, dollarsPerHour }: Proposal, goal: Goal): number {
   const late = Math.max(0, summary.waitP95 / goal.waitP95Seconds - 1);
   return late + Math.max(0, dollarsPerHour / goal.dollarsPerHour - 1);

@@ -47,37 +47,39 @@ interface Load {
 
 const REPORT = join(import.meta.dirname, '../.local/simulation.html');
 
-/** The command; whoever runs it says how it ends. */
+/** The command; its caller decides how it exits. */
 export function simulateCommand(): Command {
   const command = new Command('simulate')
-    .description('Runs the scaling policy and its peers on a trace, and says what each costs and how long work waits.')
+    .description(
+      'Runs the scaling policy and its peers on a trace, and prints what each costs and how long work waits.',
+    )
     .option(
       '--trace <file or name>',
-      `CSV with arrival_s,service_s or of the Azure format, or one of ${Object.keys(TRACES).join(', ')}; again for another queue`,
+      `a CSV file (columns arrival_s,service_s or the Azure format), or one of ${Object.keys(TRACES).join(', ')}; repeat it for several queues`,
       (value: string, before: string[] | undefined) => [...(before ?? []), value],
     )
-    .option('--slots <count>', 'activities at once in a task', positiveInteger)
-    .option('--min <tasks>', 'the fleet’s minimum', wholeNumber, DEFAULT_SETTINGS.minTasks)
-    .option('--max <tasks>', 'the fleet’s maximum', positiveInteger, DEFAULT_SETTINGS.maxTasks)
-    .option('--start-up <seconds>', 'a task’s start, least-most', range, DEFAULT_SETTINGS.startUpSeconds)
-    .option('--heartbeat <seconds>', 'of the workers', positive, DEFAULT_SETTINGS.heartbeatSeconds)
+    .option('--slots <count>', 'concurrent activities per task', positiveInteger)
+    .option('--min <tasks>', 'min tasks', wholeNumber, DEFAULT_SETTINGS.minTasks)
+    .option('--max <tasks>', 'max tasks', positiveInteger, DEFAULT_SETTINGS.maxTasks)
+    .option('--start-up <seconds>', 'start-up time of a task, least-most', range, DEFAULT_SETTINGS.startUpSeconds)
+    .option('--heartbeat <seconds>', 'heartbeat interval of the workers', positive, DEFAULT_SETTINGS.heartbeatSeconds)
     .option('--target-wait <seconds>', 'the policy’s targetWaitSeconds', positive, DEFAULT_POLICY.targetWaitSeconds)
-    .option('--policy <json>', 'other settings of the policy, such as \'{"minTasks":2}\'', policyOverrides, {})
-    .option('--peers <names>', 'some of the peers, with commas', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
-    .option('--no-peers', 'our policy alone')
-    .option('--vcpu <count>', 'of a task, for its price', positive, DEFAULT_TASK_SIZE.vcpu)
-    .option('--memory <gigabytes>', 'of a task, for its price', positive, DEFAULT_TASK_SIZE.gigabytes)
-    .option('--seed <number>', 'of all that is random', wholeNumber, 1)
-    .option('--json', 'print JSON, and write no page')
-    .option('--html <file>', 'where the page goes', REPORT)
-    .option('--no-html', 'write no page')
-    .option('--search', 'propose settings that keep --wait and --budget')
-    .option('--wait <seconds>', 'with --search: 95 of 100 shall start within this', positive, 30)
-    .option('--budget <dollars>', 'with --search: an hour, on average', positive, Infinity);
+    .option('--policy <json>', 'other policy settings, such as \'{"minTasks":2}\'', policyOverrides, {})
+    .option('--peers <names>', 'peers to compare, comma-separated', namesOf(Object.keys(PEERS)), Object.keys(PEERS))
+    .option('--no-peers', 'run only our policy')
+    .option('--vcpu <count>', 'vCPUs of a task, for its price', positive, DEFAULT_TASK_SIZE.vcpu)
+    .option('--memory <gigabytes>', 'memory of a task, for its price', positive, DEFAULT_TASK_SIZE.gigabytes)
+    .option('--seed <number>', 'random seed', wholeNumber, 1)
+    .option('--json', 'print JSON and write no report')
+    .option('--html <file>', 'where to write the report', REPORT)
+    .option('--no-html', 'write no report')
+    .option('--search', 'propose settings that meet --wait and --budget')
+    .option('--wait <seconds>', 'with --search: the p95 wait to meet', positive, 30)
+    .option('--budget <dollars>', 'with --search: the average cost per hour to stay below', positive, Infinity);
   return command.action((options: Options) => main(options, (message) => command.error(`error: ${message}`)));
 }
 
-/** Ends the command with what is wrong with its input. */
+/** Exits with an error about the input. */
 type Refuse = (message: string) => never;
 
 async function main(options: Options, refuse: Refuse): Promise<void> {
@@ -105,9 +107,7 @@ function loadOf(name: string, { slots, seed }: Options, refuse: Refuse): Load {
   } catch (error) {
     if (error instanceof TraceError) return refuse(error.message);
     const reason = error instanceof Error ? error.message : String(error);
-    return refuse(
-      `--trace ${name}: ${reason}\nIt is no file, and none of the names ${Object.keys(TRACES).join(', ')}.`,
-    );
+    return refuse(`--trace ${name}: ${reason}\nUse a CSV file or one of ${Object.keys(TRACES).join(', ')}.`);
   }
 }
 

@@ -1,4 +1,4 @@
-/** What the simulator prints. */
+/** The simulator's output. */
 import type { Summary } from './score.ts';
 import type { Goal, Proposal } from './search.ts';
 

@@ -1,14 +1,14 @@
 /** Traces of real work as CSV: `arrival_s,service_s`, or the Azure LLM inference traces' own columns. */
 import type { Work } from './model.ts';
 
-/** Thrown when a trace cannot be read as one; the message names file, line and what is wrong there. */
+/** The file is not a trace; the message names the file, the line and the problem. */
 export class TraceError extends Error {
   override readonly name = 'TraceError';
 }
 
 interface TraceFormat {
   columns: string[];
-  /** NaN where a field is not what it should be. */
+  /** NaN where a field is invalid. */
   read(fields: string[]): Work;
 }
 
@@ -18,7 +18,7 @@ const FORMATS: TraceFormat[] = [
     read: ([arrival, service]) => ({ arrivalSeconds: numberOf(arrival), serviceSeconds: numberOf(service) }),
   },
   {
-    // The Azure LLM inference traces; the service time is a model of theirs, of about 33 tokens a second.
+    // The Azure LLM inference traces; the service time is modeled as about 33 tokens per second.
     columns: ['TIMESTAMP', 'ContextTokens', 'GeneratedTokens'],
     read: ([timestamp, context, generated]) => ({
       arrivalSeconds: timestampSeconds(timestamp),
@@ -62,7 +62,7 @@ function numberOf(field = ''): number {
   return /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(field) ? Number(field) : Number.NaN;
 }
 
-/** UTC, unless it says otherwise. */
+/** UTC by default. */
 function timestampSeconds(field = ''): number {
   const [, date, time, zone = 'Z'] =
     /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:?\d\d)?$/.exec(field) ?? [];

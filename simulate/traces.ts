@@ -1,13 +1,13 @@
 /**
- * Loads with a name: one drawn from a real hour's figures, the others made up, each of the kind that some scaler does
- * badly on. Equal seeds give equal work. A hundred tasks of the slots given here are enough for each.
+ * Named loads: one is drawn from the figures of a real hour, the others are synthetic, each of a kind that some scaler handles badly.
+ * Equal seeds give equal work. A hundred tasks with the given slots are enough for each.
  */
 import realHour from './azure-llm-conv-2023.profile.json' with { type: 'json' };
 import type { Work } from './model.ts';
 import { exponential, lognormal, pareto, seeded, uniform, type Random } from './random.ts';
 
 export interface Trace {
-  /** What it is, in one line. */
+  /** One line. */
   about: string;
   slots: number;
   draw(seed: number): Work[];
@@ -99,7 +99,7 @@ export const TRACES: Record<string, Trace> = {
   ),
 };
 
-/** Poisson, with a rate that changes: by thinning, a second at a time. */
+/** Poisson arrivals with a changing rate: by thinning, one second at a time. */
 export function arrivals(
   random: Random,
   seconds: number,
@@ -121,7 +121,7 @@ function lognormalOf(random: Random, mean: number, spread: number): () => number
   return () => lognormal(random, mean, spread);
 }
 
-/** Begins at its lowest. */
+/** Starts at its minimum. */
 export function wave(period: number, low: number, high: number): (at: number) => number {
   return (at) => low + ((high - low) * (1 - Math.cos((2 * Math.PI * at) / period))) / 2;
 }
@@ -146,7 +146,7 @@ function heavyTail(random: Random): Work[] {
   return work;
 }
 
-/** A cascade: at each scale, each half of a stretch gets a random share of its work. */
+/** A cascade: at each scale, each half of an interval gets a random share of its work. */
 function burstyHour(random: Random): Work[] {
   const seconds = 4096;
   const rates = new Float64Array(seconds).fill(6);

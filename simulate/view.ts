@@ -1,11 +1,11 @@
-/** A run as charts show it: few, rounded points; the same whether Node or the browser made the run. */
+/** A run's charts: few, rounded points; equal for runs in Node and in the browser. */
 import type { ComparisonOptions, Run } from './comparison.ts';
 import { horizonOf, type Settings, type Work } from './model.ts';
 import { quantile, type Summary } from './score.ts';
 import { parseTrace } from './trace-file.ts';
 import { TRACES } from './traces.ts';
 
-/** Where the page gets the work from when it repeats the runs. */
+/** Where the page takes the work from when it repeats the runs. */
 export type Source = { kind: 'named'; name: string } | { kind: 'csv'; name: string; text: string };
 
 export interface LoadView {
@@ -25,13 +25,13 @@ export interface RunView {
   starting: number[];
   cordoned: number[];
   busy: number[];
-  /** The p95 wait of what arrived between two samples; null where nothing did. */
+  /** The p95 wait of work that arrived between two samples; null where none did. */
   waits: (number | null)[];
-  /** From which sample on which reason stood. */
+  /** Each reason with the sample at which it began. */
   reasons: { from: number; reason: string }[];
 }
 
-/** Throws a TraceError for a CSV that is no trace. */
+/** Throws a TraceError if the CSV is not a trace. */
 export function workOf(source: Source, seed: number): Work[] {
   return source.kind === 'csv' ? parseTrace(source.text, source.name) : TRACES[source.name]!.draw(seed);
 }
@@ -39,7 +39,7 @@ export function workOf(source: Source, seed: number): Work[] {
 const POINTS = 600;
 const TICK_SECONDS = 10;
 
-/** Whole ticks, so that each sample has a decision of its own. */
+/** Whole ticks, so that each sample has its own decision. */
 export function sampleSecondsOf(work: readonly Work[], tailSeconds: number): number {
   return Math.max(1, Math.ceil(horizonOf(work, tailSeconds) / POINTS / TICK_SECONDS)) * TICK_SECONDS;
 }

@@ -23,12 +23,13 @@ interface Options {
   loads: string[];
   policies: string[];
   repeats: number;
+  lanes: number;
   again?: true;
   json?: string;
   write?: true;
 }
 
-/** As many as two processors bear. */
+/** For two processors. */
 const LANES = 2;
 /** Loads whose fleets are made ready before their turn: Serverless Workers take more than five minutes for that. */
 const READY_AHEAD = 2;
@@ -37,26 +38,19 @@ const FIGURES = join(import.meta.dirname, '../../simulate/real-peers.json');
 const DOCUMENT = join(import.meta.dirname, '../../docs/benchmark.md');
 
 const options = new Command('bench:peers')
-  .description('Runs ours beside the real peers on real fleets: all of it takes not quite an hour.')
-  .option(
-    '--loads <names>',
-    'some of the loads, with commas',
-    namesOf(Object.keys(PEER_LOADS)),
-    Object.keys(PEER_LOADS),
-  )
+  .description('Runs ours and the real peers on real fleets, in about an hour.')
+  .option('--loads <names>', 'loads to run, comma-separated', namesOf(Object.keys(PEER_LOADS)), Object.keys(PEER_LOADS))
   .option(
     '--policies <names>',
-    'some of the policies, with commas',
+    'policies to run, comma-separated',
     namesOf(Object.keys(POLICIES)),
     Object.keys(POLICIES),
   )
-  .option('--repeats <count>', 'runs of each load, each with other work', positiveInteger, 3)
-  .option(
-    '--again',
-    'keep the figures measured last, and run only what is missing or for which the machine was too slow',
-  )
-  .option('--json <file>', 'write the figures into this file')
-  .option('--write', 'write the figures into docs/benchmark.md')
+  .option('--repeats <count>', 'runs of each load, each with different work', positiveInteger, 3)
+  .option('--lanes <count>', 'loads side by side: 1 takes longer, for a slow machine', positiveInteger, LANES)
+  .option('--again', 'keep the figures of simulate/real-peers.json, and run only what is missing or was too slow')
+  .option('--json <file>', 'write the figures to this file')
+  .option('--write', 'write docs/benchmark.md and simulate/real-peers.json')
   .parse()
   .opts<Options>();
 
@@ -93,7 +87,7 @@ function lanes(): Cell[][] {
   const cells = seeds
     .flatMap((seed) => options.loads.map((load) => ({ load, seed })))
     .filter((cell) => !isMeasured(cell));
-  const all = Array.from({ length: LANES }, () => ({ cells: [] as Cell[], seconds: 0 }));
+  const all = Array.from({ length: options.lanes }, () => ({ cells: [] as Cell[], seconds: 0 }));
   for (const cell of cells) {
     const lane = all.reduce((first, other) => (other.seconds < first.seconds ? other : first));
     lane.cells.push(cell);

@@ -1,13 +1,10 @@
 /** Ours as it is deployed: the built scaler with its defaults, invoked each minute, and workers that protect themselves. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import type { PoolConfig } from '../../contract/pool-config.ts';
-import { PARTITION_KEY } from '../../contract/state-table.ts';
-import { localClient } from '../../local/observe.ts';
 import { plainEnvironment } from '../../local/process.ts';
 import { REPOSITORY } from '../../local/tools.ts';
+import { createStateTable, putParameter } from '../../test/aws-resources.ts';
 import { LONG_GRACE_SECONDS, type PeerPolicy } from './policy.ts';
 import { startProgram } from './program.ts';
 import { CLUSTER, LOGS, ROLE_ID, type Fleet, type Stage } from './stage.ts';
@@ -24,7 +21,7 @@ export const ours: PeerPolicy = {
 };
 
 async function start(stage: Stage, fleet: Fleet): Promise<() => Promise<void>> {
-  await createStateTable(stage, fleet);
+  await createStateTable(stage.emulatorUrl, fleet.name);
   await putPool(stage, fleet);
   // A copy: beside a package.json of this package, Node would take it for an ECMAScript module.
   const bundle = join(stage.directory, 'scaler');
@@ -45,17 +42,6 @@ async function start(stage: Stage, fleet: Fleet): Promise<() => Promise<void>> {
   });
 }
 
-async function createStateTable({ emulatorUrl }: Stage, { name }: Fleet): Promise<void> {
-  await new DynamoDBClient(localClient(emulatorUrl)).send(
-    new CreateTableCommand({
-      TableName: name,
-      KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-      AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-      BillingMode: 'PAY_PER_REQUEST',
-    }),
-  );
-}
-
 async function putPool({ emulatorUrl }: Stage, fleet: Fleet): Promise<void> {
   const { name, slots, minTasks, maxTasks } = fleet;
   const config: Omit<PoolConfig, 'protection'> = {
@@ -66,12 +52,7 @@ async function putPool({ emulatorUrl }: Stage, fleet: Fleet): Promise<void> {
     taskRoleId: ROLE_ID,
     policy: { slotsPerTask: slots, minTasks, maxTasks },
   };
-  const command = new PutParameterCommand({
-    Name: `${poolsPath(fleet)}/${name}`,
-    Type: 'String',
-    Value: JSON.stringify(config),
-  });
-  await new SSMClient(localClient(emulatorUrl)).send(command);
+  await putParameter(emulatorUrl, `${poolsPath(fleet)}/${name}`, config);
 }
 
 /** Each fleet has a scaler of its own, and a clock of its own. */

@@ -11,7 +11,7 @@ import type { RealRun } from '../../simulate/real-peers.ts';
 import { quantile } from '../../simulate/score.ts';
 import { figuresOf, HEARTBEAT_SECONDS, readAttempts } from './attempts.ts';
 import type { PeerPolicy } from './policy.ts';
-import { createService, deleteService, fleetOf, type Fleet, type Stage } from './stage.ts';
+import { createFleet, deleteService, fleetOf, type Fleet, type Stage } from './stage.ts';
 
 /** Until a task that is there before the load is up. */
 const SETTLED_SECONDS = 70;
@@ -52,7 +52,7 @@ export async function prepare(
   const begun = Object.entries(policies).map(async ([policy, { fleet: parts, start }]): Promise<Contestant> => {
     const name = `${policy}-${load}-${seed}`;
     const fleet = fleetOf(name, parts(name));
-    await createService(stage, fleet);
+    await createFleet(stage, fleet);
     return { policy, fleet, stop: await start(stage, fleet) };
   });
   const [contestants] = await Promise.all([Promise.all(begun), wait(SETTLED_SECONDS * 1000)]);

@@ -6,18 +6,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  CreateClusterCommand,
-  CreateServiceCommand,
-  DeleteServiceCommand,
-  ECSClient,
-  RegisterTaskDefinitionCommand,
-  UpdateServiceCommand,
-} from '@aws-sdk/client-ecs';
+import { CreateClusterCommand, DeleteServiceCommand, ECSClient, UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import { Client, Connection } from '@temporalio/client';
 import * as esbuild from 'esbuild';
 import { bundleWorker } from '../../bundler/worker-files.ts';
-import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import { emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
@@ -26,6 +18,7 @@ import { startTemporal } from '../../local/temporal.ts';
 import { LOCAL_DIRECTORY, REPOSITORY, type Tools } from '../../local/tools.ts';
 import { PEER_MAX_TASKS, PEER_SLOTS } from '../../simulate/peer-loads.ts';
 import { DEFAULT_SETTINGS } from '../../simulate/model.ts';
+import { createService, registerTask } from '../../test/aws-resources.ts';
 import { taskDefinitionOf } from '../../test/task-definition.ts';
 import { WCI_SETTINGS } from './wci.ts';
 
@@ -144,7 +137,7 @@ export function fleetOf(name: string, parts: Partial<Fleet>): Fleet {
   return { name, slots: PEER_SLOTS, minTasks: 0, maxTasks: PEER_MAX_TASKS, graceSeconds: 1, environment: {}, ...parts };
 }
 
-export async function createService({ ecs, address }: Stage, fleet: Fleet): Promise<void> {
+export async function createFleet({ ecs, address }: Stage, fleet: Fleet): Promise<void> {
   const { name, graceSeconds } = fleet;
   const definition = taskDefinitionOf({
     family: name,
@@ -169,19 +162,13 @@ export async function createService({ ecs, address }: Stage, fleet: Fleet): Prom
       ...fleet.environment,
     },
   });
-  const { taskDefinition } = await ecs.send(new RegisterTaskDefinitionCommand(definition));
-  await ecs.send(
-    new CreateServiceCommand({
-      cluster: CLUSTER,
-      serviceName: name,
-      taskDefinition: `${name}:${taskDefinition?.revision}`,
-      desiredCount: fleet.minTasks,
-      capacityProviderStrategy: [{ capacityProvider: 'FARGATE', weight: 1 }],
-      deploymentConfiguration: { maximumPercent: MAXIMUM_PERCENT, minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT },
-      availabilityZoneRebalancing: 'DISABLED',
-      networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1', 'subnet-2'] } },
-    }),
-  );
+  await createService(ecs, {
+    cluster: CLUSTER,
+    name,
+    taskDefinition: await registerTask(ecs, definition),
+    desiredCount: fleet.minTasks,
+    subnets: ['subnet-1', 'subnet-2'],
+  });
 }
 
 export async function setDesired({ ecs }: Pick<Stage, 'ecs'>, service: string, desiredCount: number): Promise<void> {

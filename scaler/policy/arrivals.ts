@@ -1,6 +1,6 @@
 /**
- * What comes into a queue: how fast, and what of it came before. Rates that a server has only begun to report are not believed, and
- * what a restarted server queues again is not counted twice.
+ * Arrivals of a queue: their rate, and which of them were counted before. Rates that a server has only begun to report are ignored, and
+ * work that a restarted server queues again is not counted twice.
  */
 import type { Interval, KindMemory } from './memory.ts';
 import type { Use } from './slots.ts';
@@ -10,16 +10,16 @@ import { known, type QueueReading, type Reading } from './types.ts';
 /** A queue that was silent for the first of these reports false rates for the second. */
 const SILENT_SECONDS = 120;
 const FALSE_RATES_SECONDS = 40;
-/** What a server queues again after a restart, it queues within this. */
+/** After a restart, a server queues work again within this time. */
 const QUEUED_AGAIN_SECONDS = 40;
 /** A reading of a queue is at most this old. */
 const QUEUE_LAG_SECONDS = 10;
-/** Rates are means over half a minute: in this part of it, no less than the rate has come. */
+/** Rates are means over half a minute: within this part of it, the full rate may have arrived. */
 const LEAST_RATE_SECONDS = 10;
 
 /**
- * The queue's own rate of arrivals, once it has been reporting for long enough to be believed; 0 before. `none`: a queue that has
- * reported arrivals before reports none now.
+ * The queue's own arrival rate, once it has been reporting for long enough; 0 before. `none`: a queue that has reported arrivals
+ * before reports none now.
  */
 export function arrivalsReported(queue: Reading<QueueReading>, before: KindMemory, now: number) {
   const adding = known(queue) && queue.addRate > 0;
@@ -33,7 +33,7 @@ export function arrivalsReported(queue: Reading<QueueReading>, before: KindMemor
 
 export type Adds = ReturnType<typeof arrivalsReported>;
 
-/** From counts, without the interval in which most came: one burst is no flow. The queue's own rate counts where it is higher. */
+/** From counts, without the busiest interval, because one burst is not a flow. The queue's own rate counts where it is higher. */
 export function arrivalRate(recent: Interval[], adds: Adds): number {
   const perSecond = ({ came, seconds }: Interval) => came / (seconds || 1);
   const counted = recent.toSorted((a, b) => perSecond(b) - perSecond(a)).slice(recent.length > 2 ? 1 : recent.length);

@@ -1,10 +1,9 @@
 /**
  * The decision: how many tasks a pool needs, which of them to remove, and why.
  *
- * Size by work, not by the length of a queue. Tasks at hand and starting are counted first; for what will still wait when a
- * task ordered now would be up, as many are ordered as balance their cost against the waiting they save. Surplus tasks are
- * removed once keeping them costs more than starting new ones. For work that comes by the clock, tasks are started ahead.
- * What is unknown never scales in.
+ * It sizes by work, not by queue length. Running and starting tasks count first. For work that will still wait when a new task would be
+ * up, it orders as many tasks as balance their cost against the waiting they save. It removes surplus tasks once keeping them costs more
+ * than starting new ones. It pre-starts tasks for recurring load. Unknown signals never scale in.
  */
 import { leavingForGood, withDrained, withoutDrained, withoutFinal } from './drained.ts';
 import { explain, figuresOf, figuresUnseen, unknowns } from './explain.ts';
@@ -29,14 +28,14 @@ export interface Outcome {
   memory: Memory;
 }
 
-/** How fast the idea of a typical order follows the orders: after this time of ordering e⁻¹ of the difference is left. */
+/** Time constant of the typical order: after this time of ordering, e⁻¹ of the difference is left. */
 const ORDERS_FOLLOWED_SECONDS = 28;
 /** A task is billed for a minute at least, whether it is taken back at once or leaves in time for that. */
 const ORDERS_STAND_MS = 45_000;
 
 /**
- * Decides. `memory` is what the tick before returned; anything else starts afresh. `now` is in epoch milliseconds.
- * Never throws, reads no clock, and gives the same answer for the same question.
+ * Decides. `memory` is what the previous tick returned; anything else starts afresh. `now` is in epoch milliseconds.
+ * Never throws, reads no clock, and returns the same decision for the same input.
  */
 export function decide(signals: Signals, memory: unknown, policy: Policy, now: number): Outcome {
   const before = recall(memory, signals, policy, now);
@@ -107,12 +106,12 @@ interface LookingAhead {
   tasks: TasksReading;
   before: Memory;
   policy: Policy;
-  /** Something could not be read: what may be needed counts as needed. */
+  /** A signal could not be read: tasks that may be needed count as needed. */
   isBlind: boolean;
   now: number;
 }
 
-/** Surplus tasks to keep, since they are likely to be needed again soon; and tasks to start for work that is about to come. */
+/** Surplus tasks to keep because demand is likely to return soon, and tasks to pre-start for recurring load. */
 function lookAhead(load: Load, need: Need, { tasks, before, policy, isBlind, now }: LookingAhead) {
   const waiting = need.grow > tasks.desired ? need.waiting : 0;
   const followed = waiting > 0 ? 1 - faded((now - before.at) / 1000, ORDERS_FOLLOWED_SECONDS) : 0;
@@ -131,7 +130,7 @@ function lookAhead(load: Load, need: Need, { tasks, before, policy, isBlind, now
   return { keep, expected, jump, memory: { ...gaps, ...rhythm, waitingAtOrders } };
 }
 
-/** Nothing can be said of a fleet that cannot be seen; what was learned is kept. */
+/** For a fleet that cannot be read: nothing changes, and what was learned is kept. */
 function withoutTasks(signals: Signals, before: Memory, policy: Policy, now: number): Outcome {
   const desired = clamp(before.desired, policy.minTasks, policy.maxTasks);
   return {
@@ -139,7 +138,7 @@ function withoutTasks(signals: Signals, before: Memory, policy: Policy, now: num
     figures: figuresUnseen(signals),
     memory: {
       ...before,
-      // What cannot be seen costs as much as before.
+      // The unreadable fleet costs as much as before.
       ...spend(before, before.desired, policy, now),
       at: now,
       levels: [...before.levels.filter(([, tasks]) => tasks > desired), [now, desired]],

@@ -1,4 +1,4 @@
-/** What a decision is based on: the figures for metrics, and the line of numbers behind its reason. */
+/** What a decision is based on: the figures for metrics, and the detail, the line of numbers behind the reason. */
 import { queueFigures, type Load } from './load.ts';
 import { REPORTS_WITHIN_SECONDS } from './memory.ts';
 import type { Need } from './need.ts';
@@ -6,7 +6,7 @@ import type { Jump } from './rhythm.ts';
 import { sum } from './sums.ts';
 import { known, type Figures, type Policy, type Signals } from './types.ts';
 
-/** Of a fleet that could not be seen. */
+/** For a fleet that could not be read. */
 export function figuresUnseen(signals: Signals): Figures {
   return {
     busySlots: null,

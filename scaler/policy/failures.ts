@@ -6,11 +6,11 @@ import type { WorkerReading } from './types.ts';
 import { totalsFor } from './workers.ts';
 
 const FAILURE_MEMORY_SECONDS = 60;
-/** What is remembered weighs as this many attempts at the most: the end of an outage is seen as soon as it is there. */
+/** The past weighs at most as much as this many attempts, so that the end of an outage shows at once. */
 const FAILURE_MEMORY_ATTEMPTS = 20;
-/** Fewer attempts are not enough to judge by. */
+/** Fewer attempts are not enough to judge. */
 const ENOUGH_ATTEMPTS = 5;
-/** From this share of failed attempts on, more workers would only fail faster. */
+/** Above this share of failed attempts, more workers would only fail faster. */
 const FAILING_SHARE = 0.5;
 /** Work that fails now is retried later: the slots in use shortly before the failures are kept for ten minutes. */
 const BUSY_BEFORE_MS = 120_000;
@@ -61,7 +61,7 @@ export function isFailingMostly({ failing }: Load): boolean {
 
 export type Failing = Pick<Memory, 'failingSince' | 'busyPeak' | 'busyPeakAt'>;
 
-/** Since when most attempts fail, 0 while they do not; and the most slots that were in use shortly before that. */
+/** Since when most attempts fail (0: they do not), and the maximum of slots in use shortly before. */
 export function learnFailing(before: Memory, load: Load, now: number): Failing {
   const isFailing = isFailingMostly(load);
   const { failingSince, busyPeak, busyPeakAt } = before;
@@ -74,7 +74,7 @@ export function learnFailing(before: Memory, load: Load, now: number): Failing {
   };
 }
 
-/** Slots for what fails now and is retried later; no count shows it until then. */
+/** Slots for attempts that failed and will be retried; no count includes them until then. */
 export function retriedSlots({ failingSince, busyPeak }: Failing, { reportedBusy }: Load, now: number): number {
   return failingSince > 0 && now - failingSince < COMES_BACK_WITHIN_MS ? Math.max(0, busyPeak - reportedBusy) : 0;
 }

@@ -1,21 +1,21 @@
 /**
- * How long to keep surplus tasks. Each time a surplus task is needed again, the length of the gap is learned: separately for the
- * first task, the next two, the next four and so on, since the first is missed more often than the tenth. From these odds follows
- * what it costs, at any age of a gap, to keep a task or to remove it; the cheaper is done.
+ * How long to keep surplus tasks. Each time a surplus task is needed again, the length of the gap is learned: separately for the first
+ * task, the next two, the next four and so on, because the first is needed again more often than the tenth. These odds give the cost of
+ * keeping and of removing a task at each age of a gap; the cheaper wins.
  */
 import { GAP_CLASSES, GAP_GROUPS, type Memory } from './memory.ts';
 import { faded } from './sums.ts';
 
-/** Levels unneeded for longer than this count as gone for good. */
+/** Levels that were not needed for this long count as never needed again. */
 const LONGEST_GAP_SECONDS = 900;
 const MOST_LEVELS = 80;
-/** More than a service can have: a larger need is not gone through task by task. */
+/** More tasks than a service can have: bounds the work per decision. */
 const MOST_TASKS = 10_000;
 /** What was learned fades, so that last week's habits do not outweigh today's: after a day e⁻¹ of it is left. */
 const GAP_MEMORY_SECONDS = 86_400;
 /** Shorter gaps are noise of the readings. */
 const LEAST_GAP_SECONDS = 12;
-/** Before anything was learned: each class of gaps is equally likely, and an endless one nearly as likely as all others together. */
+/** The prior: all classes of gaps are equally likely, and an endless gap nearly as likely as all others together. */
 const ASSUMED_WEIGHT = 0.2;
 const ASSUMED_ENDLESS = 3;
 
@@ -23,10 +23,10 @@ const ASSUMED_ENDLESS = 3;
 const ENDLESS = GAP_CLASSES - 1;
 const SHORTEST_SECONDS = 10;
 const FACTOR = (LONGEST_GAP_SECONDS / SHORTEST_SECONDS) ** (1 / ENDLESS);
-/** Odds are reckoned in steps of this. */
+/** Step of the odds. */
 const STEP_SECONDS = 10;
 const STEPS = LONGEST_GAP_SECONDS / STEP_SECONDS;
-/** Costs that differ by less than this factor are planned for as one. */
+/** Costs that differ by less than this factor share a plan. */
 const COST_FACTOR = 1.1;
 
 /** Brings the levels and gaps of the past up to `needed` tasks now. */
@@ -71,8 +71,8 @@ function groupOf(task: number): number {
 }
 
 /**
- * The tasks to keep, of those that are present, although fewer are needed. `restartCost` is what it costs, in task-seconds, to
- * be without the fleet's n-th task when it is needed again.
+ * The number of present tasks to keep although fewer are needed. `restartCost` is the cost, in task-seconds, of not having the fleet's
+ * n-th task when it is needed again.
  */
 export function tasksToKeep(
   { levels, gaps }: Pick<Memory, 'levels' | 'gaps'>,
@@ -97,7 +97,7 @@ export function tasksToKeep(
   return keep;
 }
 
-/** For each step of a gap: the odds that the need comes back within it, if it has not before. */
+/** For each step of a gap: the odds that the need returns within it, given that it has not returned before. */
 function oddsOfReturn(gaps: number[], group: number): Float64Array {
   const weights = gaps.slice(group * GAP_CLASSES, (group + 1) * GAP_CLASSES);
   const odds = new Float64Array(STEPS);

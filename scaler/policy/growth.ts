@@ -1,19 +1,19 @@
 /**
- * Whether growth has helped. Slower work under more tasks looks like longer work, which asks for more tasks: behind a full database
- * a fleet would grow for ever. What has not helped is not repeated, but tried again after a while, a little at a time.
+ * Whether growth has helped. Work that slows down under more tasks looks like longer work, which needs more tasks: behind a full database
+ * a fleet would grow without end. Growth that has not helped is tried again after a while, in small steps.
  */
 import type { Load } from './load.ts';
 import { KINDS, type Memory } from './memory.ts';
 import { A_LITTLE, type Need } from './need.ts';
 import type { Policy, TasksReading } from './types.ts';
 
-/** Growth under a standing backlog has helped when it brought this part of the throughput that it should have. */
+/** Growth under a standing backlog has helped if it brought this share of the expected throughput. */
 const GAIN_SHARE = 0.5;
-/** Below this throughput a second, it is too soon to judge. */
+/** Below this throughput per second it is too early to judge. */
 const LEAST_THROUGHPUT = 0.3;
-/** Beside the work's own time: workers report late, and the throughput is one of a minute. */
+/** In addition to the work's own time: workers report late, and the throughput is measured over a minute. */
 const GAIN_AFTER_SECONDS = 60;
-/** This long after growth has not helped, it is tried again, by a little. */
+/** Growth that has not helped is tried again after this, in a small step. */
 const TRY_AGAIN_SECONDS = 600;
 
 /** The fleet and its throughput before it last grew under a standing backlog; null while there is none. */
@@ -33,7 +33,7 @@ export function judgeGrowth(
   if (running <= before.tasks) return { ...current, throughput: Math.max(before.throughput, throughput) };
   if (throughput > 0 && throughput >= before.throughput * (1 + GAIN_SHARE * (running / before.tasks - 1)))
     return { ...current, tried: before.tried > 0 ? running : 0 };
-  // A second try that has not helped is not built upon.
+  // A second try that has not helped is not continued.
   if (before.tried > 0 || now - before.at < TRY_AGAIN_SECONDS * 1000) return before;
   return { ...current, tried: running };
 }
@@ -59,7 +59,7 @@ export function wasTried(growth: Memory['growth'], { running }: TasksReading): b
   return growth !== null && running.length >= A_LITTLE * growth.tasks;
 }
 
-/** Once growth has not helped, or is not likely to, it is tried a little at a time, as long as that helps. */
+/** Once growth has not helped, or is unlikely to, it continues in small steps as long as they help. */
 export function mostOf(growth: Memory['growth'], load?: Load): number {
   if (growth === null) return Infinity;
   if (load !== undefined && load.kinds[KINDS[growth.kind]!].stalledSeconds > 0)

@@ -1,4 +1,4 @@
-/** What must not happen: growth that cannot help or costs too much, and the removal of tasks that ECS cannot protect. */
+/** Guards against growth that cannot help or costs too much, and against removing tasks that ECS cannot protect. */
 import { isFailingMostly } from './failures.ts';
 import { growthDoesNotHelp, wasTried } from './growth.ts';
 import type { Load } from './load.ts';
@@ -28,7 +28,7 @@ export function guardOf(
   return undefined;
 }
 
-/** Dollars spent in this hour, by the tasks that have been paid for since the last tick. */
+/** Dollars spent in this hour, including the tasks billed since the last tick. */
 export function spend(before: Memory, tasks: number, policy: Policy, now: number): Pick<Memory, 'spent' | 'spendHour'> {
   const spendHour = hourOf(now);
   const hours = Math.max(0, now - Math.max(before.at, spendHour)) / 3_600_000;

@@ -1,6 +1,6 @@
 /**
- * One kind of work, as its queue and the workers' slots for it show it: activities, workflow tasks, Nexus tasks. How long a
- * piece takes, how fast they come, how many slots they hold right now, and how many a task really has.
+ * One kind of work (activities, workflow tasks, Nexus tasks), as its queue and the workers' slots show it: its service time, its rate,
+ * the slots that it holds now, and the slots that a task really has.
  *
  * The readings are old (queues some 5 s, heartbeats up to a minute), so the estimates carry them forward: of the slots a
  * heartbeat saw in use, e^(-age / service time) still are, and what has left the queue since is in use besides. Work that is
@@ -23,17 +23,17 @@ import { known, type Policy, type QueueReading, type Reading } from './types.ts'
 
 /** Rates are of the last minute. */
 const RATE_SECONDS = 60;
-/** The head of a queue is gone sooner than this if any slot is free. */
+/** With any free slot, the head of a queue is taken sooner than this. */
 const STANDING_SECONDS = 5;
-/** Work waits, this many pieces should have finished meanwhile, and none has: it is not being taken. */
+/** If work waits and this many pieces should have finished but none has, no task takes the work. */
 const MISSED_COMPLETIONS = 3;
-/** Work that comes or finishes at this rate is a flow. */
+/** Work that arrives or finishes at this rate is a flow. */
 const FLOW_A_SECOND = 0.1;
 
 /** A worker's slots for this kind. */
 export interface WorkerSlots {
   task: string | null;
-  /** It belongs to the pool, and not to somebody else who serves the same queue. */
+  /** It belongs to the pool, not to another service on the same queue. */
   isOwn: boolean;
   ageSeconds: number;
   usedSlots: number;
@@ -80,13 +80,13 @@ export interface KindLoad {
   slotsAwaitingRetry: number;
   /** What a task really has. */
   slotsPerTask: number;
-  /** What its owner or its workers say, where that is more. */
+  /** As configured or reported, where that is more. */
   statedSlots: number | undefined;
   /** Free slots of an active task, on average. */
   freePerTask: number;
   /** Of workers that are not the pool's: what they have, and have free. */
   foreign: { slots: number; free: number };
-  /** Work waits although it has had time to be taken. */
+  /** Work waits although there was time to take it. */
   full: boolean;
   /** The queue's own limits hold back some of what waits; and whether slots are free, so that they hold back all of it. */
   rateLimited: boolean;
@@ -98,7 +98,7 @@ export interface KindLoad {
   shownSeconds: number;
   /** Arrivals a second. */
   rate: number;
-  /** Something has come or finished recently. */
+  /** Work has arrived or finished recently. */
   flows: boolean;
   /** For how long the tasks have taken none of what waits, or finished nothing; else 0. */
   stalledSeconds: number;

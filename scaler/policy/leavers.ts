@@ -1,4 +1,4 @@
-/** Which tasks to remove: only the scaler decides, so that ECS never has to choose. */
+/** Which tasks to remove. Only the scaler decides this, so that ECS never has to choose. */
 import type { Load } from './load.ts';
 import type { TasksReading, WorkerReading } from './types.ts';
 import { atWork } from './workers.ts';

@@ -1,5 +1,5 @@
 /**
- * What the signals say of a pool: the tasks that take work and those that start (tasks.ts), who serves it (workers.ts), what fails
+ * The load of a pool by its signals: the tasks that take work and those that start (tasks.ts), its workers (workers.ts), failed attempts
  * (failures.ts), and the load of each kind of work (kinds.ts).
  */
 import { learnFailures } from './failures.ts';
@@ -21,7 +21,7 @@ import { atWork, serversOf, slotsOfKind, totalsOf, unreportedTasks, type Server 
 
 const COST_MEMORY_SECONDS = 3600;
 const ASSUMED_JOBS = 100;
-/** What is billed for a task that has hardly worked. */
+/** The least that a task is billed. */
 const LEAST_BILLED_SECONDS = 60;
 /** Work that waits for this long, although tasks run, is not being taken. */
 const UNSERVED_SECONDS = 30;
@@ -85,7 +85,7 @@ export type LoadMemory = Pick<
   | 'count'
 >;
 
-/** Estimates the load; `tasks` must be known. Returns what to remember of it beside it. */
+/** Estimates the load; `tasks` must be known. Also returns what to remember. */
 export function estimate(
   signals: Signals,
   tasks: TasksReading,
@@ -190,7 +190,7 @@ function estimateKinds(seen: Seen, before: Memory, policy: Policy, now: number) 
   return mapKinds((kind) => estimateKind(ofKind(kind), before.kinds[kind], policy));
 }
 
-/** In task-seconds. Work at hand counts as well: what is paid before anything is done is paid for it. */
+/** In task-seconds. Unfinished work counts, too: the cost before the first completion is its cost. */
 function costOfWork(kinds: Load['kinds'], paidTasks: number, before: Memory, seconds: number) {
   const { activities, workflowTasks } = kinds;
   const keep = faded(seconds, COST_MEMORY_SECONDS);

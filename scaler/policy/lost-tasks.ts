@@ -1,24 +1,24 @@
 /**
- * Tasks that ended although the scaler did not remove them: killed, crashed, reclaimed, or never placed. What such a task held shows
- * in no figure until it has timed out and is retried: until then its slots are kept. Where one task after another ends like
- * that, more tasks would end the same way.
+ * Tasks that ended although the scaler did not remove them: killed, crashed, reclaimed, or never placed. No figure includes the work of
+ * such a task until it times out and is retried: until then its slots are kept. When one task after another ends like that, new tasks
+ * would end the same way.
  */
 import type { Load } from './load.ts';
 import { FOLLOWED, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
 import { faded, sum } from './sums.ts';
 import type { TasksReading } from './types.ts';
 
-/** Lost work is retried when it has timed out: usually after a few times its own length, sooner if it heartbeats. */
+/** Lost work is retried after its timeout: usually a few times its own length, less if it heartbeats. */
 const BACK_AFTER_LENGTHS = 3;
 const BACK_AFTER_SECONDS = { least: 120, most: 600 };
 /** After this many tasks in a row that did not start, the next will not either. */
 export const FAILED_STARTS = 3;
 const MOST_FAILED_STARTS = 1000;
-/** This many recent crashes, and this large a part of the fleet: the cause is the work, or the image. */
+/** With this many recent crashes in this share of the fleet, the cause is the work or the image. */
 const CRASHES = 2.5;
 const CRASHED_SHARE = 0.5;
 const CRASH_MEMORY_SECONDS = 600;
-/** A queue's reading is late: what a task had taken may show as gone some ticks before the task's end, or after it. */
+/** Queue readings are late: work that a task took may disappear from them some ticks before or after the task's end. */
 const TAKEN_BEFORE_TICKS = 3;
 const TAKEN_AFTER_MS = 15_000;
 
@@ -46,7 +46,7 @@ export function learnLostTasks(before: Memory, load: Load, tasks: TasksReading, 
   };
 }
 
-/** What left the queue around the end of tasks that never reported, while no other worker reports: they had taken it. */
+/** Work that left the queue around the end of tasks that never reported, while no other worker reports: they had taken it. */
 function takenByUnreported(before: Memory, { lostTasks, live, kinds }: Load, now: number): number {
   const { intervals } = kinds.activities;
   if (live?.length !== 0) return 0;
@@ -76,13 +76,13 @@ function countLosses(before: Memory, load: Load, tasks: TasksReading, taken: boo
   };
 }
 
-/** It has reported, or has run for so long that it must be of a kind that never does. */
+/** It has reported, or has run for so long that it is of a kind that never reports. */
 export function isUp(task: string, { live = [] }: Load, before: Memory, now: number): boolean {
   const since = before.runningSince[task] ?? now;
   return live.some((worker) => worker.task === task) || now - since > REPORTS_WITHIN_SECONDS * 1000;
 }
 
-/** Why more tasks would not help, where tasks do not stay up. */
+/** Why more tasks would not help while tasks do not stay up. */
 export function whyTasksAreLost(
   { failedStarts, crashes }: LostTasksMemory,
   { desired, running, pending }: TasksReading,
@@ -114,7 +114,7 @@ export function holdings(
   return held;
 }
 
-/** Tasks that are drained for good are not missed when they are gone. */
+/** Drained tasks are not missed when they are gone. */
 export function withoutHoldings(memory: Memory, tasks: string[] = []): Memory {
   if (tasks.length === 0) return memory;
   const held = Object.entries(memory.held).filter(([task]) => !tasks.includes(task));

@@ -6,12 +6,12 @@ import { known, type Policy, type Signals } from './types.ts';
 
 const MEMORY_VERSION = 11;
 
-/** Arrivals of ticks this old are kept. */
+/** Arrivals are kept for this long. */
 export const INTERVALS_KEPT_SECONDS = 70;
-/** Workers and tasks followed one by one; a larger fleet is judged by these. */
+/** Workers and tasks that are followed individually; they stand for a larger fleet. */
 export const FOLLOWED = 500;
 
-/** The first of them, where there are more than can be followed. */
+/** The first of them, where there are too many to follow. */
 export function followed<T>(entries: [string, T][]): Record<string, T> {
   return Object.fromEntries(entries.slice(0, FOLLOWED));
 }
@@ -19,38 +19,38 @@ export function followed<T>(entries: [string, T][]): Record<string, T> {
 export interface Interval {
   at: number;
   seconds: number;
-  /** Change of what is queued, busy and done: what came, but for readings that lag. */
+  /** The change of queued, busy and finished work: the arrivals, apart from late readings. */
   came: number;
-  /** What left the queue for a worker, as far as the queue shows it. */
+  /** Work that left the queue for a worker, as far as the queue shows it. */
   begun: number;
   /** Attempts finished, as far as workers report them. */
   done: number;
 }
 
-/** What is remembered of one kind of work. */
+/** The memory of one kind of work. */
 export interface KindMemory {
   queued: number;
-  /** Of what is queued, what was in flight before a restart of the server, and is counted among the busy slots. */
+  /** Queued work that was in flight before a restart of the server; it counts among the busy slots. */
   again: number;
   /** 1 where the queue could not be read at the last tick. */
   wasUnread: number;
   busySlots: number;
   /** Since when some were. */
   busySince: number;
-  /** When something was last finished; and when the queue was last seen empty; 0 for never. */
+  /** When work last finished, and when the queue was last seen empty; 0 for never. */
   doneAt: number;
   emptyAt: number;
-  /** The slots that a task really takes, where that was seen; 0 before. And for how many seconds it has taken no more. */
+  /** The slots that a task really uses, 0 before that is known; and for how many seconds it has taken no more. */
   slots: number;
   noMoreSeconds: number;
   intervals: Interval[];
-  /** The queue's present spell of arrivals, and its newest: rates of a queue that was silent are not to be trusted. */
+  /** Start and newest arrival of the queue's current spell of arrivals: rates after a silence are not trusted. */
   addsSince: number;
   addsUntil: number;
   /** Slot-seconds worked and attempts finished: their ratio is the service time. */
   slotSeconds: number;
   completed: number;
-  /** What a full task gets done a second, 0 before that was seen; when it was; and for how many seconds as many were full. */
+  /** The throughput of a full task per second, 0 before that is known; when it was measured; and for how many seconds the same tasks were full. */
   capacity: number;
   capacityAt: number;
   fullSeconds: number;
@@ -70,18 +70,18 @@ export interface Memory {
   kinds: Record<Kind, KindMemory>;
   activeTasks: number;
   workers: Record<string, WorkerTotals>;
-  /** 1 once a worker was seen whose task is known, 0 before. */
+  /** 1 once a worker with a known task was seen, 0 before. */
   matched: number;
   /** Slots in use by task, of those that were not told to leave; null before it has reported. */
   held: Record<string, number | null>;
   /** The service's count as last read. */
   count: number;
-  /** Slots of tasks that went with work: it is taken to be under way until it has come back, or until then. */
+  /** Slots of lost tasks: their work counts as running until it is retried, or until this time. */
   slotsAwaitingRetry: number;
   awaitingRetryUntil: number;
-  /** Tasks in a row that were gone before they had come up; and of late, workers that were gone in mid-work. */
+  /** Consecutive tasks that ended before they came up, and recent workers that ended in mid-work. */
   failedStarts: number;
-  /** When one was last gone that had not reported. */
+  /** When a task without a report last ended. */
   lostAt: number;
   crashes: number;
   pendingSince: Record<string, number>;
@@ -89,7 +89,7 @@ export interface Memory {
   startUpSeconds: number;
   /** Since when fewer tasks run than were ordered and none has come up; 0 while that is not so. */
   shortSince: number;
-  /** Task-seconds paid and attempts finished, over hours: their ratio is what a piece of work costs. */
+  /** Task-seconds billed and attempts finished, over hours: their ratio is the cost of a piece of work. */
   taskSeconds: number;
   jobs: number;
   /** Attempts and failures of the last minutes. */
@@ -97,16 +97,16 @@ export interface Memory {
   failures: number;
   /** Failed workflow tasks among them. */
   workflowFailures: number;
-  /** The count that tasks were last ordered up to, and when: so soon it is not taken back. */
+  /** The last count that tasks were ordered up to, and when: new orders stand for a while. */
   raisedTo: number;
   raisedAt: number;
   /** When a query or a Nexus operation last found no worker; 0 for never. */
   askedAt: number;
-  /** Since when most attempts fail, 0 while they do not; and the most slots that were in use shortly before that. */
+  /** Since when most attempts fail (0: they do not), and the maximum of slots in use shortly before. */
   failingSince: number;
   busyPeak: number;
   busyPeakAt: number;
-  /** Work that waited when tasks were last ordered for it, typically. */
+  /** Typically waiting work when tasks are ordered. */
   waitingAtOrders: number;
   /** [when at least `tasks` were last needed, tasks], most tasks first. */
   levels: [number, number][];
@@ -114,12 +114,12 @@ export interface Memory {
   onsets: [number, number, number][];
   /** The need of the last minutes, when it was low. */
   usualNeed: number;
-  /** Some time after tasks of an earlier deployment were last seen. */
+  /** A while after tasks of an earlier deployment were last seen. */
   deployingUntil: number;
-  /** The newest deployment of which a task has come up; and since when there is a newer one of which none has, or 0. */
+  /** The newest deployment with a task that came up; and since when there is a newer one without, or 0. */
   provenDeployment: string;
   unprovenSince: number;
-  /** How long tasks that had become needless stayed so: GAP_CLASSES weights for each of GAP_GROUPS groups of tasks. */
+  /** How long surplus tasks stayed surplus: GAP_CLASSES weights for each of GAP_GROUPS groups of tasks. */
   gaps: number[];
   /**
    * The fleet, its throughput and its service time when it last grew under a standing backlog, to see whether growth
@@ -131,28 +131,28 @@ export interface Memory {
   spendHour: number;
 }
 
-/** Gaps between needs are counted in so many classes of length; and apart for the first task, the next 2, the next 4 … */
+/** Gaps between needs are counted in this many classes of length, separately for the first task, the next 2, the next 4 … */
 export const GAP_CLASSES = 17;
 export const GAP_GROUPS = 7;
 
-/** A worker of ours has reported by then; one that has not may be of a kind that never does. */
+/** Our workers report within this; a worker that has not may be of a kind that never does. */
 export const REPORTS_WITHIN_SECONDS = 75;
 
-/** Before anything was seen, a task is taken to start in so long. */
+/** The assumed start-up time before any is known. */
 const TYPICAL_START_UP_SECONDS = 42;
 
 export function recall(memory: unknown, signals: Signals, policy: Policy, now: number): Memory {
   return isMemory(memory) && memory.at <= now + CLOCKS_APART_MS ? memory : afresh(signals, policy, now);
 }
 
-/** Sums of milliseconds and slots stay far below it. */
+/** Far above any sum of milliseconds and slots. */
 const LARGEST_FIGURE = 1e15;
 
-/** Two machines' clocks differ by less. A memory from further ahead was written by a clock that was wrong, and all its times are. */
+/** Clocks of two machines differ by less. A memory from further in the future was written by a wrong clock, so all its times are wrong. */
 const CLOCKS_APART_MS = 60_000;
 
 /**
- * The fleet at hand is taken to have been needed until now, and its tasks to have had time to report: not remembering is
+ * A fresh memory assumes that the current fleet was needed until now, and that its tasks have had time to report: a lost memory is
  * neither quiet time nor a start.
  */
 function afresh(signals: Signals, policy: Policy, now: number): Memory {
@@ -193,7 +193,7 @@ function afresh(signals: Signals, policy: Policy, now: number): Memory {
     onsets: [],
     usualNeed: desired,
     deployingUntil: 0,
-    // At zero, nothing says that the deployment was not proven long ago.
+    // At zero, the deployment may have been proven long ago.
     provenDeployment: known(signals.tasks) && desired === 0 ? (signals.tasks.deployment ?? '') : '',
     unprovenSince: 0,
     levels: [[now, desired]],
@@ -230,7 +230,7 @@ export function hourOf(now: number): number {
   return now - (now % 3_600_000);
 }
 
-/** Has the fields of a fresh memory, all the way down, with numbers that one can calculate with: the state table may hold anything. */
+/** Has all fields of a fresh memory, at every level, with finite numbers: the state table may contain anything. */
 function isMemory(memory: unknown): memory is Memory {
   return hasFieldsOf(FRESH, memory, {
     version: (value) => value === MEMORY_VERSION,

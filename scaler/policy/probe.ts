@@ -1,6 +1,6 @@
 /**
- * A deployment to a pool without tasks proves nothing: ECS reports it complete at once. So the newest deployment gets one task,
- * without any work, until one of its tasks has come up. A broken image shows then, and not when the next work comes.
+ * A deployment to a pool without tasks proves nothing: ECS reports it complete at once. So the newest deployment gets one task even
+ * without work, until one of its tasks has come up. A broken image is found then, and not when the next work arrives.
  */
 import { isUp, FAILED_STARTS } from './lost-tasks.ts';
 import type { Load } from './load.ts';
@@ -12,7 +12,7 @@ const UP_WITHIN_MS = 5 * 60_000;
 
 export type Probe = Pick<Memory, 'provenDeployment' | 'unprovenSince'>;
 
-/** The newest deployment of which a task has come up; and since when there is a newer one of which none has. */
+/** The newest deployment with a task that came up; and since when there is a newer one without. */
 export function learnProbe(before: Memory, load: Load, tasks: TasksReading, now: number): Probe {
   const { deployment } = tasks;
   if (deployment === undefined) return { provenDeployment: before.provenDeployment, unprovenSince: 0 };
@@ -28,7 +28,7 @@ export function isProbing({ unprovenSince }: Probe): boolean {
   return unprovenSince > 0;
 }
 
-/** The newest deployment's tasks do not come up. */
+/** Whether the newest deployment's tasks fail to come up. */
 export function isFailing(probe: Probe, { failedStarts }: Pick<Memory, 'failedStarts'>, now: number): boolean {
   return isProbing(probe) && (failedStarts >= FAILED_STARTS || now - probe.unprovenSince >= UP_WITHIN_MS);
 }

@@ -1,6 +1,6 @@
 /**
- * Work that comes in jumps. How far earlier jumps went tells, at the first sign of the next, how far it will go. Where they come
- * at equal intervals, or by the clock (a batch each half hour, a report each morning), tasks are started ahead of the next.
+ * Load that arrives in jumps. At the first sign of a jump, the size of earlier jumps predicts how large it will be. Where jumps recur at
+ * equal intervals or by the clock (a batch every half hour, a report every morning), tasks are pre-started for the next one.
  */
 import type { Memory } from './memory.ts';
 import { faded, mean, median } from './sums.ts';
@@ -8,32 +8,32 @@ import { faded, mean, median } from './sums.ts';
 type Onset = Memory['onsets'][number];
 type Rhythm = Pick<Memory, 'onsets' | 'usualNeed'>;
 
-/** A need of this many times the usual is a jump. */
+/** A need of this many times the usual need is a jump. */
 const JUMP = 4;
-/** Jumps nearer to each other than this are one. */
+/** Jumps closer together than this count as one. */
 const ONE_JUMP_MS = 60_000;
 const ONSETS_KEPT = 6;
-/** This many jumps at equal intervals are a rhythm. Two are one, where the interval is one that people choose, in minutes. */
+/** This many jumps at equal intervals are a rhythm. Two are enough at an interval that people choose, in minutes. */
 const JUMPS_ALIKE = 4;
 const CLOCK_MINUTES = [15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440];
-/** By the clock it may stay away this many times in a row, as a workday's batch does at weekends, before it is forgotten. */
+/** Load by the clock is forgotten after it was missing more than this many times in a row; a workday's batch is missing at weekends. */
 const MISSES = 3;
-/** How far a jump may be from its time: of the interval, at the least, and at the most. */
+/** How early or late a jump may be: as a share of the interval, at least, and at most. */
 const TOLERANCE = 0.04;
 const LEAST_TOLERANCE_MS = 25_000;
 const MOST_TOLERANCE_MS = 40_000;
 const AHEAD_SECONDS = 15;
-/** Start-ups differ: the slowest tasks take this much of the usual time. */
+/** The start-up of the slowest tasks, relative to the usual start-up. */
 const SLOWEST_START = 1.4;
-/** A jump shows but its beginning at first: this many before it tell how far it will go. */
+/** A jump shows only its beginning at first: this many earlier jumps predict its size. */
 const JUMPS_LIKE_IT = 2;
 const JUST_BEGUN_MS = 20_000;
-/** How fast the usual follows the need when that rises: after this time e⁻¹ of the difference is left. It falls at once. */
+/** Time constant of the usual need when the need rises; it falls at once. */
 const USUAL_FOLLOWS_SECONDS = 95;
 const MINUTE_MS = 60_000;
 const DAY_MS = 1440 * MINUTE_MS;
 
-/** Adds to the rhythm what the tick needs: `tasks` as ordered for it, and `prompt` with which hardly anything would wait. */
+/** Adds this tick's need to the rhythm: `tasks` as ordered, and `prompt`, with which hardly any work would wait. */
 export function learnRhythm(
   before: Rhythm & Pick<Memory, 'at'>,
   { tasks, prompt }: { tasks: number; prompt: number },
@@ -52,7 +52,7 @@ export function learnRhythm(
   return { onsets: jumped ? [...onsets, onset].slice(-ONSETS_KEPT) : onsets, usualNeed };
 }
 
-/** The next jump: from when until when its tasks are to be up, and when it is expected. Epoch milliseconds. */
+/** The next jump: the time span in which its tasks must be up, and when it is expected. Epoch milliseconds. */
 export interface Jump {
   from: number;
   at: number;
@@ -64,7 +64,7 @@ export function nextJump({ onsets }: Pick<Rhythm, 'onsets'>, startUpSeconds: num
   return byTheClock(onsets, startUpSeconds, now) ?? atIntervals(onsets, startUpSeconds, now);
 }
 
-/** What comes more often than the shortest interval of the clock: gaps as short as that are learned as such, too (gaps.ts). */
+/** For intervals shorter than the clock's shortest; such short gaps are also learned as gaps (gaps.ts). */
 function atIntervals(onsets: Onset[], startUpSeconds: number, now: number): Jump | undefined {
   const recent = onsets.slice(-JUMPS_ALIKE);
   if (recent.length < JUMPS_ALIKE) return undefined;
@@ -126,12 +126,12 @@ function toleranceOf(interval: number): number {
   return Math.min(MOST_TOLERANCE_MS, Math.max(LEAST_TOLERANCE_MS, TOLERANCE * interval));
 }
 
-/** The tasks to have up now for a jump that is about to come; 0 when none is. */
+/** The tasks that must be up now for an expected jump; 0 when none is expected. */
 export function expectedNeed(next: Jump | undefined, now: number): number {
   return next !== undefined && now >= next.from && now <= next.until ? next.tasks : 0;
 }
 
-/** The tasks for a jump that has just begun: it will go as far as the least of those before; 0 when there is none. */
+/** The tasks for a jump that has just begun: as many as the smallest of the last jumps needed; 0 when there is none. */
 export function needOfJump({ onsets }: Rhythm, need: number, now: number): number {
   const last = onsets.at(-1);
   const before = onsets.slice(0, -1);

@@ -1,6 +1,6 @@
 /**
- * Work that is done: how much of it, and how long a piece takes. Where workers report late, or never, or their heartbeats are too
- * rare for work as short as this, the queue shows it.
+ * Finished work, and the service time. Where workers report late or never, or their heartbeats are too rare for short work, both are
+ * inferred from the queue.
  */
 import type { Adds } from './arrivals.ts';
 import type { KindSeen, WorkerSlots } from './kinds.ts';
@@ -9,23 +9,23 @@ import { faded, sum } from './sums.ts';
 import type { Policy } from './types.ts';
 
 /**
- * The assumed length of a piece of work before any has finished. For activities it is a compromise: a first burst gets too
- * many tasks if they turn out to be short, and too few if long (test/simulate/first-bursts.test.ts).
+ * The assumed service time before any work has finished. For activities it is a compromise: a first burst gets too many tasks if they
+ * turn out to be short, and too few if they are long (test/simulate/first-bursts.test.ts).
  */
 const UNKNOWN_SERVICE_SECONDS = { activities: 25, workflowTasks: 0.1, nexusTasks: 1 };
-/** Owners set a maximum that is enough: a flow, unlike a single burst, is likely to fill no more than this part of it. */
+/** Owners set a maximum that is enough: a flow, unlike a single burst, is likely to fill at most this share of it. */
 const LIKELY_FILL = 0.1;
 const LEAST_LIKELY_SECONDS = 0.5;
 /** The assumption counts as this many finished attempts. */
 const ASSUMED_ATTEMPTS = 2;
-/** From this many on, the length is known without it. */
+/** From this many finished attempts on, the service time is known without the assumption. */
 const ENOUGH_ATTEMPTS = 5;
 const SERVICE_MEMORY_SECONDS = 600;
-/** A full task's throughput is known when as many tasks have been full for this long, and believed for an hour. */
+/** A full task's throughput is known once the same number of tasks has been full for this long, and is used for an hour. */
 const FULL_SECONDS = 60;
 const CAPACITY_MEMORY_SECONDS = 3600;
 const CAPACITY_WEIGHT = 0.2;
-/** A worker is new until its first report, which may be late. */
+/** A worker counts as new for this long, because its first report may be late. */
 const NEW_FOR_SECONDS = 2 * REPORTS_WITHIN_SECONDS;
 
 /** Attempts finished since the last tick, and the slot-seconds that tasks worked for them. */
@@ -55,8 +55,8 @@ export function workDone(workers: WorkerSlots[] | undefined, seconds: number): W
 }
 
 /**
- * Slot-seconds worked and work done, as the queue shows them where workers report late or never. While work waits, every slot is
- * taken, and what leaves the queue takes the place of work that is done. Where nothing arrives, all that leaves is seen.
+ * Slot-seconds worked and work finished, inferred from the queue where workers report late or never. While work waits, every slot is
+ * busy, and work that leaves the queue replaces finished work. Where nothing arrives, all work that leaves is visible.
  */
 export function workShown(parts: {
   before: KindMemory;
@@ -79,14 +79,14 @@ export function workShown(parts: {
 
 export interface Service {
   seconds: number;
-  /** Finished, as far as remembered. */
+  /** Finished attempts, as far as remembered. */
   completed: number;
-  /** Without the assumption; undefined before enough was finished to say. */
+  /** Without the assumption; undefined before enough attempts have finished. */
   shown: number | undefined;
   memory: Pick<KindMemory, 'slotSeconds' | 'completed'>;
 }
 
-/** Slot-seconds over attempts: how long one attempt holds a slot. `done` is what workers reported, `shown` what the queue showed. */
+/** Slot-seconds divided by attempts: how long one attempt holds a slot. `done` is reported by workers, `shown` inferred from the queue. */
 export function serviceTime(
   before: KindMemory,
   { kind, seconds }: KindSeen,
@@ -114,8 +114,8 @@ export function likelySeconds(rate: number, { maxTasks, slotsPerTask }: Policy):
 type Capacity = Pick<KindMemory, 'capacity' | 'capacityAt' | 'fullSeconds'>;
 
 /**
- * What a full task finishes in a second. Where the processor is the limit, that is less than its slots promise; as a fleet is sized to
- * be nearly full, it is what counts. Tasks that finish more have shown that the limit is gone.
+ * A full task's throughput per second. Where the processor is the limit, it is less than the slots promise; it counts because a fleet is
+ * sized to be nearly full. Tasks that finish more show that the limit is gone.
  */
 export function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: number, full: boolean): Capacity {
   const { active, activeBefore, seconds, now } = seen;
@@ -130,7 +130,7 @@ export function capacityOfTask(before: KindMemory, seen: KindSeen, throughput: n
   return { fullSeconds, capacity, capacityAt: now };
 }
 
-/** As workers report it; where they never do, as the queue shows it. */
+/** As workers report it, or inferred from the queue where they never report. */
 export function throughputOf(intervals: Interval[], unheard: boolean): number {
   const seconds = sum(intervals.map((each) => each.seconds));
   return seconds > 0 ? sum(intervals.map(({ done, begun }) => (unheard ? begun : done))) / seconds : 0;
@@ -140,7 +140,7 @@ export function isUnheard({ workers, active, ranSeconds }: KindSeen): boolean {
   return workers?.length === 0 && active.some((task) => ranSeconds(task) > REPORTS_WITHIN_SECONDS);
 }
 
-/** Workers report that they hold or finish something; or, where none reports, something leaves the queue. */
+/** Workers report that they hold or finish work; where none reports, work leaves the queue. */
 export function isServing(workers: WorkerSlots[] = [], intervals: Interval[]): boolean {
   const reports = workers.length > 0;
   return (

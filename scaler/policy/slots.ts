@@ -1,6 +1,6 @@
 /**
- * Slots: how many a task really has, whatever its owner or its workers say, how many are in use right now, and what workers that are
- * not the pool's have.
+ * Slots: how many a task really has, regardless of what is configured or reported, how many are in use now, and the slots of workers
+ * that are not the pool's.
  */
 import type { KindSeen, WorkerSlots } from './kinds.ts';
 import type { Interval, KindMemory } from './memory.ts';
@@ -8,18 +8,18 @@ import type { Service } from './service.ts';
 import { faded, mean, median, sum } from './sums.ts';
 import type { Policy } from './types.ts';
 
-/** Less than this part of the slots that workers say they have counts as fewer. */
+/** A task that uses less than this share of its reported slots has fewer. */
 export const MUCH_LESS = 0.9;
-/** Work has waited for this long while the slots in use stayed the same: the task has no more. */
+/** If work has waited for this long while the slots in use stayed the same, the task has no more. */
 const TAKES_NO_MORE_SECONDS = 20;
 const NO_MORE_WEIGHT = 0.3;
-/** Heartbeats up to this age count as of now, as a queue's reading does. */
+/** Heartbeats up to this age count as current, like a queue's reading. */
 const FRESH_SECONDS = 6;
 
-/** What the workers report of their slots. */
+/** The slots that workers report. */
 export interface Use {
   reportedBusy: number;
-  /** By active task of the pool: slots in use, those that it says it has, and the age of its oldest heartbeat. */
+  /** By active task of the pool: slots in use, reported slots, and the age of its oldest heartbeat. */
   tasks: { used: number; slots: number; ageSeconds: number }[];
   /** Slots of a task as its workers report, or else as configured; and whether the workers reported them. */
   stated: number;
@@ -60,7 +60,7 @@ export function useOf({ workers, active }: KindSeen, before: KindMemory, { slots
 
 interface TaskSlots {
   perTask: number;
-  /** To be remembered: 0 where the stated slots are right as far as known. */
+  /** To remember: 0 where the stated slots are right as far as known. */
   learned: number;
   noMoreSeconds: number;
   /** The workers' heartbeats are younger than the wait. */
@@ -68,8 +68,8 @@ interface TaskSlots {
 }
 
 /**
- * While work waits, the slots in use are all that a task has, whatever its owner or its workers say. Where slots follow the load, a
- * task has as many as others have come to; a new task will come to that, too.
+ * While work waits, the slots in use are all that a task has, regardless of what is configured or reported. Where slots follow the load,
+ * a task will reach as many as the others have.
  */
 export function slotsLearned(
   { active, seconds }: KindSeen,
@@ -92,8 +92,8 @@ export function slotsLearned(
 }
 
 /**
- * The slots in use now: of those that a heartbeat saw, the part that is likely still in use; and what has left the queue since. In tasks
- * that are being replaced, what ends is not replaced.
+ * The slots in use now: the share of those in the heartbeat that is likely still in use, plus work that has left the queue since. In
+ * tasks that are being replaced, finished work is not followed by new work.
  */
 export function busyNow(
   { workers = [], active, outdated, ranSeconds, now }: KindSeen,
@@ -103,7 +103,9 @@ export function busyNow(
   const reported = new Map(workers.map(({ task, ageSeconds }) => [task, ageSeconds]));
   const ages = active.map((task) => reported.get(task) ?? ranSeconds(task));
   const staying = workers.filter(({ task }) => task === null || !outdated.has(task));
-  const seen = staying.map(({ usedSlots, ageSeconds }) => usedSlots * faded(ageSeconds - FRESH_SECONDS, service.seconds));
+  const seen = staying.map(
+    ({ usedSlots, ageSeconds }) => usedSlots * faded(ageSeconds - FRESH_SECONDS, service.seconds),
+  );
   const unseen = intervals.map(({ at, seconds, begun }) => {
     const ago = (now - at) / 1000 + seconds / 2;
     const unreported = ages.filter((age) => age - FRESH_SECONDS > ago).length / Math.max(1, ages.length);

@@ -6,7 +6,7 @@ export function mean(values: number[]): number {
   return sum(values) / Math.max(1, values.length);
 }
 
-/** The upper one of two. */
+/** Of an even number of values, the upper of the two in the middle. */
 export function median(values: number[]): number | undefined {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
@@ -15,7 +15,7 @@ export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }
 
-/** What is left of something that fades exponentially: e⁻¹ of it after `lastsSeconds`. */
+/** Exponential decay: what is left after `seconds`; e⁻¹ is left after `lastsSeconds`. */
 export function faded(seconds: number, lastsSeconds: number): number {
   return Math.exp(-Math.max(0, seconds) / lastsSeconds);
 }

@@ -2,10 +2,10 @@
 import { followed, REPORTS_WITHIN_SECONDS, type Memory } from './memory.ts';
 import type { TasksReading } from './types.ts';
 
-/** A task that has not come up after this many of the usual start-ups, and this long, has not been placed. */
+/** A task that has not come up after this many usual start-ups, and at least this long, has not been placed. */
 const STARTS_WAITED_FOR = 3;
 const PLACED_WITHIN_SECONDS = 180;
-/** How much one more start-up changes the usual one. */
+/** Weight of one more start-up. */
 const START_UP_WEIGHT = 0.1;
 
 export function followTasks(tasks: TasksReading, before: Memory, now: number) {
@@ -16,7 +16,7 @@ export function followTasks(tasks: TasksReading, before: Memory, now: number) {
   let { startUpSeconds } = before;
   for (const task of tasks.running) {
     const since = before.pendingSince[task];
-    // Waiting for capacity is no start-up.
+    // Waiting for capacity does not count as start-up.
     const most = Math.max(PLACED_WITHIN_SECONDS, STARTS_WAITED_FOR * startUpSeconds);
     const took = Math.min(most, (now - (since ?? now)) / 1000);
     if (since !== undefined) startUpSeconds += START_UP_WEIGHT * (Math.max(0, took) - startUpSeconds);
@@ -39,7 +39,7 @@ export function shortage(
   return { since, unplaced: isLong ? desired - active : 0 };
 }
 
-/** Tasks that were there at the last tick, were not to be removed, and are gone. */
+/** Tasks of the last tick that were not to be removed and are gone. */
 export function tasksLost(
   { held }: Memory,
   { running, pending }: TasksReading,

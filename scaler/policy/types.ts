@@ -1,6 +1,6 @@
-/** What the policy is given, what it answers, and the words it uses. */
+/** The policy's input, its result, and its terms. */
 
-/** A value that was read, or why it could not be: no data is not zero. */
+/** A value, or why it could not be read: no data is not zero. */
 export type Reading<T> = T | Unknown;
 export interface Unknown {
   unknown: string;
@@ -17,7 +17,7 @@ export interface QueueReading {
   addRate: number;
   dispatchRate: number;
   rateLimited: boolean;
-  /** Tasks a second that the queue's own rate limit lets through; absent where there is none. */
+  /** The queue's own rate limit, in tasks per second; absent where there is none. */
   rateLimit?: number | undefined;
 }
 
@@ -44,12 +44,12 @@ export interface WorkerReading {
   /** Totals of activity attempts since the worker started. */
   processed: number;
   failed: number;
-  /** Total of workflow tasks that failed: their code is broken, or not there. */
+  /** Total of failed workflow tasks: their code is broken or missing. */
   workflowFailed?: number | undefined;
   /** Slots for workflow tasks and for Nexus tasks; absent where the record is older, or the worker does not say. */
   workflowTasks?: SlotsReading | undefined;
   nexusTasks?: SlotsReading | undefined;
-  /** Local activities at work: they hold the worker as others do, and have slots of their own. */
+  /** Running local activities: they hold the worker like others, and have their own slots. */
   localActivities?: number | undefined;
 }
 
@@ -63,9 +63,9 @@ export interface TasksReading {
   deployment?: string | undefined;
   /** Tasks that earlier deployments started, while the newest replaces them. */
   outdated?: string[];
-  /** Tasks that a person drains: they are removed, whatever the policy makes of the rest. */
+  /** Tasks that a person drains: they are removed regardless of the policy. */
   drained?: string[] | undefined;
-  /** Cordoned tasks that can take no work again: they are removed, whatever the policy makes of the rest. */
+  /** Cordoned tasks that cannot take work again: they are removed regardless of the policy. */
   final?: string[] | undefined;
   /** Tasks on Fargate Spot. */
   spot?: string[] | undefined;
@@ -88,15 +88,15 @@ export interface Policy {
   /** What a task that has not reported yet is expected to have. */
   slotsPerTask: number;
   /**
-   * How long queued work may wait before it starts. It is also the exchange rate between waiting and paying: a piece of
-   * work that waits so long is as bad as one that costs twice its share of the fleet.
+   * How long queued work may wait before it starts. It is also the exchange rate between waiting and cost: a piece of work that waits
+   * for this long is as bad as one that costs twice its share of the fleet.
    */
   targetWaitSeconds: number;
-  /** The fleet stays at least so long after it was needed; longer where the learned gaps between needs say so. */
+  /** The fleet stays for at least this long after it was needed; longer where the learned gaps make that worthwhile. */
   scaleInAfterSeconds: number;
   /** While true the fleet stays as it is. */
   paused: boolean;
-  /** Dollars an hour (by the clock) after which the fleet grows no more; null for no cap. Needs `taskDollarsPerHour`. */
+  /** Dollars per clock hour, after which the fleet does not scale out; null for no cap. Needs `taskDollarsPerHour`. */
   spendCapDollarsPerHour: number | null;
   taskDollarsPerHour: number;
 }
@@ -118,37 +118,37 @@ export const REASONS = [
   'steady', // the fleet fits the need
   'backlog', // more tasks, for work that waits
   'busy', // more tasks, for slots that are taken
-  'expected', // more tasks, for work that has come at such a time, or gone so far, before
+  'expected', // more tasks, for recurring load, or for a jump as large as earlier ones
   'minimum', // more tasks, for minTasks alone
   'probing', // one task for a pool at zero, to see whether its new revision starts
-  'cooling', // fewer are needed, but the need may come back sooner than a task could
+  'cooling', // fewer are needed, but demand is likely to return before a new task could start
   'scale-in', // fewer tasks
-  'deploying', // fewer are needed, but nobody of the new revision leaves before the old one has
+  'deploying', // fewer are needed, but tasks of the new revision stay until the old ones are gone
   'maximum', // more are needed than maxTasks allows
   'rate-limited', // the queue is throttled: more workers cannot help
   'failing', // most attempts fail: more workers only fail faster
-  'workflow-failures', // most of what fails is workflow code: nothing it would start comes to be
-  'not-starting', // tasks that were ordered do not come up, or are never placed: more would not either
-  'crashing', // workers die at work, one after another: more would only die of it too
-  'no-gain', // more tasks have not brought more throughput
+  'workflow-failures', // most failures are of workflow code: the work that it would start never arrives
+  'not-starting', // ordered tasks do not come up, or are never placed: more would not either
+  'crashing', // workers crash in mid-work, one after another: more would crash, too
+  'no-gain', // more tasks did not increase the throughput
   'not-serving', // tasks run, but nothing is taken from the queue
   'spend-cap', // the hour's budget is spent
-  'paused', // the owner's word
-  'unknown', // something could not be read, or running tasks report nothing: the fleet does not shrink
+  'paused', // by the owner
+  'unknown', // a signal could not be read, or running tasks report nothing: the fleet does not scale in
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
 export interface Decision {
-  /** What UpdateService gets: the tasks that shall take work. */
+  /** The count for UpdateService. */
   desired: number;
-  /** All tasks that shall be cordoned from now on; one left out is taken back. */
+  /** All tasks to cordon from now on; a cordoned task that is not in the list is uncordoned. */
   cordon: string[];
   reason: Reason;
   /** The numbers behind the reason, in one line. */
   detail: string;
 }
 
-/** What the policy measured on the way to its decision; an unknown figure is null. */
+/** What the policy measured for its decision; an unknown figure is null. */
 export interface Figures {
   busySlots: number | null;
   slots: number | null;
@@ -156,7 +156,7 @@ export interface Figures {
   ageSeconds: number | null;
   /** Workers with a fresh heartbeat. */
   liveWorkers: number | null;
-  /** Running tasks that should have reported, and have not: what they do is unknown. */
+  /** Running tasks that should have reported and have not: their load is unknown. */
   unreportedTasks: number | null;
   /** The newest deployment's first task has not come up, again and again or for minutes. */
   revisionFailing: boolean;

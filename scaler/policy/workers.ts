@@ -1,4 +1,4 @@
-/** Who serves the queue: the pool's workers and others, their totals at the tick before, and the tasks that report nothing. */
+/** The workers of the queue: the pool's and others, their totals at the previous tick, and the tasks that report nothing. */
 import type { WorkerSlots } from './kinds.ts';
 import { followed, KINDS, REPORTS_WITHIN_SECONDS, type Kind, type Memory, type WorkerTotals } from './memory.ts';
 import { known, type Reading, type SlotsReading, type TasksReading, type WorkerReading } from './types.ts';
@@ -11,7 +11,7 @@ export function atWork({ usedSlots, localActivities = 0, nexusTasks }: WorkerRea
   return usedSlots + localActivities + (nexusTasks?.usedSlots ?? 0);
 }
 
-/** A worker that serves the queue, and what was known of it at the tick before. */
+/** A worker of the queue, and its state at the previous tick. */
 export interface Server {
   worker: WorkerReading;
   isOwn: boolean;
@@ -20,8 +20,8 @@ export interface Server {
 }
 
 /**
- * Who serves the queue: the workers of tasks that ECS lists, and others as long as they report. Where no worker's task is known, the
- * others are the pool's, else somebody else's. A worker of a task that is gone is a ghost, and is left out.
+ * The workers of the queue: those in tasks that ECS lists, and others as long as they report. Where no worker's task is known, the others
+ * belong to the pool, otherwise to somebody else. A worker of a task that is gone is a ghost and is left out.
  */
 export function serversOf(
   workers: Reading<WorkerReading[]>,
@@ -45,7 +45,7 @@ export function serversOf(
   });
 }
 
-/** A worker chooses its own key, which may be the name of a property that every object has. */
+/** Workers choose their keys, which may be the name of a property that every object has. */
 export function totalsFor(key: string, totals: Memory['workers']): WorkerTotals | undefined {
   return Object.hasOwn(totals, key) ? totals[key] : undefined;
 }

@@ -1,20 +1,20 @@
-/** What the model is given: the work, and the conditions under which a fleet does it. */
+/** The model's input: the work, and the conditions under which a fleet does it. */
 import type { Signals } from '../../scaler/policy.ts';
 
-/** A piece of work, that arrives and then runs for so long. Sorted by arrival. */
+/** A piece of work. A list of work is sorted by arrival. */
 export interface Work {
   arrivalSeconds: number;
   serviceSeconds: number;
-  /** An activity, unless it says otherwise. A worker has slots of their own for workflow tasks, and one thread for all of them. */
+  /** (Default: an activity.) A worker has separate slots for workflow tasks, and one thread for all of them. */
   kind?: Kind;
-  /** Polls for something by failing: so many attempts fail before one succeeds, each followed by a pause. */
+  /** Work that polls by failing: this many attempts fail before one succeeds, each followed by a pause. */
   retries?: { times: number; everySeconds: number };
 }
 
 export const KINDS = ['activity', 'workflowTask'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** A stretch of the model's time. */
+/** An interval of the model's time. */
 export interface Spell {
   fromSeconds: number;
   toSeconds: number;
@@ -22,57 +22,57 @@ export interface Spell {
 
 export interface Settings {
   seed: number;
-  /** Slots of a task for activities, as its owner says. */
+  /** A task's slots for activities, as configured. */
   slots: number;
-  /** Slots that a task really fills; above `slots`, all of these. */
+  /** Slots that a task really uses; at most `slots`. */
   usableSlots: number;
-  /** Whether heartbeats say how many slots are free. A worker of ours cannot: its slots are not of the SDK's own kind. */
+  /** Whether heartbeats report free slots. Our workers' do not: their slot supplier is not one of the SDK's. */
   reportsFreeSlots: boolean;
-  /** Slots of a task for workflow tasks. */
+  /** A task's slots for workflow tasks. */
   workflowSlots: number;
   minTasks: number;
   maxTasks: number;
-  /** From the order of a task until it polls; drawn for each. Paid for, as Fargate bills from the image pull. */
+  /** From the order of a task until it polls; drawn for each task. Billed, because Fargate bills from the image pull. */
   startUpSeconds: [least: number, most: number];
-  /** A poll that finds no work ends after so long: a cordoned task leaves only when its own have ended. */
+  /** How long a poll without work stays open: a cordoned task leaves only after its polls have ended. */
   pollSeconds: number;
   heartbeatSeconds: number;
-  /** Images that are not ours: their workers take work, and are in no list. */
+  /** For images that are not ours: their workers take work, but Temporal does not list them. */
   neverReports: boolean;
-  /** Spells in which the server's registry has lost this part of the workers. */
+  /** Spells in which the server's registry has lost this share of the workers. */
   unlisted: (Spell & { share: number })[];
-  /** Workers of somebody else that serve the same queue: they report, and run in no task of the service. */
+  /** Somebody else's workers on the same queue: they report, but do not run in tasks of the service. */
   foreign: { workers: number; slots: number };
-  /** Part of the activities that is dispatched past the queue, and not counted there, whenever a slot is free. */
+  /** The share of activities that is started eagerly when a slot is free: the queue does not count them. */
   eagerShare: number;
-  /** Part of the workflow tasks that goes to the worker which has its workflow cached, and is in no count of the queue. */
+  /** The share of workflow tasks that goes to the worker that has cached the workflow: the queue does not count them. */
   stickyShare: number;
-  /** Work of terminated workflows, counted in the backlog until a worker polls it away, or for ten minutes. */
+  /** Work of terminated workflows: the backlog counts it until a worker polls, or for ten minutes. */
   deadWork: { atSeconds: number; count: number }[];
   /**
-   * When the server restarts: activities that were dispatched in the last half minute are queued again although they run,
-   * as if they had just come or with the age they had, until a worker polls them away, or for ten minutes.
+   * When the server restarts: activities that were dispatched in the last half minute are queued again although they run, as new or
+   * with their old age, until a worker polls, or for ten minutes.
    */
   restarts: { atSeconds: number; age: 'fresh' | 'old' }[];
-  /** Spells in which an attempt fails with this probability, at its end, and is retried after a back-off. */
+  /** Spells in which an attempt fails at its end with this probability, and is retried after a back-off. */
   outages: (Spell & { probability: number })[];
   /** Spells in which signals cannot be read. */
   blindSpells: (Spell & { signals: (keyof Signals)[] })[];
-  /** When a new revision is deployed: each task of the old one is replaced, and goes when it may. */
+  /** Times at which a new revision is deployed: each old task is replaced, and leaves when it may. */
   deployments: number[];
-  /** What all attempts share, such as a database: more of them at once than this, and each takes longer. */
+  /** The capacity of what all attempts share, such as a database: with more attempts at once, each takes longer. */
   sharedSlots: number;
-  /** The activity queue's own limit of dispatches a second, as it reports it. */
+  /** The activity queue's own limit of dispatches per second, which it reports. */
   dispatchLimit: number;
-  /** Part of the activities has a fairness key with a limit of its own, which no reading tells. */
+  /** The share of activities with a fairness key that has its own limit, which no reading shows. */
   limitedKey: { share: number; perSecond: number };
-  /** What a task that is stopped while it works has left, in a fleet without the scale-in protocol. The SDK's own default is 0. */
+  /** How long a stopped task may finish its work, in a fleet without the scale-in protocol. The SDK's default is 0. */
   stopGraceSeconds: number;
-  /** How long lost work stays lost: the activity's heartbeat timeout and the retry's back-off. */
+  /** From the loss of work to its retry: the activity's heartbeat timeout plus the back-off. */
   redeliverySeconds: number;
-  /** The fleet is watched, and paid for, so long after the last work could have been done. */
+  /** How long the run continues, and tasks are billed, after the last possible end of work. */
   tailSeconds: number;
-  /** How often a sample is kept for charts; 0 keeps none. */
+  /** Interval of the samples for charts; 0: no samples. */
   sampleSeconds: number;
 }
 

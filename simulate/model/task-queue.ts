@@ -1,13 +1,13 @@
 /**
- * One of Temporal's task queues: work waits first in first out, but what a limit holds does not hold the rest; and what is
- * told of it is some seconds old, and counts what is not there.
+ * One of Temporal's task queues: work waits first in first out, but work that a limit holds back does not hold back the rest. Its
+ * figures are some seconds old, and count work that no longer exists.
  */
 import type { QueueReading } from '../../scaler/policy.ts';
 import type { Random } from '../random.ts';
 import { RateCounter, RATE_SECONDS } from './rate-counter.ts';
 
 const FALSE_FIRST_RATES = [78, 212];
-/** Work that is counted and not there is found out by the server itself after so long. */
+/** The server itself drops work that no longer exists after this time. */
 const DEAD_WORK_SECONDS = 600;
 const BURST_SECONDS = 1;
 
@@ -15,7 +15,7 @@ const BURST_SECONDS = 1;
 interface Lane {
   items: { work: number; since: number }[];
   head: number;
-  /** The limit: dispatches so far apart, of which a second's worth may go at once. When the next is due by that. */
+  /** The limit, as time between dispatches; a second's worth may go at once. `dueAt` is when the next may go. */
   secondsApart: number;
   dueAt: number;
 }
@@ -32,7 +32,7 @@ export class TaskQueue {
   #isFresh = true;
   #snapshot: QueueReading & { headSince: number };
 
-  /** Dispatches a second: of the whole queue, and of the key that has a limit. */
+  /** Dispatches per second, for the whole queue and for the key that has a limit. */
   constructor(limit: number, keyLimit: number, random: Random) {
     this.#limit = limit;
     this.#all = newLane(limit);
@@ -50,7 +50,7 @@ export class TaskQueue {
     (hasLimitedKey ? this.#key : this.#all).items.push({ work, since: now });
   }
 
-  /** What may be dispatched now; undefined when nothing waits, or a limit holds all of it. */
+  /** The next work to dispatch; undefined when nothing waits or a limit holds all of it back. */
   take(now: number): number | undefined {
     if (this.length === 0) return undefined;
     const lane = this.#nextLane(now);
@@ -59,29 +59,29 @@ export class TaskQueue {
       return undefined;
     }
     if (waitingIn(this.#key) > 0 && now < nextOf(this.#key)) this.#limitedAt = now;
-    // The queue's own limit is one for all of its work.
+    // The queue's own limit applies to all of its work.
     for (const limit of new Set([this.#all, lane])) limit.dueAt = Math.max(now, limit.dueAt) + limit.secondsApart;
     this.#dispatches.count(now);
     return takeFrom(lane);
   }
 
-  /** When a limit lets the next piece through. */
+  /** When a limit allows the next dispatch. */
   get nextAt(): number {
     const lanes = [this.#all, this.#key].filter((lane) => waitingIn(lane) > 0);
     return Math.min(...lanes.map((lane) => Math.max(nextOf(lane), nextOf(this.#all))));
   }
 
-  /** Work that is counted and cannot be done, as if it had come at that moment. */
+  /** Adds work that is counted and cannot be done, as if it arrived now. */
   addDead(count: number, since: number): void {
     this.#dead = { count: this.#dead.count + count, since };
   }
 
-  /** Somebody has polled. */
+  /** A worker has polled. */
   dropDead(): void {
     this.#dead.count = 0;
   }
 
-  /** The server starts again: its rates begin anew, with what it queues once more. */
+  /** The server restarts: its rates start at zero, plus what it queues again. */
   restart(again: number, since: number, now: number): void {
     this.#adds.restart(now);
     this.#dispatches.restart(now);
@@ -119,7 +119,7 @@ export class TaskQueue {
     };
   }
 
-  /** The first rate of a fresh queue is divided by milliseconds: one task has read as 78 and as 212 a second. */
+  /** The first rate of a fresh queue is divided by milliseconds: one task has been reported as 78 and as 212 per second. */
   #falseFirstRate(addRate: number): number {
     this.#isFresh = false;
     const tasks = addRate * RATE_SECONDS;

@@ -11,14 +11,14 @@ export interface ModelTask {
   revision: number;
   orderedAt: number;
   stoppedAt: number;
-  /** What the scaler wrote, and what the worker has seen of it. It gates activities alone: workflow tasks leave nothing behind. */
+  /** As the scaler wrote it; the worker has seen it where `polling` is the opposite. It stops activities only: workflow tasks are short. */
   cordoned: boolean;
   polling: boolean;
-  /** When the last poll ends that was open when polling ended; Infinity where none is open. */
+  /** When the last poll ends that was open when the worker stopped polling; Infinity where none is open. */
   pollEndsAt: number;
-  /** It has finished what it held and lifted its protection. */
+  /** It has finished its work and removed its protection. */
   leaving: boolean;
-  /** When its one thread for workflow tasks is free again. */
+  /** When its thread for workflow tasks is free. */
   threadFreeAt: number;
   slots: Record<Kind, Slots>;
   failed: number;
@@ -30,7 +30,7 @@ export interface Slots {
   size: number;
   held: Set<number>;
   processed: number;
-  /** Its place in the list of those that can take work; -1 when it is not in it. */
+  /** Its index in the list of available slots; -1 when it is not in it. */
   place: number;
 }
 
@@ -76,14 +76,14 @@ export function holdsNothing({ slots }: ModelTask): boolean {
   return KINDS.every((kind) => slots[kind].held.size === 0);
 }
 
-/** What its slots are at this moment: work that is shorter than the interval is seen by chance. */
+/** The slots at this moment: work that is shorter than the heartbeat interval is seen by chance. */
 export function beat(task: ModelTask, now: number): void {
   const of = ({ held, processed }: Slots) => ({ usedSlots: held.size, processed });
   const { activity, workflowTask } = task.slots;
   task.heartbeat = { at: now, failed: task.failed, kinds: { activity: of(activity), workflowTask: of(workflowTask) } };
 }
 
-/** As the server tells its newest heartbeat; undefined before the first. */
+/** The newest heartbeat as the server reports it; undefined before the first. */
 export function readingOf(
   { heartbeat, isOwn, id, key }: ModelTask,
   said: { slots: number | null; workflowSlots: number },
@@ -102,7 +102,7 @@ export function readingOf(
   };
 }
 
-/** Slots that have room for one kind of work. Temporal spreads work over all that poll. */
+/** Slots with room for one kind of work. Temporal spreads work over all workers that poll. */
 export class Available {
   readonly #list: Slots[] = [];
 

@@ -221,7 +221,7 @@ test('tags and settings that make no sense', async () => {
   await serve('odd-queue');
   await deploy('odd');
   await stacks.tag('odd-odd-pool', { 'elastic-workers:min-tasks': 'many' });
-  await stacks.put('/elastic-workers/odd/broken', '{"pool":"broken"}');
+  await stacks.put('/elastic-workers/odd/broken', { pool: 'broken' });
   expect(wrong(await examine('odd'))).toMatchObject([
     { check: 'pool settings', says: expect.stringContaining('/elastic-workers/odd/broken') },
     { check: 'tags', says: expect.stringContaining('"many"') },

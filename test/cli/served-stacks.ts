@@ -26,11 +26,10 @@ import {
   CreateLogStreamCommand,
   PutLogEventsCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
   CreateServiceCommand,
-  DescribeServicesCommand,
   ECSClient,
   ListTasksCommand,
   PutClusterCapacityProvidersCommand,
@@ -39,12 +38,10 @@ import {
   UpdateServiceCommand,
   type Service,
 } from '@aws-sdk/client-ecs';
-import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { dimensionsOf, METRIC_NAMESPACE, METRICS } from '../../contract/metrics.ts';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
-import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { emulatorEndpoint, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { localClient } from '../../local/observe.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
@@ -56,6 +53,7 @@ import { StateTable } from '../../scaler/act/state.ts';
 import { Telemetry } from '../../scaler/report/telemetry.ts';
 import type { Session } from '../../scaler/ports.ts';
 import { tick } from '../../scaler/tick.ts';
+import { createStateTable, putParameter, readService } from '../aws-resources.ts';
 import { onCall } from './on-call.ts';
 
 const MAIN = join(import.meta.dirname, '../../cli/main.ts');
@@ -200,10 +198,8 @@ export class ServedStacks {
     await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   }
 
-  async service(name: string): Promise<Service> {
-    const request = { cluster: 'cluster', services: [name], include: ['TAGS' as const] };
-    const { services = [] } = await this.ecs.send(new DescribeServicesCommand(request));
-    return services[0] as Service;
+  service(name: string): Promise<Service> {
+    return readService(this.ecs, 'cluster', name);
   }
 
   /** The cluster's capacity providers. */
@@ -255,19 +251,12 @@ export class ServedStacks {
   async deploy(id: string, { config = {}, pools = [{ pool: 'pool' }] }: StackSettings = {}): Promise<void> {
     const poolConfigs = pools.map((pool) => this.#poolOf(id, pool));
     const stack = { ...this.#configOf(id), ...config };
-    await this.put(`${STACKS_PATH}/${id}`, JSON.stringify(stack));
+    await this.put(`${STACKS_PATH}/${id}`, stack);
     for (const pool of poolConfigs) {
-      await this.put(`${stack.poolsPath}/${pool.pool}`, JSON.stringify(pool));
+      await this.put(`${stack.poolsPath}/${pool.pool}`, pool);
       await this.createService(pool.service);
     }
-    await new DynamoDBClient(this.#client()).send(
-      new CreateTableCommand({
-        TableName: stack.stateTable,
-        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-        BillingMode: 'PAY_PER_REQUEST',
-      }),
-    );
+    await createStateTable(this.#emulator.url, stack.stateTable);
     const logs = new CloudWatchLogsClient(this.#client());
     await logs.send(new CreateLogGroupCommand({ logGroupName: stack.scalerLogGroup }));
     await logs.send(new CreateLogStreamCommand({ logGroupName: stack.scalerLogGroup, logStreamName: 'scaler' }));
@@ -353,8 +342,8 @@ export class ServedStacks {
     }
   }
 
-  async put(Name: string, Value: string): Promise<void> {
-    await new SSMClient(this.#client()).send(new PutParameterCommand({ Name, Value, Type: 'String' }));
+  put(name: string, value: object): Promise<void> {
+    return putParameter(this.#emulator.url, name, value);
   }
 
   #configOf(id: string): StackConfig {

@@ -8,25 +8,17 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
-  CreateServiceCommand,
-  DescribeServicesCommand,
   ECSClient,
-  RegisterTaskDefinitionCommand,
-  TagResourceCommand,
   UntagResourceCommand,
   UpdateServiceCommand,
   type UpdateServiceCommandInput,
   type Service,
 } from '@aws-sdk/client-ecs';
-import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Client, Connection } from '@temporalio/client';
-import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
-import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
@@ -34,6 +26,14 @@ import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/pro
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/report/tick-record.ts';
+import {
+  createService,
+  createStateTable,
+  putParameter,
+  readService,
+  registerTask,
+  tagService,
+} from '../aws-resources.ts';
 import { until } from '../until.ts';
 import { SIDECAR_IMAGE } from '../task-definition.ts';
 import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
@@ -106,7 +106,7 @@ export class FaultyStack {
     this.client = new Client({ connection: await Connection.connect({ address: this.#temporal.address }) });
     const awsUrl = await this.aws.start();
     await this.#startFargate(awsUrl);
-    await this.#createTable();
+    await createStateTable(this.#emulator.url, TABLE);
     await this.#ecs.send(
       new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE', 'FARGATE_SPOT'] }),
     );
@@ -144,16 +144,13 @@ export class FaultyStack {
     return this.fargate.tasks().filter((task) => task.service === pool && task.lastStatus === 'RUNNING');
   }
 
-  async service(pool: string): Promise<Service> {
-    const { services = [] } = await this.#ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [pool] }));
-    return services[0] as Service;
+  service(pool: string): Promise<Service> {
+    return readService(this.#ecs, CLUSTER, pool);
   }
 
   /** Holds the pool at a count, as a person can. */
   async hold(pool: string, count: number): Promise<void> {
-    const { serviceArn } = await this.service(pool);
-    const tags = [SERVICE_TAGS.minTasks, SERVICE_TAGS.maxTasks].map((key) => ({ key, value: `${count}` }));
-    await this.#ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+    await tagService(this.#ecs, await this.service(pool), { minTasks: `${count}`, maxTasks: `${count}` });
   }
 
   async release(pool: string): Promise<void> {
@@ -271,38 +268,16 @@ export class FaultyStack {
     this.#ecs = new ECSClient(localClient(this.fargate.url));
   }
 
-  async #createTable(): Promise<void> {
-    await new DynamoDBClient(localClient(this.#emulator.url)).send(
-      new CreateTableCommand({
-        TableName: TABLE,
-        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-        BillingMode: 'PAY_PER_REQUEST',
-      }),
-    );
-  }
-
   async #createPool(pool: FaultyPool): Promise<void> {
     const { name, policy, spot = false, rebalanced = false } = pool;
-    await this.#ecs.send(
-      new CreateServiceCommand({
-        cluster: CLUSTER,
-        serviceName: name,
-        taskDefinition: await this.#register(pool),
-        desiredCount: 0,
-        // As the construct creates it, but for the rebalancing.
-        capacityProviderStrategy: ['FARGATE', ...(spot ? ['FARGATE_SPOT'] : [])].map((capacityProvider) => ({
-          capacityProvider,
-          weight: 1,
-        })),
-        deploymentConfiguration: {
-          maximumPercent: MAXIMUM_PERCENT,
-          minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT,
-        },
-        availabilityZoneRebalancing: rebalanced ? 'ENABLED' : 'DISABLED',
-        networkConfiguration: { awsvpcConfiguration: { subnets: SUBNETS } },
-      }),
-    );
+    await createService(this.#ecs, {
+      cluster: CLUSTER,
+      name,
+      taskDefinition: await this.#register(pool),
+      capacityProviders: ['FARGATE', ...(spot ? ['FARGATE_SPOT'] : [])],
+      subnets: SUBNETS,
+      zoneRebalancing: rebalanced,
+    });
     const config: Omit<PoolConfig, 'protection'> & Partial<PoolConfig> = {
       pool: name,
       taskQueue: name,
@@ -312,15 +287,12 @@ export class FaultyStack {
       policy,
       ...(pool.beside !== undefined && { protection: 'sidecar' as const }),
     };
-    await new SSMClient(localClient(this.#emulator.url)).send(
-      new PutParameterCommand({ Name: `/pools/${name}`, Type: 'String', Value: JSON.stringify(config) }),
-    );
+    await putParameter(this.#emulator.url, `/pools/${name}`, config);
   }
 
-  async #register(pool: FaultyPool): Promise<string> {
-    const definition = definitionOf(pool, { address: this.#address, refusing: this.#refusing?.address });
-    const { taskDefinition } = await this.#ecs.send(new RegisterTaskDefinitionCommand(definition));
-    return `${pool.name}:${taskDefinition?.revision}`;
+  #register(pool: FaultyPool): Promise<string> {
+    const addresses = { address: this.#address, refusing: this.#refusing?.address };
+    return registerTask(this.#ecs, definitionOf(pool, addresses));
   }
 
   #startScaler(awsUrl: string): void {

@@ -1,5 +1,5 @@
 /** The containers that workers run in. */
-import { Match } from 'aws-cdk-lib/assertions';
+import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { containerOf, poolConfigs, synthesize } from './synthesize.ts';
 
@@ -9,7 +9,7 @@ interface TaskDefinitionProperties {
 }
 
 describe('a worker', () => {
-  test('of this package protects itself, and is told how long it has to drain', () => {
+  test('of this package protects itself, and gets its drain time', () => {
     const { container, environment } = containerOf(synthesize().template, 'fast');
     expect(environment).toMatchObject({
       TEMPORAL_ADDRESS: 'temporal.example.com:7233',
@@ -30,7 +30,7 @@ describe('a worker', () => {
     expect(container).not.toHaveProperty('HealthCheck');
   });
 
-  test('with slots that follow the load is told their limits, and the scaler the minimum', () => {
+  test('with slots that follow the load gets their limits, and the scaler the minimum', () => {
     const { template } = synthesize({ pools: { fast: { taskQueue: 'q', slots: { min: 5, max: 200 } } } });
     expect(containerOf(template).environment.ELASTIC_WORKERS_MAX_CONCURRENT_ACTIVITIES).toBe('5..200');
     expect(JSON.stringify(template.toJSON())).toContain('\\"slotsPerTask\\":5');
@@ -105,5 +105,21 @@ describe('a worker', () => {
     const { environment } = containerOf(template);
     expect(environment).toHaveProperty('ELASTIC_WORKERS_STATE_TABLE');
     expect(environment).not.toHaveProperty('ELASTIC_WORKERS_MODEL');
+  });
+
+  test.each([
+    ['worker', 'worker'],
+    ['scaler', 'sidecar'],
+  ] as const)('still understand protection: %s of 0.1, with a deprecation warning', (protection, expected) => {
+    const { template, stack } = synthesize({
+      reserveConcurrency: true,
+      pools: { own: { taskQueue: 'q', image: ecs.ContainerImage.fromRegistry('own'), protection } },
+    });
+    expect(poolConfigs(template)).toMatchObject([{ protection: expected }]);
+    const warnings = Annotations.fromStack(stack).findWarning('*', Match.stringLikeRegexp('deprecated'));
+    expect(warnings.map(({ entry }) => String(entry.data))).toEqual([
+      expect.stringContaining('set sidecar: false'),
+      expect.stringContaining('reserves no concurrency'),
+    ]);
   });
 });

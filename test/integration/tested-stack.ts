@@ -1,13 +1,14 @@
 /** One machine with a stack of the tests' own app (app.ts) deployed to it repeatedly; and what tests do to it. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DescribeServicesCommand, ECSClient, TagResourceCommand, type Service } from '@aws-sdk/client-ecs';
-import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import { ECSClient, type Service } from '@aws-sdk/client-ecs';
+import type { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import type { LocalFargateOptions, TaskSummary } from '../../local/fargate/index.ts';
 import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { startSite, type Site } from '../../local/plant.ts';
 import { bootstrap, cdk, type StackOptions } from '../../local/stack.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
+import { readService, tagService } from '../aws-resources.ts';
 import { requireNothingRefused } from '../rights/statements.ts';
 import type { TestedWorkers } from './app.ts';
 
@@ -89,20 +90,12 @@ export class TestedStack {
 
   async service(pool: string): Promise<Service> {
     const config = (await readPoolConfigs(this.site.emulatorUrl)).find((each) => each.pool === pool);
-    const { services = [] } = await this.#ecs().send(
-      new DescribeServicesCommand({ cluster: config?.cluster, services: [config?.service ?? ''] }),
-    );
-    return services[0] as Service;
+    return readService(this.#ecs(), config?.cluster ?? '', config?.service ?? '');
   }
 
   /** Sets tags on a pool's service, as a person would, without a deployment. */
   async tag(pool: string, limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
-    const tags = Object.entries(limits).map(([name, value]) => ({
-      key: SERVICE_TAGS[name as keyof typeof SERVICE_TAGS],
-      value,
-    }));
-    const { serviceArn } = await this.service(pool);
-    await this.#ecs().send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+    await tagService(this.#ecs(), await this.service(pool), limits);
   }
 
   #ecs(): ECSClient {

@@ -74,9 +74,9 @@ test('a command that does not exist gives one clear message', async () => {
 });
 
 test('a process that exits before it is ready is reported with the end of its log', async () => {
-  const running = await node(`console.log('no licence found'); process.exit(2)`);
+  const running = await node(`console.log('no license found'); process.exit(2)`);
   await expect(untilReady('The server', running, async () => false)).rejects.toThrow(
-    /^The server ended while starting \(exit code 2\).*\nno licence found$/,
+    /^The server ended while starting \(exit code 2\).*\nno license found$/,
   );
 });
 

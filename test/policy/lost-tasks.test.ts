@@ -58,7 +58,7 @@ describe('tasks that are gone unasked', () => {
     expect([drained.memory.slotsAwaitingRetry, next.memory.slotsAwaitingRetry]).toEqual([0, 0]);
   });
 
-  test('never make the fleet grow by what they held', () => {
+  test('never make the fleet scale out by what they held', () => {
     const read = signals({ workers: [worker('x', 10)], tasks: running('x') });
     const [first] = runs(1, () => read);
     const { decision } = decide({ ...read, tasks: running('y') }, first!.memory, policy, 10 * second);
@@ -142,7 +142,7 @@ describe('tasks that are gone unasked', () => {
     expect(none.decision.desired).toBeGreaterThan(0);
   });
 
-  test('with what they had taken from the queue, before they could tell of it, have gone in mid-work', () => {
+  test('that took work from the queue and stopped in mid-work before they reported it', () => {
     // Each comes up, takes the one piece of work and dies of it; and the work comes back.
     const outcomes = runs(20, (number) => {
       const [phase, task] = [number % 4, `t${Math.floor(number / 4)}`];

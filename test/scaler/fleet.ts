@@ -7,26 +7,19 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   CreateClusterCommand,
-  CreateServiceCommand,
-  DescribeServicesCommand,
   ECSClient,
-  RegisterTaskDefinitionCommand,
-  TagResourceCommand,
   UpdateServiceCommand,
   type Deployment,
   type Service,
 } from '@aws-sdk/client-ecs';
-import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { Client, Connection } from '@temporalio/client';
-import { MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT } from '../../contract/deployment.ts';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
-import { SERVICE_TAGS } from '../../contract/service-tags.ts';
+import type { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
-import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
 import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
 import { localClient } from '../../local/observe.ts';
@@ -39,6 +32,14 @@ import { StateTable } from '../../scaler/act/state.ts';
 import type { Ports } from '../../scaler/ports.ts';
 import { tick } from '../../scaler/tick.ts';
 import type { TickRecord } from '../../scaler/report/tick-record.ts';
+import {
+  createService,
+  createStateTable,
+  putParameter,
+  readService,
+  registerTask,
+  tagService,
+} from '../aws-resources.ts';
 import { SIDECAR_IMAGE, taskDefinitionOf } from '../task-definition.ts';
 import { until } from '../until.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
@@ -118,7 +119,7 @@ export class Fleet {
     });
     this.#ecs = new ECSClient(localClient(this.fargate.url));
     await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE'] }));
-    await this.#createTable();
+    await createStateTable(this.#emulator.url, TABLE);
     await this.deploy();
     this.#ticking = this.#tick();
   }
@@ -166,11 +167,12 @@ export class Fleet {
       environment,
       ...(this.#pool().protection === 'sidecar' && { sidecar }),
     });
-    const { taskDefinition } = await this.#ecs.send(new RegisterTaskDefinitionCommand(definition));
-    const revision = `${POOL}:${taskDefinition?.revision}`;
-    if (taskDefinition?.revision === 1) await this.#createService(revision);
-    else
-      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition: revision }));
+    const taskDefinition = await registerTask(this.#ecs, definition);
+    if (taskDefinition === `${POOL}:1`) {
+      await createService(this.#ecs, { cluster: CLUSTER, name: 'worker', taskDefinition });
+    } else {
+      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition }));
+    }
   }
 
   /** The same task definition again, as after a change of the network or a CloudFormation rollback. */
@@ -179,19 +181,11 @@ export class Fleet {
   }
 
   async tag(limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
-    const { serviceArn } = await this.service();
-    const tags = Object.entries(limits).map(([name, value]) => ({
-      key: SERVICE_TAGS[name as keyof typeof SERVICE_TAGS],
-      value,
-    }));
-    await this.#ecs.send(new TagResourceCommand({ resourceArn: serviceArn, tags }));
+    await tagService(this.#ecs, await this.service(), limits);
   }
 
-  async service(): Promise<Service> {
-    const { services = [] } = await this.#ecs.send(
-      new DescribeServicesCommand({ cluster: CLUSTER, services: ['worker'], include: ['TAGS'] }),
-    );
-    return services[0] as Service;
+  service(): Promise<Service> {
+    return readService(this.#ecs, CLUSTER, 'worker');
   }
 
   /** Where another process finds AWS. */
@@ -201,7 +195,6 @@ export class Fleet {
 
   /** What a deployment writes for the command line. */
   async tellCommandLine(): Promise<void> {
-    const ssm = new SSMClient(localClient(this.#emulator.url));
     const stack: StackConfig = {
       poolsPath: '/pools',
       stateTable: TABLE,
@@ -209,10 +202,8 @@ export class Fleet {
       scalerLogGroup: 'none',
       temporal: { address: this.temporal.address, namespace: this.temporal.namespace, tls: false },
     };
-    const parameters = { [`${STACKS_PATH}/fleet`]: stack, '/pools/fleet': this.#pool() };
-    for (const [Name, value] of Object.entries(parameters)) {
-      await ssm.send(new PutParameterCommand({ Name, Value: JSON.stringify(value), Type: 'String' }));
-    }
+    await putParameter(this.#emulator.url, `${STACKS_PATH}/fleet`, stack);
+    await putParameter(this.#emulator.url, '/pools/fleet', this.#pool());
   }
 
   /** As another controller would. */
@@ -268,34 +259,6 @@ export class Fleet {
     }
     const decided = lines.map(({ text, ticks, detail }) => `${text} × ${ticks}: ${detail}`).join('\n');
     return `${decided}\nerrors: ${this.errors.slice(-5).join('; ')}\n${JSON.stringify(this.records.at(-1))}`;
-  }
-
-  async #createService(taskDefinition: string): Promise<void> {
-    await this.#ecs.send(
-      new CreateServiceCommand({
-        cluster: CLUSTER,
-        serviceName: 'worker',
-        taskDefinition,
-        desiredCount: 0,
-        capacityProviderStrategy: [{ capacityProvider: 'FARGATE', weight: 1 }],
-        deploymentConfiguration: {
-          maximumPercent: MAXIMUM_PERCENT,
-          minimumHealthyPercent: MINIMUM_HEALTHY_PERCENT,
-        },
-        networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
-      }),
-    );
-  }
-
-  async #createTable(): Promise<void> {
-    await this.#dynamo().send(
-      new CreateTableCommand({
-        TableName: TABLE,
-        KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-        AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-        BillingMode: 'PAY_PER_REQUEST',
-      }),
-    );
   }
 
   #dynamo(): DynamoDBDocumentClient {

@@ -28,7 +28,7 @@ describe('the loop', () => {
     expect(ended).toBe(40_200);
   });
 
-  test('ends in time without a next invocation, and keeps its memory now and then', async () => {
+  test('ends in time without a next invocation, and saves its memory occasionally', async () => {
     const { started, ended } = await run(10, 150_000, () => 200);
     expect(started.at(-1)).toEqual([130_000, true]);
     expect(started.filter(([, keeps]) => keeps).map(([at_]) => at_)).toEqual([80_000, 130_000]);

@@ -180,7 +180,7 @@ describe('a cordon beside a sidecar', () => {
   });
 });
 
-test('workers are told which pools are being deployed', async () => {
+test('workers learn which pools are being deployed', async () => {
   const world = new FakePorts('fast', 'slow');
   world.tasks.set('slow', { desired: 1, running: ['old', 'new'], pending: [], outdated: ['old'] });
   await tick(world.pools, new Map(), world, at(0));

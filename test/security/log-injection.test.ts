@@ -110,12 +110,9 @@ describe('with hostile names of pools and queues', () => {
       policy: {},
     };
     const temporal = { address: server.address, namespace: 'default', tls: false };
-    await stacks.put('/elastic-workers/s/hostile', JSON.stringify(config));
-    await stacks.put('/elastic-workers/s/refused', JSON.stringify({ ...config, pool: 'refused', temporal }));
-    await stacks.put(
-      '/elastic-workers/s/damaged',
-      JSON.stringify({ ...config, [HOSTILE]: HOSTILE, policy: { maxTasks: HOSTILE } }),
-    );
+    await stacks.put('/elastic-workers/s/hostile', config);
+    await stacks.put('/elastic-workers/s/refused', { ...config, pool: 'refused', temporal });
+    await stacks.put('/elastic-workers/s/damaged', { ...config, [HOSTILE]: HOSTILE, policy: { maxTasks: HOSTILE } });
     await stacks.alarm('s', POOL);
     await stacks.tick('s', { pools });
   });

@@ -1,12 +1,12 @@
 /** The emulated state table, plus the refusals of DynamoDB that the emulator lacks: items and numbers out of bounds. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { CreateTableCommand, DynamoDBClient, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { PARTITION_KEY } from '../../contract/state-table.ts';
 import { startEmulator } from '../../local/emulator.ts';
 import { localClient } from '../../local/observe.ts';
 import { StateTable } from '../../scaler/act/state.ts';
+import { createStateTable } from '../aws-resources.ts';
 
 const ITEM_BYTES = 400 * 1024;
 const NUMBERS = [1e-130, 9.99e125] as const;
@@ -34,18 +34,9 @@ export async function startStrictTable(): Promise<StrictTable> {
   });
   front.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
-  const client = new DynamoDBClient({
-    ...localClient(`http://127.0.0.1:${(front.address() as AddressInfo).port}`),
-    maxAttempts: 1,
-  });
-  await client.send(
-    new CreateTableCommand({
-      TableName: TABLE,
-      KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-      AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-      BillingMode: 'PAY_PER_REQUEST',
-    }),
-  );
+  const url = `http://127.0.0.1:${(front.address() as AddressInfo).port}`;
+  await createStateTable(url, TABLE);
+  const client = new DynamoDBClient({ ...localClient(url), maxAttempts: 1 });
   // Like the scaler's handler.
   const options = { marshallOptions: { removeUndefinedValues: true }, unmarshallOptions: { wrapNumbers: Number } };
   return {

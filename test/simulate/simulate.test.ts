@@ -60,11 +60,11 @@ test.each([
     'bad.csv:3: service_s must be a time or a number',
   ],
   [['--trace', file('empty.csv', 'arrival_s,service_s\n')], 'empty.csv: there is no work after the header'],
-  [['--trace', 'real-our'], 'It is no file, and none of the names real-hour'],
+  [['--trace', 'real-our'], 'Use a CSV file or one of real-hour'],
   [['--slots', '0'], "a whole number above 0, got '0'"],
   [['--start-up', '60-25'], "seconds such as 25-60, got '60-25'"],
   [['--min', '5', '--max', '2'], '--min 5 is more than --max 2'],
-  [['--peers', 'kda'], "'kda' is none of"],
+  [['--peers', 'kda'], "there is no 'kda'; choose from"],
   [['--policy', '{"slot":1}'], 'Unrecognized key: "slot"'],
 ])('%j is refused, with the reason', async (args, message) => {
   const { stderr, failed } = await simulate(...args, '--no-html');

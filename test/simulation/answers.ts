@@ -117,7 +117,8 @@ export class Answers implements Services {
 
   /** How the keys begin by which an invocation sees others, and they see it. */
   #turnOf(invocation: Invocation): string {
-    if (this.#world.options.mutant === 'an invocation does not wait for the one before') return `${invocation.number}#`;
+    if (this.#world.options.mutant === 'an invocation does not wait for the previous one')
+      return `${invocation.number}#`;
     return this.#isOfRival(invocation) ? 'rival#' : TURN;
   }
 
@@ -129,7 +130,7 @@ export class Answers implements Services {
     }
   }
 
-  /** An item of the state table was written: by the scaler, or by nobody the checks know. */
+  /** An item of the state table was written: by the scaler, or by something that the checks do not know. */
   itemWritten(key: string, item: Record<string, unknown> | undefined): void {
     if (key.startsWith('pool#')) this.#world.checks.wroteMemory(this.#writer, key, item?.version);
   }
@@ -139,7 +140,7 @@ export class Answers implements Services {
     const gone = faults.active('temporal.unreachable') || faults.active('temporal.down');
     const refused = () => gone || (faults.active('temporal.limited') && luck() < 0.4);
     const zero = { backlog: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, rateLimited: false };
-    const mutant = options.mutant === 'what is unknown is read as zero';
+    const mutant = options.mutant === 'unknown readings count as zero';
     const noWorkers = refused();
     return new Map(
       read.map(({ pool }) => {
@@ -147,7 +148,7 @@ export class Answers implements Services {
         const [noActivities, noWorkflows] = [refused(), refused()];
         const workers = queue.workers();
         checks.readTemporal(invocation, pool, !noActivities && !noWorkflows && !noWorkers, workers);
-        if (options.mutant === 'a worker without a report is taken to be idle') workers.push(...idleWorkers(service));
+        if (options.mutant === 'a worker without a report counts as idle') workers.push(...idleWorkers(service));
         const unknown = { unknown: 'Temporal does not answer' };
         const { activity, workflow } = queue.describe();
         const signals: TemporalSignals = {

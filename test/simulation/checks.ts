@@ -29,7 +29,7 @@ const FORGETTING = /^(table\.itemDamaged|scaler\.clockJumps)/;
 /** Without a fault, ticks in a row that could not see or act. What another wrote meanwhile is found out by one that fails. */
 const TROUBLED_TICKS = 1;
 const LONGEST_GAP_MS = 20 * SECOND;
-/** So long after a fault an invocation that it delayed, or that heard no answer, may still be there. */
+/** An invocation that a fault delayed or left without an answer may run for this long after the fault. */
 const SETTLED_AFTER_MS = 5 * MINUTE;
 /** With nothing to do and nothing wrong, a fleet is at its minimum by then. */
 const IDLE_WITHIN_MS = 5 * MINUTE;

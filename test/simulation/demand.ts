@@ -5,7 +5,7 @@ import { HOUR, MINUTE, SECOND, type VirtualTime } from './time.ts';
 import { WORKFLOW_SLOTS } from './workflow-tasks.ts';
 
 const PEAK_OVER_MS = 3 * MINUTE;
-/** From the order of a task until it works, at the most. */
+/** The most time from the order of a task until it works. */
 const START_UP_MS = 70 * SECOND;
 
 export class Demand {
@@ -50,7 +50,7 @@ export class Demand {
   }
 }
 
-/** All that waits or runs, whoever runs it. */
+/** All work that waits or runs, on any worker. */
 function slotsOf({ queue }: Pick<PoolTruth, 'queue'>): number {
   const { queued, inUse } = queue.workflowTasks;
   return queue.queued + queue.inFlight + queued + inUse;

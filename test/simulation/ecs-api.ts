@@ -11,7 +11,7 @@ export interface EcsApiParts {
   faults: Faults;
   /** False for an ECS whose tasks do not say which deployment started them: a guard taken out. */
   tellsDeployments: boolean;
-  /** ListTasks gives so many a page. */
+  /** Page size of ListTasks. */
   pageSize: number;
   /** False for one that says nothing of the pages after the first: a guard taken out. */
   paginates: boolean;
@@ -47,7 +47,7 @@ export class EcsApi {
         return { service: this.#describe(service) };
       }
       default:
-        throw new Error(`the modelled ECS does not know ${command}`);
+        throw new Error(`the modeled ECS does not know ${command}`);
     }
   }
 

@@ -1,4 +1,4 @@
-/** The services of the modelled ECS and their tasks, as they truly are. */
+/** The services of the modeled ECS and their tasks, as they truly are. */
 import type { CapacityShare } from '../../local/fargate/capacity.ts';
 import type { RestartBackoff } from '../../local/fargate/restart-backoff.ts';
 import type { Cause } from './temporal.ts';
@@ -52,7 +52,7 @@ export interface Service {
   reconciling: boolean;
 }
 
-/** Tasks that nobody has asked to stop. */
+/** Tasks that are not being stopped. */
 export function live(service: Service): SimulatedTask[] {
   return service.tasks.filter(({ state }) => state === 'pending' || state === 'running');
 }

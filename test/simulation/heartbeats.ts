@@ -9,7 +9,7 @@ const GHOST_MS = 320 * SECOND;
 /** A worker as the server knows it by its heartbeats. */
 export interface Reporting {
   key: string;
-  /** What its identity says of its task, and all the names it goes by. */
+  /** Its task according to its identity, and all of its names. */
   task: string;
   names: string[];
   heartbeatMs: number;

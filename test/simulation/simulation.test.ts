@@ -130,9 +130,9 @@ describe('the simulation', () => {
 
 /** Any fault may reveal a missing guard, except for these. */
 const SHOWN_BY: Partial<Record<(typeof MUTANTS)[number], FaultKind[]>> = {
-  'a deployment is known by its task definition alone': ['ecs.forcedDeployment'],
-  'a worker without a report is taken to be idle': ['temporal.forgetsWorkers'],
-  'an invocation does not wait for the one before': [],
+  'a deployment is identified by its task definition only': ['ecs.forcedDeployment'],
+  'a worker without a report counts as idle': ['temporal.forgetsWorkers'],
+  'an invocation does not wait for the previous one': [],
   'an invocation ends with its minute': [],
 };
 
@@ -142,10 +142,10 @@ const NOTICED_AS: Record<(typeof MUTANTS)[number], Rule[]> = {
   'cordons are written late': ['uncordoned'],
   'the memory is written without its condition': ['overtaken'],
   'a listing ends after its first page': ['uncordoned', 'notAtMinimum'],
-  'what is unknown is read as zero': ['blind'],
+  'unknown readings count as zero': ['blind'],
   'an order adds to the count': ['limits', 'unneeded', 'keptIdle'],
-  'a deployment is known by its task definition alone': ['notAtMinimum'],
-  'a worker without a report is taken to be idle': ['unreported'],
-  'an invocation does not wait for the one before': ['lostTick'],
+  'a deployment is identified by its task definition only': ['notAtMinimum'],
+  'a worker without a report counts as idle': ['unreported'],
+  'an invocation does not wait for the previous one': ['lostTick'],
   'an invocation ends with its minute': ['blindGap'],
 };

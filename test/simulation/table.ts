@@ -65,7 +65,7 @@ export class Table {
       case 'DeleteCommand':
         return this.delete(String(input.Key?.id));
       default:
-        throw new Error(`the modelled table does not know ${command}`);
+        throw new Error(`the modeled table does not know ${command}`);
     }
   }
 
@@ -134,7 +134,7 @@ function holdsTerm(term: string, item: Item | undefined, values: Item): boolean 
   const exists = /^\s*attribute_(not_)?exists\s*\(\s*(\w+)\s*\)\s*$/.exec(term);
   if (exists) return (item?.[exists[2]!] === undefined) === (exists[1] !== undefined);
   const compared = /^\s*(\w+)\s*(=|<>)\s*(:\w+)\s*$/.exec(term);
-  if (!compared) throw new Error(`the modelled table does not know the condition "${term}"`);
+  if (!compared) throw new Error(`the modeled table does not know the condition "${term}"`);
   const [, name = '', operator, value = ''] = compared;
   if (!(value in values)) throw new Error(`ValidationException: ${value} is not defined`);
   return (JSON.stringify(item?.[name]) === JSON.stringify(values[value])) === (operator === '=');

@@ -105,7 +105,7 @@ export class TaskQueue {
     return this.#waiting.length - this.#head + this.#dead.count + this.#workflows.length;
   }
 
-  /** Activities at work, whoever runs them. */
+  /** Running activities, on any worker. */
   get inFlight(): number {
     return this.#inFlight;
   }

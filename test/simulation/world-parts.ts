@@ -1,4 +1,4 @@
-/** What the parts of a world share: its clock and its luck, what it stands on, and what is counted. */
+/** What the parts of a world share: its clock, random numbers, services and counters. */
 import type { Random } from '../../simulate/random.ts';
 import type { Checks } from './checks.ts';
 import type { Ecs } from './ecs.ts';
@@ -19,9 +19,9 @@ export interface World {
   readonly table: Table;
   readonly checks: Checks;
   readonly counts: { ticks: number; invocations: number; scaleIns: number; taskMs: number; works: number };
-  /** What is left to chance, but for what has a stream of its own. */
+  /** The random stream of everything that has no stream of its own. */
   readonly luck: Random;
-  /** A stream of its own, by its name. */
+  /** A separate random stream, by name. */
   readonly random: (name: string) => Random;
   readonly note: (what: string) => void;
 }

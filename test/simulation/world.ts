@@ -20,7 +20,7 @@ import { Workers } from './workers.ts';
 import type { WorldOptions, WorldResult } from './world-options.ts';
 import type { World } from './world-parts.ts';
 
-/** After the last fault, work goes on to come for so long; and the world has so long to come to rest. */
+/** After the last fault, work keeps arriving for the first of these; then the world must come to rest within the second. */
 const LAST_ARRIVALS_MS = 20 * MINUTE;
 const REST_WITHIN_MS = 4 * HOUR;
 
@@ -69,7 +69,7 @@ class SimulatedWorld {
       random: random('ecs'),
       faults,
       start: (task) => this.#workers.start(task),
-      tellsDeployments: options.mutant !== 'a deployment is known by its task definition alone',
+      tellsDeployments: options.mutant !== 'a deployment is identified by its task definition only',
       honoursProtection: options.mutant !== 'ECS ignores protection',
       pageSize: scenario.pageSize,
       paginates: options.mutant !== 'a listing ends after its first page',

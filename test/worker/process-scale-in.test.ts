@@ -1,12 +1,11 @@
 /** The worker as a process, and the protocol of scale-in. */
-import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { SCALER_KEY } from '../../contract/state-table.ts';
 import { emulatorCredentials } from '../../local/emulator.ts';
 import { cordonReader } from '../../worker/scale-in/cordon.ts';
+import { createStateTable } from '../aws-resources.ts';
 import {
   ROLE,
-  SCHEMA,
   ecs,
   emulator,
   eventually,
@@ -48,7 +47,7 @@ describe('the scale-in protocol', () => {
   it('notices a scaler that acts, but not one that only observes', async () => {
     Object.assign(process.env, emulatorCredentials(emulator.url));
     const read = cordonReader('observed', ROLE, 'a', 'pool');
-    await table.send(new CreateTableCommand({ TableName: 'observed', ...SCHEMA }));
+    await createStateTable(emulator.url, 'observed');
     const put = (item: object) =>
       table.send(new PutCommand({ TableName: 'observed', Item: { id: SCALER_KEY, ...item } }));
     await put({ tickAt: 7 });

@@ -1,23 +1,19 @@
 /** Workers as processes, with the real Temporal server, the emulated state table and an ECS that protects their tasks. */
-import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { DeleteCommand, DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { Client, Connection } from '@temporalio/client';
 import { setTimeout as wait } from 'node:timers/promises';
-import { cordonKey, PARTITION_KEY, SCALER_KEY } from '../../contract/state-table.ts';
+import { cordonKey, SCALER_KEY } from '../../contract/state-table.ts';
 import { type LocalEmulator, emulatorCredentials, startEmulator } from '../../local/emulator.ts';
 import { type LocalTemporal, startTemporal } from '../../local/temporal.ts';
+import { createStateTable } from '../aws-resources.ts';
 import { FakeEcs } from './fake-ecs.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 const TABLE = 'state';
 export const ROLE = 'AROATEST';
-export const SCHEMA: Omit<CreateTableCommandInput, 'TableName'> = {
-  BillingMode: 'PAY_PER_REQUEST',
-  KeySchema: [{ AttributeName: PARTITION_KEY, KeyType: 'HASH' }],
-  AttributeDefinitions: [{ AttributeName: PARTITION_KEY, AttributeType: 'S' }],
-};
 export let temporal: LocalTemporal;
 export let emulator: LocalEmulator;
 export let ecs: FakeEcs;
@@ -45,7 +41,7 @@ export async function startAll(): Promise<void> {
   table = DynamoDBDocumentClient.from(new DynamoDBClient(aws));
   cloudwatch = new CloudWatchClient(aws);
   secrets = new SecretsManagerClient(aws);
-  await table.send(new CreateTableCommand({ TableName: TABLE, ...SCHEMA }));
+  await createStateTable(emulator.url, TABLE);
   const tick = () => table.send(new PutCommand({ TableName: TABLE, Item: { id: SCALER_KEY, tickAt: Date.now() } }));
   await tick();
   heartbeatOfScaler = setInterval(() => void tick(), 30_000);

@@ -1,0 +1,109 @@
+/**
+ * The upgrade from 0.1 with work in flight: this repository's app as it was in 0.1, deployed by its own code, is updated to the app of
+ * today. Old workers finish what they hold, workflows that began on them end on new ones, and nothing is lost.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { ECSClient, ListServicesCommand } from '@aws-sdk/client-ecs';
+import { localClient } from '../../local/observe.ts';
+import { readOutcomes } from '../../local/outcomes.ts';
+import { readPlant, startSite, type Site } from '../../local/plant.ts';
+import { bootstrap, deployStacks } from '../../local/stack.ts';
+import { ensureTools, LOCAL_DIRECTORY, REPOSITORY } from '../../local/tools.ts';
+import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
+import { until } from '../until.ts';
+import { invokeScalers } from './tested-stack.ts';
+
+jest.setTimeout(600_000);
+
+/** The last commit of 0.1. */
+const OLD_COMMIT = 'f463f86';
+const OLD_IMAGE = 'worker:0.1';
+const QUEUES = ['quick-response-queue', 'complex-analysis-queue'];
+
+const directory = join(LOCAL_DIRECTORY, 'upgrade');
+const old = join(directory, '0.1');
+const closers: (() => Promise<void>)[] = [];
+let site: Site;
+
+beforeAll(async () => {
+  rmSync(directory, { recursive: true, force: true });
+  checkOut(OLD_COMMIT, old);
+  site = await startSite({
+    tools: await ensureTools(),
+    seed: 1,
+    startDelay: { min: 0.5, max: 1 },
+    onProgress: () => {},
+    signal: new AbortController().signal,
+    closers,
+    fargate: { images: { [OLD_IMAGE]: join(old, 'dist/worker') } },
+    directory,
+  });
+  await bootstrap({ emulatorUrl: site.emulatorUrl, directory });
+});
+
+afterAll(async () => {
+  for (const close of closers.toReversed()) await close();
+});
+
+test('a stack of 0.1 is updated with work in flight: its services stay, and nothing is lost', async () => {
+  await deployStacks({ ...deployment(), project: old, context: { ...deployment().context, workerImage: OLD_IMAGE } });
+  await invokeScalers(site.emulatorUrl);
+  const work = QUEUES.flatMap((queue) => [1, 2, 3].map((number) => startWork(queue, `before-${number}`)));
+  await until('each pool is at work', 180, () => new Set(runningTasks().map(({ service }) => service)).size === 2);
+  const [services, tasks] = [await serviceNames(), new Set(runningTasks().map(({ taskId }) => taskId))];
+
+  await deployStacks({ ...deployment(), app: 'node infra/app.ts' });
+  await invokeScalers(site.emulatorUrl);
+  work.push(...QUEUES.map((queue) => startWork(queue, 'after')));
+  const handles = await Promise.all(work);
+  await Promise.all(handles.map((handle) => handle.result()));
+
+  expect(await serviceNames()).toEqual(expect.arrayContaining(services));
+  expect((await readPlant(site.emulatorUrl)).pools.map(({ pool }) => pool)).toContain('quick-response');
+  const outcomes = await readOutcomes(site.client, GENERIC_STRATEGY_WORKFLOW);
+  expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
+  expect(outcomes.map(({ end }) => end)).toEqual(handles.map(() => 'completed'));
+  await until('the old tasks are gone', 180, () =>
+    site.fargate.tasks().every(({ taskId, lastStatus }) => !tasks.has(taskId) || lastStatus === 'STOPPED'),
+  );
+});
+
+/** Needs git and the history: a shallow clone has no 0.1. */
+function checkOut(commit: string, target: string): void {
+  mkdirSync(target, { recursive: true });
+  const archive = execFileSync('git', ['archive', commit], { cwd: REPOSITORY, maxBuffer: 2 ** 28 });
+  execFileSync('tar', ['-x', '-C', target], { input: archive });
+  symlinkSync(join(REPOSITORY, 'node_modules'), join(target, 'node_modules'));
+}
+
+function deployment() {
+  const { emulatorUrl, temporal } = site;
+  return {
+    emulatorUrl,
+    directory,
+    context: { temporalAddress: temporal.address, tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 3 },
+  };
+}
+
+/** Two steps: the first is under way during the update, and the second comes after it. */
+function startWork(taskQueue: string, name: string) {
+  const input = { task: name, steps: ['Think', 'Answer'] };
+  return site.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+    taskQueue,
+    workflowId: `${taskQueue}-${name}`,
+    args: ['sequential', input, { offlineModel: { secondsPerAsk: 45 } }],
+  });
+}
+
+function runningTasks() {
+  return site.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
+}
+
+async function serviceNames(): Promise<string[]> {
+  const ecs = new ECSClient(localClient(site.fargate.url));
+  const cluster = site.fargate.tasks()[0]!.taskArn.split('/')[1];
+  const { serviceArns = [] } = await ecs.send(new ListServicesCommand({ cluster }));
+  return serviceArns.map((arn) => arn.split('/').at(-1)!).toSorted();
+}
