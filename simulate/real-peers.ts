@@ -2,11 +2,12 @@
  * The part of docs/benchmark.md with the figures of `npm run bench:peers` on real fleets, next to the model's figures for the same
  * loads. Our losses come first.
  */
+import { clairvoyant } from './clairvoyant.ts';
 import { elastic } from './elastic.ts';
 import { DEFAULT_SETTINGS, simulate, type Controller, type Settings } from './model.ts';
 import { PEER_LOADS, PEER_MAX_TASKS, PEER_SLOTS, PEER_TAIL_SECONDS } from './peer-loads.ts';
 import { PEER_TITLES, PEERS } from './peers.ts';
-import { waitFigures } from './score.ts';
+import { geometricMean, scoreOf, waitFigures } from './score.ts';
 
 /** One load under one policy. */
 export interface RealRun {
@@ -31,6 +32,8 @@ export interface RealRuns {
   date: string;
   processors: number;
   versions: Record<string, string>;
+  /** How many runs of a load `--again` repeated, because the machine was too slow for them at first. */
+  repeated?: number;
   runs: RealRun[];
 }
 
@@ -57,7 +60,15 @@ interface Figures {
 
 interface Row {
   policy: string;
-  real: Figures & { waitP50: number; waitP95: number; killed: number; undone: number; peakTasks: number; zero: string };
+  real: Figures & {
+    score: number;
+    waitP50: number;
+    waitP95: number;
+    killed: number;
+    undone: number;
+    peakTasks: number;
+    zero: string;
+  };
   model: Figures;
 }
 
@@ -96,6 +107,7 @@ function rowsOf(runs: RealRun[]): Row[] {
       real: {
         billedSeconds: mean((run) => run.billedSeconds),
         waitMean: mean((run) => run.waitMean),
+        score: mean(({ load, seed, billedSeconds, waitMean }) => scoreOf(billedSeconds / unitOf(load, seed), waitMean)),
         waitP50: mean((run) => run.waitP50),
         waitP95: mean((run) => run.waitP95),
         killed: own.reduce((sum, run) => sum + run.killed, 0),
@@ -109,6 +121,12 @@ function rowsOf(runs: RealRun[]): Row[] {
       ),
     };
   });
+}
+
+/** The unit of cost: what the clairvoyant fleet is billed. */
+function unitOf(load: string, seed: number): number {
+  const settings = { ...DEFAULT_SETTINGS, slots: PEER_SLOTS, maxTasks: PEER_MAX_TASKS };
+  return clairvoyant(PEER_LOADS[load]!.draw(seed), settings).billedSeconds;
 }
 
 function zeroOf(runs: RealRun[]): string {
@@ -154,7 +172,7 @@ function titleOf(policy: string): string {
   return policy === OURS_REAL ? 'ours' : (PEER_TITLES[policy] ?? policy);
 }
 
-function intro({ date, processors, versions, runs }: RealRuns): string {
+function intro({ date, processors, versions, runs, repeated = 0 }: RealRuns): string {
   const seeds = new Set(runs.map(({ seed }) => seed)).size;
   const loadAverages = runs.map(({ loadAverage }) => loadAverage);
   const stated = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -165,7 +183,8 @@ same worker code, ${PEER_SLOTS} slots a task, at most ${PEER_MAX_TASKS} tasks, t
 by side, two loads at a time, and begin a few seconds apart; the machine's load average was ${figure(Math.min(...loadAverages))} to ${figure(Math.max(...loadAverages))}. Each load runs ${seeds} times with different
 work, and each fleet is billed until ${PEER_TAIL_SECONDS} s after the last work could have been done: what a fleet that is still up
 costs after that is not counted. A run is left out if the machine was too slow for it: work began more than 2 s late, or the server
-took more than 5 s to answer. The title of a load says how many runs were used.
+took more than 5 s to answer. The title of a load says how many runs were used; \`--again\` repeated ${repeated} that the machine had been too
+slow for at first.
 
 - **Serverless Workers (WCI)** is Temporal's controller inside that server, with its AWS ECS provider. **KEDA** is its own
   Temporal scaler and executor with Kubernetes' own \`HorizontalController\`; pods are ECS tasks. Of AWS's **target tracking** and
@@ -175,6 +194,7 @@ took more than 5 s to answer. The title of a load says how many runs were used.
   100 s when a task is stopped; untuned ones have the SDK's default, none.
 - **cost**: billed task-seconds, a minute at least, from the pull of the image. The model bills from the order, some 14 s
   earlier. **Wait**: from arrival to the start of the attempt that got the work done. **Killed** is summed over the runs.
+- **score**: cost relative to a clairvoyant fleet + mean wait ÷ 30 s, as in the model below. Lower is better.
 - **off by**: how far the model is from the real fleets, where cost or mean wait differ by more than 25 %.`;
 }
 
@@ -209,7 +229,7 @@ function better(one: Figures, other: Figures): string {
   return isCheaper ? 'cheaper, slower' : 'faster, dearer';
 }
 
-/** The geometric mean of costs relative to ours, and the mean of waits, over the loads. */
+/** Geometric means of scores and of costs relative to ours, and the mean of waits, over the loads. */
 function overAll(loads: Row[][]): string {
   const policies = loads[0]?.map(({ policy }) => policy) ?? [];
   const lines = policies.map((policy) => {
@@ -222,12 +242,13 @@ function overAll(loads: Row[][]): string {
     const lost = pairs.reduce((total, { own }) => total + own.killed + own.undone, 0);
     return [
       titleOf(policy),
-      Math.exp(mean(({ own, ours }) => Math.log(own.billedSeconds / ours.billedSeconds))).toFixed(2),
+      geometricMean(pairs.map(({ own }) => own.score)).toFixed(2),
+      geometricMean(pairs.map(({ own, ours }) => own.billedSeconds / ours.billedSeconds)).toFixed(2),
       figure(mean(({ own }) => own.waitMean)),
       String(lost),
     ];
   });
-  return `### Over these loads\n\n${table(['policy', 'cost, relative to ours', 'mean wait s', 'killed or left'], lines)}`;
+  return `### Over these loads\n\n${table(['policy', 'score', 'cost, relative to ours', 'mean wait s', 'killed or left'], lines)}`;
 }
 
 function ofLoad(load: string, rows: Row[] | undefined, runs: RealRun[]): string[] {

@@ -140,6 +140,7 @@ function measured(): RealRuns {
     date: new Date().toISOString().slice(0, 10),
     processors: cpus().length,
     versions: versions(),
+    ...(options.again && { repeated: lanes().flat().length }),
     runs: runs.toSorted((a, b) => place(a) - place(b) || a.seed - b.seed),
   };
 }

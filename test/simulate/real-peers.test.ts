@@ -56,11 +56,11 @@ describe('the section on real peers', () => {
     expect(section).not.toContain('9999');
   });
 
-  test('sums up the loads: cost relative to ours, mean wait, and what was lost', () => {
+  test('sums up the loads: score, cost relative to ours, mean wait, and what was lost', () => {
     const keda = { ...run, policy: 'keda', billedSeconds: 500, waitMean: 7, killed: 2 };
     const section = realPeersSection(measured([run, keda, { ...run, load: 'ramp' }, { ...keda, load: 'ramp' }]));
-    expect(section).toContain('| ours | 1.00 | 14.0 | 0 |');
-    expect(section).toContain('| KEDA | 2.00 | 7.0 | 4 |');
+    expect(section).toMatch(/^\| ours \| [\d.]+ \| 1\.00 \| 14\.0 \| 0 \|$/m);
+    expect(section).toMatch(/^\| KEDA \| [\d.]+ \| 2\.00 \| 7\.0 \| 4 \|$/m);
   });
 
   test('replaces its old version, and leaves other sections alone', () => {
