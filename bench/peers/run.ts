@@ -16,7 +16,7 @@ import { createFleet, deleteService, fleetOf, type Fleet, type Stage } from './s
 /** Until a task that is there before the load is up. */
 const SETTLED_SECONDS = 70;
 /** From one fleet's first work to the next fleet's: a burst on all fleets at the same moment keeps the server from answering. */
-export const APART_SECONDS = 6;
+const APART_SECONDS = 6;
 /** From the last work of a load to the next load on the same servers: most of the work is done by then, and fleets only shrink. */
 const QUIET_AFTER_SECONDS = 80;
 /** Work that is started later than this after its time, or an activity that takes so much longer: the machine was too slow. */
