@@ -103,7 +103,7 @@ function isMeasured({ load, seed }: Cell): boolean {
 }
 
 async function runLane(on: Stage, cells: Cell[]): Promise<void> {
-  // What fails ahead of its turn is heard of at its turn.
+  // A failure ahead of its turn is reported at its turn.
   const quietly = <T>(promise: Promise<T>): Promise<T> => (promise.catch(() => undefined), promise);
   const ready = cells.slice(0, READY_AHEAD).map((cell) => quietly(prepare(on, cell, policies)));
   const done: Promise<void>[] = [];
