@@ -46,6 +46,7 @@ export function withVpc(scope: Construct): ElasticWorkersProps {
 export function withCluster(scope: Construct): ElasticWorkersProps {
   const arn = (rest: string) => `arn:aws:${rest.replace(':', ':eu-west-1:123456789012:')}`;
   return {
+    reserveConcurrency: true,
     cluster: ecs.Cluster.fromClusterAttributes(scope, 'Cluster', { clusterName: 'platform', vpc: vpcOf(scope) }),
     temporal: { address: '203.0.113.7:7233', tls: false, allowPlaintext: true },
     encryptionKey: kms.Key.fromKeyArn(scope, 'Key', arn('kms:key/11111111-2222-3333-4444-555555555555')),
@@ -141,6 +142,7 @@ function withImage(scope: Construct) {
     taskQueue: 'image',
     image: ecs.ContainerImage.fromRegistry('example/other:1'),
     sidecar: true,
+    protection: 'scaler' as const,
     command: ['work'],
     environment: { LEVEL: 'debug' },
     secrets: {

@@ -15,7 +15,7 @@ test('bench:scaler measures ticks, requests, memory, start-up and cost', async (
     { cwd: root, timeout: 240_000 },
   );
   const { runs, start, memory, cost, bundleBytes } = JSON.parse(stdout);
-  const [{ rest, busy, wakeUpSeconds, residentMiB, neighbour }] = runs;
+  const [{ rest, busy, wakeUpSeconds, residentMiB, neighbor }] = runs;
   expect(rest.ticks.map(({ pools }: { pools: number }) => pools)).toEqual([3, 3, 3]);
   // Two of each pool's queues, the listing of all workers, and at most once each pool's queue of Nexus tasks.
   expect(rest.requestsAPool.temporal).toBeGreaterThan(2 + 0.99 / 3);
@@ -25,7 +25,7 @@ test('bench:scaler measures ticks, requests, memory, start-up and cost', async (
   // Null if it was not seen before the end: the server's answers are up to five seconds old.
   expect(wakeUpSeconds).toHaveLength(1);
   expect(
-    Math.min(residentMiB, neighbour.during + neighbour.between, start.bundleMs, start.sourcesMs, bundleBytes),
+    Math.min(residentMiB, neighbor.during + neighbor.between, start.bundleMs, start.sourcesMs, bundleBytes),
   ).toBeGreaterThan(0);
   expect(memory.sizes.length).toBeGreaterThan(1);
   expect(cost[0].dollars).toBeGreaterThan(1);

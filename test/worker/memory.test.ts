@@ -63,11 +63,12 @@ describe('with a heap of half a gibibyte', () => {
     return worker;
   }
 
-  /** Each is in memory once its first workflow task is done, which is the fourth event of its history. */
-  async function open(taskQueue: string): Promise<void> {
+  /** Each is in memory once its first workflow task is done, which is the fourth event of its history, or its worker has ended. */
+  async function open(taskQueue: string, hasEnded = () => false): Promise<void> {
     const { workflowId } = await client.workflow.start('parked', { taskQueue, workflowId: `open-${Math.random()}` });
     const handle = client.workflow.getHandle(workflowId);
-    await until('it is in memory', 60, async () => (await handle.describe()).historyLength >= 4, undefined, 10);
+    const isInMemory = async () => hasEnded() || (await handle.describe()).historyLength >= 4;
+    await until('it is in memory', 60, isInMemory, undefined, 10);
   }
 
   test('more open workflows than fit are served, and an evicted one continues from its history', async () => {
@@ -82,8 +83,9 @@ describe('with a heap of half a gibibyte', () => {
 
   test('a worker configured to cache more than fits exits, and says what to set', async () => {
     const worker = await startWorker('unbounded', { ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: '10000' });
-    const ended = worker.exitCode.then(() => true);
-    while (!(await Promise.race([open('unbounded').catch(() => undefined), ended])));
+    let hasEnded = false;
+    void worker.exitCode.then(() => (hasEnded = true));
+    while (!hasEnded) await open('unbounded', () => hasEnded).catch(() => undefined);
     expect(await worker.exitCode).toBe(1);
     const said = worker.log.filter(
       ({ level, message }) => level === 'fatal' || message === 'A new worker is taking work',
