@@ -83,9 +83,9 @@ describe('with a heap of half a gibibyte', () => {
 
   test('a worker configured to cache more than fits exits, and says what to set', async () => {
     const worker = await startWorker('unbounded', { ELASTIC_WORKERS_MAX_CACHED_WORKFLOWS: '10000' });
-    let hasEnded = false;
-    void worker.exitCode.then(() => (hasEnded = true));
-    while (!hasEnded) await open('unbounded', () => hasEnded).catch(() => undefined);
+    const ended = new AbortController();
+    void worker.exitCode.then(() => ended.abort());
+    while (!ended.signal.aborted) await open('unbounded', () => ended.signal.aborted).catch(() => undefined);
     expect(await worker.exitCode).toBe(1);
     const said = worker.log.filter(
       ({ level, message }) => level === 'fatal' || message === 'A new worker is taking work',
