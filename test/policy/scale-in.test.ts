@@ -25,26 +25,45 @@ describe('scaling in', () => {
     expect(decide(idle, after.memory, patient, 111 * second).decision.desired).toBe(0);
   });
 
+  /** One task, busy for half a minute at a time. */
+  class Habit {
+    #memory: unknown;
+    #at = 0;
+
+    #decide(usedSlots: number, seconds: number): number {
+      const now = (this.#at += seconds) * second;
+      const seen = signals({ workers: [worker('a', usedSlots)], tasks: running('a') });
+      const { decision, memory } = decide(seen, this.#memory, policy, now);
+      this.#memory = memory;
+      return decision.desired;
+    }
+
+    work(rounds: number, gapSeconds: number, tickSeconds = 10): this {
+      for (let round = 0; round < rounds; round += 1) {
+        for (let tick = 0; tick < 3; tick += 1) this.#decide(8, 10);
+        for (let gap = 0; gap < gapSeconds; gap += tickSeconds) this.#decide(0, tickSeconds);
+      }
+      return this;
+    }
+
+    /** For how long the task is kept after work. */
+    keptSeconds(): number {
+      this.#decide(8, 10);
+      let seconds = 10;
+      while (this.#decide(0, 10) > 0) seconds += 10;
+      return seconds;
+    }
+  }
+
   test('keeps tasks if work has always returned soon, and removes them at once if it never has', () => {
-    const keptFor = (gapSeconds: number) => {
-      const busy = signals({ workers: [worker('a', 8)], tasks: running('a') });
-      const quiet = signals({ workers: [worker('a', 0)], tasks: running('a') });
-      let memory: unknown;
-      let at = 0;
-      for (let round = 0; round < 20; round += 1) {
-        for (let tick = 0; tick < 3; tick += 1) ({ memory } = decide(busy, memory, policy, (at += 10) * second));
-        for (let gap = 0; gap < gapSeconds; gap += 10)
-          ({ memory } = decide(quiet, memory, policy, (at += 10) * second));
-      }
-      ({ memory } = decide(busy, memory, policy, (at += 10) * second));
-      for (let seconds = 10; ; seconds += 10) {
-        const { decision, memory: next } = decide(quiet, memory, policy, (at += 10) * second);
-        if (decision.desired === 0) return seconds;
-        memory = next;
-      }
-    };
-    expect(keptFor(20)).toBeGreaterThanOrEqual(20);
-    expect(keptFor(600)).toBeLessThanOrEqual(20);
+    expect(new Habit().work(20, 20).keptSeconds()).toBeGreaterThanOrEqual(20);
+    expect(new Habit().work(20, 600).keptSeconds()).toBeLessThanOrEqual(20);
+  });
+
+  test('forgets a habit within days: last week’s does not outweigh today’s', () => {
+    const habit = new Habit().work(1500, 30);
+    expect(habit.keptSeconds()).toBeGreaterThanOrEqual(30);
+    expect(habit.work(5 * 24, 3600, 450).keptSeconds()).toBeLessThanOrEqual(20);
   });
 
   test('keeps all tasks if a namespace’s workers report nothing: no report does not mean idle', () => {
