@@ -39,9 +39,11 @@ export function emulatorEndpoint(url: string): Record<string, string> {
   };
 }
 
-/** The same, with the root user's keys, which allow everything. */
+/** The root user's, which allow everything. */
+export const ROOT_KEYS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
+
 export function emulatorCredentials(url: string): Record<string, string> {
-  return { ...emulatorEndpoint(url), AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
+  return { ...emulatorEndpoint(url), ...ROOT_KEYS };
 }
 
 /** A line to paste into a shell, so that AWS's tools and `elastic-workers` find what runs here. */

@@ -20,7 +20,7 @@ import {
 } from './stack.ts';
 import type { StartDelay } from './start-delay.ts';
 import { startTemporal } from './temporal.ts';
-import type { LocalTemporal } from './temporal.ts';
+import type { LocalTemporal, TemporalOptions } from './temporal.ts';
 import { LOCAL_DIRECTORY } from './tools.ts';
 import type { Tools } from './tools.ts';
 
@@ -32,6 +32,8 @@ export interface SiteOptions {
   /** Ports of the Temporal server and its Web UI (default: free ones). */
   temporalPort?: number;
   uiPort?: number;
+  /** Of the Temporal server, beside what is set here. */
+  temporal?: Pick<TemporalOptions, 'dynamicConfig' | 'databaseFile'>;
   onProgress: (line: string) => void;
   signal: AbortSignal;
   /** Filled as parts are started; the caller closes them, the newest first. */
@@ -98,6 +100,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
   onProgress('Starting Temporal, the AWS emulator and local Fargate');
   const temporal = await startTemporal({
+    ...options.temporal,
     directory: logs,
     executable: tools.temporal,
     ...(port && { port }),
@@ -139,9 +142,13 @@ function startFargate(options: SiteOptions, emulatorUrl: string, port: number): 
     },
     startDelaySeconds: options.startDelay,
     seed: options.seed,
-    environment: { ...emulatorEndpoint(emulatorUrl), ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1' },
+    environment: {
+      ...emulatorEndpoint(emulatorUrl),
+      ELASTIC_WORKERS_BIND_ADDRESS: '127.0.0.1',
+      ...options.fargate?.environment,
+    },
     logDirectory: join(logsOf(options), 'tasks'),
-    onTaskChange: (task) => reportCrash(task, options.onProgress),
+    onTaskChange: options.fargate?.onTaskChange ?? ((task) => reportCrash(task, options.onProgress)),
     log: options.onProgress,
   });
 }

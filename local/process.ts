@@ -42,7 +42,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
-  const stop = async (graceSeconds = 5): Promise<void> => {
+  const end = async (graceSeconds = 5): Promise<void> => {
     child.kill('SIGTERM');
     const timer = new AbortController();
     await Promise.race([
@@ -54,6 +54,8 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     await exited;
     release();
   };
+  let ended: Promise<void> | undefined;
+  const stop = (graceSeconds?: number) => (ended ??= end(graceSeconds));
   return { pid, logFile: options.logFile, exited, stop };
 }
 

@@ -6,7 +6,7 @@ import { Connection } from '@temporalio/client';
 import { plainEnvironment, startProcess, untilReady, usablePort } from './process.ts';
 import { ensureTools, LOCAL_DIRECTORY } from './tools.ts';
 
-interface TemporalOptions {
+export interface TemporalOptions {
   /** Default: free ones. */
   port?: number;
   uiPort?: number;

@@ -85,7 +85,7 @@ describe('no task is removed, the loop continues, and all readings are known aga
 });
 
 test('after Temporal restarts with empty state the loop continues, and new work is done', async () => {
-  await faulty.restartTemporalEmpty();
+  await faulty.restartTemporal();
   const again = await faulty.until('work is taken', () => start('after', { seconds: 0.1 }).catch(() => undefined));
   await again.result();
   const from = faulty.lines.length;

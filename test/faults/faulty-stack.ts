@@ -10,20 +10,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
   CreateClusterCommand,
-  ECSClient,
   UntagResourceCommand,
   UpdateServiceCommand,
   type UpdateServiceCommandInput,
   type Service,
 } from '@aws-sdk/client-ecs';
-import { Client, Connection } from '@temporalio/client';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import { SERVICE_TAGS } from '../../contract/service-tags.ts';
-import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
-import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
-import { localClient } from '../../local/observe.ts';
-import { endWithThisProcess, freePorts, plainEnvironment } from '../../local/process.ts';
-import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { emulatorCredentials } from '../../local/emulator.ts';
+import type { TaskSummary } from '../../local/fargate/index.ts';
+import { endWithThisProcess, plainEnvironment } from '../../local/process.ts';
 import type { Figures } from '../../scaler/policy.ts';
 import type { TickRecord } from '../../scaler/report/tick-record.ts';
 import {
@@ -34,8 +30,9 @@ import {
   registerTask,
   tagService,
 } from '../aws-resources.ts';
-import { until } from '../until.ts';
 import { SIDECAR_IMAGE } from '../task-definition.ts';
+import { TestedSite } from '../tested-site.ts';
+import { until } from '../until.ts';
 import { refusingProxy, type Refusal } from '../worker/temporal-proxies.ts';
 import { AwsFront, TemporalFront } from './fronts.ts';
 import { definitionOf, IMAGE, imageOf, ROLE, TABLE, WORKER_COMMAND, type FaultyPool } from './faulty-pool.ts';
@@ -57,78 +54,59 @@ export type TickLine = TickRecord & {
   figures: Figures;
 };
 
-export class FaultyStack {
+export class FaultyStack extends TestedSite {
   readonly lines: TickLine[] = [];
   readonly complaints: string[] = [];
   /** Every task ever, as last seen. */
   readonly tasks = new Map<string, TaskSummary>();
   readonly aws = new AwsFront();
-  readonly #directory = mkdtempSync(join(tmpdir(), 'faults-'));
   readonly #pools: FaultyPool[];
   readonly #longPollSeconds: number;
   /** Activities' results that Temporal refused to take: the messages, as they came, and how long it had been refusing then. */
   readonly refusedReports: { at: number; afterMs: number; message: Buffer }[] = [];
   #refusingSince = 0;
   temporalFront!: TemporalFront;
-  fargate!: LocalFargate;
-  client!: Client;
   scalerEnd: string | undefined;
-  #temporal!: LocalTemporal;
-  #temporalPort = 0;
   #address = '';
-  #emulator!: LocalEmulator;
-  #ecs!: ECSClient;
   #scaler: ChildProcess | undefined;
   #refusing: Awaited<ReturnType<typeof refusingProxy>> | undefined;
   readonly #rebalances = new Set<string>();
 
   /** A worker that leaves waits for its open polls: `longPollSeconds` at the most, ten on a server with its own settings. */
   constructor(pools: FaultyPool[], longPollSeconds = 2) {
+    super(mkdtempSync(join(tmpdir(), 'faults-')));
     this.#pools = pools;
     this.#longPollSeconds = longPollSeconds;
   }
 
-  async start(): Promise<void> {
+  override async start(): Promise<void> {
     // Copies: another build of the same checkout must not take the files away from under the processes.
     for (const part of ['worker', 'sidecar', 'scaler'])
-      cpSync(join(DIST, part), join(this.#directory, part), { recursive: true });
-    this.#temporalPort = (await freePorts(1))[0]!;
-    [, this.#emulator] = await Promise.all([
-      this.#startTemporal(),
-      startEmulator({ directory: join(this.#directory, 'logs') }),
-    ]);
-    this.temporalFront = new TemporalFront(this.#temporal.address);
+      cpSync(join(DIST, part), join(this.directory, part), { recursive: true });
+    const awsUrl = await this.aws.start();
+    await this.#startParts(awsUrl);
+    this.aws.handOnTo(this.fargate.url);
+    this.temporalFront = new TemporalFront(this.temporal.address);
     this.#address = await this.temporalFront.start();
     if (this.#pools.some(({ disturbed }) => disturbed))
       this.#refusing = await refusingProxy(this.#address, (message) =>
         this.refusedReports.push({ at: Date.now(), afterMs: Date.now() - this.#refusingSince, message }),
       );
-    this.client = new Client({ connection: await Connection.connect({ address: this.#temporal.address }) });
-    const awsUrl = await this.aws.start();
-    await this.#startFargate(awsUrl);
-    await createStateTable(this.#emulator.url, TABLE);
-    await this.#ecs.send(
+    await createStateTable(this.emulatorUrl, TABLE);
+    await this.ecs.send(
       new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE', 'FARGATE_SPOT'] }),
     );
     await Promise.all(this.#pools.map((pool) => this.#createPool(pool)));
     this.#startScaler(awsUrl);
   }
 
-  async stop(): Promise<void> {
+  override async stop(): Promise<void> {
     this.#scaler?.kill('SIGKILL');
-    await this.client?.connection.close();
-    await this.fargate?.stop();
+    await super.stop();
     await this.#refusing?.stop();
     this.temporalFront?.stop();
-    await Promise.all([this.#emulator?.stop(), this.#temporal?.stop()]);
     this.aws.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
-  }
-
-  /** The server comes back at the same address and knows nothing of what was. */
-  async restartTemporalEmpty(): Promise<void> {
-    await this.#temporal.stop();
-    await this.#startTemporal();
+    rmSync(this.directory, { recursive: true, force: true });
   }
 
   /** Where Temporal is for workers. */
@@ -140,23 +118,19 @@ export class FaultyStack {
     return this.lines.filter((line) => line.pool === pool);
   }
 
-  running(pool: string): TaskSummary[] {
-    return this.fargate.tasks().filter((task) => task.service === pool && task.lastStatus === 'RUNNING');
-  }
-
   service(pool: string): Promise<Service> {
-    return readService(this.#ecs, CLUSTER, pool);
+    return readService(this.ecs, CLUSTER, pool);
   }
 
   /** Holds the pool at a count, as a person can. */
   async hold(pool: string, count: number): Promise<void> {
-    await tagService(this.#ecs, await this.service(pool), { minTasks: `${count}`, maxTasks: `${count}` });
+    await tagService(this.ecs, await this.service(pool), { minTasks: `${count}`, maxTasks: `${count}` });
   }
 
   async release(pool: string): Promise<void> {
     const { serviceArn } = await this.service(pool);
     const tagKeys = [SERVICE_TAGS.minTasks, SERVICE_TAGS.maxTasks];
-    await this.#ecs.send(new UntagResourceCommand({ resourceArn: serviceArn, tagKeys }));
+    await this.ecs.send(new UntagResourceCommand({ resourceArn: serviceArn, tagKeys }));
   }
 
   /** A new revision; false when ECS takes no further deployment now. */
@@ -172,7 +146,7 @@ export class FaultyStack {
 
   async #update(change: Omit<UpdateServiceCommandInput, 'cluster'>): Promise<boolean> {
     try {
-      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, ...change }));
+      await this.ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, ...change }));
       return true;
     } catch (error) {
       if ((error as Error).name === 'InvalidParameterException') return false;
@@ -211,7 +185,7 @@ export class FaultyStack {
   }
 
   async #signal(taskId: string, signal: NodeJS.Signals): Promise<boolean> {
-    const { workersInfo } = await this.client.workflowService.listWorkers({ namespace: this.#temporal.namespace });
+    const { workersInfo } = await this.client.workflowService.listWorkers({ namespace: this.temporal.namespace });
     const heartbeat = workersInfo?.find(({ workerHeartbeat }) => workerHeartbeat?.workerIdentity === taskId);
     const pid = Number(heartbeat?.workerHeartbeat?.hostInfo?.processId ?? 0);
     const runs = this.fargate.tasks().some((task) => task.taskId === taskId && task.lastStatus === 'RUNNING');
@@ -240,37 +214,27 @@ export class FaultyStack {
     return until(what, seconds, whileTheScalerRuns, detail, 100);
   }
 
-  async #startTemporal(): Promise<void> {
-    this.#temporal = await startTemporal({
-      port: this.#temporalPort,
-      directory: join(this.#directory, 'logs'),
-      dynamicConfig: { 'matching.longPollExpirationInterval': `${this.#longPollSeconds}s` },
-    });
-  }
-
-  async #startFargate(awsUrl: string): Promise<void> {
-    this.fargate = await startLocalFargate({
-      emulatorUrl: this.#emulator.url,
-      images: {
-        [IMAGE]: join(this.#directory, 'worker'),
-        [SIDECAR_IMAGE]: join(this.#directory, 'sidecar'),
-        ...Object.fromEntries(this.#pools.map(({ name, worker, beside = '' }) => [imageOf(name), worker ?? beside])),
+  #startParts(awsUrl: string): Promise<void> {
+    return super.start({
+      temporal: { dynamicConfig: { 'matching.longPollExpirationInterval': `${this.#longPollSeconds}s` } },
+      fargate: {
+        images: {
+          [IMAGE]: join(this.directory, 'worker'),
+          [SIDECAR_IMAGE]: join(this.directory, 'sidecar'),
+          ...Object.fromEntries(this.#pools.map(({ name, worker, beside = '' }) => [imageOf(name), worker ?? beside])),
+        },
+        // As in the image.
+        environment: { ...emulatorCredentials(awsUrl), NODE_COMPILE_CACHE: join(this.directory, 'compiled') },
+        pollMilliseconds: 200,
+        stopGraceSeconds: 1,
+        onTaskChange: (task) => this.tasks.set(task.taskId, task),
       },
-      startDelaySeconds: { min: 0.1, max: 0.5 },
-      logDirectory: join(this.#directory, 'tasks'),
-      // As in the image.
-      environment: { ...emulatorCredentials(awsUrl), NODE_COMPILE_CACHE: join(this.#directory, 'compiled') },
-      pollMilliseconds: 200,
-      stopGraceSeconds: 1,
-      onTaskChange: (task) => this.tasks.set(task.taskId, task),
     });
-    this.aws.handOnTo(this.fargate.url);
-    this.#ecs = new ECSClient(localClient(this.fargate.url));
   }
 
   async #createPool(pool: FaultyPool): Promise<void> {
     const { name, policy, spot = false, rebalanced = false } = pool;
-    await createService(this.#ecs, {
+    await createService(this.ecs, {
       cluster: CLUSTER,
       name,
       taskDefinition: await this.#register(pool),
@@ -287,17 +251,17 @@ export class FaultyStack {
       policy,
       ...(pool.beside !== undefined && { protection: 'sidecar' as const }),
     };
-    await putParameter(this.#emulator.url, `/pools/${name}`, config);
+    await putParameter(this.emulatorUrl, `/pools/${name}`, config);
   }
 
   #register(pool: FaultyPool): Promise<string> {
     const addresses = { address: this.#address, refusing: this.#refusing?.address };
-    return registerTask(this.#ecs, definitionOf(pool, addresses));
+    return registerTask(this.ecs, definitionOf(pool, addresses));
   }
 
   #startScaler(awsUrl: string): void {
     const program = join(import.meta.dirname, 'fixtures/scaler.mjs');
-    const child = spawn(process.execPath, [program, join(this.#directory, 'scaler/index.js')], {
+    const child = spawn(process.execPath, [program, join(this.directory, 'scaler/index.js')], {
       env: {
         ...plainEnvironment(),
         ...emulatorCredentials(awsUrl),

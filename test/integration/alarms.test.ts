@@ -105,7 +105,7 @@ const courses = new Map<string, Promise<void>>();
 
 beforeAll(async () => {
   symlinkSync(LOCAL_WORKER_DIRECTORY, image);
-  await stack.start({ images: { 'killed:1': image, 'silent:1': '/' } });
+  await stack.start({ fargate: { images: { 'killed:1': image, 'silent:1': '/' } } });
   await stack.deploy({ Watched: watched, Unwatched: unwatched });
   // First the workers: if the scaler's first tick found none, that would fire another alarm.
   await Promise.all(Object.keys(watched.pools).map((queue) => answersWork(queue)));
@@ -167,7 +167,7 @@ function secondsUntil(alarm: string): number {
 }
 
 function cloudWatch(): CloudWatchClient {
-  return new CloudWatchClient(localClient(stack.site.emulatorUrl));
+  return new CloudWatchClient(localClient(stack.emulatorUrl));
 }
 
 async function statesOf(pool: string): Promise<Map<string, MetricAlarm>> {
@@ -206,7 +206,7 @@ async function startWork(queue: string, count: number, config: ProcessorConfig, 
   const input = { task: 'Answer', steps: ['Answer'] };
   return Promise.all(
     Array.from({ length: count }, () =>
-      stack.site.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+      stack.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
         taskQueue: queue,
         workflowId: `${queue}-${Math.random()}`,
         args: [strategy, input, config],
@@ -222,6 +222,6 @@ async function answersWork(queue: string): Promise<void> {
 }
 
 async function countOpen(queue: string): Promise<number> {
-  const { count } = await stack.site.client.workflow.count(`TaskQueue = '${queue}' AND ExecutionStatus = 'Running'`);
+  const { count } = await stack.client.workflow.count(`TaskQueue = '${queue}' AND ExecutionStatus = 'Running'`);
   return count;
 }

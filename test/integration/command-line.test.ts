@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
+import { DescribeServicesCommand } from '@aws-sdk/client-ecs';
 import { GetParametersByPathCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
 import { localClient } from '../../local/observe.ts';
@@ -30,7 +30,7 @@ let keys: Record<string, string>;
 
 beforeAll(async () => {
   await tested.start();
-  keys = await onCall(tested.plant.emulatorUrl);
+  keys = await onCall(tested.emulatorUrl);
 }, 300_000);
 afterAll(() => tested.stop(), 120_000);
 
@@ -101,13 +101,12 @@ test('every AWS CLI command that the documents show is answered', async () => {
 
 /** Values for the variables in the documents' commands, and a busy task. */
 async function namesForCommands(): Promise<Record<string, string>> {
-  const [{ pool = '', cluster = '', service = '', taskQueue = '' } = {}] = tested.plant.pools;
+  const [{ pool = '', cluster = '', service = '', taskQueue = '' } = {}] = tested.pools;
   await tested.startWork('to-be-stopped', taskQueue, 200);
   const ofService = (task: { service: string }) => service.endsWith(task.service);
   await until('a task runs', 120, async () => tested.tasksRunning(service) > 0 && (await cli('explain', pool)) !== '');
-  const task = tested.plant.fargate.tasks().find((each) => ofService(each) && each.lastStatus === 'RUNNING');
-  const ecs = new ECSClient(localClient(tested.plant.fargate.url));
-  const { services = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
+  const task = tested.fargate.tasks().find((each) => ofService(each) && each.lastStatus === 'RUNNING');
+  const { services = [] } = await tested.ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
   const [stack] = await openStacks();
   return {
     '"fast"': `"${pool}"`,
@@ -123,7 +122,7 @@ async function namesForCommands(): Promise<Record<string, string>> {
 }
 
 async function openStacks(): Promise<StackConfig[]> {
-  const ssm = new SSMClient(localClient(tested.plant.emulatorUrl));
+  const ssm = new SSMClient(localClient(tested.emulatorUrl));
   const { Parameters = [] } = await ssm.send(new GetParametersByPathCommand({ Path: STACKS_PATH }));
   return Parameters.map(({ Value = '{}' }) => JSON.parse(Value) as StackConfig);
 }

@@ -44,9 +44,9 @@ let serving: Promise<void>;
 
 beforeAll(async () => {
   const fixtures = join(REPOSITORY, 'test/scaler/fixtures');
-  await stack.start({ images: { 'theirs:1': fixtures, 'sleep:1': '/' } });
+  await stack.start({ fargate: { images: { 'theirs:1': fixtures, 'sleep:1': '/' } } });
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  connection = await NativeConnection.connect({ address: stack.site.temporal.address });
+  connection = await NativeConnection.connect({ address: stack.temporal.address });
   workflows = await Worker.create({
     connection,
     workflowsPath: join(import.meta.dirname, 'fixtures/once.ts'),
@@ -82,7 +82,7 @@ test('the log has the fields that the dashboard reads', async () => {
   const fields = new Set([...template.matchAll(/(?:max|latest)\(([\w.]+)\) as/g)].map(([, field]) => field!));
   expect(fields).toContain('figures.busySlots');
 
-  const logs = new CloudWatchLogsClient(localClient(stack.site.emulatorUrl));
+  const logs = new CloudWatchLogsClient(localClient(stack.emulatorUrl));
   const { logGroups = [] } = await logs.send(new DescribeLogGroupsCommand({}));
   const logGroupName = logGroups.find((each) => each.logGroupName?.includes('ScalerLogs'))?.logGroupName;
   const record = await until('an invocation has ended, whose log is there', 180, async () => {
@@ -123,12 +123,12 @@ test('an added pool does its work, and the other pools stay unchanged', async ()
 test('a removed pool finishes what it holds, and the other pools stay unchanged', async () => {
   const before = await deploymentsOf(Object.keys(pools));
   const work = ask('late', 15);
-  await until('it is at work', 150, () => inHand('late'));
+  await until('it is at work', 150, () => stack.hasStarted('late'));
   await stack.deploy(workers(changed));
   await work;
   await until('its tasks are gone', 120, () => stack.tasks('late').length === 0);
   expect(await deploymentsOf(Object.keys(pools))).toEqual(before);
-  expect((await readPoolConfigs(stack.site.emulatorUrl)).map(({ pool }) => pool)).not.toContain('late');
+  expect((await readPoolConfigs(stack.emulatorUrl)).map(({ pool }) => pool)).not.toContain('late');
   expect((await stack.service('forty')).desiredCount).toBe(FLEET);
 });
 
@@ -136,13 +136,13 @@ test('a destroyed stack’s workers finish what they hold, and nothing is left b
   enough.abort();
   await Promise.all(flows);
   const work = ask('ours', 15);
-  await until('it is at work', 150, () => inHand('ours'));
+  await until('it is at work', 150, () => stack.hasStarted('ours'));
   await stack.cdk('destroy', workers(changed), '--force');
   await work;
   await until('all tasks are gone', 150, () =>
-    stack.site.fargate.tasks().every(({ lastStatus }) => lastStatus === 'STOPPED'),
+    stack.fargate.tasks().every(({ lastStatus }) => lastStatus === 'STOPPED'),
   );
-  expect(await readPoolConfigs(stack.site.emulatorUrl)).toEqual([]);
+  expect(await readPoolConfigs(stack.emulatorUrl)).toEqual([]);
 });
 
 test('no work was lost', async () => {
@@ -176,7 +176,7 @@ function nap(queue: string, seconds: number): Promise<unknown> {
 }
 
 async function start(queue: string, activity: string, args: unknown[]): Promise<void> {
-  const result = stack.site.client.workflow.execute('once', {
+  const result = stack.client.workflow.execute('once', {
     taskQueue: 'workflows',
     workflowId: `${queue}-${results.length}`,
     args: [queue, activity, args],
@@ -184,17 +184,6 @@ async function start(queue: string, activity: string, args: unknown[]): Promise<
   results.push(result);
   await result;
   counts.set(queue, finished(queue) + 1);
-}
-
-/** The server reports that an activity of the queue has started. */
-async function inHand(queue: string): Promise<boolean> {
-  const open = stack.site.client.workflow.list({ query: `ExecutionStatus = 'Running'` });
-  for await (const { workflowId } of open) {
-    if (!workflowId.startsWith(queue)) continue;
-    const { raw } = await stack.site.client.workflow.getHandle(workflowId).describe();
-    if (raw.pendingActivities?.some(({ lastStartedTime }) => lastStartedTime)) return true;
-  }
-  return false;
 }
 
 function running(pool: string): number {

@@ -3,7 +3,7 @@
  * tasks as real processes. Work is queued; the service scales out, and in again, and nothing is lost.
  */
 import { CloudWatchClient, DescribeAlarmsCommand, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
-import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
+import { DescribeServicesCommand } from '@aws-sdk/client-ecs';
 import { METRIC_NAMESPACE } from '../../contract/metrics.ts';
 import { localClient, readPoolConfigs } from '../../local/observe.ts';
 import { readOutcomes } from '../../local/outcomes.ts';
@@ -22,7 +22,7 @@ beforeAll(() => tested.start(), 300_000);
 afterAll(() => tested.stop(), 120_000);
 
 test('a fleet scales in to zero, scales out for waiting work, loses none of it, and returns to zero', async () => {
-  const pool = tested.plant.pools.find(({ taskQueue }) => taskQueue === 'complex-analysis-queue');
+  const pool = tested.pools.find(({ taskQueue }) => taskQueue === 'complex-analysis-queue');
   const desired = await watchDesired(pool?.cluster ?? '', pool?.service ?? '');
   const isAtZero = async () => (await desired()) === 0 && tested.tasksAtWork() === 0;
   await until('the fleet is at zero', 150, isAtZero);
@@ -40,7 +40,7 @@ test('a fleet scales in to zero, scales out for waiting work, loses none of it, 
   expect(peak).toBeGreaterThan(1);
   await until('the fleet is at zero again', 120, isAtZero);
 
-  const outcomes = await readOutcomes(tested.plant.client, GENERIC_STRATEGY_WORKFLOW);
+  const outcomes = await readOutcomes(tested.client, GENERIC_STRATEGY_WORKFLOW);
   expect(outcomes.map(({ end }) => end)).toEqual(Array.from({ length: PIECES }, () => 'completed'));
   expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
 }, 480_000);
@@ -63,20 +63,18 @@ test('scaler and workers used all of their permissions for that, except those th
 });
 
 test('-c env=staging is deployed over it: each pool has two tasks, and alarms watch them', async () => {
-  const { dashboard } = await tested.deployPreset('staging');
-  await until('two tasks a pool', 180, () =>
-    tested.plant.pools.every(({ service }) => tested.tasksRunning(service) === 2),
-  );
+  const { dashboard } = await tested.deploy({ env: 'staging' });
+  await until('two tasks a pool', 180, () => tested.pools.every(({ service }) => tested.tasksRunning(service) === 2));
   expect(dashboard).toBeDefined();
   expect(await countAlarms()).toBe(18);
 }, 420_000);
 
 test('-c env=development is deployed over that: workers start with it, and no alarm notifies anyone', async () => {
-  const { dashboard } = await tested.deployPreset('development');
+  const { dashboard } = await tested.deploy({ env: 'development' });
   await until('no task is at work', 180, () => tested.tasksAtWork() === 0);
   expect(dashboard).toBeUndefined();
   expect(await countAlarms()).toBe(0);
-  expect((await readPoolConfigs(tested.plant.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
+  expect((await readPoolConfigs(tested.emulatorUrl)).map(({ policy }) => policy.maxTasks)).toEqual([2, 2, 2]);
 }, 420_000);
 
 test('no task has exited by itself in the meantime', () => {
@@ -84,7 +82,7 @@ test('no task has exited by itself in the meantime', () => {
 });
 
 function cloudWatch(): CloudWatchClient {
-  return new CloudWatchClient(localClient(tested.plant.emulatorUrl));
+  return new CloudWatchClient(localClient(tested.emulatorUrl));
 }
 
 async function countAlarms(): Promise<number> {
@@ -93,9 +91,8 @@ async function countAlarms(): Promise<number> {
 }
 
 async function watchDesired(cluster: string, service: string): Promise<() => Promise<number>> {
-  const ecs = new ECSClient(localClient(tested.plant.fargate.url));
   return async () => {
-    const { services = [] } = await ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
+    const { services = [] } = await tested.ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
     return services[0]?.desiredCount ?? -1;
   };
 }

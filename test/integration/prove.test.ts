@@ -2,7 +2,7 @@
  * The installed `elastic-workers prove`, from its first check to its cleanup: deployed by the CDK's own command line to the
  * emulator, with the real Temporal server, real workers, and a user with exactly the documented permissions.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
@@ -10,41 +10,26 @@ import packageFile from '../../package.json' with { type: 'json' };
 import { emulatorEndpoint } from '../../local/emulator.ts';
 import { imageDirectory } from '../../local/assembly.ts';
 import { localClient } from '../../local/observe.ts';
-import { startSite, type Site } from '../../local/plant.ts';
-import { bootstrap } from '../../local/stack.ts';
-import { ensureTools, LOCAL_DIRECTORY, REPOSITORY } from '../../local/tools.ts';
+import { REPOSITORY } from '../../local/tools.ts';
 import type { Step } from '../../cli/prove/course.ts';
 import { invokeScalers } from './tested-stack.ts';
 import { loggedCalls } from '../rights/statements.ts';
+import { DeployedSite } from '../tested-site.ts';
 import { makeServiceLinkedRole } from '../cli/account.ts';
 import { onCall } from '../cli/on-call.ts';
 import { runCli, type Ran, type RunOptions } from '../cli/served-stacks.ts';
 
 jest.setTimeout(720_000);
 
-/** Inside the repository, where it finds the CDK. */
-const directory = join(LOCAL_DIRECTORY, 'prove');
+const site = new DeployedSite('prove');
+const { directory } = site;
 const main = join(REPOSITORY, packageFile.bin['elastic-workers']);
-const closers: (() => Promise<void>)[] = [];
-let site: Site;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
   const assembly = join(directory, '.elastic-workers/proof/cdk.out');
-  site = await startSite({
-    tools: await ensureTools(),
-    seed: 1,
-    startDelay: { min: 0.5, max: 1 },
-    onProgress: () => {},
-    signal: new AbortController().signal,
-    closers,
-    directory,
-    fargate: { findImage: (image) => imageDirectory(assembly, image) },
-  });
+  await site.start({ fargate: { findImage: (image) => imageDirectory(assembly, image) } });
   const { emulatorUrl, fargate } = site;
-  await bootstrap({ emulatorUrl, directory });
   await makeServiceLinkedRole(emulatorUrl);
   env = {
     ...emulatorEndpoint(emulatorUrl),
@@ -61,7 +46,7 @@ beforeAll(async () => {
 }, 240_000);
 
 afterAll(async () => {
-  for (const close of closers.toReversed()) await close();
+  await site.stop();
 }, 120_000);
 
 /** Once the scaler exists, it is invoked at once: its schedule first fires a minute later. */

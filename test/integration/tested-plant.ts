@@ -2,76 +2,65 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';
-import { readPlant, startPlant, type Plant } from '../../local/plant.ts';
+import { readPlant, type Plant } from '../../local/plant.ts';
 import { assemblyIn, deployStacks } from '../../local/stack.ts';
-import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 import { requireNothingRefused, type Template } from '../rights/statements.ts';
+import { DeployedSite } from '../tested-site.ts';
 import { invokeScalers } from './tested-stack.ts';
 
-/** Unchanged, with the existing build. */
-const APP = 'node infra/app.ts';
+type Context = Record<string, string | number>;
 
-export class TestedPlant {
-  readonly #directory: string;
-  readonly #context: Record<string, string | number>;
-  readonly #closers: (() => Promise<void>)[] = [];
-  plant!: Plant;
+export class TestedPlant extends DeployedSite {
+  readonly #context: Context;
+  /** As of the first deployment. */
+  pools!: Plant['pools'];
 
-  /** Two with different names can exist at the same time. `context` is the app's. */
-  constructor(name: string, context: Record<string, string | number> = {}) {
-    this.#directory = join(LOCAL_DIRECTORY, name);
-    this.#context = context;
+  /** `context` is the app's. */
+  constructor(name: string, context: Context = {}) {
+    super(name);
+    this.#context = { env: 'production', tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10, ...context };
   }
 
-  async start(): Promise<void> {
-    this.plant = await startPlant({
-      tools: await ensureTools(),
-      seed: 1,
-      startDelay: { min: 1, max: 2 },
-      onProgress: () => {},
-      signal: new AbortController().signal,
-      closers: this.#closers,
-      app: APP,
-      directory: this.#directory,
-      context: { env: 'production', ...this.#context },
-    });
-    await invokeScalers(this.plant.emulatorUrl);
+  override async start(): Promise<void> {
+    await super.start({ startDelay: { min: 1, max: 2 } });
+    const { pools } = await this.deploy(this.#context);
+    this.pools = pools;
+    await invokeScalers(this.emulatorUrl);
   }
 
   /** Throws if a role was refused anything. */
-  async stop(): Promise<void> {
-    for (const close of this.#closers.toReversed()) await close();
+  override async stop(): Promise<void> {
+    await super.stop();
     requireNothingRefused(this.logs);
   }
 
   get logs(): string {
-    return join(this.#directory, 'logs');
+    return join(this.directory, 'logs');
   }
 
   /** What was deployed last. */
   template(stack: string): Template {
-    return JSON.parse(readFileSync(join(assemblyIn(this.#directory), `${stack}.template.json`), 'utf8')) as Template;
+    return JSON.parse(readFileSync(join(assemblyIn(this.directory), `${stack}.template.json`), 'utf8')) as Template;
   }
 
-  /** Deploys another preset over the current one; returns what exists then. */
-  async deployPreset(env: string) {
-    const { emulatorUrl, temporal } = this.plant;
-    const context = { env, temporalAddress: temporal.address };
-    await deployStacks({ emulatorUrl, app: APP, directory: this.#directory, context });
+  /** The app, unchanged, with the existing build; over what is deployed. Returns what exists then. */
+  async deploy(context: Context) {
+    const { emulatorUrl, directory, temporal } = this;
+    const withTemporal = { ...context, temporalAddress: temporal.address };
+    await deployStacks({ emulatorUrl, app: 'node infra/app.ts', directory, context: withTemporal });
     return readPlant(emulatorUrl);
   }
 
   /** The environment that a command needs to find it. */
   get environment() {
-    const { emulatorUrl, fargate } = this.plant;
-    return { ...emulatorCredentials(emulatorUrl), AWS_ENDPOINT_URL_ECS: fargate.url };
+    return { ...emulatorCredentials(this.emulatorUrl), AWS_ENDPOINT_URL_ECS: this.fargate.url };
   }
 
   async startWork(workflowId: string, taskQueue: string, seconds: number): Promise<void> {
     const config: ProcessorConfig = { offlineModel: { secondsPerAsk: seconds } };
     const input = { task: workflowId, steps: ['Answer'] };
-    await this.plant.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
+    await this.client.workflow.start(GENERIC_STRATEGY_WORKFLOW, {
       taskQueue,
       workflowId,
       args: ['sequential', input, config],
@@ -79,20 +68,20 @@ export class TestedPlant {
   }
 
   async countWork(status: 'Running' | 'Completed'): Promise<number> {
-    return (await this.plant.client.workflow.count(`ExecutionStatus = '${status}'`)).count;
+    return (await this.client.workflow.count(`ExecutionStatus = '${status}'`)).count;
   }
 
   tasksAtWork(): number {
-    return this.plant.fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
+    return this.fargate.tasks().filter(({ lastStatus }) => lastStatus !== 'STOPPED').length;
   }
 
   /** Why tasks have stopped, each reason once. */
   stopCodes(): Set<string | undefined> {
-    return new Set(this.plant.fargate.tasks().map(({ stopCode }) => stopCode));
+    return new Set(this.fargate.tasks().map(({ stopCode }) => stopCode));
   }
 
   tasksRunning(service: string): number {
     const isOf = (task: { service: string }) => service.endsWith(task.service);
-    return this.plant.fargate.tasks().filter((task) => isOf(task) && task.lastStatus === 'RUNNING').length;
+    return this.fargate.tasks().filter((task) => isOf(task) && task.lastStatus === 'RUNNING').length;
   }
 }

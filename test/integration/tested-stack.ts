@@ -1,49 +1,22 @@
 /** One machine with a stack of the tests' own app (app.ts) deployed to it repeatedly; and what tests do to it. */
-import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ECSClient, type Service } from '@aws-sdk/client-ecs';
+import type { Service } from '@aws-sdk/client-ecs';
 import type { SERVICE_TAGS } from '../../contract/service-tags.ts';
-import type { LocalFargateOptions, TaskSummary } from '../../local/fargate/index.ts';
-import { localClient, readPoolConfigs } from '../../local/observe.ts';
-import { startSite, type Site } from '../../local/plant.ts';
-import { bootstrap, cdk, type StackOptions } from '../../local/stack.ts';
-import { ensureTools, LOCAL_DIRECTORY } from '../../local/tools.ts';
+import type { TaskSummary } from '../../local/fargate/index.ts';
+import { readPoolConfigs } from '../../local/observe.ts';
+import { cdk, type StackOptions } from '../../local/stack.ts';
 import { readService, tagService } from '../aws-resources.ts';
 import { requireNothingRefused } from '../rights/statements.ts';
+import { DeployedSite } from '../tested-site.ts';
 import type { TestedWorkers } from './app.ts';
 
-export class TestedStack {
-  /** Logs are kept until the next run. */
-  readonly directory: string;
-  readonly #closers: (() => Promise<void>)[] = [];
+export class TestedStack extends DeployedSite {
   /** Of the newest deployment. */
   #pools = new Set<string>();
-  site!: Site;
-
-  /** Two with different names can exist at the same time. */
-  constructor(name: string) {
-    this.directory = join(LOCAL_DIRECTORY, name);
-    rmSync(this.directory, { recursive: true, force: true });
-    mkdirSync(this.directory, { recursive: true });
-  }
-
-  async start(fargate: Partial<LocalFargateOptions>): Promise<void> {
-    this.site = await startSite({
-      tools: await ensureTools(),
-      seed: 1,
-      startDelay: { min: 0.5, max: 1 },
-      onProgress: () => {},
-      signal: new AbortController().signal,
-      closers: this.#closers,
-      fargate,
-      directory: this.directory,
-    });
-    await bootstrap({ emulatorUrl: this.site.emulatorUrl, directory: this.directory });
-  }
 
   /** Throws if a role was refused anything. */
-  async stop(): Promise<void> {
-    for (const close of this.#closers.toReversed()) await close();
+  override async stop(): Promise<void> {
+    await super.stop();
     this.#requireNothingRefused();
   }
 
@@ -71,7 +44,7 @@ export class TestedStack {
       this.#requireNothingRefused();
       this.#pools.clear();
     }
-    const { emulatorUrl, temporal } = this.site;
+    const { emulatorUrl, temporal } = this;
     const options: StackOptions = {
       emulatorUrl,
       app: 'node test/integration/app.ts',
@@ -83,32 +56,28 @@ export class TestedStack {
 
   /** The pool's tasks that run and are not being stopped. */
   tasks(pool: string): TaskSummary[] {
-    return this.site.fargate
+    return this.fargate
       .tasks()
       .filter(({ service, desiredStatus }) => service.includes(`Pools${pool}`) && desiredStatus === 'RUNNING');
   }
 
   async service(pool: string): Promise<Service> {
-    const config = (await readPoolConfigs(this.site.emulatorUrl)).find((each) => each.pool === pool);
-    return readService(this.#ecs(), config?.cluster ?? '', config?.service ?? '');
+    const config = (await readPoolConfigs(this.emulatorUrl)).find((each) => each.pool === pool);
+    return readService(this.ecs, config?.cluster ?? '', config?.service ?? '');
   }
 
   /** Sets tags on a pool's service, as a person would, without a deployment. */
   async tag(pool: string, limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
-    await tagService(this.#ecs(), await this.service(pool), limits);
-  }
-
-  #ecs(): ECSClient {
-    return new ECSClient(localClient(this.site.fargate.url));
+    await tagService(this.ecs, await this.service(pool), limits);
   }
 
   invokeScaler(workers: string): Promise<void> {
-    return invokeScalers(this.site.emulatorUrl, workers);
+    return invokeScalers(this.emulatorUrl, workers);
   }
 
   /** Switches the scaler's schedule on or off. */
   async schedule(workers: string, state: 'ENABLED' | 'DISABLED'): Promise<void> {
-    const { emulatorUrl } = this.site;
+    const { emulatorUrl } = this;
     const { Schedules } = await call<{ Schedules: { Name: string }[] }>(emulatorUrl, 'scheduler', '/schedules');
     for (const { Name } of Schedules.filter((each) => each.Name.includes(`${workers}Scaler`))) {
       const schedule = await call<object>(emulatorUrl, 'scheduler', `/schedules/${Name}`);

@@ -3,15 +3,15 @@
  * app. Old workers finish what they hold, workflows that began on them end on new ones, and nothing is lost.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ECSClient, ListServicesCommand } from '@aws-sdk/client-ecs';
-import { localClient } from '../../local/observe.ts';
+import { ListServicesCommand } from '@aws-sdk/client-ecs';
 import { readOutcomes } from '../../local/outcomes.ts';
-import { readPlant, startSite, type Site } from '../../local/plant.ts';
-import { bootstrap, deployStacks } from '../../local/stack.ts';
-import { ensureTools, LOCAL_DIRECTORY, REPOSITORY } from '../../local/tools.ts';
+import { readPlant } from '../../local/plant.ts';
+import { deployStacks } from '../../local/stack.ts';
+import { REPOSITORY } from '../../local/tools.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
+import { DeployedSite } from '../tested-site.ts';
 import { until } from '../until.ts';
 import { invokeScalers } from './tested-stack.ts';
 
@@ -22,39 +22,24 @@ const OLD_SOURCES = join(import.meta.dirname, 'fixtures/release-0.1.tar.gz');
 const OLD_IMAGE = 'worker:0.1';
 const QUEUES = ['quick-response-queue', 'complex-analysis-queue'];
 
-const directory = join(LOCAL_DIRECTORY, 'upgrade');
-const old = join(directory, '0.1');
-const closers: (() => Promise<void>)[] = [];
-let site: Site;
+const site = new DeployedSite('upgrade');
+const old = join(site.directory, '0.1');
 
 beforeAll(async () => {
-  rmSync(directory, { recursive: true, force: true });
   mkdirSync(old, { recursive: true });
   execFileSync('tar', ['-xzf', OLD_SOURCES, '-C', old]);
   symlinkSync(join(REPOSITORY, 'node_modules'), join(old, 'node_modules'));
-  site = await startSite({
-    tools: await ensureTools(),
-    seed: 1,
-    startDelay: { min: 0.5, max: 1 },
-    onProgress: () => {},
-    signal: new AbortController().signal,
-    closers,
-    fargate: { images: { [OLD_IMAGE]: join(old, 'dist/worker') } },
-    directory,
-  });
-  await bootstrap({ emulatorUrl: site.emulatorUrl, directory });
+  await site.start({ fargate: { images: { [OLD_IMAGE]: join(old, 'dist/worker') } } });
 });
 
-afterAll(async () => {
-  for (const close of closers.toReversed()) await close();
-});
+afterAll(() => site.stop());
 
 test('a stack of 0.1 is updated with work in flight: nothing is lost, although its services are replaced', async () => {
   await deployStacks({ ...deployment(), project: old, context: { ...deployment().context, workerImage: OLD_IMAGE } });
   await invokeScalers(site.emulatorUrl);
   const work = QUEUES.flatMap((queue) => [1, 2, 3].map((number) => startWork(queue, `before-${number}`)));
-  await until('each pool is at work', 180, () => new Set(runningTasks().map(({ service }) => service)).size === 2);
-  const [services, tasks] = [await serviceNames(), new Set(runningTasks().map(({ taskId }) => taskId))];
+  for (const queue of QUEUES) await until(`${queue} is at work`, 180, () => site.hasStarted(queue));
+  const [services, tasks] = [await serviceNames(), new Set(site.running().map(({ taskId }) => taskId))];
 
   await deployStacks({ ...deployment(), app: 'node infra/app.ts' });
   await invokeScalers(site.emulatorUrl);
@@ -74,7 +59,7 @@ test('a stack of 0.1 is updated with work in flight: nothing is lost, although i
 });
 
 function deployment() {
-  const { emulatorUrl, temporal } = site;
+  const { emulatorUrl, directory, temporal } = site;
   return {
     emulatorUrl,
     directory,
@@ -92,13 +77,8 @@ function startWork(taskQueue: string, name: string) {
   });
 }
 
-function runningTasks() {
-  return site.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
-}
-
 async function serviceNames(): Promise<string[]> {
-  const ecs = new ECSClient(localClient(site.fargate.url));
   const cluster = site.fargate.tasks()[0]!.taskArn.split('/')[1];
-  const { serviceArns = [] } = await ecs.send(new ListServicesCommand({ cluster }));
+  const { serviceArns = [] } = await site.ecs.send(new ListServicesCommand({ cluster }));
   return serviceArns.map((arn) => arn.split('/').at(-1)!).toSorted();
 }

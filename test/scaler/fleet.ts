@@ -8,22 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import {
-  CreateClusterCommand,
-  ECSClient,
-  UpdateServiceCommand,
-  type Deployment,
-  type Service,
-} from '@aws-sdk/client-ecs';
+import { CreateClusterCommand, UpdateServiceCommand, type Deployment, type Service } from '@aws-sdk/client-ecs';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { Client, Connection } from '@temporalio/client';
 import { poolConfigSchema, type PoolConfig } from '../../contract/pool-config.ts';
 import type { SERVICE_TAGS } from '../../contract/service-tags.ts';
 import { STACKS_PATH, type StackConfig } from '../../contract/stack-config.ts';
-import { emulatorCredentials, startEmulator, type LocalEmulator } from '../../local/emulator.ts';
-import { startLocalFargate, type LocalFargate, type TaskSummary } from '../../local/fargate/index.ts';
+import { emulatorCredentials, ROOT_KEYS } from '../../local/emulator.ts';
 import { localClient } from '../../local/observe.ts';
-import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
 import type { Decision, WorkerReading } from '../../scaler/policy.ts';
 import { desiredCountSetter } from '../../scaler/act/service-count.ts';
 import { EcsServices } from '../../scaler/read/ecs.ts';
@@ -41,6 +32,7 @@ import {
   tagService,
 } from '../aws-resources.ts';
 import { SIDECAR_IMAGE, taskDefinitionOf } from '../task-definition.ts';
+import { TestedSite } from '../tested-site.ts';
 import { until } from '../until.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 
@@ -82,72 +74,46 @@ export function fleetOfOurs(policy: FleetOptions['pool']['policy']): Fleet {
   });
 }
 
-export class Fleet {
+export class Fleet extends TestedSite {
   readonly taskQueue = 'fleet-queue';
   readonly records: TickRecord[] = [];
   readonly decisions: Decision[] = [];
   readonly errors: string[] = [];
   readonly #options: FleetOptions;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'fleet-'));
   readonly #ended = new AbortController();
   #ticking: Promise<void> = Promise.resolve();
-  temporal!: LocalTemporal;
-  client!: Client;
-  fargate!: LocalFargate;
-  #emulator!: LocalEmulator;
-  #ecs!: ECSClient;
   #reader!: TemporalReader;
 
   constructor(options: FleetOptions) {
+    super(mkdtempSync(join(tmpdir(), 'fleet-')));
     this.#options = options;
   }
 
-  async start(): Promise<void> {
-    [this.temporal, this.#emulator] = await Promise.all([
-      this.#startTemporal(),
-      startEmulator({ directory: this.#directory }),
-    ]);
-    this.client = new Client({ connection: await Connection.connect({ address: this.temporal.address }) });
-    this.fargate = await startLocalFargate({
-      emulatorUrl: this.#emulator.url,
-      images: { [IMAGE]: this.#options.directory, [SIDECAR_IMAGE]: join(import.meta.dirname, '../../dist/sidecar') },
-      startDelaySeconds: { min: 0.1, max: 0.3 },
-      logDirectory: join(this.#directory, 'tasks'),
-      environment: emulatorCredentials(this.#emulator.url),
-      pollMilliseconds: 200,
-      stopGraceSeconds: 1,
+  override async start(): Promise<void> {
+    await super.start({
+      temporal: {
+        databaseFile: join(this.directory, 'temporal.db'),
+        dynamicConfig: { 'matching.longPollExpirationInterval': '2s', ...this.#options.dynamicConfig },
+      },
+      fargate: {
+        images: { [IMAGE]: this.#options.directory, [SIDECAR_IMAGE]: join(import.meta.dirname, '../../dist/sidecar') },
+        environment: ROOT_KEYS,
+        pollMilliseconds: 200,
+        stopGraceSeconds: 1,
+      },
     });
-    this.#ecs = new ECSClient(localClient(this.fargate.url));
-    await this.#ecs.send(new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE'] }));
-    await createStateTable(this.#emulator.url, TABLE);
+    await this.ecs.send(new CreateClusterCommand({ clusterName: CLUSTER, capacityProviders: ['FARGATE'] }));
+    await createStateTable(this.emulatorUrl, TABLE);
     await this.deploy();
     this.#ticking = this.#tick();
   }
 
-  async stop(): Promise<void> {
+  override async stop(): Promise<void> {
     this.#ended.abort();
     await this.#ticking;
     await this.#reader?.close();
-    await this.client?.connection.close();
-    await this.fargate?.stop();
-    await Promise.all([this.#emulator?.stop(), this.temporal?.stop()]);
-    await rm(this.#directory, { recursive: true, force: true });
-  }
-
-  #startTemporal(port?: number): Promise<LocalTemporal> {
-    return startTemporal({
-      directory: this.#directory,
-      databaseFile: join(this.#directory, 'temporal.db'),
-      dynamicConfig: { 'matching.longPollExpirationInterval': '2s', ...this.#options.dynamicConfig },
-      ...(port !== undefined && { port }),
-    });
-  }
-
-  /** As after a crash: everything not yet written is lost. */
-  async restartTemporal(): Promise<void> {
-    process.kill(this.temporal.pid, 'SIGKILL');
-    await this.temporal.stop();
-    this.temporal = await this.#startTemporal(Number(this.temporal.address.split(':')[1]));
+    await super.stop();
+    await rm(this.directory, { recursive: true, force: true });
   }
 
   /** A new revision of the task definition, and the service updated to it; the first one creates the service. */
@@ -167,30 +133,30 @@ export class Fleet {
       environment,
       ...(this.#pool().protection === 'sidecar' && { sidecar }),
     });
-    const taskDefinition = await registerTask(this.#ecs, definition);
+    const taskDefinition = await registerTask(this.ecs, definition);
     if (taskDefinition === `${POOL}:1`) {
-      await createService(this.#ecs, { cluster: CLUSTER, name: 'worker', taskDefinition });
+      await createService(this.ecs, { cluster: CLUSTER, name: 'worker', taskDefinition });
     } else {
-      await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition }));
+      await this.ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', taskDefinition }));
     }
   }
 
   /** The same task definition again, as after a change of the network or a CloudFormation rollback. */
   async forceDeployment(): Promise<void> {
-    await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', forceNewDeployment: true }));
+    await this.ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', forceNewDeployment: true }));
   }
 
   async tag(limits: Partial<Record<keyof typeof SERVICE_TAGS, string>>): Promise<void> {
-    await tagService(this.#ecs, await this.service(), limits);
+    await tagService(this.ecs, await this.service(), limits);
   }
 
   service(): Promise<Service> {
-    return readService(this.#ecs, CLUSTER, 'worker');
+    return readService(this.ecs, CLUSTER, 'worker');
   }
 
   /** Where another process finds AWS. */
   get environment(): Record<string, string> {
-    return { ...emulatorCredentials(this.#emulator.url), AWS_ENDPOINT_URL_ECS: this.fargate.url };
+    return { ...emulatorCredentials(this.emulatorUrl), AWS_ENDPOINT_URL_ECS: this.fargate.url };
   }
 
   /** What a deployment writes for the command line. */
@@ -202,13 +168,13 @@ export class Fleet {
       scalerLogGroup: 'none',
       temporal: { address: this.temporal.address, namespace: this.temporal.namespace, tls: false },
     };
-    await putParameter(this.#emulator.url, `${STACKS_PATH}/fleet`, stack);
-    await putParameter(this.#emulator.url, '/pools/fleet', this.#pool());
+    await putParameter(this.emulatorUrl, `${STACKS_PATH}/fleet`, stack);
+    await putParameter(this.emulatorUrl, '/pools/fleet', this.#pool());
   }
 
   /** As another controller would. */
   async setDesired(desiredCount: number): Promise<void> {
-    await this.#ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', desiredCount }));
+    await this.ecs.send(new UpdateServiceCommand({ cluster: CLUSTER, service: 'worker', desiredCount }));
   }
 
   /** A workflow with one activity of this many seconds. */
@@ -237,10 +203,6 @@ export class Fleet {
     return this.reporting().reduce((sum, { usedSlots }) => sum + usedSlots, 0);
   }
 
-  running(): TaskSummary[] {
-    return this.fargate.tasks().filter(({ lastStatus }) => lastStatus === 'RUNNING');
-  }
-
   async until<T>(
     what: string,
     condition: () => Promise<T | false | undefined> | T | false | undefined,
@@ -262,7 +224,7 @@ export class Fleet {
   }
 
   #dynamo(): DynamoDBDocumentClient {
-    return DynamoDBDocumentClient.from(new DynamoDBClient(localClient(this.#emulator.url)), {
+    return DynamoDBDocumentClient.from(new DynamoDBClient(localClient(this.emulatorUrl)), {
       marshallOptions: { removeUndefinedValues: true },
     });
   }
@@ -271,8 +233,8 @@ export class Fleet {
     this.#reader = new TemporalReader({ address: this.temporal.address, namespace: this.temporal.namespace });
     const ports: Ports = {
       temporal: this.#reader,
-      ecs: new EcsServices(this.#ecs),
-      setDesired: desiredCountSetter(this.#ecs),
+      ecs: new EcsServices(this.ecs),
+      setDesired: desiredCountSetter(this.ecs),
       state: new StateTable(this.#dynamo(), TABLE),
       telemetry: {
         report: (record, { decision }, errors) => {

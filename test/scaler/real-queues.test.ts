@@ -244,7 +244,7 @@ test.concurrent(
     const activities = await startActivities(fleet, 'in-flight', 8, 30_000);
     await fleet.until('all slots are taken', () => fleet.busySlots() === 8);
     const from = fleet.decisions.length;
-    await fleet.restartTemporal();
+    await fleet.restartTemporal('SIGKILL');
     const restarted = fleet.decisions.length;
     await fleet.until('a dozen ticks', () => fleet.decisions.length >= restarted + 12);
     const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
