@@ -12,7 +12,7 @@ import profile from './servegen-14-days.profile.json' with { type: 'json' };
 import { arrivals, trace, type Trace } from './traces.ts';
 
 /** Pieces a second, on average; and seconds. */
-const RATES = [0.02, 0.2, 2];
+const RATES = [0.02, 0.2, 2, 20];
 const SERVICE_SECONDS = [2, 20, 120];
 const MOST_TASKS = 300;
 
