@@ -1,20 +1,28 @@
 /**
- * The tests that may take longest begin first, so that none is left alone at the end: each file states its time limits. Most of that time
- * they wait, so three files run at a time on two processors.
+ * Mixes test files that mostly wait with files that mostly calculate, so that neither are left for the end: three run at a time on two
+ * processors. A file that waits for a whole system says so by its time limits.
  */
 import { readFileSync } from 'node:fs';
 import Sequencer from '@jest/test-sequencer';
 
-/** Milliseconds from a second up, in the project's notation: 480_000. */
+/** Milliseconds, in the project's notation: 480_000. */
 const LIMITS = /\b(\d{1,3})_000\b/g;
+const LONG_SECONDS = 240;
 
-function longestLimit(path) {
+function limitOf({ path }) {
   return Math.max(0, ...[...readFileSync(path, 'utf8').matchAll(LIMITS)].map(([, seconds]) => Number(seconds)));
 }
 
-export default class LongestFirst extends Sequencer {
+export default class Mixed extends Sequencer {
   async sort(tests) {
-    const limits = new Map(tests.map(({ path }) => [path, longestLimit(path)]));
-    return (await super.sort(tests)).toSorted((a, b) => limits.get(b.path) - limits.get(a.path));
+    const limits = new Map(tests.map((test) => [test, limitOf(test)]));
+    const sorted = (await super.sort(tests)).toSorted((a, b) => limits.get(b) - limits.get(a));
+    const long = sorted.filter((test) => limits.get(test) >= LONG_SECONDS);
+    const short = sorted.slice(long.length);
+    const each = Math.ceil(short.length / Math.max(1, long.length));
+    return [
+      ...long.flatMap((test, index) => [test, ...short.slice(index * each, (index + 1) * each)]),
+      ...short.slice(long.length * each),
+    ];
   }
 }
