@@ -245,9 +245,8 @@ function notAblated(ablations: AblationRow[]): string[] {
 }
 
 const ABOUT_ABLATIONS = `By how many percent the score gets worse (+) or better (−) when one rule is switched off, on the judging seeds, ± the 95 % confidence interval
-of the paired difference. A dot: the difference may be chance. Empty: no decision changes. The loads are those of the table above;
-in the base, all traces. A rule without value in any column may guard against something that the model leaves out; the tests of the policy
-say what.
+of the paired difference. A dot: the difference may be chance. Empty: no decision changes. The loads are those of the table above. A rule without
+value in any column may guard against something that the model leaves out; the tests of the policy say what.
 \`npm run bench:policy -- --ablate\` repeats the measurement, and [\`simulate/ablations.ts\`](../simulate/ablations.ts) has the changes.`;
 
 /** '1–10' for consecutive seeds. */
