@@ -73,7 +73,7 @@ const command = new Command('bench')
   .option('--policy <json>', 'compare with other settings, such as \'{"targetWaitSeconds":10}\'', policyOverrides)
   .option(
     '--days [loads]',
-    'fourteen real days, or only these loads; up to 10 minutes and 5 GB per load',
+    'fourteen real days, or only these loads; up to 10 minutes and 4 GB per load',
     namesOf(Object.keys(DAYS)),
   )
   .option('--threads <count>', 'number of threads', positiveInteger, availableParallelism())
