@@ -16,9 +16,7 @@ import {
   CloudWatchClient,
   DescribeAlarmsCommand,
   PutMetricAlarmCommand,
-  PutMetricDataCommand,
   SetAlarmStateCommand,
-  type StateValue,
 } from '@aws-sdk/client-cloudwatch';
 import {
   CloudWatchLogsClient,
@@ -100,6 +98,10 @@ export function runCli(
     interrupt?.addEventListener('abort', () => child.kill('SIGINT'));
   });
 }
+
+/** What makes an alarm fire whatever its metric says, or never. */
+const ALWAYS = { Threshold: -1, TreatMissingData: 'breaching' };
+const NEVER = { Threshold: 1_000_000, TreatMissingData: 'notBreaching' };
 
 export interface StackSettings {
   config?: Partial<StackConfig>;
@@ -189,12 +191,14 @@ export class ServedStacks {
     return read.get('') as TemporalSignals;
   }
 
-  /** With a figure that keeps its state at the emulator's next evaluation. */
-  async ring(AlarmName: string, StateValue: StateValue = 'ALARM'): Promise<void> {
+  /** It stays in that state: any figure breaches, and none does, too; or else neither. */
+  async setAlarm(AlarmName: string, StateValue: 'ALARM' | 'OK'): Promise<void> {
     const { MetricAlarms } = await this.cloudwatch.send(new DescribeAlarmsCommand({ AlarmNames: [AlarmName] }));
-    const { MetricName, Dimensions } = MetricAlarms![0]!;
-    const datum = { MetricName, Value: StateValue === 'ALARM' ? 1e9 : 0, Dimensions };
-    await this.cloudwatch.send(new PutMetricDataCommand({ Namespace: METRIC_NAMESPACE, MetricData: [datum] }));
+    const { ComparisonOperator, EvaluationPeriods, ...alarm } = MetricAlarms![0]!;
+    const rules = StateValue === 'ALARM' ? ALWAYS : NEVER;
+    await this.cloudwatch.send(
+      new PutMetricAlarmCommand({ ...alarm, AlarmName, ComparisonOperator, EvaluationPeriods, ...rules }),
+    );
     await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   }
 
@@ -333,7 +337,7 @@ export class ServedStacks {
           Dimensions: dimensionsOf({ stack, pool }),
           Period: 60,
           EvaluationPeriods: 1,
-          Threshold: 1_000_000,
+          ...NEVER,
           Statistic: 'Average',
           ComparisonOperator: 'GreaterThanThreshold',
           AlarmActions: actions,
