@@ -39,9 +39,10 @@ export function emulatorEndpoint(url: string): Record<string, string> {
   };
 }
 
-/** The root user's, which allow everything. */
+/** The root user's keys, which allow everything. */
 export const ROOT_KEYS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 
+/** The endpoint with the root user's keys. */
 export function emulatorCredentials(url: string): Record<string, string> {
   return { ...emulatorEndpoint(url), ...ROOT_KEYS };
 }

@@ -53,7 +53,7 @@ interface PlantOptions extends SiteOptions {
 }
 
 /** On Fargate it is a minute and more; nobody should wait that long on one machine. */
-const CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
+export const LOCAL_CONTEXT = { tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10 };
 
 /** The environment that a stack is deployed to. */
 export interface Site {
@@ -73,7 +73,7 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
   const site = await startSite(options);
   const { temporal, emulatorUrl } = site;
   const context = {
-    ...CONTEXT,
+    ...LOCAL_CONTEXT,
     temporalAddress: temporal.address,
     temporalNamespace: temporal.namespace,
     ...options.context,

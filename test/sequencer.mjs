@@ -1,12 +1,13 @@
 /**
- * Mixes test files that mostly wait with files that mostly calculate, so that neither are left for the end: three run at a time on two
- * processors. A file that waits for a whole system says so by its time limits.
+ * Mixes test files that mostly wait with files that mostly calculate, so that neither kind is left for the end: three run at a time on two
+ * processors. The time limits in a file show whether it waits for a whole system.
  */
 import { readFileSync } from 'node:fs';
 import Sequencer from '@jest/test-sequencer';
 
 /** Milliseconds, in the project's notation: 480_000. */
 const LIMITS = /\b(\d{1,3})_000\b/g;
+/** Files with such a limit wait for most of their time. */
 const LONG_SECONDS = 240;
 
 function limitOf({ path }) {

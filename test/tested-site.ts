@@ -10,7 +10,7 @@ import { bootstrap } from '../local/stack.ts';
 import { startTemporal, type LocalTemporal } from '../local/temporal.ts';
 import { ensureTools, LOCAL_DIRECTORY } from '../local/tools.ts';
 
-export type TestedSiteOptions = Partial<Pick<SiteOptions, 'startDelay' | 'temporal' | 'temporalPort'>> & {
+export type TestedSiteOptions = Partial<Pick<SiteOptions, 'startDelay' | 'temporal'>> & {
   fargate?: Partial<LocalFargateOptions>;
 };
 
@@ -54,7 +54,7 @@ export class TestedSite {
     if (signal !== undefined) process.kill(pid, signal);
     await stop();
     const port = Number(address.split(':')[1]);
-    this.temporal = await startTemporal({ ...this.#options.temporal, directory: this.directory, port });
+    this.temporal = await startTemporal({ ...this.#options.temporal, directory: join(this.directory, 'logs'), port });
     this.#closers.push(this.temporal.stop);
   }
 
@@ -64,7 +64,7 @@ export class TestedSite {
     return this.fargate.tasks().filter((task) => isOf(task) && task.lastStatus === 'RUNNING');
   }
 
-  /** The server reports that an activity of a running workflow with such an ID has started. */
+  /** Whether an activity of a running workflow with such an ID has started, as the server reports. */
   async hasStarted(workflowIdPrefix: string): Promise<boolean> {
     for await (const { workflowId } of this.client.workflow.list({ query: `ExecutionStatus = 'Running'` })) {
       if (!workflowId.startsWith(workflowIdPrefix)) continue;

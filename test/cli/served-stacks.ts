@@ -17,6 +17,7 @@ import {
   DescribeAlarmsCommand,
   PutMetricAlarmCommand,
   SetAlarmStateCommand,
+  type PutMetricAlarmCommandInput,
 } from '@aws-sdk/client-cloudwatch';
 import {
   CloudWatchLogsClient,
@@ -99,7 +100,7 @@ export function runCli(
   });
 }
 
-/** What makes an alarm fire whatever its metric says, or never. */
+/** Rules by which an alarm always fires, or never, whatever its metric reports. */
 const ALWAYS = { Threshold: -1, TreatMissingData: 'breaching' };
 const NEVER = { Threshold: 1_000_000, TreatMissingData: 'notBreaching' };
 
@@ -191,14 +192,11 @@ export class ServedStacks {
     return read.get('') as TemporalSignals;
   }
 
-  /** It stays in that state: any figure breaches, and none does, too; or else neither. */
+  /** Sets an alarm's state, and rules that keep it there when the emulator evaluates it. */
   async setAlarm(AlarmName: string, StateValue: 'ALARM' | 'OK'): Promise<void> {
     const { MetricAlarms } = await this.cloudwatch.send(new DescribeAlarmsCommand({ AlarmNames: [AlarmName] }));
-    const { ComparisonOperator, EvaluationPeriods, ...alarm } = MetricAlarms![0]!;
-    const rules = StateValue === 'ALARM' ? ALWAYS : NEVER;
-    await this.cloudwatch.send(
-      new PutMetricAlarmCommand({ ...alarm, AlarmName, ComparisonOperator, EvaluationPeriods, ...rules }),
-    );
+    const alarm = MetricAlarms![0] as PutMetricAlarmCommandInput;
+    await this.cloudwatch.send(new PutMetricAlarmCommand({ ...alarm, ...(StateValue === 'ALARM' ? ALWAYS : NEVER) }));
     await this.cloudwatch.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   }
 

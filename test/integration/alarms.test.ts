@@ -115,7 +115,7 @@ beforeAll(async () => {
     course.catch(() => {});
     courses.set(what, course);
   }
-}, 720_000);
+}, 300_000);
 
 afterAll(() => stack.stop(), 120_000);
 

@@ -43,7 +43,7 @@ test('a fleet scales in to zero, scales out for waiting work, loses none of it, 
   const outcomes = await readOutcomes(tested.client, GENERIC_STRATEGY_WORKFLOW);
   expect(outcomes.map(({ end }) => end)).toEqual(Array.from({ length: PIECES }, () => 'completed'));
   expect(outcomes.flatMap(({ lostAttempts }) => lostAttempts)).toEqual([]);
-}, 720_000);
+}, 480_000);
 
 test('the metrics that alarms and dashboard need are published for each pool', async () => {
   const { Metrics = [] } = await cloudWatch().send(new ListMetricsCommand({ Namespace: METRIC_NAMESPACE }));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emulatorCredentials } from '../../local/emulator.ts';
-import { readPlant, type Plant } from '../../local/plant.ts';
+import { LOCAL_CONTEXT, readPlant, type Plant } from '../../local/plant.ts';
 import { assemblyIn, deployStacks } from '../../local/stack.ts';
 import { GENERIC_STRATEGY_WORKFLOW, type ProcessorConfig } from '../../worker/strategies/types.ts';
 import { requireNothingRefused, type Template } from '../rights/statements.ts';
@@ -19,7 +19,7 @@ export class TestedPlant extends DeployedSite {
   /** `context` is the app's. */
   constructor(name: string, context: Context = {}) {
     super(name);
-    this.#context = { env: 'production', tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 10, ...context };
+    this.#context = { env: 'production', ...LOCAL_CONTEXT, ...context };
   }
 
   override async start(): Promise<void> {

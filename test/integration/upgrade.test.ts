@@ -7,7 +7,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListServicesCommand } from '@aws-sdk/client-ecs';
 import { readOutcomes } from '../../local/outcomes.ts';
-import { readPlant } from '../../local/plant.ts';
+import { LOCAL_CONTEXT, readPlant } from '../../local/plant.ts';
 import { deployStacks } from '../../local/stack.ts';
 import { REPOSITORY } from '../../local/tools.ts';
 import { GENERIC_STRATEGY_WORKFLOW } from '../../worker/strategies/types.ts';
@@ -63,7 +63,7 @@ function deployment() {
   return {
     emulatorUrl,
     directory,
-    context: { temporalAddress: temporal.address, tickSeconds: 5, scaleInAfterSeconds: 15, maxTasks: 3 },
+    context: { ...LOCAL_CONTEXT, temporalAddress: temporal.address, maxTasks: 3 },
   };
 }
 

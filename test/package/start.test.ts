@@ -11,7 +11,7 @@ import { ensureTools } from '../../local/tools.ts';
 import { ensureDeclarations } from '../declarations.ts';
 import { until } from '../until.ts';
 
-jest.setTimeout(720_000);
+jest.setTimeout(600_000);
 
 const repository = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'elastic-workers-start-'));

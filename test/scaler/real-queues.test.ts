@@ -8,7 +8,7 @@ import type { PoolConfig } from '../../contract/pool-config.ts';
 import { QUEUE_TYPES } from '../../scaler/read/temporal.ts';
 import { Fleet } from './fleet.ts';
 
-jest.setTimeout(720_000);
+jest.setTimeout(480_000);
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const directory = mkdtempSync(join(tmpdir(), 'queues-'));

@@ -4,7 +4,7 @@ import { REQUESTS } from './lambda.ts';
 import { simulateWorld } from './world.ts';
 import { MUTANTS, type WorldOptions, type WorldResult } from './world-options.ts';
 
-jest.setTimeout(300_000);
+jest.setTimeout(120_000);
 
 async function brokenIn(options: WorldOptions): Promise<string[]> {
   const { violations } = await simulateWorld({ ...options, untilBroken: true });
