@@ -1,9 +1,10 @@
-/** Checks every template against AWS's own schemas: what CloudFormation would refuse fails here, without an account. */
+/** Checks every template against AWS's own schemas, and by the CDK's rules: what CloudFormation would refuse fails here, without an account. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { App } from 'aws-cdk-lib';
+import { CfnService } from 'aws-cdk-lib/aws-ecs';
 import { PRESETS } from '../../infra/presets.ts';
 import { runCli } from '../cli/served-stacks.ts';
 import { lint } from './cfn-lint.ts';
@@ -21,18 +22,33 @@ const EVERY_PROP = { 'a VPC': withVpc, 'a cluster': withCluster };
 
 type Templates = Record<string, object>;
 
-test('cfn-lint finds nothing that is not acknowledged as intended', async () => {
+/** What the CDK prints during a synthesis. */
+let printed = '';
+const cdkFindings = () => printed.match(/^.*\(CloudFormation Validate\)$/gm) ?? [];
+
+beforeEach(() => {
+  // The preparation of the tests turns the CDK's rules off.
+  delete process.env.CDK_VALIDATION;
+  printed = '';
+  jest.spyOn(console, 'error').mockImplementation((text) => void (printed += `${text}\n`));
+});
+
+afterEach(() => jest.restoreAllMocks());
+
+test('cfn-lint and the CDK find nothing that is not acknowledged as intended', async () => {
   const templates = { ...presets(), ...everyProp(), ...(await ourApps()), ...(await projects()) };
+  expect(cdkFindings()).toEqual([]);
   expect(await lint(templates)).toEqual([]);
 });
 
-test('cfn-lint finds a value that the resource’s schema does not allow', async () => {
-  const { template } = synthesize();
-  const [service] = Object.values(template.findResources('AWS::ECS::Service'));
-  service!.Properties.PropagateTags = 'EVERYWHERE';
-  expect(await lint({ broken: template.toJSON() })).toEqual([
-    expect.stringContaining("broken: E3030: 'EVERYWHERE' is not one of"),
-  ]);
+test('cfn-lint and the CDK find a value that the resource’s schema does not allow', async () => {
+  const { stack } = synthesize();
+  const service = stack.node.findAll().find((construct) => construct instanceof CfnService)!;
+  service.addPropertyOverride('PropagateTags', 'EVERYWHERE');
+  const broken = templateOf(stack.node.root as App);
+  const finding = "'EVERYWHERE' is not one of";
+  expect(cdkFindings()).toEqual([expect.stringContaining(finding)]);
+  expect(await lint({ broken })).toEqual([expect.stringContaining(`broken: E3030: ${finding}`)]);
 });
 
 test('every optional prop is set in one of the templates', () => {
@@ -94,6 +110,7 @@ function synthesizeProject(folder: string): object {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(stderr);
+  printed += stderr;
   const file = readdirSync(join(folder, 'cdk.out')).find((name) => name.endsWith('.template.json'));
   return JSON.parse(readFileSync(join(folder, 'cdk.out', file!), 'utf8')) as object;
 }
