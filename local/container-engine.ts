@@ -1,5 +1,6 @@
 /** Uses Docker or podman, if one of them works, to build and run images that cannot run as processes of this machine. */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { ImageSource } from './assembly.ts';
 import type { StandIn, WantedContainer } from './fargate/index.ts';
@@ -32,9 +33,17 @@ export async function buildImage(engine: string, image: string, { directory, doc
   }
 }
 
-/** Runs in the host's network, where Temporal and the task's endpoints are. Signals to the engine's process reach the container's. */
+/**
+ * Runs in the host's network, where Temporal and the task's endpoints are. The engine stops it: a signal to its client does not
+ * always reach the container, which then stays.
+ */
 export function containerCommand(engine: string, wanted: WantedContainer, directory: string): StandIn {
   const variables = wanted.variables.flatMap((name) => ['--env', name]);
-  const args = ['run', '--rm', '--network', 'host', ...variables, wanted.image, ...wanted.command];
-  return { command: [engine, ...args], directory };
+  const name = `elastic-workers-${randomUUID()}`;
+  const args = ['run', '--rm', '--name', name, '--network', 'host', ...variables, wanted.image, ...wanted.command];
+  return {
+    command: [engine, ...args],
+    directory,
+    stopCommand: (seconds) => [engine, 'stop', '-t', `${seconds}`, name],
+  };
 }

@@ -114,5 +114,7 @@ function cdkEnvironment(emulatorUrl: string): Record<string, string> {
     CDK_DOCKER: 'true',
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     CDK_DISABLE_VERSION_CHECK: 'true',
+    // The CDK's own checks of each template, unless the user has turned them off.
+    CDK_VALIDATION: process.env.CDK_VALIDATION ?? 'true',
   };
 }

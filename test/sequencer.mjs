@@ -1,6 +1,6 @@
 /**
- * Mixes test files that mostly wait with files that mostly calculate, so that neither kind is left for the end: three run at a time on two
- * processors. The time limits in a file show whether it waits for a whole system.
+ * Mixes test files that mostly wait for a whole system, as their time limits show, with files that mostly calculate, so that the
+ * processors are always busy. Those that wait take the longest and are through by the middle of a run.
  */
 import { readFileSync } from 'node:fs';
 import Sequencer from '@jest/test-sequencer';
@@ -20,7 +20,7 @@ export default class Mixed extends Sequencer {
     const sorted = (await super.sort(tests)).toSorted((a, b) => limits.get(b) - limits.get(a));
     const long = sorted.filter((test) => limits.get(test) >= LONG_SECONDS);
     const short = sorted.slice(long.length);
-    const each = Math.ceil(short.length / Math.max(1, long.length));
+    const each = Math.ceil(short.length / 2 / Math.max(1, long.length));
     return [
       ...long.flatMap((test, index) => [test, ...short.slice(index * each, (index + 1) * each)]),
       ...short.slice(long.length * each),

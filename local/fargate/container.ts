@@ -2,16 +2,15 @@
  * One container of a task, as a real process in its own process group. Like a container, it ends as a whole: when its first process
  * exits, all others are killed too.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { endWithThisProcess } from '../process.ts';
 import { TaskStartError } from './errors.ts';
+import type { StandIn } from './index.ts';
 
-interface ContainerCommand {
-  command: string[];
-  directory: string;
+interface ContainerCommand extends StandIn {
   environment: Record<string, string>;
   /** An open file for both output streams. */
   output: number;
@@ -21,10 +20,12 @@ export class ContainerProcess {
   /** Settles when the process has exited: its exit code, or 128 + the number of the signal that ended it. */
   readonly exited: Promise<number>;
   readonly #child: ChildProcess;
+  readonly #stopCommand: StandIn['stopCommand'];
   #hasExited = false;
   #release?: () => void;
 
-  static async start({ command, directory, environment, output }: ContainerCommand): Promise<ContainerProcess> {
+  static async start(options: ContainerCommand): Promise<ContainerProcess> {
+    const { command, directory, environment, output, stopCommand } = options;
     const [file, ...rest] = command;
     if (!file) throw new TaskStartError('CannotStartContainerError: no command specified');
     try {
@@ -34,7 +35,7 @@ export class ContainerProcess {
         detached: true,
         stdio: ['ignore', output, output],
       });
-      const container = new ContainerProcess(child);
+      const container = new ContainerProcess(child, stopCommand);
       await once(child, 'spawn');
       if (child.pid !== undefined && !container.#hasExited) container.#release = endWithThisProcess(child.pid);
       return container;
@@ -43,8 +44,9 @@ export class ContainerProcess {
     }
   }
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, stopCommand: StandIn['stopCommand']) {
     this.#child = child;
+    this.#stopCommand = stopCommand;
     this.exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.kill();
@@ -61,11 +63,18 @@ export class ContainerProcess {
 
   /** Sends SIGTERM to the container's first process, and SIGKILL to all of them if it has not exited in time. */
   async stop(timeoutSeconds: number): Promise<number> {
-    if (!this.#hasExited) this.#child.kill('SIGTERM');
+    if (!this.#hasExited) this.#askToExit(timeoutSeconds);
     const overdue = setTimeout(() => this.kill(), timeoutSeconds * 1000);
     const exitCode = await this.exited;
     clearTimeout(overdue);
     return exitCode;
+  }
+
+  #askToExit(timeoutSeconds: number): void {
+    const [file, ...args] = this.#stopCommand?.(timeoutSeconds) ?? [];
+    if (file === undefined) this.#child.kill('SIGTERM');
+    // There is no container yet, or no longer.
+    else execFile(file, args, (error) => error && this.#child.kill('SIGTERM'));
   }
 
   /** Sends SIGKILL to every process of the container at once. */

@@ -23,6 +23,8 @@ export interface WantedContainer {
 export interface StandIn {
   command: string[];
   directory: string;
+  /** Sends SIGTERM, and SIGKILL after this many seconds (default: both go to the processes of `command`). */
+  stopCommand?: (timeoutSeconds: number) => string[];
 }
 
 export interface LocalFargateOptions {

@@ -212,12 +212,12 @@ export class LocalTask {
   }
 
   async #startContainer(container: TaskContainer, prepared: PreparedContainer[], output: number): Promise<void> {
-    const { command, directory, environment, healthCheck } = prepared.find((each) => each.container === container)!;
-    const started = await ContainerProcess.start({ command, directory, environment, output });
+    const { environment, healthCheck, ...runs } = prepared.find((each) => each.container === container)!;
+    const started = await ContainerProcess.start({ ...runs, environment, output });
     container.process = started;
     this.#namespace?.add(started.pid, this.id, container.token);
     void this.#untilExited(container, started);
-    this.#watchHealth(container, healthCheck, { cwd: directory, env: environment });
+    this.#watchHealth(container, healthCheck, { cwd: runs.directory, env: environment });
   }
 
   async #untilExited(container: TaskContainer, started: ContainerProcess): Promise<void> {
@@ -313,10 +313,8 @@ export function clusterNameOf(task: LocalTask): string {
   return nameOf(task.origin.service.clusterArn);
 }
 
-interface PreparedContainer {
+interface PreparedContainer extends StandIn {
   container: TaskContainer;
-  command: string[];
-  directory: string;
   environment: Record<string, string>;
   healthCheck: HealthCheck | undefined;
 }

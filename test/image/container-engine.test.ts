@@ -1,10 +1,12 @@
 /** `elastic-workers dev` runs an image of another worker with Docker or podman. Run like image.test.ts. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { buildImage, containerCommand } from '../../local/container-engine.ts';
+import { ContainerProcess } from '../../local/fargate/container.ts';
+import { until } from '../until.ts';
 
 jest.setTimeout(300_000);
 
@@ -16,8 +18,8 @@ const withEngine = engine ? describe : describe.skip;
 const folder = mkdtempSync(join(tmpdir(), 'dev-image-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Prints its task queue, and exits with its own code on SIGTERM. */
-const PROGRAM = `process.on('SIGTERM', () => process.exit(7));
+/** Prints its task queue, and exits on SIGTERM. */
+const PROGRAM = `process.on('SIGTERM', () => process.exit());
 setInterval(() => {}, 1000);
 console.log('serves ' + process.env.TEMPORAL_TASK_QUEUE);`;
 
@@ -27,16 +29,21 @@ withEngine('an image that is built from a folder', () => {
     writeFileSync(join(folder, 'Containerfile'), `FROM ${base}\nCOPY worker.js /\nCMD ["node", "/worker.js"]\n`);
     await buildImage(engine!, IMAGE, { directory: folder, dockerFile: 'Containerfile' });
     const wanted = { pool: 'orders', image: IMAGE, command: [], variables: ['TEMPORAL_TASK_QUEUE'] };
-    const [file = '', ...args] = containerCommand(engine!, wanted, folder).command;
-    const container = spawn(file, args, {
-      env: { ...process.env, TEMPORAL_TASK_QUEUE: 'orders' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const ended = once(container, 'exit');
-    const [said] = (await once(container.stdout, 'data')) as [Buffer];
-    expect(said.toString()).toBe('serves orders\n');
-    container.kill('SIGTERM');
-    expect((await ended)[0]).toBe(7);
+    const runs = containerCommand(engine!, wanted, folder);
+    const environment = { ...process.env, TEMPORAL_TASK_QUEUE: 'orders' } as Record<string, string>;
+    const log = join(folder, 'log');
+    const output = openSync(log, 'w');
+    const container = await ContainerProcess.start({ ...runs, environment, output });
+    closeSync(output);
+    const printed = () => readFileSync(log, 'utf8');
+    await until('it runs', 60, () => printed() === 'serves orders\n', printed);
+    // A client does not pass on every signal.
+    process.kill(container.pid, 'SIGSTOP');
+    const stopped = container.stop(60);
+    const left = () => promisify(execFile)(engine!, ['ps', '--all', '--quiet', '--filter', `ancestor=${IMAGE}`]);
+    await until('SIGTERM has ended it', 30, async () => (await left()).stdout === '', printed);
+    process.kill(container.pid, 'SIGCONT');
+    await stopped;
   });
 
   test('reports the engine’s own message when it cannot be built', async () => {
