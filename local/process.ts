@@ -121,7 +121,18 @@ export async function usablePort(port: number | undefined, what: string, howToCh
  * server. This process's Node comes first on the PATH.
  */
 export function plainEnvironment(): Record<string, string> {
-  const kept = ['HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'SHELL', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
+  const kept = [
+    'HOME',
+    'LANG',
+    'LC_ALL',
+    'TZ',
+    'TMPDIR',
+    'USER',
+    'SHELL',
+    'NODE_COMPILE_CACHE',
+    'NODE_EXTRA_CA_CERTS',
+    'SSL_CERT_FILE',
+  ];
   const environment = Object.fromEntries(
     kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   ) as Record<string, string>;

@@ -98,7 +98,6 @@ export class Fleet extends TestedSite {
       fargate: {
         images: { [IMAGE]: this.#options.directory, [SIDECAR_IMAGE]: join(import.meta.dirname, '../../dist/sidecar') },
         environment: ROOT_KEYS,
-        pollMilliseconds: 200,
         stopGraceSeconds: 1,
       },
     });
