@@ -1,6 +1,6 @@
 /**
  * Mixes test files that mostly wait for a whole system, as their time limits show, with files that mostly calculate, so that the
- * processors are always busy. Those that wait take the longest and are through by the middle of a run.
+ * processors are always busy. Those that wait take the longest, so half of the others come after all of them.
  */
 import { readFileSync } from 'node:fs';
 import Sequencer from '@jest/test-sequencer';
