@@ -1,4 +1,4 @@
-/** Checks every template against AWS's own schemas, and by the CDK's rules: what CloudFormation would refuse fails here, without an account. */
+/** Checks every template by AWS's schemas and the CDK's rules: what CloudFormation would refuse fails here, without an account. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -166,6 +166,7 @@ test.concurrent(
   withFleet({ policy: { slotsPerTask: 4 } }, async (fleet) => {
     await atRate(fleet, 12, 500, async () => {
       await fleet.until('its tasks report', () => fleet.reporting().length >= 2);
+      await orderedInTicks(fleet, 30);
       const from = fleet.decisions.length;
       await fleet.until('it settles', () => hasSettled(fleet, from), SETTLED_WITHIN_SECONDS);
     });
