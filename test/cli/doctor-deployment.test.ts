@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { PoolConfig } from '../../contract/pool-config.ts';
 import type { Check } from '../../cli/doctor/check.ts';
 import { examineLongWork } from '../../cli/doctor/long-work.ts';
 import { startTemporal, type LocalTemporal } from '../../local/temporal.ts';
+import { bundledWorkflows } from './bundle.ts';
 import { grpcFront, withoutField, type GrpcFront } from './grpc-front.ts';
 import { ServedStacks, type StackSettings } from './served-stacks.ts';
 
@@ -44,7 +45,6 @@ afterAll(async () => {
 /** A separate worker, from its first heartbeat on. */
 async function serve(taskQueue: string, options: { identity?: string; workflows?: true } = {}): Promise<void> {
   const { identity, workflows } = options;
-  const workflowsPath = require.resolve('./fixtures/workflows.ts');
   // One connection per task: workers of one connection may share an identity, and must then serve different work.
   const own = await NativeConnection.connect({ address: stacks.temporal.address });
   connections.push(own);
@@ -53,9 +53,7 @@ async function serve(taskQueue: string, options: { identity?: string; workflows?
     taskQueue,
     activities: { encode: () => released },
     ...(identity !== undefined && { identity }),
-    ...(workflows && {
-      workflowBundle: await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') }),
-    }),
+    ...(workflows && { workflowBundle: await bundledWorkflows() }),
   });
   workers.push({ worker, running: worker.run() });
   await stacks.heartbeat(taskQueue);

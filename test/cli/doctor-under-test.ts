@@ -1,7 +1,8 @@
-/** The doctor, and stacks that are well but for the fault that it shall find. */
+/** The doctor, and stacks that are healthy except for the fault that it should find. */
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Check } from '../../cli/doctor/check.ts';
+import { bundledWorkflows } from './bundle.ts';
 import { ServedStacks, type StackSettings } from './served-stacks.ts';
 
 export const stacks = new ServedStacks();
@@ -24,19 +25,16 @@ export async function stopStacks(): Promise<void> {
   await stacks.stop();
 }
 
-/** A worker of its own, from its first heartbeat on. */
+/** A separate worker, from its first heartbeat on. */
 export async function serve(taskQueue: string, options: { activities?: object } = {}): Promise<void> {
-  const workflowBundle = await bundleWorkflowCode({
-    workflowsPath: require.resolve('./fixtures/workflows.ts'),
-    logger: new DefaultLogger('ERROR'),
-  });
+  const workflowBundle = await bundledWorkflows();
   const activities = { work: async () => 'done' };
   const worker = await Worker.create({ connection, workflowBundle, taskQueue, activities, ...options });
   workers.push({ worker, running: worker.run() });
   await stacks.heartbeat(taskQueue);
 }
 
-/** A stack that is well but for what its settings say, after one tick of the scaler. */
+/** A stack that is healthy except for what its settings say, after one tick of the scaler. */
 export async function deploy(id: string, settings: StackSettings = {}, at = Date.now()): Promise<void> {
   const pools = [{ pool: `${id}-pool`, ...settings.pools?.[0] }];
   await stacks.deploy(id, { ...settings, pools });
@@ -47,20 +45,22 @@ export async function deploy(id: string, settings: StackSettings = {}, at = Date
 interface Examined {
   code: number;
   checks: Check[];
-  /** As a person reads it. */
-  text: string;
 }
 
 export async function examine(id: string, env: Record<string, string> = {}): Promise<Examined> {
-  const [json, text] = await Promise.all([
-    stacks.cliWith({ env }, 'doctor', '--stack', id, '--json'),
-    stacks.cliWith({ env }, 'doctor', '--stack', id),
-  ]);
-  expect([json.stderr, text.stderr]).toEqual(['', '']);
-  return { code: json.code, checks: JSON.parse(json.stdout).checks, text: text.stdout };
+  const { code, stdout, stderr } = await stacks.cliWith({ env }, 'doctor', '--stack', id, '--json');
+  expect(stderr).toBe('');
+  return { code, checks: (JSON.parse(stdout) as Examined).checks };
 }
 
-/** The wrong ones; every one says why it matters and how it is mended. */
+/** As a person reads it. */
+export async function examineAsText(id: string, env: Record<string, string> = {}): Promise<string> {
+  const { stdout, stderr } = await stacks.cliWith({ env }, 'doctor', '--stack', id);
+  expect(stderr).toBe('');
+  return stdout;
+}
+
+/** The failed checks; each says why it matters and how to fix it. */
 export function wrong({ checks }: Examined): Check[] {
   const found = checks.filter(({ ok }) => ok === false);
   for (const { matters, mend } of found) expect([matters, mend]).not.toContain(undefined);

@@ -54,6 +54,7 @@ import type { Session } from '../../scaler/ports.ts';
 import { tick } from '../../scaler/tick.ts';
 import { createStateTable, putParameter, readService } from '../aws-resources.ts';
 import { onCall } from './on-call.ts';
+import { childEnvironment } from '../child-environment.ts';
 
 const MAIN = join(import.meta.dirname, '../../cli/main.ts');
 
@@ -81,7 +82,7 @@ export function runCli(
   args: string[],
   { env = {}, input = '', main = MAIN, directory, onOutput, interrupt }: RunOptions = {},
 ): Promise<Ran> {
-  const environment = { PATH: process.env.PATH ?? '', HOME: tmpdir(), ...env };
+  const environment = { ...childEnvironment(), HOME: tmpdir(), ...env };
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,

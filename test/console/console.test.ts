@@ -10,6 +10,7 @@ import type { PoolHistory } from '../../console/view.ts';
 import { startConsole } from '../../local/console.ts';
 import { ServedStacks } from '../cli/served-stacks.ts';
 import { logged, QUIET, wave } from './ticks.ts';
+import { childEnvironment } from '../child-environment.ts';
 
 jest.setTimeout(180_000);
 
@@ -42,7 +43,7 @@ beforeAll(async () => {
   const words = { reason: 'failing' as const, detail: HOSTILE, errors: [HOSTILE] };
   await stacks.log('shop', [logged('slow', { ...QUIET, now: now - 5000, ...words })], now);
   const args = [join(import.meta.dirname, '../../dist/cli/main.js'), 'console', '--port', '0', '--json'];
-  const env = { PATH: process.env.PATH ?? '', ...stacks.environment };
+  const env = { ...childEnvironment(), ...stacks.environment };
   command = spawn(process.execPath, [...args, '--temporal-ui', stacks.temporal.uiUrl], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

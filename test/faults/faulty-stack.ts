@@ -225,7 +225,6 @@ export class FaultyStack extends TestedSite {
         },
         // As in the image.
         environment: { ...emulatorCredentials(awsUrl), NODE_COMPILE_CACHE: join(this.directory, 'compiled') },
-        pollMilliseconds: 200,
         stopGraceSeconds: 1,
         onTaskChange: (task) => this.tasks.set(task.taskId, task),
       },

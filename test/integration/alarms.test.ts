@@ -23,6 +23,8 @@ const QUIET_WITHIN_SECONDS = 240;
 const FIRES_WITHIN_SECONDS = 360;
 const MENDED_WITHIN_SECONDS = 180;
 const CLEARS_WITHIN_SECONDS = 300;
+/** Alarms are evaluated every few seconds, and each look reads all of them. */
+const LOOK_EVERY_MS = 3000;
 
 const stack = new TestedStack('alarms');
 /** Represents an image that can be removed. */
@@ -74,7 +76,7 @@ const faults: Record<
     pool: 'flooded',
     alarms: ['Latency', 'PinnedAtMax', 'QueueDepth'],
     // For more than a minute they need more than maxTasks, and number over a hundred.
-    begin: () => startWork('flooded', 600, { offlineModel: { secondsPerAsk: 2 } }),
+    begin: () => startWork('flooded', 200, { offlineModel: { secondsPerAsk: 6 } }),
     mend: async () => {},
   },
   'activities fail': {
@@ -140,7 +142,7 @@ async function runItsCourse(what: string): Promise<void> {
     return alarms.every((alarm) => states.get(alarm)?.StateValue === state);
   };
   const detail = () => `${pool}: ${alarms.join(', ')}`;
-  await until('all is well', QUIET_WITHIN_SECONDS, are('OK'), detail);
+  await until('all is well', QUIET_WITHIN_SECONDS, are('OK'), detail, LOOK_EVERY_MS);
   await begin();
   await Promise.all(
     alarms.map((alarm) =>
@@ -148,11 +150,13 @@ async function runItsCourse(what: string): Promise<void> {
         `${alarm} of ${pool} fires`,
         secondsUntil(alarm),
         async () => (await statesOf(pool)).get(alarm)?.StateValue === 'ALARM',
+        detail,
+        LOOK_EVERY_MS,
       ),
     ),
   );
   await mend();
-  await until('it clears', CLEARS_WITHIN_SECONDS, are('OK'), detail);
+  await until('it clears', CLEARS_WITHIN_SECONDS, are('OK'), detail, LOOK_EVERY_MS);
 }
 
 /** As its runbook says, with the thresholds of `watched`. */

@@ -41,7 +41,7 @@ const CLUSTER = 'fleet';
 const POOL = 'fleet';
 const TABLE = 'state';
 const ROLE = 'AROA';
-const TICK_MS = 1000;
+const TICK_MS = 2000;
 
 interface FleetOptions {
   /** In place of the image. */
@@ -93,7 +93,7 @@ export class Fleet extends TestedSite {
     await super.start({
       temporal: {
         databaseFile: join(this.directory, 'temporal.db'),
-        dynamicConfig: { 'matching.longPollExpirationInterval': '2s', ...this.#options.dynamicConfig },
+        dynamicConfig: { 'matching.longPollExpirationInterval': '5s', ...this.#options.dynamicConfig },
       },
       fargate: {
         images: { [IMAGE]: this.#options.directory, [SIDECAR_IMAGE]: join(import.meta.dirname, '../../dist/sidecar') },

@@ -76,19 +76,29 @@ function startActivities(fleet: Fleet, first: string, count: number, millisecond
   return Promise.all(names(first, count).map((id) => startActivity(fleet, id, milliseconds)));
 }
 
-/** Starts activities of this length at this rate while `meanwhile` runs. */
+/** Starts activities of this length at this rate, by the clock, while `meanwhile` runs. */
 async function atRate<T>(
   fleet: Fleet,
   perSecond: number,
   milliseconds: number,
   meanwhile: () => Promise<T>,
 ): Promise<T> {
-  let started = 0;
-  const arriving = setInterval(
-    () => void startActivity(fleet, `flowing-${(started += 1)}`, milliseconds),
-    1000 / perSecond,
-  );
-  return meanwhile().finally(() => clearInterval(arriving));
+  const [began, ended] = [Date.now(), new AbortController()];
+  const arrive = async (): Promise<void> => {
+    for (let started = 0; !ended.signal.aborted; await setTimeout(1000 / perSecond)) {
+      const due = Math.floor(((Date.now() - began) / 1000) * perSecond) - started;
+      await Promise.all(
+        Array.from({ length: due }, () => startActivity(fleet, `flowing-${(started += 1)}`, milliseconds)),
+      );
+    }
+  };
+  const arriving = arrive();
+  try {
+    return await Promise.race([meanwhile(), arriving as Promise<never>]);
+  } finally {
+    ended.abort();
+    await arriving;
+  }
 }
 
 /** The orders of this many ticks after a worker has first reported. */
@@ -108,13 +118,13 @@ const ascending = (counts: number[]) => counts.toSorted((a, b) => a - b);
 const descending = (counts: number[]) => counts.toSorted((a, b) => b - a);
 
 /**
- * Whether the last 30 orders since this tick went only up or only down: the estimate of a fleet's size improves over time. On a busy
+ * Whether the last 15 orders since this tick went only up or only down: the estimate of a fleet's size improves over time. On a busy
  * machine this process may start activities late, and a fleet follows what really arrives; so it has several such windows.
  */
 function hasSettled({ decisions }: Fleet, from: number): boolean {
-  const orders = decisions.slice(Math.max(from, decisions.length - 30)).map(({ desired }) => desired);
+  const orders = decisions.slice(Math.max(from, decisions.length - 15)).map(({ desired }) => desired);
   return (
-    orders.length === 30 && [ascending(orders), descending(orders)].some((sorted) => isDeepStrictEqual(sorted, orders))
+    orders.length === 15 && [ascending(orders), descending(orders)].some((sorted) => isDeepStrictEqual(sorted, orders))
   );
 }
 
@@ -145,7 +155,7 @@ test.concurrent(
   withFleet({ policy: { slotsPerTask: 20 }, environment: { WORKFLOWS: workflows } }, async (fleet) => {
     const ids = names('ticking', 5);
     const handles = await Promise.all(ids.map((id) => startWorkflow(fleet, 'ticking', id)));
-    expect(Math.min(...(await orderedInTicks(fleet, 25)))).toBeGreaterThan(0);
+    expect(Math.min(...(await orderedInTicks(fleet, 15)))).toBeGreaterThan(0);
     await Promise.all(handles.map((handle) => handle.signal('stop')));
     await Promise.all(handles.map((handle) => handle.result()));
     await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
@@ -155,7 +165,7 @@ test.concurrent(
 test.concurrent(
   'short activities at a steady rate keep a task as long as they arrive, and no longer',
   withFleet({ policy: { slotsPerTask: 20 } }, async (fleet) => {
-    const ordered = await atRate(fleet, 10, 20, () => orderedInTicks(fleet, 25));
+    const ordered = await atRate(fleet, 10, 20, () => orderedInTicks(fleet, 15));
     expect(Math.min(...ordered)).toBeGreaterThan(0);
     await fleet.until('no task is left', () => isEmpty(fleet), MINIMUM_WITHIN_SECONDS);
   }),
@@ -166,7 +176,7 @@ test.concurrent(
   withFleet({ policy: { slotsPerTask: 4 } }, async (fleet) => {
     await atRate(fleet, 12, 500, async () => {
       await fleet.until('its tasks report', () => fleet.reporting().length >= 2);
-      await orderedInTicks(fleet, 30);
+      await orderedInTicks(fleet, 15);
       const from = fleet.decisions.length;
       await fleet.until('it settles', () => hasSettled(fleet, from), SETTLED_WITHIN_SECONDS);
     });
@@ -259,7 +269,7 @@ test.concurrent(
     const from = fleet.decisions.length;
     await fleet.restartTemporal('SIGKILL');
     const restarted = fleet.decisions.length;
-    await fleet.until('a dozen ticks', () => fleet.decisions.length >= restarted + 12);
+    await fleet.until('ten ticks', () => fleet.decisions.length >= restarted + 10);
     const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
     expect(Math.max(...ordered)).toBeLessThanOrEqual(5);
     await Promise.all(activities.map((activity) => activity.result()));

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { childEnvironment } from '../child-environment.ts';
 
 export class Watched {
   output = '';
@@ -10,7 +11,7 @@ export class Watched {
   readonly #looking = new Set<() => void>();
 
   constructor(args: string[], environment: Record<string, string>) {
-    const env = { PATH: process.env.PATH ?? '', TEMPORAL_CLI: '', ...environment };
+    const env = { ...childEnvironment(), TEMPORAL_CLI: '', ...environment };
     const preload = ['--import', join(import.meta.dirname, 'fixtures/dies.mjs')];
     this.#child = spawn(process.execPath, [...preload, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { childEnvironment } from '../child-environment.ts';
 
 interface LogLine {
   level: string;
@@ -20,7 +21,7 @@ export class WorkerProcess {
 
   /** `stderr` of a worker that must run out of memory is ignored: Jest mistakes V8's message for its own crash. */
   constructor(environment: Record<string, string>, stderr: 'inherit' | 'ignore' = 'inherit', main = BUILT) {
-    const env = { PATH: process.env.PATH ?? '', ...environment };
+    const env = { ...childEnvironment(), ...environment };
     this.#child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', stderr] });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.log.push(JSON.parse(line) as LogLine);
