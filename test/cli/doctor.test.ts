@@ -1,6 +1,16 @@
 /** The doctor finds each fault of a stack, all of them produced for real. */
 import { DeleteServiceCommand } from '@aws-sdk/client-ecs';
-import { client, deploy, examine, examineAsText, serve, stacks, startStacks, stopStacks, wrong } from './doctor-under-test.ts';
+import {
+  client,
+  deploy,
+  examine,
+  examineAsText,
+  serve,
+  stacks,
+  startStacks,
+  stopStacks,
+  wrong,
+} from './doctor-under-test.ts';
 
 jest.setTimeout(180_000);
 
