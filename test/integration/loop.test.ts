@@ -16,7 +16,8 @@ import { until } from '../until.ts';
 /** More than one task can complete while another starts. */
 const PIECES = 80;
 
-const tested = new TestedPlant('loop');
+/** With more tasks on one machine, the Temporal server gets too little CPU, and then loses attempts itself. */
+const tested = new TestedPlant('loop', { maxTasks: 4 });
 
 beforeAll(() => tested.start(), 300_000);
 afterAll(() => tested.stop(), 120_000);

@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureTools } from '../../local/tools.ts';
@@ -66,6 +66,8 @@ test('dev serves its workflow from zero and returns to zero, deploys a change, a
 test('a Python project passes its own checks, and its workers with a sidecar serve it in dev', async () => {
   const inPython = join(folder, 'in-python');
   run(folder, 'npx', '--no-install', 'elastic-workers', 'init', 'in-python', '--language', 'python');
+  // The first project was installed from nothing. This one starts with its packages, most of which it needs too.
+  renameSync(join(project, 'node_modules'), join(inPython, 'node_modules'));
   run(inPython, 'npm', 'install', '--no-audit', '--no-fund');
   expect(run(inPython, 'npm', 'test')).toMatch(/1 passed/);
   const python = '.venv/bin/python';
