@@ -97,7 +97,6 @@ export async function readPlant(emulatorUrl: string): Promise<Pick<Plant, 'stack
 export async function startSite(options: SiteOptions): Promise<Site> {
   const { tools, onProgress, signal, closers, temporalPort: port, uiPort } = options;
   const logs = logsOf(options);
-  const [emulatorPort, ecsPort] = (await freePorts(2)) as [number, number];
   onProgress('Starting Temporal, the AWS emulator and local Fargate');
   const temporal = await startTemporal({
     ...options.temporal,
@@ -108,9 +107,9 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   });
   closers.push(temporal.stop);
   signal.throwIfAborted();
+  const [ecsPort] = (await freePorts(1)) as [number];
   const emulator = await startEmulator({
     directory: logs,
-    port: emulatorPort,
     ministack: tools.ministack,
     environment: { AWS_ENDPOINT_URL_ECS: `http://127.0.0.1:${ecsPort}` },
   });

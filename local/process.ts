@@ -87,11 +87,18 @@ export function logTail(logFile: string, lines = 15): string {
 /** Below the ephemeral ports of Linux and macOS, which connections soon take. */
 const CHOSEN_PORTS = [20_000, 32_768] as const;
 
-/** Free ports on 127.0.0.1, all different. */
+/** A port is free until whoever gets it listens, which may take a server seconds: meanwhile it is not chosen again. */
+const chosen = new Set<number>();
+const REMEMBERED_PORTS = 2000;
+
+/** Free ports on 127.0.0.1, all different, and different from those chosen shortly before. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>();
   while (servers.size < count) {
     const port = randomInt(...CHOSEN_PORTS);
+    if (chosen.has(port)) continue;
+    if (chosen.size >= REMEMBERED_PORTS) chosen.clear();
+    chosen.add(port);
     const server = await listen(port).catch(unlessTaken);
     if (server) servers.set(port, server);
   }

@@ -76,7 +76,7 @@ const faults: Record<
     pool: 'flooded',
     alarms: ['Latency', 'PinnedAtMax', 'QueueDepth'],
     // For more than a minute they need more than maxTasks, and number over a hundred.
-    begin: () => startWork('flooded', 200, { offlineModel: { secondsPerAsk: 6 } }),
+    begin: () => startWork('flooded', 600, { offlineModel: { secondsPerAsk: 2 } }),
     mend: async () => {},
   },
   'activities fail': {

@@ -106,6 +106,12 @@ test('free ports are all different, and outside the range that the system assign
   expect(ports.filter((port) => port < 1024 || port >= 32_768)).toEqual([]);
 });
 
+test('a port chosen shortly before is not chosen again, as its server may not listen yet', async () => {
+  const ports: number[] = [];
+  for (let call = 0; call < 400; call += 1) ports.push(...(await freePorts(1)));
+  expect(new Set(ports).size).toBe(ports.length);
+});
+
 test('child processes get no user settings that point at real accounts', () => {
   process.env.AWS_PROFILE = 'production';
   process.env.TEMPORAL_ADDRESS = 'production:7233';
