@@ -45,19 +45,17 @@ export async function deploy(id: string, settings: StackSettings = {}, at = Date
 interface Examined {
   code: number;
   checks: Check[];
+  /** As a person reads it. */
+  text: string;
 }
 
 export async function examine(id: string, env: Record<string, string> = {}): Promise<Examined> {
-  const { code, stdout, stderr } = await stacks.cliWith({ env }, 'doctor', '--stack', id, '--json');
-  expect(stderr).toBe('');
-  return { code, checks: (JSON.parse(stdout) as Examined).checks };
-}
-
-/** As a person reads it. */
-export async function examineAsText(id: string, env: Record<string, string> = {}): Promise<string> {
-  const { stdout, stderr } = await stacks.cliWith({ env }, 'doctor', '--stack', id);
-  expect(stderr).toBe('');
-  return stdout;
+  const [json, text] = await Promise.all([
+    stacks.cliWith({ env }, 'doctor', '--stack', id, '--json'),
+    stacks.cliWith({ env }, 'doctor', '--stack', id),
+  ]);
+  expect([json.stderr, text.stderr]).toEqual(['', '']);
+  return { code: json.code, checks: JSON.parse(json.stdout).checks, text: text.stdout };
 }
 
 /** The failed checks; each says why it matters and how to fix it. */

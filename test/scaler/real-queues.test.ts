@@ -269,7 +269,7 @@ test.concurrent(
     const from = fleet.decisions.length;
     await fleet.restartTemporal('SIGKILL');
     const restarted = fleet.decisions.length;
-    await fleet.until('ten ticks', () => fleet.decisions.length >= restarted + 10);
+    await fleet.until('a dozen ticks', () => fleet.decisions.length >= restarted + 12);
     const ordered = fleet.decisions.slice(from).map(({ desired }) => desired);
     expect(Math.max(...ordered)).toBeLessThanOrEqual(5);
     await Promise.all(activities.map((activity) => activity.result()));
